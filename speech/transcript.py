@@ -1,0 +1,65 @@
+"""What a recording says: words, segments, speaker turns. Times are seconds from the start of the recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    text: str  # keeps its punctuation, no surrounding space
+    start: float  # seconds
+    end: float  # seconds
+    confidence: float  # mean token probability, 0..1
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    speaker: str
+    start: float  # seconds
+    end: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    words: tuple[Word, ...]
+    text: str
+    speaker: str | None = None
+
+    @property
+    def start(self) -> float:
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        return self.words[-1].end
+
+    @property
+    def confidence(self) -> float:
+        """Mean of the words' confidences, 0..1."""
+        return sum(word.confidence for word in self.words) / len(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    segments: tuple[Segment, ...]
+    language: str  # ISO 639-1
+    duration: float  # seconds of audio
+    speakers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was lost or is doubtful, one sentence each
+    text: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """What Whisper heard in one window of at most 30 s. Word times count from the start of the window."""
+
+    words: tuple[Word, ...]
+    text: str  # as decoded, surrounding space stripped
+    language: str  # ISO 639-1, given or detected
+    language_probability: float  # 1.0 when it was given
+    average_logprob: float  # natural log, mean over the tokens
+    no_speech_probability: float  # 0..1
+    temperature: float = 0.0  # at which the text was accepted
+    truncated: bool = False  # the token cap ended the text: speech may be missing

@@ -1,0 +1,1 @@
+"""Whisper: log-mel, tokenizer, decoding rules, word timing, scheduler, engines."""

@@ -1,0 +1,112 @@
+"""What the scheduler asks of an engine: the two neural networks of one Whisper, over numbered slots.
+
+A slot holds one live sequence: the cross-attention keys and values of its audio, its self-attention
+cache and, if the model has alignment heads, their attention weights of every step. The engine owns
+those buffers; the scheduler owns the meaning: which request sits in which slot, when it ends, what
+to try again.
+
+`step` returns before its answer must exist: an engine on a GPU launches the work and gives a promise,
+and the scheduler may launch `lookahead` further steps before it reads the first. The engine feeds a
+slot's next step with the token that it chose itself, so no token makes a round trip through the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Sizes of one Whisper, read from its weights."""
+
+    n_mels: int  # 80, or 128 from large-v3 on
+    n_audio_ctx: int  # encoder frames of 30 s: 1500 (one per 20 ms)
+    n_audio_state: int
+    n_audio_head: int
+    n_audio_layer: int
+    n_vocab: int
+    n_text_ctx: int  # 448
+    n_text_state: int
+    n_text_head: int
+    n_text_layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """What a prompt's pass through the decoder tells, for one slot."""
+
+    language_probabilities: NDArray[np.float32]  # (languages,), softmax over language tokens after <|startoftranscript|>
+    no_speech_probability: float  # 0..1, at <|startoftranscript|>
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The tokens of one step, a row per slot asked for."""
+
+    tokens: NDArray[np.int32]  # (rows,), after the suppression rules
+    logprobs: NDArray[np.float32]  # (rows,), natural log, of that token under the suppressed distribution
+
+
+class PendingStep(Protocol):
+    def result(self) -> Step:
+        """Waits for the step. Raises EngineError if it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one row picks its token. temperature 0 is argmax; else the inverse CDF at `draw`."""
+
+    temperature: float = 0.0
+    draw: float = 0.0  # uniform in [0, 1), fresh for each step
+
+
+GREEDY = Sampling()
+
+
+class EngineError(RuntimeError):
+    """The engine failed on this call; the slots named in it hold nothing usable."""
+
+
+class Engine(Protocol):
+    dimensions: Dimensions
+    slots: int  # live sequences at once; slots are 0..slots-1
+    encode_batch: int  # windows per `encode` at most
+    lookahead: int  # steps that may be launched before the first is read: 0 or 1
+
+    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
+        """Fills each slot's cross-attention from its window and empties its self-attention cache.
+
+        audio: one window per slot, float32 (n,), n ≤ 480_000
+        contexts: encoder frames (20 ms each) to encode per slot, ≥ the window's own, ≤ n_audio_ctx
+        A slot's result does not depend on the other slots of the call.
+        """
+
+    def rewind(self, slot: int) -> None:
+        """Empties the slot's self-attention cache, keeping its audio: the same window is decoded again."""
+
+    def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
+        """Runs each slot's prompt tokens from where its cache stands. The next `step` predicts what follows.
+
+        A slot may be prefilled twice in a row ([sot] to detect the language, then the rest);
+        probabilities are given for the <|startoftranscript|> position if the prompt holds it.
+        """
+
+    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingStep:
+        """Predicts one token per slot and appends it to the slot's cache.
+
+        Suppressed always: every special token but <|endoftext|>, timestamps, non-speech symbols;
+        at the first step after a prompt also the blank and <|endoftext|>.
+        """
+
+    def attention(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
+        """Alignment heads' cross-attention weights of the last `tokens` steps: (heads, tokens, frames).
+
+        Rows are softmax weights over the slot's whole context, cut to the first `frames`.
+        """
