@@ -1,0 +1,49 @@
+"""The wire contract of every Triton model: tensor names, types and their meaning, in one place.
+
+The gateway writes requests and reads responses with it, the models the other way round; neither names a
+tensor itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from speech.transcript import WindowResult, Word
+
+
+class Priority(StrEnum):
+    LIVE = "live"  # somebody waits while speaking
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    name: str
+    datatype: str  # as Triton writes it on the wire
+    shape: tuple[int, ...]  # -1: any
+
+
+# whisper-<id>: one window of speech in, one result out.
+AUDIO = Tensor("AUDIO", "INT16", (-1,))  # 16 kHz mono, at most 480_000 samples
+LANGUAGE = Tensor("LANGUAGE", "BYTES", (1,))  # ISO 639-1, "" to detect
+PROMPT = Tensor("PROMPT", "BYTES", (1,))  # text said before, may be "" (optional)
+PRIORITY = Tensor("PRIORITY", "BYTES", (1,))  # a Priority (optional, default file)
+CALLER = Tensor("CALLER", "BYTES", (1,))  # whoever shares the machine fairly with others (optional)
+RESULT = Tensor("RESULT", "BYTES", (1,))  # a WindowResult as JSON
+
+WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER)
+WHISPER_OUTPUTS = (RESULT,)
+
+
+def write_result(result: WindowResult) -> bytes:
+    """The RESULT tensor's one element: UTF-8 JSON."""
+    return json.dumps(asdict(result), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read_result(payload: bytes) -> WindowResult:
+    """The inverse of `write_result`. Raises ValueError on anything else."""
+    fields = json.loads(payload)
+    words = tuple(Word(**word) for word in fields.pop("words"))
+    return WindowResult(words=words, **fields)
