@@ -102,8 +102,7 @@ class MediaDecoder:
                 raise UnsupportedMedia(f"the file is refused: {track.stopped}")
             if spool.samples == 0:
                 raise UnsupportedMedia(
-                    f"the file's sound ({_codec(track.report)}) cannot be decoded"
-                    f"{_because(track.report)}; {ACCEPTED}"
+                    f"the file's sound ({_codec(track.report)}) cannot be decoded{_because(track.report)}; {ACCEPTED}"
                 )
             recording = Recording(spool.read(), spool=spool)
             recording.warnings = _warnings(track, recording.duration)
@@ -157,9 +156,7 @@ def _codec(report: MediaReport) -> str:
 def _warnings(track: Track, duration: float) -> tuple[str, ...]:
     claimed = track.report.duration
     if claimed is not None and not track.report.video and duration < claimed - SHORTFALL:
-        return (
-            f"The file is damaged: of the {claimed:.1f} s that it claims, {duration:.1f} s were decoded.",
-        )
+        return (f"The file is damaged: of the {claimed:.1f} s that it claims, {duration:.1f} s were decoded.",)
     if track.report.damage or track.failed:
         return (f"The file is damaged: {duration:.1f} s were decoded, parts may be missing.",)
     return ()
