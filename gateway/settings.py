@@ -49,6 +49,8 @@ class MediaSettings(Group):
 class TritonSettings(Group):
     urls: CommaList = ()
     """gRPC addresses of Triton servers (host:port); none: one is started here"""
+    repository: Path = Path("model_repository")
+    """models of the Triton that is started here"""
     timeout_seconds: float = Field(default=600.0, gt=0)
     """longest wait for one window, waiting behind others included"""
     patience_seconds: float = Field(default=20.0, ge=0)

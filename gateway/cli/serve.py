@@ -8,18 +8,20 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
 import uvloop
+from speech.whisper.manifest import MANIFEST_FILE
 
 from gateway.app import create_app
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
+from gateway.inference.whisper import triton_name
 from gateway.log import configure_logging
 from gateway.media.ffmpeg import FfmpegMissing
-from gateway.models import Models, UnknownModel
+from gateway.models import Model, Models, UnknownModel
 from gateway.services import open_services
 from gateway.settings import ServerSettings, Settings
 
@@ -69,7 +71,7 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     stopping = Stopping()
     try:
         async with open_tritons(settings) as urls, open_services(settings, urls) as services:
-            http = uvicorn.Server(http_config(create_app(services), settings.server))
+            http = HttpServer(http_config(create_app(services), settings.server))
             stopping.watch(http)
             await serve_http(http, listener, settings)
     except asyncio.CancelledError:
@@ -104,7 +106,7 @@ class HttpServer(uvicorn.Server):
     """uvicorn without its own signal handling, which would end the process before Triton is stopped."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
@@ -138,11 +140,21 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Sequence[str]]:
     if settings.triton.urls:
         yield settings.triton.urls
         return
-    names = [f"whisper-{model.id}" for model in deployed(settings)]
-    check_engines(names)
+    models = Models(settings.recognition.models, settings.recognition.stand_in).deployed
+    for model in models:
+        check_engines(settings.triton.repository, model)
+    names = [triton_name(model.id) for model in models]
     say(f"Starting Triton with {', '.join(names)}")
-    async with EmbeddedTriton(names) as triton:
+    async with EmbeddedTriton(settings.triton.repository, names) as triton:
         yield (triton.url,)
+
+
+def check_engines(repository: Path, model: Model) -> None:
+    """Raises ServeFailed with the command that builds what is missing."""
+    folder = repository / triton_name(model.id) / "1"
+    if not (folder / MANIFEST_FILE).is_file():
+        build = f"python -m export whisper --model {model.id} --target onnx"
+        raise ServeFailed(f"the engines of {model.id} are not in {folder}; build them with `{build}`")
 
 
 def say(line: str) -> None:
