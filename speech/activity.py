@@ -96,9 +96,7 @@ class ActivityStream:
         seen[1:, :CONTEXT] = chunks[:-1, -CONTEXT:]
         seen[0, :CONTEXT] = self._context
         self._context = chunks[-1, -CONTEXT:].copy()
-        found, self._hidden, self._cell = self._session.run(
-            None, {"input": seen, "h": self._hidden, "c": self._cell}
-        )
+        found, self._hidden, self._cell = self._session.run(None, {"input": seen, "h": self._hidden, "c": self._cell})
         probabilities: Probabilities = found.reshape(-1)
         return probabilities
 
@@ -126,9 +124,7 @@ def regions(probabilities: Probabilities, thresholds: ActivityThresholds = LENIE
     ]
 
 
-def _has_sure_neighbour(
-    stretches: list[Region], peaks: list[float], at: int, thresholds: ActivityThresholds
-) -> bool:
+def _has_sure_neighbour(stretches: list[Region], peaks: list[float], at: int, thresholds: ActivityThresholds) -> bool:
     here = stretches[at]
     before = at > 0 and peaks[at - 1] >= thresholds.sure
     after = at + 1 < len(stretches) and peaks[at + 1] >= thresholds.sure
