@@ -19,7 +19,7 @@ from speech.transcript import Word
 from speech.whisper.words import Span
 
 FRAME = 0.02  # seconds per encoder frame
-_SENTENCE_END = ".。!！?？"
+_SENTENCE_END = ".。!！?？"  # noqa: RUF001
 _LONGEST = 2.0  # times the median word: longer ones have swallowed a pause
 
 
@@ -31,7 +31,7 @@ def token_starts(attention: NDArray[np.float32]) -> NDArray[np.float64]:
     raises: ValueError if there are no heads, no rows or no frames
     """
     if attention.ndim != 3 or 0 in attention.shape:
-        raise ValueError(f"attention must be (heads, tokens + 1, frames), none of them 0, not {attention.shape}")
+        raise ValueError(f"attention must be (heads, tokens + 1, frames), none 0, not {attention.shape}")
     if attention.shape[1] == 1:
         return np.zeros(1)
     cost = _cost(np.ascontiguousarray(attention, dtype=np.float32))
@@ -170,7 +170,7 @@ def _median7(values: NDArray[np.float32], start: int) -> np.float32:  # pragma: 
 
 @njit(cache=True, nogil=True)
 def _first_frames(cost: NDArray[np.float32]) -> NDArray[np.float64]:  # pragma: no cover - compiled
-    """The frame at which the cheapest monotone path through (rows, frames) enters each row: float64 (rows,)."""
+    """(rows, frames) → float64 (rows,): the frame at which the cheapest monotone path enters each row."""
     rows, frames = cost.shape
     total = np.full((rows + 1, frames + 1), np.inf, dtype=np.float32)
     step = np.zeros((rows + 1, frames + 1), dtype=np.uint8)  # 0 both, 1 next row, 2 next frame
