@@ -166,8 +166,9 @@ class Loops:
 
 
 def rank(verdict: Verdict, average_logprob: float) -> tuple[int, float]:
-    """Orders attempts that all failed: what does not repeat before what does, then the likelier."""
-    return (0 if verdict is Verdict.REPEATS else 1, average_logprob)
+    """Orders the attempts at one window: the believed, the doubtful, the cut, the repeating; then the likelier."""
+    order = [Verdict.REPEATS, Verdict.CUT, Verdict.DOUBTFUL, Verdict.SILENT, Verdict.GOOD]
+    return (order.index(verdict), average_logprob)
 
 
 def mean_logprob(logprobs: NDArray[np.float32]) -> float:

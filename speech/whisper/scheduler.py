@@ -18,7 +18,7 @@ import numpy as np
 from speech.audio import SAMPLE_RATE, InvalidAudio
 from speech.transcript import WindowResult
 from speech.whisper.admission import Admission, Policy
-from speech.whisper.decoder import Decoder
+from speech.whisper.decoding import Decoder
 from speech.whisper.engine import Engine, EngineError
 from speech.whisper.rules import Attempt, Ladder
 from speech.whisper.sequence import Candidate, Request, Sequence, compose

@@ -19,7 +19,7 @@ from speech.transcript import Word
 from speech.whisper.words import Span
 
 FRAME = 0.02  # seconds per encoder frame
-_SENTENCE_END = ".。!！?？"  # noqa: RUF001
+_SENTENCE_END = ".。!！?？"
 _LONGEST = 2.0  # times the median word: longer ones have swallowed a pause
 
 

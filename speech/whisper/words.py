@@ -15,8 +15,8 @@ from speech.languages import SPACELESS
 from speech.whisper.tokenizer import Tokenizer
 
 _READ_ALOUD: Final = frozenset("&%@#*/\\‰§†‡")  # Unicode calls these punctuation, but people say them
-_OPENING: Final = frozenset("\"'“‘«‹„‚¿¡([{-–—「『（【《〈")  # noqa: RUF001
-_ALWAYS_OPENING: Final = frozenset("「『（【《〈“‘«")  # noqa: RUF001 - whatever stands before
+_OPENING: Final = frozenset("\"'“‘«‹„‚¿¡([{-–—「『（【《〈")
+_ALWAYS_OPENING: Final = frozenset("「『（【《〈“‘«")
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,9 +205,7 @@ class Decoder:
             attention=self._attention(ended, sequence.frames),
         )
         best = sequence.offer(candidate)
-        attempt = self._ladder.next(
-            sequence.attempt, verdict, sequence.context >= self._engine.dimensions.n_audio_ctx
-        )
+        attempt = self._ladder.next(sequence.attempt, verdict, sequence.context >= self._engine.dimensions.n_audio_ctx)
         if attempt is None:
             self.leave(sequence)
             self._settled.answered.append((sequence, best))
