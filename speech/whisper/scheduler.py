@@ -55,6 +55,7 @@ class Scheduler:
         self._admission = Admission(engine.slots, engine.encode_batch, self._policy)
         self._decoder = Decoder(engine, tokenizer, ladder or Ladder(), self.statistics)
         self._turns = 0
+        self._turn_began = time.monotonic()
         self._next_poll = [0.0, 0.0]  # of the decoding, of the waiting; seconds, monotonic
         self._changed = threading.Condition()
         self._inbox: deque[Sequence] = deque()
@@ -81,6 +82,10 @@ class Scheduler:
             self._inbox.append(sequence)
             self._changed.notify()
         return sequence.future
+
+    def silent_for(self) -> float:
+        """Seconds since the thread last began a turn while it has work; 0 when it rests. Long means that it hangs."""
+        return time.monotonic() - self._turn_began if self._decoder.held or self._admission else 0.0
 
     def close(self, grace: float = 30.0) -> None:
         """Takes no more windows, finishes those in hand for up to `grace` seconds, gives up the rest."""
@@ -114,7 +119,7 @@ class Scheduler:
             return not self._abandoned and bool(self._admission or self._decoder.held or not self._closing)
 
     def _turn(self) -> None:
-        now = time.monotonic()
+        now = self._turn_began = time.monotonic()
         self._poll(now)
         new = self._admission.take(self._decoder.held, now)
         for sequence in new:
