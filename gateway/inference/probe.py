@@ -16,8 +16,8 @@ class ModelDied(Exception):
     """The model's process is gone or hangs."""
 
 
-async def ask(url: str, model: str, seconds: float = 0.0) -> None:
-    """A request that costs next to nothing; with `seconds` of silence, a real inference.
+async def ask(url: str, model: str, seconds: float) -> None:
+    """A real inference of some seconds of silence; with 0 seconds a question that costs next to nothing.
 
     raises: ModelDied; TritonFailure where the server itself is away
     """

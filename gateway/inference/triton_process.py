@@ -121,9 +121,8 @@ def check_libraries(stub: Path, environment: Mapping[str, str]) -> None:
     told = subprocess.run(["ldd", str(stub)], env=dict(environment), capture_output=True, text=True, check=False)
     missing = [line.split("=>")[0].strip() for line in told.stdout.splitlines() if "not found" in line]
     if missing:
-        raise TritonFailed(
-            f"Triton's Python backend lacks {', '.join(missing)}; the Python in use may have no libpython"
-        )
+        lacking = ", ".join(missing)
+        raise TritonFailed(f"Triton's Python backend lacks {lacking}; the Python in use may have no libpython")
 
 
 def check_models(repository: Path, models: Sequence[str]) -> None:

@@ -50,7 +50,9 @@ log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 _LAST_LINES = 30  # of Triton's output, told when it fails
 
-Probe = Callable[[str, str], Awaitable[None]]  # (url, model); raises ModelDied if the model must be loaded again
+# (url, model, seconds of audio, 0 for none); raises ModelDied if the model must be loaded again
+Probe = Callable[[str, str, float], Awaitable[None]]
+_FIRST_PROBE = 1.0  # seconds of audio: a model that was just loaded proves itself by a real inference
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class EmbeddedTriton:
         while not await _is_ready(client):
             await asyncio.sleep(0.05)
         for model in self._models:
-            await self._probe(self.url, model)
+            await self._probe(self.url, model, _FIRST_PROBE)
 
     async def _end(self) -> None:
         for task in self._tasks:
@@ -223,7 +225,8 @@ class EmbeddedTriton:
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        while line := (await process.stdout.readline()).decode(errors="replace").rstrip():
+        while raw := await process.stdout.readline():
+            line = raw.decode(errors="replace").rstrip()
             self._lines.append(line)
             log.log(logging.WARNING if line[:1] in "EWF" and line[1:5].isdigit() else logging.DEBUG, "%s", line)
 
@@ -248,7 +251,7 @@ class EmbeddedTriton:
     async def _works(self, model: str) -> bool:
         try:
             async with asyncio.timeout(self.options.probe_deadline):
-                await self._probe(self.url, model)
+                await self._probe(self.url, model, 0.0)
         except ModelDied as died:
             self._fail(f"{model}: {died}")
             return False
@@ -270,7 +273,7 @@ class EmbeddedTriton:
             async with asyncio.timeout(self.options.load_deadline):
                 await self._client.unload_model(model)
                 await self._client.load_model(model)
-                await self._probe(self.url, model)
+                await self._probe(self.url, model, _FIRST_PROBE)
         except (Exception, TimeoutError) as problem:
             await self._restart(f"{model} could not be loaded again: {problem or 'too slow'}")
             return
