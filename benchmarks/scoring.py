@@ -17,6 +17,8 @@ class Normaliser(Protocol):
 
 # Languages written without spaces between words are scored by character.
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+# The package adds these to the replacements of openai-whisper; without them both normalise alike.
+ADDED_CONTRACTIONS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,10 @@ def normaliser(language: str | None) -> Normaliser:
     from whisper_normalizer.english import EnglishTextNormalizer
 
     if language == "en":
-        return EnglishTextNormalizer()
+        english: Normaliser = EnglishTextNormalizer()
+        for added in ADDED_CONTRACTIONS:
+            english.replacers.pop(added, None)  # type: ignore[attr-defined]
+        return english
     return BasicTextNormalizer(split_letters=language in UNSPACED)
 
 

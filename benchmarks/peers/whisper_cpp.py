@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from _pywhispercpp import whisper_full_lang_id, whisper_lang_str
 from pywhispercpp.model import Model
 
 from benchmarks.peers.worker import Heard, Job, serve
@@ -30,7 +31,8 @@ class WhisperCpp:
         )
         pieces = [piece for piece in segments if piece.text]
         words = [[piece.text, piece.t0 / 100, piece.t1 / 100] for piece in pieces] if job.words else []
-        return Heard(" ".join(piece.text for piece in pieces), job.language, words)
+        heard = whisper_lang_str(whisper_full_lang_id(self.model._ctx))
+        return Heard(" ".join(piece.text for piece in pieces), heard, words)
 
 
 if __name__ == "__main__":
