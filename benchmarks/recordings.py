@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import av
 import numpy as np
 
 from speech.audio import SAMPLE_RATE, Pcm
@@ -77,6 +76,8 @@ def _text(value: object) -> str | None:
 
 def read_pcm(path: Path) -> Pcm:
     """Any file that libav decodes → int16 (n,), 16 kHz mono."""
+    import av  # of the benchmarks' environment; the manifest alone is read in any
+
     resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     pieces: list[Pcm] = []
     with av.open(str(path)) as container:

@@ -57,7 +57,8 @@ def normaliser(language: str | None) -> Normaliser:
         for added in ADDED_CONTRACTIONS:
             english.replacers.pop(added, None)  # type: ignore[attr-defined]
         return english
-    return BasicTextNormalizer(split_letters=language in UNSPACED)
+    basic: Normaliser = BasicTextNormalizer(split_letters=language in UNSPACED)
+    return basic
 
 
 def count_errors(reference: str, hypothesis: str, language: str | None = "en") -> Errors:

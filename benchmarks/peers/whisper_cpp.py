@@ -8,8 +8,7 @@ from pathlib import Path
 from _pywhispercpp import whisper_full_lang_id, whisper_lang_str
 from pywhispercpp.model import Model
 
-from benchmarks.peers.worker import Heard, Job, serve
-from benchmarks.recordings import read_pcm
+from benchmarks.peers.worker import Heard, Job, read_wav, serve
 from speech.audio import to_samples
 
 
@@ -23,7 +22,7 @@ class WhisperCpp:
 
     def transcribe(self, job: Job) -> Heard:
         segments = self.model.transcribe(
-            to_samples(read_pcm(Path(job.audio))),
+            to_samples(read_wav(job.audio)),
             language=job.language or "auto",
             token_timestamps=job.words,
             split_on_word=job.words,

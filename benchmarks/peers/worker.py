@@ -13,10 +13,15 @@ import os
 import resource
 import sys
 import time
+import wave
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+
+from speech.audio import Pcm
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,12 @@ class Contender(Protocol):
     versions: dict[str, str]
 
     def transcribe(self, job: Job) -> Heard: ...
+
+
+def read_wav(path: str) -> Pcm:
+    """The job's audio, int16 (n,), 16 kHz mono."""
+    with wave.open(path, "rb") as audio:
+        return np.frombuffer(audio.readframes(audio.getnframes()), dtype=np.int16)
 
 
 def serve(make: Callable[[Path, int], Contender]) -> None:
