@@ -31,6 +31,6 @@ def test_rounds_alternate_and_the_median_ratio_is_of_pairs_in_the_same_round() -
 
     rounds = interleave([Entry("ours", ours), Entry("theirs", theirs)], [recording], 3, lambda run: None)
 
-    assert diary == ["ours", "theirs"] + ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
+    assert diary == ["ours", "theirs", "ours", "theirs", "theirs", "ours", "ours", "theirs"]
     assert ratio(rounds, 1) == (3.0, 2.0, 4.0)
     assert rounds[0][1].wer.percent == 0.0

@@ -27,7 +27,7 @@ def test_the_manifest_gives_recordings_of_the_groups_asked_for(tmp_path: Path) -
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecordingsMissing, match="manifest.jsonl is missing"):
+    with pytest.raises(RecordingsMissing, match=r"manifest\.jsonl is missing"):
         load(folder=tmp_path)
 
 
