@@ -21,6 +21,9 @@ class FasterWhisper:
         self.batched = BatchedInferencePipeline(self.model)
         self.versions = {name: version(name) for name in ("faster-whisper", "ctranslate2")}
 
+    def prepare(self, job: Job) -> None:
+        pass
+
     def transcribe(self, job: Job) -> Heard:
         segments, info = self.batched.transcribe(
             job.audio,

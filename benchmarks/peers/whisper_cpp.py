@@ -20,6 +20,9 @@ class WhisperCpp:
         self.model = Model(str(weights), n_threads=threads, **quiet)
         self.versions = {"pywhispercpp": version("pywhispercpp")}
 
+    def prepare(self, job: Job) -> None:
+        pass
+
     def transcribe(self, job: Job) -> Heard:
         segments = self.model.transcribe(
             to_samples(read_wav(job.audio)),

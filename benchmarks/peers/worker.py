@@ -43,6 +43,9 @@ class Heard:
 class Contender(Protocol):
     versions: dict[str, str]
 
+    def prepare(self, job: Job) -> None:
+        """What is not to be timed."""
+
     def transcribe(self, job: Job) -> Heard: ...
 
 
@@ -68,6 +71,7 @@ def serve(make: Callable[[Path, int], Contender]) -> None:
 
 
 def _answer(contender: Contender, job: Job) -> dict[str, object]:
+    contender.prepare(job)
     processor, began = time.process_time(), time.perf_counter()
     try:
         heard = contender.transcribe(job)
