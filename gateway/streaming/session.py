@@ -1,0 +1,249 @@
+"""One live session: audio arrives, utterances open and close, text is decoded again and again and settles.
+
+Audio flows one way: `feed` → buffer → voice activity → window → Whisper → agreement → messages. Nothing
+is forgotten before its words are committed, whatever the load: a session that falls behind decodes less
+often, and one whose Triton went away decodes the same audio again when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.errors import Unavailable
+from gateway.streaming import messages
+from gateway.streaming.buffer import AudioBuffer
+from gateway.streaming.endpoint import CHUNK, Endpointer, EndpointPolicy
+from gateway.streaming.language import LanguageVote
+from gateway.streaming.messages import Message
+from speech.agreement import Agreement
+from speech.audio import SAMPLE_RATE, Pcm
+from speech.transcript import WindowResult, Word
+
+Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect)
+Emit = Callable[[Message], Awaitable[None]]
+
+
+class ChunkActivity(Protocol):
+    def hear(self, pcm: Pcm) -> NDArray[np.float32]:
+        """Speech probability of each whole 32-ms chunk, in order; keeps its state between calls."""
+
+
+def seconds(count: float) -> int:
+    return int(count * SAMPLE_RATE)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """Samples unless the name says otherwise."""
+
+    endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
+    first_update: int = seconds(0.55)  # of speech, before its first decoding
+    update: int = seconds(0.8)  # of new audio between two decodings, when the machine is not busy
+    load_factor: float = 1.5  # new audio between two decodings, in lengths of the last one
+    slowest_update: int = seconds(8.0)
+    quiet: int = seconds(0.3)  # of silence after which a sentence is decoded without waiting for `update`
+    padding: int = seconds(0.3)  # of audio kept around speech
+    trim: int = seconds(12.0)  # window from which committed audio leaves it
+    longest: int = seconds(25.0)  # window that is committed though nobody paused
+    stride: int = seconds(1.0)  # of audio listened to at a time
+    backlog: int = seconds(30.0)  # of audio that may wait before the client is made to wait
+    patience_seconds: float = 120.0  # for a Triton that is away
+
+
+class Session:
+    """Feeds in, messages out; `run` returns when everything that was fed is final."""
+
+    def __init__(
+        self, recognize: Recognize, activity: ChunkActivity, emit: Emit, policy: StreamPolicy, language: str | None
+    ) -> None:
+        self._recognize, self._activity, self._emit = recognize, activity, emit
+        self._policy = policy
+        self._vote = LanguageVote(language)
+        self._buffer = AudioBuffer()
+        self._endpoint = Endpointer(policy.endpoint)
+        self._agreement = Agreement()
+        self._window = 0  # samples: where the open window starts
+        self._decoded = 0  # samples: up to where the open window was decoded
+        self._interval = policy.update
+        self._stopped = False
+        self._changed = asyncio.Condition()
+        self._texts: list[str] = []
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio received."""
+        return self._buffer.end / SAMPLE_RATE
+
+    @property
+    def language(self) -> str:
+        return self._vote.best
+
+    @property
+    def text(self) -> str:
+        """Everything that is final so far."""
+        return " ".join(self._texts)
+
+    async def feed(self, frame: bytes) -> None:
+        """Takes audio; waits while the session is too far behind."""
+        async with self._changed:
+            self._buffer.append(frame)
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._waiting < self._policy.backlog or self._stopped)
+
+    async def stop(self) -> None:
+        """No more audio will come."""
+        async with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    async def run(self) -> None:
+        """Raises Unavailable when Triton stayed away for too long."""
+        while await self._audio_came():
+            closed = await self._listen()
+            if self._endpoint.speech_start is None:
+                self._buffer.forget_before(self._endpoint.position - self._idle_tail)
+            elif closed:
+                await self._close()
+            elif self._endpoint.position - self._window >= self._policy.longest:
+                await self._cut()
+            elif self._due():
+                await self._update()
+        if self._endpoint.speech_start is not None:
+            await self._close()
+
+    # Listening
+
+    @property
+    def _waiting(self) -> int:
+        """Samples received and not yet listened to."""
+        return self._buffer.end - self._endpoint.position
+
+    @property
+    def _idle_tail(self) -> int:
+        return self._policy.padding + self._policy.endpoint.onset_chunks * CHUNK
+
+    async def _audio_came(self) -> bool:
+        """Waits for a whole chunk; False when the session is over and everything was heard."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._waiting >= CHUNK or self._stopped)
+            return self._waiting > 0
+
+    async def _listen(self) -> bool:
+        """Hears the next stretch; True if it closed an utterance. Opens the window of a new one."""
+        async with self._changed:
+            start = self._endpoint.position
+            take = min(self._waiting, self._policy.stride)
+            pcm = self._buffer.samples(start, start + take)
+            self._changed.notify_all()
+        whole = take // CHUNK * CHUNK
+        if not whole:  # the last, incomplete chunk of a session that stopped
+            pcm, whole = np.pad(pcm, (0, CHUNK - take)), CHUNK
+            self._buffer.append(bytes(2 * (CHUNK - take)))
+        was_open = self._endpoint.speech_start is not None
+        closed = False
+        for probability in self._activity.hear(pcm[:whole]):
+            closed = self._endpoint.hear(float(probability)) or closed
+        if not was_open and self._endpoint.speech_start is not None:
+            self._open(self._endpoint.speech_start)
+        return closed
+
+    def _open(self, speech_start: int) -> None:
+        self._window = max(speech_start - self._policy.padding, self._buffer.start)
+        self._decoded = self._window
+        self._agreement = Agreement()
+
+    # Decoding
+
+    def _due(self) -> bool:
+        if self._waiting >= self._policy.stride:
+            return False  # behind: hear what is there first
+        heard = self._endpoint.position
+        if self._decoded == self._window:
+            return heard - (self._endpoint.speech_start or 0) >= self._policy.first_update
+        if self._endpoint.speech_end <= self._decoded:
+            return False  # nothing was said since
+        fallen_quiet = self._endpoint.silence >= self._policy.quiet
+        return fallen_quiet or heard - self._decoded >= self._interval
+
+    async def _update(self) -> None:
+        words = await self._decode(self._endpoint.position)
+        await self._commit(self._agreement.update(words))
+        await self._emit(messages.partial_text(self._agreement.provisional))
+        if self._endpoint.position - self._window >= self._policy.trim:
+            self._trim()
+
+    async def _close(self) -> None:
+        """The utterance has ended: all of it is final."""
+        end = min(self._endpoint.speech_end + self._policy.padding, self._endpoint.position)
+        covered = self._decoded >= self._endpoint.speech_end + self._policy.padding // 2
+        words = None if covered else await self._decode(end)
+        await self._commit(self._agreement.finish(words))
+        self._endpoint.close()
+        self._buffer.forget_before(end)
+
+    async def _cut(self) -> None:
+        """Nobody pauses: everything up to the widest gap between late words is final, the rest goes on."""
+        words = await self._decode(self._endpoint.position)
+        middle = (self._window + self._policy.longest // 2) / SAMPLE_RATE
+        cut = widest_gap([word for word in words if word.end >= middle])
+        await self._commit(self._agreement.finish([word for word in words if word.end <= cut]))
+        self._move_window(min(seconds(cut), self._endpoint.position))
+
+    def _trim(self) -> None:
+        """Committed audio leaves the window at its widest pause, so that decoding stays short."""
+        if len(self._agreement.committed) > 1:
+            self._move_window(seconds(widest_gap(self._agreement.committed)))
+
+    def _move_window(self, sample: int) -> None:
+        self._window = max(sample, self._window)
+        self._decoded = max(self._decoded, self._window)
+        self._agreement.forget_before(self._window / SAMPLE_RATE)
+        self._buffer.forget_before(self._window)
+
+    async def _decode(self, end: int) -> list[Word]:
+        """Words of the open window up to sample `end`, in session time."""
+        pcm = self._buffer.samples(self._window, end)
+        began = time.monotonic()
+        result = await self._recognize_patiently(pcm)
+        self._pace(time.monotonic() - began)
+        if self._vote.hear(result.language, result.language_probability, (end - self._decoded) / SAMPLE_RATE):
+            await self._emit(messages.language_settled(self._vote.best, self._vote.share))
+        self._decoded = end
+        offset = self._window / SAMPLE_RATE
+        return [replace(word, start=word.start + offset, end=word.end + offset) for word in result.words]
+
+    def _pace(self, elapsed: float) -> None:
+        """Under load the next decoding waits for more audio: it updates less often, and never falls behind."""
+        wanted = seconds(elapsed * self._policy.load_factor)
+        self._interval = min(max(self._policy.update, wanted), self._policy.slowest_update)
+
+    async def _recognize_patiently(self, pcm: Pcm) -> WindowResult:
+        deadline = time.monotonic() + self._policy.patience_seconds
+        while True:
+            try:
+                return await self._recognize(pcm, self._vote.settled)
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(1.0)
+
+    async def _commit(self, words: Sequence[Word]) -> None:
+        if words:
+            self._texts.append(messages.joined(words))
+            await self._emit(messages.final_text(words, self._vote.best))
+
+
+def widest_gap(words: Sequence[Word]) -> float:
+    """The middle of the widest pause between neighbouring words, in seconds; after the last if there is one."""
+    pairs = list(zip(words, words[1:], strict=False))
+    if not pairs:
+        return words[-1].end if words else 0.0
+    before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
+    return (before.end + after.start) / 2
