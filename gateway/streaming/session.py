@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -68,6 +69,7 @@ class Session:
         self._vote = LanguageVote(language)
         self._buffer = AudioBuffer()
         self._endpoint = Endpointer(policy.endpoint)
+        self._activities: deque[float] = deque()  # of chunks after `_endpoint.position`
         self._agreement = Agreement()
         self._window = 0  # samples: where the open window starts
         self._decoded = 0  # samples: up to where the open window was decoded
@@ -126,6 +128,11 @@ class Session:
         return self._buffer.end - self._endpoint.position
 
     @property
+    def _heard(self) -> int:
+        """Samples listened to."""
+        return min(self._endpoint.position, self._buffer.end)
+
+    @property
     def _idle_tail(self) -> int:
         return self._policy.padding + self._policy.endpoint.onset_chunks * CHUNK
 
@@ -136,23 +143,25 @@ class Session:
             return self._waiting > 0
 
     async def _listen(self) -> bool:
-        """Hears the next stretch; True if it closed an utterance. Opens the window of a new one."""
-        async with self._changed:
-            start = self._endpoint.position
-            take = min(self._waiting, self._policy.stride)
-            pcm = self._buffer.samples(start, start + take)
-            self._changed.notify_all()
-        whole = take // CHUNK * CHUNK
-        if not whole:  # the last, incomplete chunk of a session that stopped
-            pcm, whole = np.pad(pcm, (0, CHUNK - take)), CHUNK
-            self._buffer.append(bytes(2 * (CHUNK - take)))
-        was_open = self._endpoint.speech_start is not None
-        closed = False
-        for probability in self._activity.hear(pcm[:whole]):
-            closed = self._endpoint.hear(float(probability)) or closed
+        """Hears up to a stride; True if it closed an utterance. Opens the window of a new one."""
+        if not self._activities:
+            self._activities.extend(float(p) for p in self._activity.hear(self._next_stride()))
+        was_open, closed = self._endpoint.speech_start is not None, False
+        while self._activities and not closed:
+            closed = self._endpoint.hear(self._activities.popleft())
         if not was_open and self._endpoint.speech_start is not None:
             self._open(self._endpoint.speech_start)
+        async with self._changed:
+            self._changed.notify_all()
         return closed
+
+    def _next_stride(self) -> Pcm:
+        """Whole chunks of audio not yet heard; the last one of a session is padded with silence."""
+        start = self._endpoint.position
+        take = min(self._waiting, self._policy.stride)
+        if take >= CHUNK:
+            return self._buffer.samples(start, start + take // CHUNK * CHUNK)
+        return np.pad(self._buffer.samples(start, start + take), (0, CHUNK - take))
 
     def _open(self, speech_start: int) -> None:
         self._window = max(speech_start - self._policy.padding, self._buffer.start)
@@ -173,7 +182,7 @@ class Session:
         return fallen_quiet or heard - self._decoded >= self._interval
 
     async def _update(self) -> None:
-        words = await self._decode(self._endpoint.position)
+        words = await self._decode(self._heard)
         await self._commit(self._agreement.update(words))
         await self._emit(messages.partial_text(self._agreement.provisional))
         if self._endpoint.position - self._window >= self._policy.trim:
@@ -181,25 +190,34 @@ class Session:
 
     async def _close(self) -> None:
         """The utterance has ended: all of it is final."""
-        end = min(self._endpoint.speech_end + self._policy.padding, self._endpoint.position)
-        covered = self._decoded >= self._endpoint.speech_end + self._policy.padding // 2
+        end = min(self._endpoint.speech_end + self._policy.padding, self._heard)
+        covered = self._decoded >= min(self._endpoint.speech_end + self._policy.padding // 2, end)
         words = None if covered else await self._decode(end)
         await self._commit(self._agreement.finish(words))
         self._endpoint.close()
         self._buffer.forget_before(end)
 
     async def _cut(self) -> None:
-        """Nobody pauses: everything up to the widest gap between late words is final, the rest goes on."""
-        words = await self._decode(self._endpoint.position)
-        middle = (self._window + self._policy.longest // 2) / SAMPLE_RATE
-        cut = widest_gap([word for word in words if word.end >= middle])
+        """Nobody pauses: what comes before the widest late gap between words is final, the rest goes on."""
+        words = await self._decode(self._heard)
+        cut = self._late_gap(words, self._policy.longest)
         await self._commit(self._agreement.finish([word for word in words if word.end <= cut]))
-        self._move_window(min(seconds(cut), self._endpoint.position))
+        self._move_window(min(seconds(cut), self._heard))
 
     def _trim(self) -> None:
         """Committed audio leaves the window at its widest pause, so that decoding stays short."""
         if len(self._agreement.committed) > 1:
-            self._move_window(seconds(widest_gap(self._agreement.committed)))
+            self._move_window(seconds(self._late_gap(self._agreement.committed, self._policy.trim)))
+
+    def _late_gap(self, words: Sequence[Word], length: int) -> float:
+        """Seconds: the middle of the widest pause in the later half of a window of `length` samples."""
+        middle = (self._window + length // 2) / SAMPLE_RATE
+        late = [word for word in words if word.end >= middle]
+        pairs = list(zip(late, late[1:], strict=False))
+        if not pairs:
+            return middle if not late else min(late[0].start, middle)
+        before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
+        return (before.end + after.start) / 2
 
     def _move_window(self, sample: int) -> None:
         self._window = max(sample, self._window)
@@ -239,11 +257,3 @@ class Session:
             self._texts.append(messages.joined(words))
             await self._emit(messages.final_text(words, self._vote.best))
 
-
-def widest_gap(words: Sequence[Word]) -> float:
-    """The middle of the widest pause between neighbouring words, in seconds; after the last if there is one."""
-    pairs = list(zip(words, words[1:], strict=False))
-    if not pairs:
-        return words[-1].end if words else 0.0
-    before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
-    return (before.end + after.start) / 2
