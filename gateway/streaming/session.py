@@ -62,7 +62,12 @@ class Session:
     """Feeds in, messages out; `run` returns when everything that was fed is final."""
 
     def __init__(
-        self, recognize: Recognize, activity: ChunkActivity, emit: Emit, policy: StreamPolicy, language: str | None
+        self,
+        recognize: Recognize,
+        activity: ChunkActivity,
+        emit: Emit,
+        policy: StreamPolicy,
+        language: str | None,
     ) -> None:
         self._recognize, self._activity, self._emit = recognize, activity, emit
         self._policy = policy
@@ -256,4 +261,3 @@ class Session:
         if words:
             self._texts.append(messages.joined(words))
             await self._emit(messages.final_text(words, self._vote.best))
-

@@ -31,7 +31,7 @@ def test_a_committed_word_heard_differently_later_is_neither_doubled_nor_lost() 
     agreement.update(words("he sailed to france and"))
     agreement.update(words("he sailed to france and"))
     rest = agreement.finish(words("he sails to france and came back"))
-    assert [w.text for w in agreement.committed] == "he sailed to france and came back".split()
+    assert [w.text for w in agreement.committed] == ["he", "sailed", "to", "france", "and", "came", "back"]
     assert [w.text for w in rest] == ["came", "back"]
 
 
