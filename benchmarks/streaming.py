@@ -66,9 +66,7 @@ COLUMNS = (
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    recordings = [as_wav(clip) for clip in load(["A-read"]) if 6.0 <= clip.duration <= 30.0][
-        : options.recordings
-    ]
+    recordings = [as_wav(clip) for clip in load(["A-read"]) if 6.0 <= clip.duration <= 30.0][: options.recordings]
     base = f"http://{options.service}"
     filed = {recording.id: transcribe(base, recording) for recording in recordings}
     loads: list[Load] = []
@@ -112,9 +110,7 @@ def transcribe(base: str, recording: Recording) -> Filed:
     return Filed(transcript["text"], words[0]["start"] if words else 0.0)
 
 
-async def run_level(
-    url: str, recordings: Sequence[Recording], sessions: int, filed: dict[str, Filed]
-) -> Load:
+async def run_level(url: str, recordings: Sequence[Recording], sessions: int, filed: dict[str, Filed]) -> Load:
     """Each session plays its share of the recordings, one after another, started a little apart."""
     shares = [list(itertools.islice(recordings, n, None, sessions)) for n in range(sessions)]
 
@@ -133,10 +129,7 @@ def percentile(values: Sequence[float], q: float) -> float:
 
 def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[Recording]) -> None:
     live = {played.recording.id: played.text for played in loads[0].played}
-    pairs = [
-        (count_errors(r.text or "", live[r.id]), count_errors(r.text or "", filed[r.id].text))
-        for r in recordings
-    ]
+    pairs = [(count_errors(r.text or "", live[r.id]), count_errors(r.text or "", filed[r.id].text)) for r in recordings]
     gap, low, high = gap_interval(pairs)
     streamed, whole = (word_error_rate([pair[side] for pair in pairs]) for side in (0, 1))
     accuracy = Table(

@@ -47,9 +47,7 @@ def read_text(frame: str) -> StreamConfig | Stop:
     try:
         fields = json.loads(frame)
     except ValueError:
-        raise BadParameter(
-            f"this text frame is not JSON; {accepted}; audio is sent in binary frames"
-        ) from None
+        raise BadParameter(f"this text frame is not JSON; {accepted}; audio is sent in binary frames") from None
     if not isinstance(fields, dict):
         raise BadParameter(f"a text frame is a JSON object; {accepted}")
     if "action" in fields:
