@@ -8,6 +8,7 @@ often, and one whose Triton went away decodes the same audio again when it is ba
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -218,7 +219,7 @@ class Session:
         """Seconds: the middle of the widest pause in the later half of a window of `length` samples."""
         middle = (self._window + length // 2) / SAMPLE_RATE
         late = [word for word in words if word.end >= middle]
-        pairs = list(zip(late, late[1:], strict=False))
+        pairs = list(itertools.pairwise(late))
         if not pairs:
             return middle if not late else min(late[0].start, middle)
         before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
