@@ -8,12 +8,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from gateway.errors import ServiceError, answer_error
 from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
+from gateway.routes.stream import stream
 from gateway.routes.transcribe import MODEL_HEADER, transcribe
 from gateway.services import Services
 
@@ -29,6 +30,7 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
+            WebSocketRoute("/v1/stream", stream),
         ],
         middleware=[
             Middleware(RequestRecord),
@@ -48,5 +50,5 @@ def create_app(services: Services) -> Starlette:
 
 
 async def index(request: Request) -> Response:
-    paths = [route.path for route in request.app.routes if isinstance(route, Route)]
+    paths = [route.path for route in request.app.routes if isinstance(route, Route | WebSocketRoute)]
     return JSONResponse({"service": "stt", "endpoints": paths})

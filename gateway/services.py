@@ -17,6 +17,7 @@ from gateway.media.decoding import MediaDecoder
 from gateway.models import Models
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from speech.activity import VoiceActivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
+    activity: VoiceActivity
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -44,7 +46,9 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     with open_spool(settings.server.data) as spool:
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
-            yield Services(settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper.recognize))
+            yield Services(
+                settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper.recognize), VoiceActivity()
+            )
         finally:
             watching.cancel()
             await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)

@@ -71,7 +71,7 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     stopping = Stopping()
     try:
         async with open_tritons(settings) as urls, open_services(settings, urls) as services:
-            http = HttpServer(http_config(create_app(services), settings.server))
+            http = HttpServer(http_config(create_app(services), settings))
             stopping.watch(http)
             await serve_http(http, listener, settings)
     except asyncio.CancelledError:
@@ -110,7 +110,7 @@ class HttpServer(uvicorn.Server):
         yield
 
 
-def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
+def http_config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http="h11",  # limits the size of a request's head; httptools does not
@@ -118,7 +118,11 @@ def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
+        ws="websockets-sansio",
+        ws_max_size=settings.stream.max_frame_bytes,
+        ws_ping_interval=settings.stream.ping_seconds,
+        ws_ping_timeout=settings.stream.ping_seconds,
     )
 
 

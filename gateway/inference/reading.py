@@ -31,9 +31,13 @@ class Heard:
 
     @property
     def is_speech(self) -> bool:
-        """Whisper's own judgement, where voice activity was mistaken."""
-        silent = self.result.no_speech_probability > SILENT
-        return bool(self.words) and not (silent and self.result.average_logprob < IMPROBABLE)
+        return is_speech(self.result)
+
+
+def is_speech(result: WindowResult) -> bool:
+    """Whisper's own judgement, where voice activity was mistaken."""
+    silent = result.no_speech_probability > SILENT
+    return bool(result.words) and not (silent and result.average_logprob < IMPROBABLE)
 
 
 class Reader:

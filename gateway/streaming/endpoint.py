@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CHUNK = 512  # samples (32 ms): what one voice activity probability stands for
+from speech.activity import CHUNK
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import BadParameter
+from gateway.transcript.text import join
 from speech.transcript import Word
 
 Message = dict[str, Any]
@@ -73,15 +74,15 @@ def ready(model: str, language: str) -> Message:
     return message("ready", status="ready", model=model, language=language)
 
 
-def partial_text(words: Sequence[Word]) -> Message:
-    return message("partial", partial=joined(words), words=[word_fields(word) for word in words])
+def partial_text(words: Sequence[Word], language: str) -> Message:
+    return message("partial", partial=join(words, language), words=[word_fields(word) for word in words])
 
 
 def final_text(words: Sequence[Word], language: str) -> Message:
     """Words that will never change."""
     return message(
         "transcript",
-        text=joined(words),
+        text=join(words, language),
         language=language,
         start=round(words[0].start, 3),
         end=round(words[-1].end, 3),
@@ -102,10 +103,6 @@ def complete(text: str, language: str, duration: float, warnings: Sequence[str] 
 
 def failure(reason: str) -> Message:
     return message("error", error=reason)
-
-
-def joined(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words)
 
 
 def word_fields(word: Word) -> dict[str, object]:

@@ -13,28 +13,25 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.errors import Unavailable
+from gateway.inference.reading import is_speech
 from gateway.streaming import messages
 from gateway.streaming.buffer import AudioBuffer
-from gateway.streaming.endpoint import CHUNK, Endpointer, EndpointPolicy
+from gateway.streaming.endpoint import Endpointer, EndpointPolicy
 from gateway.streaming.language import LanguageVote
 from gateway.streaming.messages import Message
+from gateway.transcript.text import join
+from speech.activity import CHUNK, Probabilities
 from speech.agreement import Agreement
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
 Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect)
+Listen = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
 Emit = Callable[[Message], Awaitable[None]]
-
-
-class ChunkActivity(Protocol):
-    def hear(self, pcm: Pcm) -> NDArray[np.float32]:
-        """Speech probability of each whole 32-ms chunk, in order; keeps its state between calls."""
 
 
 def seconds(count: float) -> int:
@@ -82,7 +79,7 @@ class Session:
         self._interval = policy.update
         self._stopped = False
         self._changed = asyncio.Condition()
-        self._texts: list[str] = []
+        self._words: list[Word] = []
 
     @property
     def duration(self) -> float:
@@ -96,7 +93,11 @@ class Session:
     @property
     def text(self) -> str:
         """Everything that is final so far."""
-        return " ".join(self._texts)
+        return join(self._words, self.language)
+
+    def expect(self, language: str | None) -> None:
+        """The language that will be spoken, ISO 639-1; None: find out. Before the first audio."""
+        self._vote = LanguageVote(language)
 
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
@@ -151,7 +152,7 @@ class Session:
     async def _listen(self) -> bool:
         """Hears up to a stride; True if it closed an utterance. Opens the window of a new one."""
         if not self._activities:
-            self._activities.extend(float(p) for p in self._activity.hear(self._next_stride()))
+            self._activities.extend(float(p) for p in self._hear(self._next_stride()))
         was_open, closed = self._endpoint.speech_start is not None, False
         while self._activities and not closed:
             closed = self._endpoint.hear(self._activities.popleft())
@@ -190,7 +191,7 @@ class Session:
     async def _update(self) -> None:
         words = await self._decode(self._heard)
         await self._commit(self._agreement.update(words))
-        await self._emit(messages.partial_text(self._agreement.provisional))
+        await self._emit(messages.partial_text(self._agreement.provisional, self.language))
         if self._endpoint.position - self._window >= self._policy.trim:
             self._trim()
 
@@ -241,7 +242,8 @@ class Session:
             await self._emit(messages.language_settled(self._vote.best, self._vote.share))
         self._decoded = end
         offset = self._window / SAMPLE_RATE
-        return [replace(word, start=word.start + offset, end=word.end + offset) for word in result.words]
+        words = result.words if is_speech(result) else ()
+        return [replace(word, start=word.start + offset, end=word.end + offset) for word in words]
 
     def _pace(self, elapsed: float) -> None:
         """Under load the next decoding waits for more audio: it updates less often, and never falls behind."""
@@ -260,5 +262,5 @@ class Session:
 
     async def _commit(self, words: Sequence[Word]) -> None:
         if words:
-            self._texts.append(messages.joined(words))
-            await self._emit(messages.final_text(words, self._vote.best))
+            self._words += words
+            await self._emit(messages.final_text(words, self.language))

@@ -15,20 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Unavailable
-from gateway.streaming.endpoint import CHUNK
 from gateway.streaming.messages import Message
 from gateway.streaming.session import Session, StreamPolicy
+from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
 WORD, GAP = 4800, 1600  # samples
 
 
-class Loudness:
+def loudness(pcm: Pcm) -> Probabilities:
     """Voice activity of written speech: a chunk speaks when half of it does."""
-
-    def hear(self, pcm: Pcm) -> np.ndarray:
-        return (np.count_nonzero(pcm.reshape(-1, CHUNK), axis=1) > CHUNK / 2).astype(np.float32)
+    return (np.count_nonzero(pcm.reshape(-1, CHUNK), axis=1) > CHUNK / 2).astype(np.float32)
 
 
 def speech(pauses: list[float]) -> tuple[Pcm, list[str]]:
@@ -59,7 +57,7 @@ async def transcribe(
     async def emit(message: Message) -> None:
         sent.append(message)
 
-    session = Session(recognize, Loudness(), emit, policy or StreamPolicy(), "en")  # type: ignore[arg-type]
+    session = Session(recognize, loudness, emit, "en", policy or StreamPolicy())  # type: ignore[arg-type]
     running = asyncio.create_task(session.run())
     audio, start, turn = pcm.tobytes(), 0, 0
     while start < len(audio):
@@ -137,7 +135,7 @@ async def test_a_client_that_sends_too_fast_is_made_to_wait() -> None:
 
     async def emit(message: Message) -> None: ...
 
-    session = Session(held, Loudness(), emit, StreamPolicy(backlog=2 * SAMPLE_RATE), "en")
+    session = Session(held, loudness, emit, "en", StreamPolicy(backlog=2 * SAMPLE_RATE))
     running = asyncio.create_task(session.run())
     pcm, expected = speech([0.0] * 150)
     sending = asyncio.create_task(session.feed(pcm.tobytes()))
