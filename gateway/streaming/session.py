@@ -60,14 +60,9 @@ class Session:
     """Feeds in, messages out; `run` returns when everything that was fed is final."""
 
     def __init__(
-        self,
-        recognize: Recognize,
-        activity: ChunkActivity,
-        emit: Emit,
-        policy: StreamPolicy,
-        language: str | None,
+        self, recognize: Recognize, listen: Listen, emit: Emit, language: str | None, policy: StreamPolicy
     ) -> None:
-        self._recognize, self._activity, self._emit = recognize, activity, emit
+        self._recognize, self._hear, self._emit = recognize, listen, emit
         self._policy = policy
         self._vote = LanguageVote(language)
         self._buffer = AudioBuffer()
