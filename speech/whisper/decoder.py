@@ -168,7 +168,9 @@ def _dense(rows, source, weight, scale, bias, panel, target):  # type: ignore[no
     depth, columns = weight.shape[1], target.shape[1]
     first = panel * PANEL
     flat = target.ravel()
-    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, flat, first, columns)
+    panel_product(
+        rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, flat, first, columns
+    )
     for m in range(rows):
         for c in range(first, first + PANEL):
             target[m, c] = target[m, c] * scale[c] + bias[c]
@@ -179,7 +181,9 @@ def _dense_add(rows, source, weight, scale, bias, panel, room, target):  # type:
     """target[:, panel] += source @ weight[panel] · scale + bias."""
     depth = weight.shape[1]
     first = panel * PANEL
-    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL)
+    panel_product(
+        rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL
+    )
     for m in range(rows):
         for c in range(PANEL):
             at = first + c

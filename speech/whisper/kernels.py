@@ -53,7 +53,9 @@ def _panel_product(rows: int) -> Any:
         x_from = _data(context, builder, signature.args[0], x, x_at)
         w_from = _data(context, builder, signature.args[3], w, w_at)
         y_from = _data(context, builder, signature.args[6], y, y_at)
-        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{LANES}f32")
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{LANES}f32"
+        )
         zero = ir.Constant(wide, [0.0] * LANES)
         for first in range(0, PANEL, columns):
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(rows)]
@@ -88,9 +90,7 @@ def _panel_product(rows: int) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def product(
-        typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, depth: Any, y: Any, y_at: Any, y_step: Any
-    ) -> Any:  # noqa: PLR0913, E501
+    def product(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, depth: Any, y: Any, y_at: Any, y_step: Any) -> Any:  # noqa: PLR0913, E501
         whole = types.int64
         return types.void(x, whole, whole, w, whole, whole, y, whole, whole), generate
 
@@ -178,7 +178,9 @@ LOG2_E = _F(1.4426950408889634)
 LN_2_HIGH = _F(0.693359375)
 LN_2_LOW = _F(-2.12194440e-4)
 LEAST_EXPONENT = _F(-87.0)
-EXP_SERIES = tuple(map(_F, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)))
+EXP_SERIES = tuple(
+    map(_F, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5))
+)
 E5, E4, E3, E2, E1, E0 = EXP_SERIES
 
 
