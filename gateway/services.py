@@ -15,6 +15,7 @@ from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
 from gateway.media.decoding import MediaDecoder
 from gateway.models import Models
+from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
 from speech.activity import VoiceActivity
@@ -28,7 +29,11 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
+<<<<<<< HEAD
     activity: VoiceActivity
+=======
+    progress: ProgressBoard
+>>>>>>> scheduler
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -47,7 +52,17 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
             yield Services(
+<<<<<<< HEAD
                 settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper.recognize), VoiceActivity()
+=======
+                settings=settings,
+                models=models,
+                spool=spool,
+                media=MediaDecoder(spool),
+                whisper=whisper,
+                recognizer=Recognizer(whisper.recognize),
+                progress=ProgressBoard(),
+>>>>>>> scheduler
             )
         finally:
             watching.cancel()

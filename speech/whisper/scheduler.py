@@ -116,10 +116,11 @@ class Scheduler:
             while self._inbox:
                 self._admission.push(self._inbox.popleft())
             self.statistics.waiting = len(self._admission)
+            self._turn_began = time.monotonic()
             return not self._abandoned and bool(self._admission or self._decoder.held or not self._closing)
 
     def _turn(self) -> None:
-        now = self._turn_began = time.monotonic()
+        now = self._turn_began
         self._poll(now)
         new = self._admission.take(self._decoder.held, now)
         for sequence in new:

@@ -21,7 +21,8 @@ from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Pr
 from speech.transcript import WindowResult
 from speech.whisper.admission import Policy
 from speech.whisper.engine import Engine
-from speech.whisper.scheduler import Closed, Overloaded, Request, Scheduler
+from speech.whisper.scheduler import Closed, Overloaded, Scheduler
+from speech.whisper.sequence import Request
 from speech.whisper.statistics import Statistics
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
