@@ -14,11 +14,8 @@ from gateway.errors import ServiceError, answer_error
 from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
-<<<<<<< HEAD
-from gateway.routes.stream import stream
-=======
 from gateway.routes.progress import show_progress
->>>>>>> scheduler
+from gateway.routes.stream import stream
 from gateway.routes.transcribe import MODEL_HEADER, transcribe
 from gateway.services import Services
 
@@ -34,11 +31,8 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
-<<<<<<< HEAD
-            WebSocketRoute("/v1/stream", stream),
-=======
             Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
->>>>>>> scheduler
+            WebSocketRoute("/v1/stream", stream),
         ],
         middleware=[
             Middleware(RequestRecord),

@@ -29,11 +29,8 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
-<<<<<<< HEAD
     activity: VoiceActivity
-=======
     progress: ProgressBoard
->>>>>>> scheduler
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -52,17 +49,14 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
             yield Services(
-<<<<<<< HEAD
-                settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper.recognize), VoiceActivity()
-=======
                 settings=settings,
                 models=models,
                 spool=spool,
                 media=MediaDecoder(spool),
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
+                activity=VoiceActivity(),
                 progress=ProgressBoard(),
->>>>>>> scheduler
             )
         finally:
             watching.cancel()
