@@ -76,7 +76,7 @@ class StreamSettings(Group):
     patience_seconds: float = Field(default=120.0, ge=0)
     """how long a live session waits for a Triton that is away"""
     ping_seconds: float = Field(default=20.0, gt=0)
-    """time between two keep-alive pings; a client that does not answer one is gone"""
+    """time between two keep-alive pings"""
     max_frame_bytes: int = Field(default=16 * 1024**2, gt=0)
     """largest frame that is accepted"""
 

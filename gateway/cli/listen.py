@@ -57,7 +57,7 @@ async def listen(options: argparse.Namespace, settings: Settings) -> None:
     url = stream_url(options.url or settings.client.url)
     headers = {"Authorization": f"Bearer {settings.client.key}"} if settings.client.key else {}
     try:
-        async with connect(url, additional_headers=headers, max_size=None) as socket:
+        async with connect(url, additional_headers=headers, max_size=None, ping_timeout=None) as socket:
             config = {"language": options.language, "model": options.model}
             await socket.send(json.dumps({name: text for name, text in config.items() if text}))
             await converse(socket, options)

@@ -122,7 +122,7 @@ def http_config(app: object, settings: Settings) -> uvicorn.Config:
         ws="websockets-sansio",
         ws_max_size=settings.stream.max_frame_bytes,
         ws_ping_interval=settings.stream.ping_seconds,
-        ws_ping_timeout=settings.stream.ping_seconds,
+        ws_ping_timeout=None,  # a pong may wait behind audio; a silent client is found by stream.idle_seconds
     )
 
 

@@ -52,7 +52,7 @@ class StreamPolicy:
     trim: int = seconds(12.0)  # window from which committed audio leaves it
     longest: int = seconds(25.0)  # window that is committed though nobody paused
     stride: int = seconds(1.0)  # of audio listened to at a time
-    backlog: int = seconds(30.0)  # of audio that may wait before the client is made to wait
+    backlog: int = seconds(600.0)  # of audio that may wait before the client is made to wait (19 MB)
     patience_seconds: float = 120.0  # for a Triton that is away
 
 
