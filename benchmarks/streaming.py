@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     base = f"http://{options.service}"
     filed = {recording.id: transcribe(base, recording) for recording in recordings}
     loads: list[Load] = []
-    for sessions in range(1, options.sessions + 1):
+    for sessions in options.levels or range(1, options.sessions + 1):
         load_now = asyncio.run(run_level(f"ws://{options.service}/v1/stream", recordings, sessions, filed))
         loads.append(load_now)
         print(load_now.row(), flush=True)
@@ -85,6 +85,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--service", default="127.0.0.1:8080", help="host:port of a running service")
     parser.add_argument("--recordings", type=int, default=20, help="recordings a level")
     parser.add_argument("--sessions", type=int, default=12, help="most sessions at once")
+    parser.add_argument("--levels", type=int, nargs="*", help="these numbers of sessions alone")
     return parser.parse_args(arguments)
 
 

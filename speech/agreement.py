@@ -7,6 +7,7 @@ Source: Macháček, Dabre, Bojar 2023, "Turning Whisper into Real-Time Transcrip
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,10 +28,13 @@ class Agreement:
     committed: list[Word] = field(default_factory=list)  # that the window's audio still holds
     provisional: tuple[Word, ...] = ()
 
-    def update(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
-        """Takes a new decoding of the window; returns the words that it commits, oldest first."""
+    def update(self, hypothesis: Sequence[Word], until: float = math.inf) -> tuple[Word, ...]:
+        """Takes a new decoding of the window; returns the words that it commits, oldest first.
+
+        until: seconds; words that end later are not committed yet, the audio that decides them is too short
+        """
         continuation = tuple(hypothesis[split(hypothesis, self.committed) :])
-        agreed = common_prefix(self.provisional, continuation)
+        agreed = common_prefix(self.provisional, [word for word in continuation if word.end <= until])
         self.committed.extend(continuation[:agreed])
         self.provisional = continuation[agreed:]
         return continuation[:agreed]

@@ -48,8 +48,10 @@ class StreamPolicy:
     load_factor: float = 1.5  # new audio between two decodings, in lengths of the last one
     slowest_update: int = seconds(8.0)
     quiet: int = seconds(0.3)  # of silence after which a sentence is decoded without waiting for `update`
+    unsettled: int = seconds(0.3)  # at the end of a window, where words are not committed yet
     padding: int = seconds(0.3)  # of audio kept around speech
     trim: int = seconds(12.0)  # window from which committed audio leaves it
+    breath: int = seconds(3.0)  # pause after which a new utterance does not go on in the window of the last one
     longest: int = seconds(25.0)  # window that is committed though nobody paused
     stride: int = seconds(1.0)  # of audio listened to at a time
     backlog: int = seconds(600.0)  # of audio that may wait before the client is made to wait (19 MB)
@@ -70,7 +72,9 @@ class Session:
         self._activities: deque[float] = deque()  # of chunks after `_endpoint.position`
         self._agreement = Agreement()
         self._window = 0  # samples: where the open window starts
+        self._open_window = False
         self._decoded = 0  # samples: up to where the open window was decoded
+        self._final = 0  # samples: up to where all speech is final
         self._interval = policy.update
         self._stopped = False
         self._changed = asyncio.Condition()
@@ -110,16 +114,17 @@ class Session:
     async def run(self) -> None:
         """Raises Unavailable when Triton stayed away for too long."""
         while await self._audio_came():
-            closed = await self._listen()
-            if self._endpoint.speech_start is None:
-                self._buffer.forget_before(self._endpoint.position - self._idle_tail)
-            elif closed:
+            await self._listen()
+            if self._endpoint.speech_start is not None:
+                if self._length >= self._policy.longest:
+                    await self._cut()
+                elif self._due():
+                    await self._update()
+            elif not self._owes:
+                self._rest()
+            elif not self._behind or self._length >= self._policy.trim:
                 await self._close()
-            elif self._endpoint.position - self._window >= self._policy.longest:
-                await self._cut()
-            elif self._due():
-                await self._update()
-        if self._endpoint.speech_start is not None:
+        if self._owes:
             await self._close()
 
     # Listening
@@ -135,6 +140,21 @@ class Session:
         return min(self._endpoint.position, self._buffer.end)
 
     @property
+    def _behind(self) -> bool:
+        """More audio is there than is worth showing piece by piece."""
+        return self._waiting >= self._policy.stride
+
+    @property
+    def _length(self) -> int:
+        """Samples in the window."""
+        return self._heard - self._window
+
+    @property
+    def _owes(self) -> bool:
+        """Speech was heard that is not final."""
+        return self._endpoint.speech_end > self._final
+
+    @property
     def _idle_tail(self) -> int:
         return self._policy.padding + self._policy.endpoint.onset_chunks * CHUNK
 
@@ -144,8 +164,8 @@ class Session:
             await self._changed.wait_for(lambda: self._waiting >= CHUNK or self._stopped)
             return self._waiting > 0
 
-    async def _listen(self) -> bool:
-        """Hears up to a stride; True if it closed an utterance. Opens the window of a new one."""
+    async def _listen(self) -> None:
+        """Hears up to a stride, or to the end of an utterance. Opens the window of a new one."""
         if not self._activities:
             self._activities.extend(float(p) for p in self._hear(self._next_stride()))
         was_open, closed = self._endpoint.speech_start is not None, False
@@ -153,9 +173,10 @@ class Session:
             closed = self._endpoint.hear(self._activities.popleft())
         if not was_open and self._endpoint.speech_start is not None:
             self._open(self._endpoint.speech_start)
+        if closed:
+            self._endpoint.close()
         async with self._changed:
             self._changed.notify_all()
-        return closed
 
     def _next_stride(self) -> Pcm:
         """Whole chunks of audio not yet heard; the last one of a session is padded with silence."""
@@ -166,18 +187,31 @@ class Session:
         return np.pad(self._buffer.samples(start, start + take), (0, CHUNK - take))
 
     def _open(self, speech_start: int) -> None:
+        """A new utterance goes on in the window of the last one, whose audio is its context, or starts its own."""
+        if self._open_window:
+            return
+        self._open_window = True
         self._window = max(speech_start - self._policy.padding, self._buffer.start)
         self._decoded = self._window
-        self._agreement = Agreement()
+
+    def _rest(self) -> None:
+        """Nobody speaks: forgets the last window once it is over, and all sound but the latest."""
+        pause = self._endpoint.position - self._endpoint.speech_end
+        if self._agreement.committed and pause < self._policy.breath:
+            self._trim()
+            return
+        self._agreement, self._open_window = Agreement(), False
+        self._buffer.forget_before(self._endpoint.position - self._idle_tail)
 
     # Decoding
 
     def _due(self) -> bool:
-        if self._waiting >= self._policy.stride:
-            return False  # behind: hear what is there first
+        if self._behind:
+            return False  # hear what is there first
         heard = self._endpoint.position
-        if self._decoded == self._window:
-            return heard - (self._endpoint.speech_start or 0) >= self._policy.first_update
+        start = self._endpoint.speech_start or 0
+        if self._decoded <= start:
+            return heard - start >= self._policy.first_update
         if self._endpoint.speech_end <= self._decoded:
             return False  # nothing was said since
         fallen_quiet = self._endpoint.silence >= self._policy.quiet
@@ -185,10 +219,10 @@ class Session:
 
     async def _update(self) -> None:
         words = await self._decode(self._heard)
-        await self._commit(self._agreement.update(words))
+        until = (self._heard - self._policy.unsettled) / SAMPLE_RATE
+        await self._commit(self._agreement.update(words, until))
         await self._emit(messages.partial_text(self._agreement.provisional, self.language))
-        if self._endpoint.position - self._window >= self._policy.trim:
-            self._trim()
+        self._trim()
 
     async def _close(self) -> None:
         """The utterance has ended: all of it is final."""
@@ -196,8 +230,8 @@ class Session:
         covered = self._decoded >= min(self._endpoint.speech_end + self._policy.padding // 2, end)
         words = None if covered else await self._decode(end)
         await self._commit(self._agreement.finish(words))
-        self._endpoint.close()
-        self._buffer.forget_before(end)
+        self._final = self._endpoint.speech_end
+        self._trim()
 
     async def _cut(self) -> None:
         """Nobody pauses: what comes before the widest late gap between words is final, the rest goes on."""
@@ -207,8 +241,8 @@ class Session:
         self._move_window(min(seconds(cut), self._heard))
 
     def _trim(self) -> None:
-        """Committed audio leaves the window at its widest pause, so that decoding stays short."""
-        if len(self._agreement.committed) > 1:
+        """Committed audio leaves a long window at its widest pause, so that decoding stays short."""
+        if self._length >= self._policy.trim and len(self._agreement.committed) > 1:
             self._move_window(seconds(self._late_gap(self._agreement.committed, self._policy.trim)))
 
     def _late_gap(self, words: Sequence[Word], length: int) -> float:
