@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import pytest
 from service_process import STT, ServiceProcess, run_service
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,13 +17,6 @@ from websockets.exceptions import ConnectionClosed
 
 Message = dict[str, Any]
 SAID = "john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
-
-
-@pytest.fixture(scope="session")
-def pcm(dashwood: Path) -> bytes:
-    """Raw PCM16, 16 kHz, mono."""
-    arguments = ["-loglevel", "error", "-i", str(dashwood), "-f", "s16le", "-ac", "1", "-ar", "16000", "-"]
-    return subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), *arguments], check=True, capture_output=True).stdout
 
 
 def stream_url(service: ServiceProcess, query: str = "") -> str:
