@@ -152,9 +152,7 @@ async def test_a_session_goes_on_when_the_model_died(service: ServiceProcess, pc
     check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
 
 
-async def test_more_sessions_than_the_machine_carries_are_late_but_whole(
-    service: ServiceProcess, pcm: bytes
-) -> None:
+async def test_more_sessions_than_the_machine_carries_are_late_but_whole(service: ServiceProcess, pcm: bytes) -> None:
     async def speak() -> list[Message]:
         async with connect(stream_url(service, "?language=en"), ping_timeout=None) as socket:
             for start in range(0, len(pcm), 6400):
