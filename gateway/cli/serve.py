@@ -162,7 +162,7 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
     names = [triton_name(model.id) for model in models]
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
-        say(f"Triton answers at {triton.url}")
+        say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
         yield Tritons((triton.url,), triton)
 
 
