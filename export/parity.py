@@ -53,6 +53,15 @@ def check_graph(path: Path, weights: Weights, tolerance: float) -> float:
     return _within("encoder", _relative_error(found.reshape(expected.shape), expected), tolerance)
 
 
+def warm_up(folder: Path) -> None:
+    """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
+    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine.encode([0], [probe_sound()], [CONTEXT])
+    engine.prefill([0], [engine.manifest.sot_sequence("en")])
+    engine.step([0], [GREEDY]).result()
+    engine.close()
+
+
 def check_engine(folder: Path, weights: Weights, tolerance: Tolerance) -> dict[str, float]:
     """Decodes a few tokens with the engine and again, token by token, with the reference.
 

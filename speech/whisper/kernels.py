@@ -8,14 +8,23 @@ depend on them.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+# numba looks only at a function's own file to see whether its compiled code is stale, but kernels call
+# each other across files: code is kept under a hash of them all.
+_SOURCES = ("kernels.py", "dot_kernel.py", "decoder.py", "encoder.py")
+_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _SOURCES)).hexdigest()
+numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / f"kernels-{_HASH[:16]}")
 
 PANEL = 64  # columns
 MAX_ROWS = 8  # of one call: more accumulators than registers would spill

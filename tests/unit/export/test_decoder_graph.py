@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from export.decoder import OPSET, decoder_graph
 from export.reference import Reference
 from export.weights import Weights
-from tests.unit.export.random_weights import dimensions, random_weights
+from random_weights import dimensions, random_weights
 
 TOKENS = [1, 5, 9, 77, 400, 3]
 FRAMES = 40
