@@ -40,7 +40,8 @@ def probe_sound() -> Samples:
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     voice = sum(np.sin(n * phase) / n for n in range(1, 20)) * (np.sin(2 * np.pi * 3 * time) > -0.3)
     noise = np.random.default_rng(0).standard_normal(len(time))
-    return (0.1 * voice + 0.003 * noise).astype(np.float32)
+    sound: Samples = (0.1 * voice + 0.003 * noise).astype(np.float32)
+    return sound
 
 
 def check_graph(path: Path, weights: Weights, tolerance: float) -> float:
@@ -87,15 +88,11 @@ def check_engine(folder: Path, weights: Weights, tolerance: Tolerance) -> dict[s
     weights_expected = np.stack([seen[layer][head, len(prompt) - 1 :] for layer, head in manifest.alignment_heads])
     return {
         "decoder": _within("decoder", float(np.abs(chosen - expected).max()), tolerance.decoder),
-        "alignment": _within(
-            "alignment", float(np.abs(found - weights_expected).max()), tolerance.alignment
-        ),
+        "alignment": _within("alignment", float(np.abs(found - weights_expected).max()), tolerance.alignment),
     }
 
 
-def _suppressed(
-    logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]
-) -> NDArray[np.float64]:
+def _suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]) -> NDArray[np.float64]:
     masked = logits.astype(np.float64)
     masked[:, list(always)] = -np.inf
     masked[0, list(first)] = -np.inf

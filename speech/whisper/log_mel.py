@@ -55,7 +55,8 @@ def _power_spectrum(samples: Samples, frames: int) -> NDArray[np.float32]:
 @lru_cache
 def hann() -> NDArray[np.float32]:
     """Periodic Hann window: (N_FFT,)."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    window: NDArray[np.float32] = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    return window
 
 
 @lru_cache
@@ -70,7 +71,8 @@ def mel_filters(n_mels: int) -> NDArray[np.float32]:
     falling = (edges[2:, None] - frequencies) / np.diff(edges)[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
     area = 2.0 / (edges[2:] - edges[:-2])
-    return (triangles * area[:, None]).astype(np.float32)
+    filters: NDArray[np.float32] = (triangles * area[:, None]).astype(np.float32)
+    return filters
 
 
 LINEAR_HERTZ = 200.0 / 3  # below 1 kHz a mel is this many Hz

@@ -10,7 +10,9 @@ from random_weights import dimensions, opened, random_weights
 from export.tokenizer import InvalidTokenizer, languages, special_tokens, suppressed_tokens, write_tokenizer
 
 
-@pytest.mark.parametrize(("vocabulary", "transcribe", "timestamp"), [(51864, 50358, 50363), (51865, 50359, 50364), (51866, 50360, 50365)])
+@pytest.mark.parametrize(
+    ("vocabulary", "transcribe", "timestamp"), [(51864, 50358, 50363), (51865, 50359, 50364), (51866, 50360, 50365)]
+)
 def test_special_tokens_shift_with_the_vocabulary(vocabulary: int, transcribe: int, timestamp: int) -> None:
     tokens = special_tokens(vocabulary)
 

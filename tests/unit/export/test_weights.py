@@ -81,7 +81,7 @@ def test_a_hugging_face_folder_in_two_files(weights: Weights, tmp_path: Path) ->
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
-    with pytest.raises(InvalidWeights, match="no model.safetensors"):
+    with pytest.raises(InvalidWeights, match=r"no model\.safetensors"):
         read_huggingface(tmp_path)
 
 
@@ -109,7 +109,7 @@ def _ctranslate2(name: str, tensors: Mapping[str, np.ndarray[Any, Any]]) -> dict
         network = name.partition(".")[0]
         place = "embeddings/weight" if "token" in name else "position_encodings/encodings"
         return {f"{network}/{place}": tensors[name]}
-    if not name.split(".")[1] == "blocks":
+    if name.split(".")[1] != "blocks":
         network, _, part = name.split(".")
         return {f"{network}/layer_norm/{'gamma' if part == 'weight' else 'beta'}": tensors[name]}
     network, _, layer, kind, *rest = name.split(".")
