@@ -1,0 +1,39 @@
+"""Each test of this folder runs on SQLite and on a real PostgreSQL, each time on an empty store."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from account_stores import Store
+
+from benchmarks.postgres import running_postgres
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    with running_postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    url = f"sqlite:///{tmp_path / 'accounts.db'}"
+    if request.param == "postgresql":
+        url = await _empty_database(request.getfixturevalue("postgres"))
+    opened = Store(url)
+    await opened.migrate()
+    return opened
+
+
+async def _empty_database(server: str) -> str:
+    name = f"store_{next(_numbers)}"
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return server.replace("/postgres?", f"/{name}?")
