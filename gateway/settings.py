@@ -29,11 +29,11 @@ class Group(BaseModel):
 class ServerSettings(Group):
     host: str = "127.0.0.1"
     """address to listen on"""
-    port: int = Field(8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535)
     """port to listen on; 0 takes a free one"""
     data: Path = Path("var")
     """folder for everything that the service writes"""
-    shutdown_seconds: float = Field(30.0, gt=0)
+    shutdown_seconds: float = Field(default=30.0, gt=0)
     """how long work in hand may take to finish at shutdown"""
     cors_origins: CommaList = ("*",)
     """web pages that may call the API from a browser"""
@@ -42,20 +42,20 @@ class ServerSettings(Group):
 
 
 class MediaSettings(Group):
-    max_upload_bytes: int = Field(2 * 1024**3, gt=0)
+    max_upload_bytes: int = Field(default=2 * 1024**3, gt=0)
     """largest file that is accepted, whoever sends it"""
-    upload_idle_seconds: float = Field(60.0, gt=0)
+    upload_idle_seconds: float = Field(default=60.0, gt=0)
     """how long an upload may stand still before it is given up"""
 
 
 class TritonSettings(Group):
     urls: CommaList = ()
     """gRPC addresses of Triton servers (host:port); none: one is started here"""
-    timeout_seconds: float = Field(600.0, gt=0)
+    timeout_seconds: float = Field(default=600.0, gt=0)
     """longest wait for one window, waiting behind others included"""
-    patience_seconds: float = Field(20.0, ge=0)
+    patience_seconds: float = Field(default=20.0, ge=0)
     """how long a window is tried again while no Triton can take it"""
-    probe_seconds: float = Field(5.0, gt=0)
+    probe_seconds: float = Field(default=5.0, gt=0)
     """time between two looks at each Triton's health"""
 
 

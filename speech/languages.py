@@ -1,44 +1,65 @@
-"""The languages that Whisper knows: ISO 639-1 codes (639-2 where there is none) and English names."""
+"""Whisper's languages: the codes that the API speaks and their English names, in one place.
+
+Codes are ISO 639-1 where there is one; Hawaiian and Cantonese have only three letters.
+"""
 
 from __future__ import annotations
 
-# In the order of Whisper's language tokens. The last one exists from large-v3 on.
-LANGUAGES = {
-    "en": "english", "zh": "chinese", "de": "german", "es": "spanish", "ru": "russian", "ko": "korean",
-    "fr": "french", "ja": "japanese", "pt": "portuguese", "tr": "turkish", "pl": "polish", "ca": "catalan",
-    "nl": "dutch", "ar": "arabic", "sv": "swedish", "it": "italian", "id": "indonesian", "hi": "hindi",
-    "fi": "finnish", "vi": "vietnamese", "he": "hebrew", "uk": "ukrainian", "el": "greek", "ms": "malay",
-    "cs": "czech", "ro": "romanian", "da": "danish", "hu": "hungarian", "ta": "tamil", "no": "norwegian",
-    "th": "thai", "ur": "urdu", "hr": "croatian", "bg": "bulgarian", "lt": "lithuanian", "la": "latin",
-    "mi": "maori", "ml": "malayalam", "cy": "welsh", "sk": "slovak", "te": "telugu", "fa": "persian",
-    "lv": "latvian", "bn": "bengali", "sr": "serbian", "az": "azerbaijani", "sl": "slovenian",
-    "kn": "kannada", "et": "estonian", "mk": "macedonian", "br": "breton", "eu": "basque",
-    "is": "icelandic", "hy": "armenian", "ne": "nepali", "mn": "mongolian", "bs": "bosnian", "kk": "kazakh",
-    "sq": "albanian", "sw": "swahili", "gl": "galician", "mr": "marathi", "pa": "punjabi", "si": "sinhala",
-    "km": "khmer", "sn": "shona", "yo": "yoruba", "so": "somali", "af": "afrikaans", "oc": "occitan",
-    "ka": "georgian", "be": "belarusian", "tg": "tajik", "sd": "sindhi", "gu": "gujarati", "am": "amharic",
-    "yi": "yiddish", "lo": "lao", "uz": "uzbek", "fo": "faroese", "ht": "haitian creole", "ps": "pashto",
-    "tk": "turkmen", "nn": "nynorsk", "mt": "maltese", "sa": "sanskrit", "lb": "luxembourgish",
-    "my": "myanmar", "bo": "tibetan", "tl": "tagalog", "mg": "malagasy", "as": "assamese", "tt": "tatar",
-    "haw": "hawaiian", "ln": "lingala", "ha": "hausa", "ba": "bashkir", "jw": "javanese", "su": "sundanese",
-    "yue": "cantonese",
+from collections.abc import Iterable
+from typing import Final
+
+NAMES: Final[dict[str, str]] = {
+    "af": "afrikaans", "am": "amharic", "ar": "arabic", "as": "assamese", "az": "azerbaijani",
+    "ba": "bashkir", "be": "belarusian", "bg": "bulgarian", "bn": "bengali", "bo": "tibetan",
+    "br": "breton", "bs": "bosnian", "ca": "catalan", "cs": "czech", "cy": "welsh",
+    "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "et": "estonian", "eu": "basque", "fa": "persian", "fi": "finnish", "fo": "faroese",
+    "fr": "french", "gl": "galician", "gu": "gujarati", "ha": "hausa", "haw": "hawaiian",
+    "he": "hebrew", "hi": "hindi", "hr": "croatian", "ht": "haitian creole", "hu": "hungarian",
+    "hy": "armenian", "id": "indonesian", "is": "icelandic", "it": "italian", "ja": "japanese",
+    "jv": "javanese", "ka": "georgian", "kk": "kazakh", "km": "khmer", "kn": "kannada",
+    "ko": "korean", "la": "latin", "lb": "luxembourgish", "ln": "lingala", "lo": "lao",
+    "lt": "lithuanian", "lv": "latvian", "mg": "malagasy", "mi": "maori", "mk": "macedonian",
+    "ml": "malayalam", "mn": "mongolian", "mr": "marathi", "ms": "malay", "mt": "maltese",
+    "my": "myanmar", "ne": "nepali", "nl": "dutch", "nn": "nynorsk", "no": "norwegian",
+    "oc": "occitan", "pa": "punjabi", "pl": "polish", "ps": "pashto", "pt": "portuguese",
+    "ro": "romanian", "ru": "russian", "sa": "sanskrit", "sd": "sindhi", "si": "sinhala",
+    "sk": "slovak", "sl": "slovenian", "sn": "shona", "so": "somali", "sq": "albanian",
+    "sr": "serbian", "su": "sundanese", "sv": "swedish", "sw": "swahili", "ta": "tamil",
+    "te": "telugu", "tg": "tajik", "th": "thai", "tk": "turkmen", "tl": "tagalog",
+    "tr": "turkish", "tt": "tatar", "uk": "ukrainian", "ur": "urdu", "uz": "uzbek",
+    "vi": "vietnamese", "yi": "yiddish", "yo": "yoruba", "yue": "cantonese", "zh": "chinese",
 }  # fmt: skip
 
-OTHER_NAMES = {
-    "burmese": "my", "castilian": "es", "farsi": "fa", "flemish": "nl", "haitian": "ht", "jv": "jw",
-    "letzeburgesch": "lb", "mandarin": "zh", "moldavian": "ro", "moldovan": "ro", "norwegian nynorsk": "nn",
-    "nb": "no", "panjabi": "pa", "pushto": "ps", "sinhalese": "si", "valencian": "ca",
+# Retired or foreign codes that clients and older vocabularies still write.
+ALIASES: Final[dict[str, str]] = {
+    "iw": "he", "jw": "jv", "in": "id", "ji": "yi", "nb": "no", "fil": "tl", "cmn": "zh",
 }  # fmt: skip
 
-_BY_NAME = {name: code for code, name in LANGUAGES.items()} | OTHER_NAMES
+SPACELESS: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})  # words are not set apart
+
+_BY_NAME: Final = {name: code for code, name in NAMES.items()}
 
 
-def language_code(name: str) -> str | None:
-    """The code of a language given as a code, a locale ("en-US") or an English name; None if unknown."""
-    wanted = name.strip().lower().replace("_", "-")
-    for candidate in (wanted, wanted.split("-")[0]):
-        if candidate in LANGUAGES:
-            return candidate
-        if candidate in _BY_NAME:
-            return _BY_NAME[candidate]
-    return None
+def find(text: str) -> str | None:
+    """The code of a language given as a code, an alias, a regional tag (pt-BR) or an English name."""
+    asked = text.strip().lower()
+    code = ALIASES.get(asked, asked)
+    if code in NAMES:
+        return code
+    if asked in _BY_NAME:
+        return _BY_NAME[asked]
+    primary = asked.replace("_", "-").split("-")[0]
+    primary = ALIASES.get(primary, primary)
+    return primary if primary != asked and primary in NAMES else None
+
+
+def join_words(words: Iterable[str], language: str) -> str:
+    """Words to running text: set apart by spaces, but where the language's script does without."""
+    if language not in SPACELESS:
+        return " ".join(words)
+    text = ""
+    for word in words:
+        apart = text[-1:].isascii() and word[:1].isascii() and text[-1:].isalnum() and word[:1].isalnum()
+        text += f" {word}" if apart else word
+    return text
