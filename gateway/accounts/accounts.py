@@ -132,7 +132,7 @@ class Accounts:
 
     async def _open(self, terms: Terms, wanted: int) -> Grant:
         """A caller that is cancelled at the door leaves nothing held behind it."""
-        opening = self._start(self._books.open(terms, 1, wanted))
+        opening = self._start(self._books.open(terms, wanted))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:

@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from gateway.accounts.answers import Answer
-from gateway.accounts.books import Books, Charge, Grant, Terms
+from gateway.accounts.books import Books, Charge, Grant, Need, Terms
 from gateway.accounts.limits import RateLimit
 from gateway.accounts.tiers import SECONDS_A_MINUTE
 from gateway.errors import BadParameter, ServiceError, TooManyRequests
@@ -53,16 +53,14 @@ class Admission:
         if kept is None or kept.answer is None:
             return None
         if kept.fingerprint != fingerprint:
-            raise BadParameter(
-                "This Idempotency-Key was used for another file or other options; use a new one."
-            )
+            raise BadParameter("This Idempotency-Key was used for another file or other options; use a new one.")
         return kept.answer
 
     async def hold(self, seconds: float) -> None:
         """Hold enough for so much audio. raises: PaymentRequired, TooManyRequests"""
         cost = self._terms.allowance.cost(seconds)
         if cost > self._grant.held:
-            self._grant = await self._run(self._books.hold(self._terms, self._grant, (cost, cost)))
+            self._grant = await self._run(self._books.hold(self._terms, self._grant, Need(cost, cost)))
 
     async def settle(self, seconds: float, answer: Answer | None = None) -> None:
         """Charge for so much audio and keep the answer for a repeated request.
@@ -125,7 +123,7 @@ class LiveSession(Admission):
         least = allowance.cost(seconds)
         if least > held:
             wanted = allowance.cost(seconds + SECONDS_A_MINUTE)
-            work = self._books.hold(self._terms, self._grant, (least, max(least, wanted)), used=held)
+            work = self._books.hold(self._terms, self._grant, Need(least, max(least, wanted), used=held))
             self._grant = await self._run(work)
         self._seconds = max(self._seconds, seconds)
 

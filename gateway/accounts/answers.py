@@ -7,8 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.accounts.schema import answers
 from gateway.errors import BadParameter
@@ -53,8 +52,8 @@ def checked_key(text: str) -> str:
     return text
 
 
-async def find(connection: AsyncConnection, place: Place, since: int) -> Kept | None:
-    row = (await connection.execute(_FIND, {**_where(place), "since": since})).first()
+def find(connection: Connection, place: Place, since: int) -> Kept | None:
+    row = connection.execute(_FIND, {**_where(place), "since": since}).first()
     if row is None:
         return None
     if row.status is None:
@@ -63,11 +62,11 @@ async def find(connection: AsyncConnection, place: Place, since: int) -> Kept | 
     return Kept(row.admission, row.fingerprint, answer)
 
 
-async def reserve(connection: AsyncConnection, place: Place, admission: str, now: int) -> None:
+def reserve(connection: Connection, place: Place, admission: str, now: int) -> None:
     """Replaces one that is too old to be found."""
-    await connection.execute(_FORGET, _where(place))
+    connection.execute(_FORGET, _where(place))
     row = {"subject": place.subject, "answer_key": place.key, "admission": admission, "created_at": now}
-    await connection.execute(insert(answers), row)
+    connection.execute(insert(answers), row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Finished:
     answer: Answer
 
 
-async def keep(connection: AsyncConnection, place: Place, finished: Finished, now: int) -> None:
+def keep(connection: Connection, place: Place, finished: Finished, now: int) -> None:
     admission, answer = finished.admission, finished.answer
     values = {
         "fingerprint": finished.fingerprint,
@@ -88,21 +87,21 @@ async def keep(connection: AsyncConnection, place: Place, finished: Finished, no
         "body": zlib.compress(answer.body),
     }
     where = {**_where(place), "of_admission": admission}
-    filled = (await connection.execute(_FILL.values(**values), where)).rowcount == 1
+    filled = connection.execute(_FILL.values(**values), where).rowcount == 1
     # Where the lease lapsed, its reservation went with it; keep the answer unless the request is made anew.
-    if not filled and await find(connection, place, since=0) is None:
-        await reserve(connection, place, admission, now)
-        await connection.execute(_FILL.values(**values), where)
+    if not filled and find(connection, place, since=0) is None:
+        reserve(connection, place, admission, now)
+        connection.execute(_FILL.values(**values), where)
 
 
-async def forget_unfinished(connection: AsyncConnection, place: Place, admission: str) -> None:
+def forget_unfinished(connection: Connection, place: Place, admission: str) -> None:
     """The work failed or died: the same request may be made again."""
     unfinished = _FORGET.where(answers.c.admission == bindparam("of_admission"), answers.c.status.is_(None))
-    await connection.execute(unfinished, {**_where(place), "of_admission": admission})
+    connection.execute(unfinished, {**_where(place), "of_admission": admission})
 
 
-async def forget_before(connection: AsyncConnection, moment: int) -> None:
-    await connection.execute(delete(answers).where(answers.c.created_at <= moment))
+def forget_before(connection: Connection, moment: int) -> None:
+    connection.execute(delete(answers).where(answers.c.created_at <= moment))
 
 
 def _where(place: Place) -> dict[str, str]:

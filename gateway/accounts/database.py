@@ -1,110 +1,143 @@
-"""Connections and transactions, over SQLite (embedded) or PostgreSQL (several gateways).
+"""Transactions on the account store, over SQLite (embedded) or PostgreSQL (several gateways).
 
-A write transaction is serialised per subject: SQLite has one writer at a time anyway, PostgreSQL takes
-an advisory lock. Whoever holds it may read a balance and act on it.
+Work is a function of a connection and runs whole: on PostgreSQL over asyncpg, on SQLite in a thread of
+its own, because a switch of threads at every statement would take longer than the statements.
+
+A write is serialised per subject: SQLite has one writer at a time anyway, PostgreSQL takes an advisory
+lock. Inside it a balance may be read and acted on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.errors import Unavailable
 
-BUSY_MS = 5_000  # how long a SQLite writer waits for another process
-MIGRATION_LOCK = 0x5717_AC01  # any constant: gateways that start together migrate one after the other
+BUSY_SECONDS = 5.0  # how long a SQLite writer waits for another process
+MIGRATION_LOCK = "migration"  # gateways that start together migrate one after the other
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:subject, 0))")
+Result = TypeVar("Result")
+Work = Callable[[Connection], Result]
+
+
+class _Store(Protocol):
+    async def read(self, work: Work[Result]) -> Result: ...
+    async def write(self, subject: str, work: Work[Result]) -> Result: ...
+    async def close(self) -> None: ...
 
 
 class Database:
-    """One store. `durable` makes a SQLite commit survive a power cut, at the price of a disk flush."""
+    """One store. `durable` makes a SQLite commit survive a power cut, at the price of a disk flush.
+
+    raises: ValueError for an address of any other kind; its methods raise Unavailable while it is away
+    """
 
     def __init__(self, url: str, *, durable: bool = False) -> None:
-        self._url = driver_url(url)
-        self._postgres = self._url.get_backend_name() == "postgresql"
-        self._writing = asyncio.Lock()
-        self._engine = _postgres(self._url) if self._postgres else _sqlite(self._url, durable)
+        parsed = driver_url(url)
+        self._store: _Store = _Sqlite(parsed, durable) if parsed.drivername == "sqlite" else _Postgres(parsed)
 
     async def migrate(self) -> None:
         """Bring the schema to the newest version; several gateways may try at once."""
-        with _store_errors():
-            async with self._engine.connect() as connection:
-                await connection.execution_options(stt_write=True)
-                if self._postgres:
-                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-                await connection.run_sync(_upgrade)
-                await connection.commit()
+        await self.write(MIGRATION_LOCK, _upgrade)
 
-    @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, work: Work[Result]) -> Result:
         with _store_errors():
-            async with self._engine.connect() as connection:
-                if self._postgres:
-                    await connection.execution_options(isolation_level="AUTOCOMMIT")
-                yield connection
+            return await self._store.read(work)
 
-    @contextlib.asynccontextmanager
-    async def write(self, subject: str) -> AsyncIterator[AsyncConnection]:
-        """A transaction that no other write for the same subject overlaps."""
-        # Without the lock, SQLite's writers would poll for each other in threads.
-        turn = contextlib.nullcontext() if self._postgres else self._writing
+    async def write(self, subject: str, work: Work[Result]) -> Result:
+        """Run work as one transaction, which no other write for the same subject overlaps."""
         with _store_errors():
-            async with turn, self._engine.connect() as connection:
-                await connection.execution_options(stt_write=True)
-                if self._postgres:
-                    await connection.execute(LOCK, {"subject": subject})
-                yield connection
-                await connection.commit()
+            return await self._store.write(subject, work)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+class _Postgres:
+    def __init__(self, url: URL) -> None:
+        self._engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=10)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def read(self, work: Work[Result]) -> Result:
+        async with self._reading.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, subject: str, work: Work[Result]) -> Result:
+        async with self._engine.begin() as connection:
+            await connection.execute(LOCK, {"subject": subject})
+            return await connection.run_sync(work)
 
     async def close(self) -> None:
         await self._engine.dispose()
 
 
+class _Sqlite:
+    """One thread that writes and one that reads: neither waits for the other (write-ahead log)."""
+
+    def __init__(self, url: URL, durable: bool) -> None:
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        self._writer = ThreadPoolExecutor(1, "accounts-writer")
+        self._reader = ThreadPoolExecutor(1, "accounts-reader")
+        event.listen(self._engine, "connect", _configure("FULL" if durable else "NORMAL"))
+        event.listen(self._engine, "begin", _begin)
+
+    async def read(self, work: Work[Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, work)
+
+    async def write(self, subject: str, work: Work[Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._reader.shutdown)
+        self._engine.dispose()
+
+    def _read(self, work: Work[Result]) -> Result:
+        with self._engine.connect() as connection:
+            return work(connection)
+
+    def _write(self, work: Work[Result]) -> Result:
+        with self._engine.connect().execution_options(stt_writes=True) as connection, connection.begin():
+            return work(connection)
+
+
 def driver_url(url: str) -> URL:
-    """`sqlite:///file`, `postgresql://…` and `postgres://…` → the same with the asynchronous driver."""
+    """`sqlite:///file`, `postgresql://…` and `postgres://…` → the same with the driver that is used."""
     parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres:") else url)
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    drivers = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg"}
     backend = parsed.get_backend_name()
     if backend not in drivers:
         raise ValueError(f"The account store is sqlite:///file or postgresql://host/name, not {backend}.")
     return parsed.set(drivername=drivers[backend])
 
 
-def _postgres(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=10, pool_pre_ping=False)
-
-
-def _sqlite(url: URL, durable: bool) -> AsyncEngine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_MS / 1000})
-
-    @event.listens_for(engine.sync_engine, "connect")
+def _configure(synchronous: str) -> Callable[[Any, object], None]:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where _begin says, not where sqlite3 guesses
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("stt_write"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return configure
 
-    return engine
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("stt_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _upgrade(connection: Connection) -> None:

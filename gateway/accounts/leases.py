@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from gateway.accounts.schema import admissions
 
@@ -47,42 +46,42 @@ _RENEW = (
 )
 
 
-async def of_subject(connection: AsyncConnection, subject: str) -> list[Lease]:
-    return _leases((await connection.execute(_OF_SUBJECT, {"of_subject": subject})).all())
+def of_subject(connection: Connection, subject: str) -> list[Lease]:
+    return _leases(connection.execute(_OF_SUBJECT, {"of_subject": subject}).all())
 
 
-async def take(connection: AsyncConnection, lease: Lease) -> None:
-    await connection.execute(_TAKE, {name: getattr(lease, name) for name in Lease.__slots__})
+def take(connection: Connection, lease: Lease) -> None:
+    connection.execute(_TAKE, {name: getattr(lease, name) for name in Lease.__slots__})
 
 
-async def end(connection: AsyncConnection, lease: str) -> Lease | None:
+def end(connection: Connection, lease: str) -> Lease | None:
     """None where it had already ended, by itself or by force."""
-    rows = _leases((await connection.execute(_END, {"of_id": lease})).all())
+    rows = _leases(connection.execute(_END, {"of_id": lease}).all())
     return rows[0] if rows else None
 
 
-async def end_expired(connection: AsyncConnection, lease: str, by: int) -> Lease | None:
+def end_expired(connection: Connection, lease: str, by: int) -> Lease | None:
     """Checks the time in the same statement, as its holder may renew it at this moment."""
-    rows = _leases((await connection.execute(_EXPIRE, {"of_id": lease, "by": by})).all())
+    rows = _leases(connection.execute(_EXPIRE, {"of_id": lease, "by": by}).all())
     return rows[0] if rows else None
 
 
-async def renew(connection: AsyncConnection, ids: Sequence[str], until: int) -> None:
-    await connection.execute(_RENEW, {"of_ids": list(ids), "until": until})
+def renew(connection: Connection, ids: Sequence[str], until: int) -> None:
+    connection.execute(_RENEW, {"of_ids": list(ids), "until": until})
 
 
-async def expired(connection: AsyncConnection, by: int) -> list[Lease]:
+def expired(connection: Connection, by: int) -> list[Lease]:
     query = select(*_COLUMNS).where(admissions.c.expires_at <= by)
-    return _leases((await connection.execute(query)).all())
+    return _leases(connection.execute(query).all())
 
 
-async def of_holder(connection: AsyncConnection, holder: str) -> list[Lease]:
+def of_holder(connection: Connection, holder: str) -> list[Lease]:
     query = select(*_COLUMNS).where(admissions.c.holder == holder)
-    return _leases((await connection.execute(query)).all())
+    return _leases(connection.execute(query).all())
 
 
-async def holders(connection: AsyncConnection) -> list[str]:
-    return list((await connection.execute(select(admissions.c.holder).distinct())).scalars())
+def holders(connection: Connection) -> list[str]:
+    return list(connection.execute(select(admissions.c.holder).distinct()).scalars())
 
 
 def _leases(rows: Sequence[Row[Any]]) -> list[Lease]:

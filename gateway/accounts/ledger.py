@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import bindparam, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from gateway.accounts.schema import ledger
 
@@ -49,15 +48,15 @@ _LAST = (
 _ADD = insert(ledger)
 
 
-async def position(connection: AsyncConnection, subject: str, bucket: str) -> Position:
-    row = (await connection.execute(_LAST, {"of_subject": subject, "of_bucket": bucket})).first()
+def position(connection: Connection, subject: str, bucket: str) -> Position:
+    row = connection.execute(_LAST, {"of_subject": subject, "of_bucket": bucket}).first()
     return Position(row.sequence, row.balance) if row else Position(0, 0)
 
 
-async def add(connection: AsyncConnection, after: Position, entry: Entry, now: float) -> Position:
+def add(connection: Connection, after: Position, entry: Entry, now: float) -> Position:
     """raises: IntegrityError if another entry already follows `after`"""
     following = Position(after.sequence + 1, after.balance + entry.amount)
-    await connection.execute(
+    connection.execute(
         _ADD,
         {
             "subject": entry.subject,
@@ -75,12 +74,12 @@ async def add(connection: AsyncConnection, after: Position, entry: Entry, now: f
     return following
 
 
-async def spending(connection: AsyncConnection, subject: str, bucket: str, since: float = 0) -> Spending:
+def spending(connection: Connection, subject: str, bucket: str, since: float = 0) -> Spending:
     """since: seconds since 1970"""
     settled = (
         select(func.count(), func.coalesce(func.sum(ledger.c.milliseconds), 0))
         .where(ledger.c.subject == subject, ledger.c.bucket == bucket, ledger.c.kind == "settle")
         .where(ledger.c.created_at >= round(since * 1000))
     )
-    requests, milliseconds = (await connection.execute(settled)).one()
+    requests, milliseconds = connection.execute(settled).one()
     return Spending(int(requests), int(milliseconds))

@@ -50,9 +50,7 @@ def shortage(limit: RateLimit, needed: int) -> ServiceError:
     every = "today" if allowance.every == "day" else "this month"
     message = f"The limit of {allowance.amount} {allowance.unit} is used up {every}."
     if left > 0 and allowance.unit == "minutes":
-        message = (
-            f"This needs {_minutes(needed)} minutes; {_minutes(left)} of {allowance.amount} remain {every}."
-        )
+        message = f"This needs {_minutes(needed)} minutes; {_minutes(left)} of {allowance.amount} remain {every}."
     return TooManyRequests(message, limit.resets_in, headers)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+
+from sqlalchemy import Connection
 
 from gateway.accounts import leases, ledger
 from gateway.accounts.callers import Caller
@@ -59,31 +62,38 @@ class Usage:
 
 async def read_usage(database: Database, caller: Caller, now: float) -> Usage:
     tier = caller.tier
-    transcription = await _meter(database, caller, ("transcription", tier.transcription, tier.at_once), now)
-    summaries = await _meter(database, caller, ("summary", tier.summaries, tier.summaries_at_once), now)
-    return Usage(caller, transcription, summaries)
+
+    def work(connection: Connection) -> Usage:
+        meter = partial(_meter, connection, caller.subject, now)
+        return Usage(
+            caller,
+            meter(_Counted("transcription", tier.transcription, tier.at_once)),
+            meter(_Counted("summary", tier.summaries, tier.summaries_at_once)),
+        )
+
+    return await database.read(work)
 
 
-async def _meter(
-    database: Database, caller: Caller, of: tuple[leases.Kind, Allowance, int], now: float
-) -> Meter:
-    kind, allowance, at_once = of
-    window = allowance.window(now)
-    async with database.read() as connection:
-        end = await ledger.position(connection, caller.subject, window.bucket)
-        spent = await ledger.spending(connection, caller.subject, window.bucket)
-        running = [
-            lease
-            for lease in await leases.of_subject(connection, caller.subject)
-            if lease.kind == kind and lease.expires_at > now * 1000
-        ]
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    kind: leases.Kind
+    allowance: Allowance
+    at_once: int
+
+
+def _meter(connection: Connection, subject: str, now: float, counted: _Counted) -> Meter:
+    window = counted.allowance.window(now)
+    end = ledger.position(connection, subject, window.bucket)
+    spent = ledger.spending(connection, subject, window.bucket)
+    alive = [lease for lease in leases.of_subject(connection, subject) if lease.expires_at > now * 1000]
+    running = [lease for lease in alive if lease.kind == counted.kind]
     return Meter(
-        allowance,
-        allowance.grains + end.balance,
-        sum(lease.held for lease in running if lease.bucket == window.bucket),
-        spent.requests,
-        spent.milliseconds,
-        window.resets_at,
-        len(running),
-        at_once,
+        allowance=counted.allowance,
+        left=counted.allowance.grains + end.balance,
+        held=sum(lease.held for lease in running if lease.bucket == window.bucket),
+        requests=spent.requests,
+        milliseconds=spent.milliseconds,
+        resets_at=window.resets_at,
+        running=len(running),
+        at_once=counted.at_once,
     )

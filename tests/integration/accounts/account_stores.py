@@ -74,8 +74,7 @@ class Store:
 
     async def _rows(self, query: Any) -> list[Any]:
         database = Database(self.url)
-        async with database.read() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await database.read(lambda c: c.execute(query).all())
         await database.close()
         return list(rows)
 

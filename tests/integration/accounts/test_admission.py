@@ -1,8 +1,6 @@
 import pytest
 from account_stores import Store, identify
 
-from gateway.errors import PaymentRequired, TooManyRequests
-
 
 async def test_a_recording_costs_its_minutes_rounded_up(store: Store) -> None:
     key = await store.key(credits=10)
