@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.errors import ServiceError, answer_error
-from gateway.middleware import REQUEST_ID_HEADER, RequestRecord
+from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.transcribe import MODEL_HEADER, transcribe
@@ -39,6 +39,7 @@ def create_app(services: Services) -> Starlette:
                 allow_headers=ALLOWED_HEADERS,
                 expose_headers=EXPOSED_HEADERS,
             ),
+            Middleware(LastAnswer),
         ],
         exception_handlers={ServiceError: answer_error, HTTPException: answer_error},
     )

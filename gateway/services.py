@@ -44,7 +44,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     with open_spool(settings.server.data) as spool:
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
-            yield Services(settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper))
+            yield Services(settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper.recognize))
         finally:
             watching.cancel()
             await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)

@@ -65,9 +65,7 @@ class TritonWhisper:
         """Some Triton takes windows for this Whisper now."""
         name = triton_name(model)
         answers = await asyncio.gather(*(server.is_ready(name) for server in self.servers))
-        return any(
-            ready and name not in server.failing for server, ready in zip(self.servers, answers, strict=True)
-        )
+        return any(ready and name not in server.failing for server, ready in zip(self.servers, answers, strict=True))
 
     async def watch(self, models: Sequence[str]) -> None:
         """Looks after every server until cancelled: finds models that died and models that came back."""

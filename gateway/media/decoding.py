@@ -24,6 +24,7 @@ from gateway.media.ffmpeg import (
 from gateway.media.process import DecodingProcess, Track
 from gateway.media.recording import Recording, Spool
 from gateway.media.report import MediaReport
+from speech.activity import VoiceActivity
 
 ACCEPTED = "accepted are MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG, MPEG"
 AUDIBLE = 10.0  # RMS of the loudest half second, of 32768: -70 dBFS
@@ -53,6 +54,7 @@ class MediaDecoder:
     workdir: Path
     limits: MediaLimits = field(default_factory=MediaLimits)
     ffmpeg: Ffmpeg = field(default_factory=Ffmpeg.find)
+    activity: VoiceActivity = field(default_factory=VoiceActivity)
 
     async def decode(self, path: Path, name: str = "") -> Recording:
         """The first audio track that has sound. Cancelling ends ffmpeg and removes what was written.
@@ -77,7 +79,7 @@ class MediaDecoder:
         while number == 0 or number < min(len(kept[0].report.audio) if kept else 0, self.limits.tracks):
             spool = Spool(self.workdir)
             try:
-                track = process.decode(decode_arguments(number, demuxer), spool)
+                track = process.decode(decode_arguments(number, demuxer), spool, self.activity)
             except BaseException:
                 spool.close()
                 if kept:
@@ -102,10 +104,9 @@ class MediaDecoder:
                 raise UnsupportedMedia(f"the file is refused: {track.stopped}")
             if spool.samples == 0:
                 raise UnsupportedMedia(
-                    f"the file's sound ({_codec(track.report)}) cannot be decoded"
-                    f"{_because(track.report)}; {ACCEPTED}"
+                    f"the file's sound ({_codec(track.report)}) cannot be decoded{_because(track.report)}; {ACCEPTED}"
                 )
-            recording = Recording(spool.read(), spool=spool)
+            recording = Recording(spool.read(), track.speech, spool=spool)
             recording.warnings = _warnings(track, recording.duration)
             return recording
         except BaseException:
@@ -157,9 +158,7 @@ def _codec(report: MediaReport) -> str:
 def _warnings(track: Track, duration: float) -> tuple[str, ...]:
     claimed = track.report.duration
     if claimed is not None and not track.report.video and duration < claimed - SHORTFALL:
-        return (
-            f"The file is damaged: of the {claimed:.1f} s that it claims, {duration:.1f} s were decoded.",
-        )
+        return (f"The file is damaged: of the {claimed:.1f} s that it claims, {duration:.1f} s were decoded.",)
     if track.report.damage or track.failed:
         return (f"The file is damaged: {duration:.1f} s were decoded, parts may be missing.",)
     return ()

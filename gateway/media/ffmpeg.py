@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import imageio_ffmpeg  # type: ignore[import-untyped]
+import imageio_ffmpeg
 
 from speech.audio import SAMPLE_RATE
 
@@ -149,9 +149,7 @@ def _packaged() -> str | None:
 
 def _version(executable: Path) -> tuple[int, ...]:
     try:
-        shown = subprocess.run(
-            [executable, "-version"], capture_output=True, text=True, check=True, timeout=30
-        )
+        shown = subprocess.run([executable, "-version"], capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return (0,)
     found = re.match(r"ffmpeg version n?(\d+(?:\.\d+)*)", shown.stdout)

@@ -18,6 +18,7 @@ from gateway.media.downmix import BLOCK, Downmix
 from gateway.media.ffmpeg import Ffmpeg, MediaLimits
 from gateway.media.recording import Spool
 from gateway.media.report import MAX_LINES, MediaReport, read_report
+from speech.activity import Probabilities, VoiceActivity
 from speech.audio import SAMPLE_RATE, Pcm
 
 MAX_LINE = 2000  # bytes of one line of ffmpeg's report
@@ -29,6 +30,7 @@ class Track:
     loudness: float  # RMS of the loudest half second, 0..32768
     failed: bool  # ffmpeg ended with an error
     stopped: str  # the limit that the file went over, or ""
+    speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
 
 
 class Cancelled(RuntimeError):
@@ -58,13 +60,15 @@ class DecodingProcess:
             child.wait()
         return read_report(lines)
 
-    def decode(self, arguments: list[str], spool: Spool) -> Track:
-        """Mixes what ffmpeg writes into the spool."""
+    def decode(self, arguments: list[str], spool: Spool, activity: VoiceActivity) -> Track:
+        """Mixes what ffmpeg writes into the spool, and listens to it while ffmpeg goes on."""
         loudness, stopped = 0.0, ""
+        listener, heard = activity.stream(), []
         most = int(self._limits.duration * SAMPLE_RATE)
         with self._run(arguments) as (child, lines):
             for pcm in self._read(child):
                 spool.write(pcm)
+                heard.append(listener.feed(pcm))
                 loudness = max(loudness, _rms(pcm))
                 if spool.samples > most:
                     stopped = f"it is longer than {self._limits.duration / 3600:g} hours"
@@ -74,7 +78,8 @@ class DecodingProcess:
         # -9 and -24 (SIGXCPU) come from the limits, unless it was this method's own kill.
         if code < 0 and not stopped:
             stopped = "decoding it takes more time or memory than allowed"
-        return Track(read_report(lines), loudness, code != 0, stopped)
+        speech = np.concatenate([*heard, listener.flush()])
+        return Track(read_report(lines), loudness, code != 0, stopped, speech)
 
     def _read(self, child: subprocess.Popen[bytes]) -> Iterator[Pcm]:
         assert child.stdout is not None

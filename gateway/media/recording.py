@@ -10,6 +10,7 @@ from typing import IO, Self
 
 import numpy as np
 
+from speech.activity import Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
 
 
@@ -40,6 +41,7 @@ class Recording:
     """Closed after use; a context manager does it."""
 
     pcm: Pcm  # (n,), memory-mapped
+    speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
     warnings: tuple[str, ...] = ()  # what could not be decoded, one sentence each
     spool: Spool | None = None
 
