@@ -64,7 +64,7 @@ def running_postgres(durable: bool = False) -> Iterator[str]:
         yield f"postgresql://stt@/postgres?host={folder}"
     finally:
         if server is not None:
-            server.send_signal(signal.SIGINT)
+            server.send_signal(signal.SIGQUIT)  # at once: nobody needs its data any more
             server.wait(START_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -104,7 +104,7 @@ class Admission:
 
 
 class LiveSession(Admission):
-    """A live stream: counted as it runs, a minute ahead, and charged for what was heard however it ends."""
+    """A live stream: counted as it runs, minute by minute, and charged for what was heard however it ends."""
 
     def __init__(self, books: Books, terms: Terms, grant: Grant, longest: float = math.inf) -> None:
         super().__init__(books, terms, grant)
@@ -122,8 +122,9 @@ class LiveSession(Admission):
         allowance, held = self._terms.allowance, self._grant.held
         least = allowance.cost(seconds)
         if least > held:
-            wanted = allowance.cost(seconds + SECONDS_A_MINUTE)
-            work = self._books.hold(self._terms, self._grant, Need(least, max(least, wanted), used=held))
+            minutes = math.ceil(seconds / SECONDS_A_MINUTE)
+            need = Need(least, allowance.cost(minutes * SECONDS_A_MINUTE), used=held)
+            work = self._books.hold(self._terms, self._grant, need)
             self._grant = await self._run(work)
         self._seconds = max(self._seconds, seconds)
 

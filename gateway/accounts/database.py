@@ -42,12 +42,13 @@ class _Store(Protocol):
 class Database:
     """One store. `durable` makes a SQLite commit survive a power cut, at the price of a disk flush.
 
-    raises: ValueError for an address of any other kind; its methods raise Unavailable while it is away
+    raises: ValueError for an address of any other kind; Unavailable, here and later, while it is away
     """
 
     def __init__(self, url: str, *, durable: bool = False) -> None:
         parsed = driver_url(url)
-        self._store: _Store = _Sqlite(parsed, durable) if parsed.drivername == "sqlite" else _Postgres(parsed)
+        with _store_errors():
+            self._store = _open(parsed, durable)
 
     async def migrate(self) -> None:
         """Bring the schema to the newest version; several gateways may try at once."""
@@ -64,6 +65,10 @@ class Database:
 
     async def close(self) -> None:
         await self._store.close()
+
+
+def _open(url: URL, durable: bool) -> _Store:
+    return _Sqlite(url, durable) if url.drivername == "sqlite" else _Postgres(url)
 
 
 class _Postgres:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gateway.accounts import Accounts, Caller, Policy
 from gateway.accounts.database import Database
 from gateway.accounts.registry import Registry
-from gateway.accounts.schema import admissions, ledger
+from gateway.accounts.schema import admissions, answers, ledger
 from gateway.accounts.tiers import Tier, load_tiers
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -67,6 +67,9 @@ class Store:
 
     async def leases(self) -> list[Any]:
         return await self._rows(select(admissions))
+
+    async def answers(self) -> list[Any]:
+        return await self._rows(select(answers))
 
     async def balance(self, bucket: str = "credits") -> int:
         """The sum of the entries themselves, whatever their running sums say."""
