@@ -15,6 +15,7 @@ from gateway.errors import InternalError, ServiceError, Unavailable, error_respo
 from gateway.log import request_id
 
 REQUEST_ID_HEADER = "X-Request-Id"
+ASKED_OFTEN = ("/health", "/v1/progress/")  # logged for debugging only
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = logging.getLogger("gateway.request")
@@ -45,7 +46,8 @@ class RequestRecord:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            _log.info("request", extra=_summary(scope, status, time.monotonic() - began))
+            level = logging.DEBUG if scope["path"].startswith(ASKED_OFTEN) else logging.INFO
+            _log.log(level, "request", extra=_summary(scope, status, time.monotonic() - began))
             request_id.reset(token)
 
 

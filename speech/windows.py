@@ -35,9 +35,12 @@ class Window:
     regions: tuple[Region, ...]  # the speech in it
 
 
-def plan(regions: Sequence[Region], probabilities: Probabilities, pcm: Pcm) -> list[Window]:
-    """The cheapest windows that hold every region, in order, none overlapping another."""
-    pieces = [piece for region in regions for piece in _split(region, probabilities, pcm)]
+def plan(regions: Sequence[Region], probabilities: Probabilities, pcm: Pcm, longest: float = LONGEST) -> list[Window]:
+    """The cheapest windows that hold every region, in order, none overlapping another.
+
+    longest: seconds that a window may have, at most LONGEST
+    """
+    pieces = [piece for region in regions for piece in _split(region, probabilities, pcm, longest)]
     total = len(pcm) / SAMPLE_RATE
     pauses = _pauses(pieces, total)
     best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first n pieces, where their last window begins
@@ -46,7 +49,7 @@ def plan(regions: Sequence[Region], probabilities: Probabilities, pcm: Pcm) -> l
         for begin in range(end - 1, -1, -1):
             start, stop = _bounds(pieces, pauses, begin, end)
             inner = pauses[begin + 1] if begin + 1 < end else 0.0
-            if begin < end - 1 and (stop - start > LONGEST or inner > MERGE):
+            if begin < end - 1 and (stop - start > longest or inner > MERGE):
                 break
             choices.append((best[begin][0] + _cost(stop - start, pauses[begin]), begin))
         best.append(min(choices))
@@ -83,10 +86,10 @@ def _cost(length: float, pause: float) -> float:
     return frames + START + SHORT_PAUSE * max(0.0, 1 - pause / EASY_PAUSE)
 
 
-def _split(region: Region, probabilities: Probabilities, pcm: Pcm) -> list[Region]:
-    """Cuts speech without a pause where it is quietest, into pieces of at most LONGEST."""
+def _split(region: Region, probabilities: Probabilities, pcm: Pcm, longest: float) -> list[Region]:
+    """Cuts speech without a pause where it is quietest, into pieces of at most `longest` seconds."""
     first, last = round(region.start / CHUNK_SECONDS), round(region.end / CHUNK_SECONDS)
-    most = int(LONGEST / CHUNK_SECONDS) - 2
+    most = int(longest / CHUNK_SECONDS) - 2
     cuts = [first]
     while last - cuts[-1] > most:
         # Not before half the length, so that the number of pieces stays small.

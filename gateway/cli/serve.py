@@ -146,6 +146,7 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Sequence[str]]:
     names = [triton_name(model.id) for model in models]
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
+        say(f"Triton answers at {triton.url}")
         yield (triton.url,)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import secrets
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +22,36 @@ from gateway.settings import Settings
 
 FORMATS = tuple(dict.fromkeys(RESPONSE_FORMATS.values()))
 CONNECT_SECONDS = 10.0
+POLL_SECONDS = 0.5
+POLL_TIMEOUT = 2.0
 
 
 class TranscribeFailed(Exception):
     """One file brought no transcript; the text is for the person at the terminal."""
+
+
+@contextmanager
+def followed(address: str, progress: Progress, task: TaskID, name: str) -> Iterator[None]:
+    """Shows what the service says about the request, in a thread of its own."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        with httpx.Client(timeout=POLL_TIMEOUT) as client:
+            while not ended.wait(POLL_SECONDS):
+                with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
+                    show(client.get(address).json())
+
+    def show(answer: dict[str, Any]) -> None:
+        if answer["stage"] != "receiving":
+            progress.update(task, description=f"{name}: {answer['stage']}", total=1.0, completed=answer["done"])
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
 
 
 class WatchedFile:
@@ -36,8 +65,6 @@ class WatchedFile:
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(size)
         self._progress.advance(self._task, len(piece))
-        if not piece:  # all of it is on its way; from now on the service works
-            self._progress.update(self._task, description=f"{Path(self._file.name).name}: transcribing", total=None)
         return piece
 
     def fileno(self) -> int:
@@ -106,9 +133,10 @@ def choose_targets(files: list[Path], output: Path | None, ending: str) -> list[
 def transcribe(client: httpx.Client, call: Call, path: Path, progress: Progress) -> str:
     """The transcript of one file as the service renders it. Raises TranscribeFailed."""
     task = progress.add_task(f"{path.name}: sending", total=path.stat().st_size)
-    headers = {"Authorization": f"Bearer {call.key}"} if call.key else {}
+    identity = f"stt-{secrets.token_hex(10)}"
+    headers = {"X-Request-Id": identity} | ({"Authorization": f"Bearer {call.key}"} if call.key else {})
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, followed(f"{call.url}/v1/progress/{identity}", progress, task, path.name):
             sent: Any = {"file": (path.name, WatchedFile(file, progress, task))}
             answer = client.post(f"{call.url}/v1/transcribe", data=call.fields, files=sent, headers=headers)
     except httpx.ConnectError as problem:

@@ -14,6 +14,7 @@ from gateway.app import create_app
 from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording
 from gateway.models import Models
+from gateway.progress import ProgressBoard
 from gateway.services import Services
 from gateway.settings import Settings
 from speech.transcript import Segment, Transcript, Word
@@ -30,15 +31,18 @@ class Parts:
     failure: Exception | None = None
     uploads: list[Path] = field(default_factory=list)
     options: list[Any] = field(default_factory=list)
+    finish: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def decode(self, path: Path, name: str) -> Recording:
         self.uploads.append(path)
         if self.failure:
             raise self.failure
-        return Recording(np.zeros(16000, dtype=np.int16))
+        return Recording(np.zeros(16000, dtype=np.int16), np.zeros(31, dtype=np.float32))
 
-    async def transcribe(self, recording: Recording, options: Any) -> Transcript:
+    async def transcribe(self, recording: Recording, options: Any, progress: Any) -> Transcript:
         self.options.append(options)
+        progress(1.0, 4.0)
+        await self.finish.wait()
         return Transcript((HELLO,), "en", recording.duration, text="Hello.")
 
     async def is_ready(self, model: str) -> bool:
@@ -47,13 +51,15 @@ class Parts:
 
 @pytest.fixture
 def parts() -> Parts:
-    return Parts()
+    parts = Parts()
+    parts.finish.set()
+    return parts
 
 
 @pytest.fixture
 async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     part = cast(Any, parts)
-    services = Services(Settings(), Models(["base"], "base"), tmp_path, part, part, part)
+    services = Services(Settings(), Models(["base"], "base"), tmp_path, part, part, part, ProgressBoard())
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
@@ -206,3 +212,19 @@ async def test_work_that_is_stopped_with_the_service_says_so(client: httpx.Async
 
     with pytest.raises(asyncio.CancelledError):
         await client.post("/v1/transcribe", files=FILE)
+
+
+async def test_a_client_may_ask_how_far_its_request_is(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.finish.clear()
+    identity = {"X-Request-Id": "asked-about"}
+    transcribing = asyncio.create_task(client.post("/v1/transcribe", files=FILE, headers=identity))
+    while not parts.options:
+        await asyncio.sleep(0.001)
+
+    during = await client.get("/v1/progress/asked-about")
+    parts.finish.set()
+    await transcribing
+    after = await client.get("/v1/progress/asked-about")
+
+    assert during.json() == {"stage": "recognizing", "done": 0.25}
+    assert after.status_code == 404
