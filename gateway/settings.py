@@ -78,6 +78,8 @@ class AccountSettings(Group):
     """account store, sqlite:///file or postgresql://user:password@host/name; none: accounts.db in the data folder"""
     tiers: Path | None = None
     """TOML file with the tiers; none: the packaged gateway/accounts/tiers.toml"""
+    anonymous: str = "anonymous"
+    """tier of requests without a key; `unlimited` opens the service to everybody who reaches it"""
     trusted_proxies: CommaList = ()
     """addresses or networks of proxies whose X-Forwarded-For is believed"""
     lease_seconds: float = Field(default=60.0, ge=3)

@@ -74,7 +74,7 @@ async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits
             if writer.gathered >= WRITE_BYTES:
                 await asyncio.to_thread(writer.write_out)
     except (BadRequest, TooLarge):
-        await _drain(request)
+        await drain(request)
         raise
 
 
@@ -92,7 +92,7 @@ async def _pieces(request: Request, idle_seconds: float) -> AsyncIterator[bytes]
             raise ClientGone("The client left during the upload.") from None
 
 
-async def _drain(request: Request) -> None:
+async def drain(request: Request) -> None:
     """Reads on for a moment: many clients look at the answer only after they have sent everything.
 
     A client that waits for "100 Continue" has sent nothing yet, and reading would call for it.

@@ -3,7 +3,7 @@
 from gateway.accounts.accounts import Accounts, Policy
 from gateway.accounts.admission import Admission, LiveSession
 from gateway.accounts.answers import Answer
-from gateway.accounts.callers import Caller
+from gateway.accounts.callers import Caller, Presented
 from gateway.accounts.limits import RateLimit
 
-__all__ = ["Accounts", "Admission", "Answer", "Caller", "LiveSession", "Policy", "RateLimit"]
+__all__ = ["Accounts", "Admission", "Answer", "Caller", "LiveSession", "Policy", "Presented", "RateLimit"]

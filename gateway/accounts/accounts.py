@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from gateway.accounts.admission import Admission, LiveSession
 from gateway.accounts.answers import checked_key
 from gateway.accounts.books import Books, Grant, Terms
-from gateway.accounts.callers import Caller, Network, address_subject, client_network, presented_key
+from gateway.accounts.callers import Caller, Network, Presented, address_subject, client_network
 from gateway.accounts.database import Database
 from gateway.accounts.registry import Registry
 from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class Policy:
     tiers: Mapping[str, Tier]
+    anonymous: str = ANONYMOUS  # the tier of requests without a key
     proxies: Sequence[Network] = ()  # whose X-Forwarded-For is believed
     lease_seconds: float = 60.0  # after which a dead gateway's work is given back
     answer_seconds: float = 86_400.0  # for which answers are kept under an Idempotency-Key
@@ -61,18 +62,13 @@ class Accounts:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._database.close()
 
-    async def identify(self, headers: Mapping[str, str], peer: str, token: str | None = None) -> Caller:
-        """headers: case-insensitive; peer: the address that the connection comes from; token: `?token=`,
-        on the stream only
-
-        raises: Unauthorized where a key is presented that is not valid now
-        """
-        key = presented_key(headers, token)
+    async def identify(self, presented: Presented) -> Caller:
+        """raises: Unauthorized where a key is presented that is not valid now"""
+        key = presented.key()
         if key is None:
-            forwarded = headers.get("x-forwarded-for")
-            network = client_network(peer, [forwarded] if forwarded else [], self._policy.proxies)
-            subject = address_subject(network, self._salt)
-            return Caller(subject, self._policy.tiers[ANONYMOUS], ANONYMOUS)
+            network = client_network(presented.peer, presented.forwarded, self._policy.proxies)
+            tier = self._policy.tiers[self._policy.anonymous]
+            return Caller(address_subject(network, self._salt), tier, ANONYMOUS)
         owner = await self._registry.owner(key)
         if owner is None:
             raise Unauthorized("The API key is not valid; check it, or leave it out to be anonymous.")

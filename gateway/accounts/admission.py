@@ -42,6 +42,11 @@ class Admission:
         """What was left at the last decision; its headers belong on the answer."""
         return self._grant.limit
 
+    @property
+    def by_duration(self) -> bool:
+        """Whether a longer recording costs more, so that its length has to be known before the work."""
+        return self._terms.allowance.by_duration
+
     def recall(self, fingerprint: str) -> Answer | None:
         """The answer that this request was given before, if it carries an Idempotency-Key that was used.
 

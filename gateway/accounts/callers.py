@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from gateway.accounts.tiers import ANONYMOUS, Tier
+from starlette.requests import HTTPConnection
+
+from gateway.accounts.tiers import Tier
 from gateway.errors import Unauthorized
 
 IPV6_SITE_BITS = 64  # one subscriber has at least a /64, so its addresses count as one
@@ -26,23 +28,37 @@ class Caller:
 
     @property
     def anonymous(self) -> bool:
-        return self.tier.name == ANONYMOUS
+        return self.subject.startswith("ip:")
 
 
-def presented_key(headers: Mapping[str, str], token: str | None = None) -> str | None:
-    """The key of a request; None for an anonymous one.
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request says of its sender."""
 
-    headers: with lower-case names, or case-insensitive
-    token: `?token=` of a stream's address; other routes pass None
-    raises: Unauthorized where there is an Authorization header of any other kind
-    """
-    header = headers.get("authorization")
-    if header is None:
-        return token or None
-    scheme, _, key = header.strip().partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise Unauthorized("The Authorization header is not understood; accepted: Bearer KEY.")
-    return key.strip()
+    peer: str  # address of the connection; empty for a Unix socket
+    authorization: Sequence[str] = field(default=(), repr=False)  # headers of that name
+    forwarded: Sequence[str] = ()  # X-Forwarded-For headers, in order
+    token: str | None = field(default=None, repr=False)  # ?token=, which only a stream's address may carry
+
+    @classmethod
+    def by(cls, connection: HTTPConnection) -> Presented:
+        headers = connection.headers
+        streams = connection.scope["type"] == "websocket"
+        return cls(
+            connection.client.host if connection.client else "",
+            headers.getlist("authorization"),
+            headers.getlist("x-forwarded-for"),
+            connection.query_params.get("token") if streams else None,
+        )
+
+    def key(self) -> str | None:
+        """None for an anonymous request. raises: Unauthorized where the header is of any other kind"""
+        if not self.authorization:
+            return self.token or None
+        scheme, _, key = self.authorization[0].strip().partition(" ")
+        if scheme.lower() != "bearer" or not key.strip() or len(self.authorization) > 1:
+            raise Unauthorized("The Authorization header is not understood; accepted: Bearer KEY.")
+        return key.strip()
 
 
 def trusted_networks(texts: Sequence[str]) -> tuple[Network, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.accounts.tiers import SECONDS_A_MINUTE, Allowance, Window
 from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
 
+CREDITS_HEADER = "X-Credits-Remaining"
 SLOT_RETRY_SECONDS = 5  # when to ask again for a slot; nobody knows how long the others' work takes
 
 
@@ -22,7 +23,7 @@ class RateLimit:
     def headers(self) -> dict[str, str]:
         left = str(max(0, self.allowance.shown(self.left)))
         if self.resets_in is None:
-            return {"X-Credits-Remaining": left}
+            return {CREDITS_HEADER: left}
         return {
             "RateLimit-Limit": str(self.allowance.amount),
             "RateLimit-Remaining": left,

@@ -19,6 +19,7 @@ import uvloop
 from sqlalchemy import Connection, insert
 
 from gateway.accounts.accounts import Accounts, Policy
+from gateway.accounts.callers import Presented
 from gateway.accounts.database import Database
 from gateway.accounts.keys import NewKey, new_key
 from gateway.accounts.schema import accounts as account_table
@@ -80,7 +81,7 @@ async def fill(url: str, count: int) -> list[NewKey]:
 async def _check(accounts: Accounts, key: str) -> float:
     """returns: seconds until the request was let in"""
     began = time.perf_counter()
-    caller = await accounts.identify({"authorization": f"Bearer {key}"}, PEER)
+    caller = await accounts.identify(Presented(PEER, [f"Bearer {key}"]))
     async with accounts.admit(caller):
         return time.perf_counter() - began
 

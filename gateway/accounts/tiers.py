@@ -43,6 +43,11 @@ class Allowance(_Row):
         return self
 
     @property
+    def by_duration(self) -> bool:
+        """Whether a longer recording costs more."""
+        return self.unit in ("minutes", "credits")
+
+    @property
     def grains(self) -> int:
         return self.amount * (SECONDS_A_MINUTE if self.unit == "minutes" else 1)
 
@@ -104,6 +109,4 @@ def load_tiers(path: Path | None = None) -> Mapping[str, Tier]:
         raise ValueError(f"The tiers in {source} cannot be used: {error}") from error
     if ANONYMOUS not in tiers:
         raise ValueError(f"The tiers in {source} need one named {ANONYMOUS!r}.")
-    if tiers[ANONYMOUS].transcription.unit == "credits":
-        raise ValueError(f"The tier {ANONYMOUS!r} in {source} cannot be paid in credits.")
     return tiers

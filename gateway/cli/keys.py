@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print(f"stt keys: {problem}", file=sys.stderr)
         return 1
     except Unavailable as problem:
-        print(f"stt keys: {problem.message}", file=sys.stderr)
+        print(f"stt keys: the account store cannot be opened: {problem.__cause__}", file=sys.stderr)
         return 1
     return 0
 

@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 from speech.whisper.manifest import MANIFEST_FILE
 
+from gateway.accounts.opening import AccountsFailed, check_store
 from gateway.app import create_app
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
 from gateway.inference.whisper import triton_name
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         with listen(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, listener))
-    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel) as problem:
+    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
 
@@ -69,6 +70,7 @@ def listen(settings: ServerSettings) -> socket.socket:
 async def serve(settings: Settings, listener: socket.socket) -> int:
     """From start to a clean end. A first signal lets work in hand finish, a second one does not."""
     stopping = Stopping()
+    await check_store(settings)
     try:
         async with open_tritons(settings) as urls, open_services(settings, urls) as services:
             http = HttpServer(http_config(create_app(services), settings.server))
@@ -118,6 +120,7 @@ def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # accounts decide which proxies are believed
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STT = Path(sys.executable).with_name("stt")
+OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
 
 
@@ -54,7 +55,7 @@ def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    environment = os.environ | {"STT_SERVER_PORT": "0", "STT_SERVER_DATA": str(data)} | settings
+    environment = os.environ | OPEN | {"STT_SERVER_DATA": str(data)} | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:

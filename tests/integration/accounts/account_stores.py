@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from gateway.accounts import Accounts, Caller, Policy
+from gateway.accounts import Accounts, Caller, Policy, Presented
 from gateway.accounts.database import Database
 from gateway.accounts.registry import Registry
 from gateway.accounts.schema import admissions, answers, ledger
@@ -82,9 +82,5 @@ class Store:
         return list(rows)
 
 
-def bearer(key: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
-
-
 async def identify(accounts: Accounts, key: str | None = None, peer: str = "203.0.113.7") -> Caller:
-    return await accounts.identify(bearer(key) if key else {}, peer)
+    return await accounts.identify(Presented(peer, [f"Bearer {key}"] if key else []))

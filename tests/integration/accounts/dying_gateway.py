@@ -8,7 +8,7 @@ import sys
 import time
 from typing import NoReturn
 
-from gateway.accounts import Accounts, Answer, Policy, ledger
+from gateway.accounts import Accounts, Answer, Policy, Presented, ledger
 from gateway.accounts.database import Database
 from gateway.accounts.tiers import load_tiers
 
@@ -41,7 +41,7 @@ async def main(url: str, key: str, state: str, now: float) -> None:
     if state in IN_TRANSACTION:
         stop_inside(state)
     async with Accounts(Database(url), Policy(load_tiers()), lambda: now) as accounts:
-        caller = await accounts.identify({"authorization": f"Bearer {key}"}, "203.0.113.7")
+        caller = await accounts.identify(Presented("203.0.113.7", [f"Bearer {key}"]))
         if state == "live":
             async with accounts.admit_session(caller) as session:
                 for second in range(10, 140, 10):

@@ -1,5 +1,5 @@
 import pytest
-from account_stores import Store, bearer, identify
+from account_stores import Store, identify
 
 from gateway.accounts.registry import RegistryError
 from gateway.errors import Unauthorized
@@ -20,7 +20,7 @@ async def test_a_wrong_key_is_401_and_never_anonymous(store: Store, change: obje
     key = await store.key()
     async with store.gateway() as accounts:
         with pytest.raises(Unauthorized):
-            await accounts.identify(bearer(change(key)), "203.0.113.7")  # type: ignore[operator]
+            await identify(accounts, change(key))  # type: ignore[operator]
 
 
 async def test_a_revoked_key_is_401_at_once_on_every_gateway(store: Store) -> None:
@@ -89,7 +89,11 @@ async def test_neither_key_nor_hash_of_it_can_be_read_from_the_list(store: Store
 
 @pytest.mark.parametrize(
     ("tier", "credits", "said"),
-    [("gold", 0, "accepted: free, paid"), ("anonymous", 0, "accepted: free, paid"), ("free", 5, "no credits")],
+    [
+        ("gold", 0, "accepted: free, paid, unlimited"),
+        ("anonymous", 0, "accepted: free, paid, unlimited"),
+        ("free", 5, "no credits"),
+    ],
 )
 async def test_what_no_key_can_have_is_refused(store: Store, tier: str, credits: int, said: str) -> None:
     async with store.registry() as registry:

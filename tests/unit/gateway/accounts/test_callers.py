@@ -1,29 +1,38 @@
 import pytest
+from starlette.requests import HTTPConnection
 
-from gateway.accounts.callers import address_subject, client_network, presented_key, trusted_networks
+from gateway.accounts.callers import Presented, address_subject, client_network, trusted_networks
 from gateway.errors import Unauthorized
 
 PROXIES = trusted_networks(["10.0.0.0/8", "2001:db8:ffff::1"])
 
 
 def test_a_bearer_header_presents_a_key() -> None:
-    assert presented_key({"authorization": "Bearer stt_x"}) == "stt_x"
-    assert presented_key({"authorization": "bearer  stt_x "}) == "stt_x"
+    assert Presented("", ["Bearer stt_x"]).key() == "stt_x"
+    assert Presented("", ["bearer  stt_x "]).key() == "stt_x"
 
 
 def test_no_header_is_anonymous() -> None:
-    assert presented_key({}) is None
+    assert Presented("203.0.113.7").key() is None
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "stt_x"])
-def test_any_other_header_is_refused_rather_than_anonymous(header: str) -> None:
+@pytest.mark.parametrize(
+    "headers", [[""], ["Bearer"], ["Bearer "], ["Basic dXNlcjpwYXNz"], ["stt_x"], ["Bearer stt_x", "Bearer stt_y"]]
+)
+def test_any_other_header_is_refused_rather_than_anonymous(headers: list[str]) -> None:
     with pytest.raises(Unauthorized, match="Bearer KEY"):
-        presented_key({"authorization": header})
+        Presented("203.0.113.7", headers).key()
 
 
-def test_a_stream_may_present_its_key_in_the_address() -> None:
-    assert presented_key({}, token="stt_x") == "stt_x"
-    assert presented_key({"authorization": "Bearer stt_y"}, token="stt_x") == "stt_y"
+@pytest.mark.parametrize(("kind", "key"), [("websocket", "stt_x"), ("http", None)])
+def test_only_a_stream_may_present_its_key_in_the_address(kind: str, key: str | None) -> None:
+    scope = {"type": kind, "headers": [], "query_string": b"token=stt_x", "client": ("203.0.113.7", 1)}
+
+    assert Presented.by(HTTPConnection(scope)).key() == key
+
+
+def test_a_presented_key_is_not_shown() -> None:
+    assert "stt_x" not in repr(Presented("203.0.113.7", ["Bearer stt_x"], token="stt_x"))
 
 
 def test_addresses_of_one_ipv6_site_count_as_one() -> None:

@@ -14,13 +14,14 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
-def test_the_packaged_tiers_are_those_of_the_contract() -> None:
+def test_the_packaged_tiers_are_those_of_the_contract_and_one_for_teams() -> None:
     tiers = load_tiers()
 
     assert {name: (tier.transcription.amount, tier.largest_file_mb, tier.at_once) for name, tier in tiers.items()} == {
         "anonymous": (3, 100, 1),
         "free": (600, 500, 2),
         "paid": (0, 2048, 5),
+        "unlimited": (1_000_000_000, 2048, 100),
     }
 
 
