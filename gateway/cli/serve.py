@@ -25,6 +25,7 @@ from gateway.media.ffmpeg import FfmpegMissing
 from gateway.models import Model, Models, UnknownModel
 from gateway.services import open_services
 from gateway.settings import ServerSettings, Settings
+from gateway.slow_heads import PatientProtocol
 
 CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled at shutdown
 
@@ -115,7 +116,7 @@ class HttpServer(uvicorn.Server):
 def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="h11",  # limits the size of a request's head; httptools does not
+        http=PatientProtocol,  # h11 limits the size of a request's head; httptools does not
         lifespan="off",
         access_log=False,
         log_config=None,
