@@ -1,8 +1,6 @@
 """The door, as clients and operators meet it: the real command, the real service."""
 
 import http.client
-import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from service_process import STT, ServiceProcess, run_service
+from service_process import ServiceProcess, run_service, stt_keys
 
 SETTINGS = {
     "STT_ACCOUNTS_ANONYMOUS": "anonymous",
@@ -28,13 +26,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def metered(data: Path) -> Iterator[ServiceProcess]:
     with run_service(data, **SETTINGS) as service:
         yield service
-
-
-def stt_keys(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"STT_SERVER_DATA": str(data)}
-    return subprocess.run(
-        [STT, "keys", *arguments], env=environment, capture_output=True, text=True, check=True, timeout=60
-    )
 
 
 @pytest.fixture
@@ -121,7 +112,7 @@ def test_a_recording_longer_than_the_credits_is_402(data: Path, metered: Service
         answer = post(client, long_recording)
 
         assert answer.status_code == 402
-        assert "10 credits" in answer.json()["error"]
+        assert "4 credits" in answer.json()["error"]
         assert transcription(client)["remaining"] == 3
 
 
@@ -179,7 +170,7 @@ def test_a_client_that_leaves_pays_nothing(paid: httpx.Client, long_recording: P
 
 
 def test_a_service_that_is_killed_gives_back_what_it_held(tmp_path: Path, long_recording: Path) -> None:
-    key = stt_keys(tmp_path, "create", "--tier", "paid", "--credits", "12").stdout.strip()
+    key = stt_keys(tmp_path, "create", "--tier", "paid", "--credits", "6").stdout.strip()
     with run_service(tmp_path, **SETTINGS) as service, client_of(service, key) as client:
         sending = threading.Thread(target=_post_in_vain, args=[service, key, long_recording])
         sending.start()
@@ -190,7 +181,7 @@ def test_a_service_that_is_killed_gives_back_what_it_held(tmp_path: Path, long_r
     with run_service(tmp_path, **SETTINGS) as service, client_of(service, key) as client:
         after = transcription(client)
 
-    assert (after["remaining"], after["held"], after["running"]) == (12, 0, 0)
+    assert (after["remaining"], after["held"], after["running"]) == (6, 0, 0)
 
 
 def test_no_log_and_no_store_holds_a_key(data: Path, metered: ServiceProcess, dashwood: Path) -> None:

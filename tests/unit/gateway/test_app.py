@@ -62,7 +62,9 @@ async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
     part = cast(Any, parts)
     settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
     async with open_accounts(settings) as accounts:
-        services = Services(settings, Models(["base"], "base"), tmp_path, part, part, part, ProgressBoard(), accounts)
+        services = Services(
+            settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts
+        )
         transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             yield client
