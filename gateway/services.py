@@ -10,6 +10,8 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
+from gateway.accounts import Accounts
+from gateway.accounts.opening import open_accounts
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -31,6 +33,7 @@ class Services:
     recognizer: Recognizer
     activity: VoiceActivity
     progress: ProgressBoard
+    accounts: Accounts
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -48,16 +51,18 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     with open_spool(settings.server.data) as spool:
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
-            yield Services(
-                settings=settings,
-                models=models,
-                spool=spool,
-                media=MediaDecoder(spool),
-                whisper=whisper,
-                recognizer=Recognizer(whisper.recognize),
-                activity=VoiceActivity(),
-                progress=ProgressBoard(),
-            )
+            async with open_accounts(settings) as accounts:
+                yield Services(
+                    settings=settings,
+                    models=models,
+                    spool=spool,
+                    media=MediaDecoder(spool),
+                    whisper=whisper,
+                    recognizer=Recognizer(whisper.recognize),
+                    activity=VoiceActivity(),
+                    progress=ProgressBoard(),
+                    accounts=accounts,
+                )
         finally:
             watching.cancel()
             await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -88,6 +88,19 @@ class ClientSettings(Group):
     """API key that the commands send"""
 
 
+class AccountSettings(Group):
+    database: SecretStr = SecretStr("")
+    """account store, sqlite:///file or postgresql://user:password@host/name; none: accounts.db in the data folder"""
+    tiers: Path | None = None
+    """TOML file with the tiers; none: the packaged gateway/accounts/tiers.toml"""
+    anonymous: str = "anonymous"
+    """tier of requests without a key; `unlimited` opens the service to everybody who reaches it"""
+    trusted_proxies: CommaList = ()
+    """addresses or networks of proxies whose X-Forwarded-For is believed"""
+    lease_seconds: float = Field(default=60.0, ge=3)
+    """after which the work of a gateway that died is given back"""
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="STT_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore"
@@ -99,3 +112,4 @@ class Settings(BaseSettings):
     recognition: RecognitionSettings = RecognitionSettings()
     stream: StreamSettings = StreamSettings()
     client: ClientSettings = ClientSettings()
+    accounts: AccountSettings = AccountSettings()
