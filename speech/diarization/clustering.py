@@ -35,6 +35,8 @@ class Thresholds:
     rare_seconds: float = 4.0  # what makes a cluster small
     least_seconds: float = 1.0  # less evidence than this is nobody
     track_seconds: float = 0.6  # shorter tracks join clusters, they do not make them
+    divide: float = 0.68  # a person's pieces that fall into two halves below it are two people's
+    divide_seconds: float = 2.0  # that the smaller half must have
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +167,19 @@ def reduce_to(clusters: Evidence, count: int) -> Evidence:
         seconds[kept] += seconds[gone]
         voices, seconds = np.delete(voices, gone, axis=0), np.delete(seconds, gone)
     return Evidence(voices, seconds)
+
+
+def bisect(pieces: Evidence) -> Labels | None:
+    """The two halves (0 and 1) into which a cluster's pieces fall most naturally: spherical 2-means."""
+    centred = pieces.voices - np.average(pieces.voices, axis=0, weights=pieces.seconds)
+    _, _, axes = np.linalg.svd(centred.T @ (centred * pieces.seconds[:, None]), hermitian=True)
+    halves: Labels = (centred @ axes[0] > 0).astype(np.int_)
+    for _ in range(10):
+        if halves.min() == halves.max():
+            return None
+        voices = merged(pieces, halves).voices
+        nearest = (pieces.voices @ voices.T).argmax(axis=1)
+        if (nearest == halves).all():
+            break
+        halves = nearest
+    return halves if halves.min() != halves.max() else None

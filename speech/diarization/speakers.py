@@ -14,6 +14,8 @@ from speech.diarization.clustering import (
     Labels,
     Thresholds,
     agglomerate,
+    bisect,
+    blur,
     keep_people,
     merged,
     normalise,
@@ -37,6 +39,7 @@ from speech.diarization.windows import (
 from speech.transcript import Turn
 
 BLOCK_WINDOWS = 240  # 10 minutes are clustered at once; then the blocks' clusters are
+CLEAR = 0.6  # seconds of a piece that tells a voice well
 OVERLAPPED = 0.1  # weight of a piece in which others speak too
 SWITCH = 0.1  # seconds of full similarity that a change of speaker inside a local track must gain
 PAUSE = 0.3  # seconds of silence after which a change costs half
@@ -68,16 +71,44 @@ def find_voices(speech: LocalSpeech, count: int, thresholds: Thresholds) -> Floa
     while count > len(people.voices) and stricter < 1.2:
         stricter += 0.05
         people = keep_people(_cluster(tracks, thresholds, stricter), thresholds)
+    people = divide(speech, people.voices, thresholds)
     if count:
         people = reduce_to(people, count)
     return refine(speech, people.voices)
+
+
+def divide(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> Evidence:
+    """Splits those whose pieces are two people's, until nobody's are."""
+    seconds = piece_seconds(speech)
+    clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
+    clips = Evidence(speech.vectors[clear], seconds[clear] / np.float32(REDUNDANCY))
+    nearest = (clips.voices @ voices.T).argmax(axis=1)
+    waiting = [np.flatnonzero(nearest == person) for person in range(len(voices))]
+    people = [Evidence(voices[i : i + 1], np.zeros(1, np.float32)) for i, own in enumerate(waiting) if not len(own)]
+    waiting = [own for own in waiting if len(own)]
+    while waiting:
+        own = waiting.pop()
+        pieces = Evidence(clips.voices[own], clips.seconds[own])
+        halves = bisect(pieces)
+        if halves is not None and _are_two(merged(pieces, halves), thresholds):
+            waiting += [own[halves == half] for half in (0, 1)]
+        else:
+            people.append(merged(pieces, np.zeros(len(own), np.int_)))
+    return Evidence(
+        np.concatenate([person.voices for person in people]), np.concatenate([person.seconds for person in people])
+    )
+
+
+def _are_two(halves: Evidence, thresholds: Thresholds) -> bool:
+    similarity = float(halves.voices[0] @ halves.voices[1] * blur(halves.seconds).prod())
+    return similarity < thresholds.divide and float(halves.seconds.min()) >= thresholds.divide_seconds
 
 
 def refine(speech: LocalSpeech, voices: Floats) -> Floats:
     """Each voice as the mean of the clear pieces that are nearest to it."""
     seconds = piece_seconds(speech)
     nearest = (speech.vectors @ voices.T).argmax(axis=1)
-    clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > 0.6)
+    clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
     refined = voices.copy()
     for person in range(len(voices)):
         own = clear & (nearest == person)
