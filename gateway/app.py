@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.errors import ServiceError, answer_error
-from gateway.middleware import REQUEST_ID_HEADER, RequestRecord
+from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
+from gateway.routes.progress import show_progress
 from gateway.routes.transcribe import MODEL_HEADER, transcribe
 from gateway.services import Services
 
@@ -29,6 +30,7 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
+            Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
         ],
         middleware=[
             Middleware(RequestRecord),
@@ -39,6 +41,7 @@ def create_app(services: Services) -> Starlette:
                 allow_headers=ALLOWED_HEADERS,
                 expose_headers=EXPOSED_HEADERS,
             ),
+            Middleware(LastAnswer),
         ],
         exception_handlers={ServiceError: answer_error, HTTPException: answer_error},
     )

@@ -99,9 +99,7 @@ class ClientGone(ServiceError):
 class InternalError(ServiceError):
     status = 500
 
-    def __init__(
-        self, message: str = "Something went wrong here; the request id tells the log entry."
-    ) -> None:
+    def __init__(self, message: str = "Something went wrong here; the request id tells the log entry.") -> None:
         super().__init__(message)
 
 

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, and an answer when the code fails."""
+"""What surrounds every request: its id, its log line, and an answer when the code fails or is stopped."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from gateway.errors import InternalError, ServiceError, Unavailable, error_respo
 from gateway.log import request_id
 
 REQUEST_ID_HEADER = "X-Request-Id"
+ASKED_OFTEN = ("/health", "/v1/progress/")  # logged for debugging only
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = logging.getLogger("gateway.request")
 
 
 class RequestRecord:
-    """Gives each request an id (the client's own if it sent a sane one), logs it, turns failures into 500."""
+    """Gives each request an id (the client's own if it sent a sane one) and a line in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -32,55 +33,60 @@ class RequestRecord:
             return
         identity = _identity(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = identity
+        status: list[int] = []
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status.append(message["status"])
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identity
+            await send(message)
+
+        began = time.monotonic()
         token = request_id.set(identity)
         try:
-            await _Exchange(scope, identity, send).run(self.app, receive)
+            await self.app(scope, receive, send_with_id)
         finally:
+            level = logging.DEBUG if scope["path"].startswith(ASKED_OFTEN) else logging.INFO
+            _log.log(level, "request", extra=_summary(scope, status, time.monotonic() - began))
             request_id.reset(token)
 
 
-class _Exchange:
-    """One request and the answer that was sent to it so far."""
+class LastAnswer:
+    """Answers for code that failed without an answer of its own: 500, or 503 when the service stops."""
 
-    def __init__(self, scope: Scope, identity: str, send: Send) -> None:
-        self.scope = scope
-        self.identity = identity
-        self._send = send
-        self.status: int | None = None
-        self.began = time.monotonic()
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
-    async def run(self, app: ASGIApp, receive: Receive) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        async def answer(error: ServiceError) -> None:
+            if scope["type"] == "http" and not began:
+                await error_response(error)(scope, receive, send)
+
         try:
-            await app(self.scope, receive, self.send)
+            await self.app(scope, receive, watched_send)
         except asyncio.CancelledError:
-            _log.warning("cancelled", extra=self.summary())
-            await self.answer(Unavailable("The service is stopping; send the request again."), receive)
+            await answer(Unavailable("The service is stopping; send the request again."))
             raise
         except Exception:
-            _log.exception("failed", extra=self.summary())
-            await self.answer(InternalError(), receive)
-        else:
-            _log.info("answered", extra=self.summary())
+            _log.exception("a request failed")
+            await answer(InternalError())
 
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self.identity
-        await self._send(message)
 
-    async def answer(self, error: ServiceError, receive: Receive) -> None:
-        if self.status is None and self.scope["type"] == "http":
-            await error_response(error)(self.scope, receive, self.send)
-
-    def summary(self) -> dict[str, object]:
-        return {
-            "method": self.scope.get("method", "WEBSOCKET"),
-            "path": self.scope["path"],
-            "status": self.status,
-            "client": (self.scope.get("client") or ("",))[0],
-            "seconds": round(time.monotonic() - self.began, 3),
-            **self.scope["state"].get("log", {}),
-        }
+def _summary(scope: Scope, status: list[int], seconds: float) -> dict[str, object]:
+    return {
+        "method": scope.get("method", "WEBSOCKET"),
+        "path": scope["path"],
+        "status": status[0] if status else None,
+        "client": (scope.get("client") or ("",))[0],
+        "seconds": round(seconds, 3),
+    }
 
 
 def _identity(headers: Headers) -> str:

@@ -15,6 +15,7 @@ from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
 from gateway.media.decoding import MediaDecoder
 from gateway.models import Models
+from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
 
@@ -27,6 +28,7 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
+    progress: ProgressBoard
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -44,7 +46,15 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     with open_spool(settings.server.data) as spool:
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
-            yield Services(settings, models, spool, MediaDecoder(spool), whisper, Recognizer(whisper.recognize))
+            yield Services(
+                settings=settings,
+                models=models,
+                spool=spool,
+                media=MediaDecoder(spool),
+                whisper=whisper,
+                recognizer=Recognizer(whisper.recognize),
+                progress=ProgressBoard(),
+            )
         finally:
             watching.cancel()
             await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)

@@ -14,9 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _split(value: object) -> object:
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -51,6 +49,8 @@ class MediaSettings(Group):
 class TritonSettings(Group):
     urls: CommaList = ()
     """gRPC addresses of Triton servers (host:port); none: one is started here"""
+    repository: Path = Path("model_repository")
+    """models of the Triton that is started here"""
     timeout_seconds: float = Field(default=600.0, gt=0)
     """longest wait for one window, waiting behind others included"""
     patience_seconds: float = Field(default=20.0, ge=0)
@@ -66,6 +66,13 @@ class RecognitionSettings(Group):
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
+class ClientSettings(Group):
+    url: str = "http://127.0.0.1:8080"
+    """service that the commands talk to"""
+    key: str = Field(default="", repr=False)
+    """API key that the commands send"""
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="STT_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore"
@@ -75,3 +82,4 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     triton: TritonSettings = TritonSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    client: ClientSettings = ClientSettings()

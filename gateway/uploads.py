@@ -18,7 +18,6 @@ from gateway.errors import (
     BadRequest,
     ClientGone,
     RequestTimeout,
-    ServiceError,
     TooLarge,
     Unavailable,
 )
@@ -57,21 +56,26 @@ async def receive_form(request: Request, limits: UploadLimits, folder: Path) -> 
     """
     writer = _FormWriter(_boundary(request), folder / "upload", limits.max_bytes)
     try:
-        _check_content_length(request, limits.max_bytes)
-        async for piece in _pieces(request, limits.idle_seconds):
-            writer.feed(piece)
-            if writer.gathered >= WRITE_BYTES:
-                await asyncio.to_thread(writer.write_out)
+        await _read_into(writer, request, limits)
         return await asyncio.to_thread(writer.finish)
-    except ServiceError:
-        await _drain(request)
-        raise
     except OSError as problem:
         if problem.errno == errno.ENOSPC:
             raise Unavailable("There is no room for the upload at the moment.", 60) from problem
         raise
     finally:
         writer.close()
+
+
+async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits) -> None:
+    try:
+        _check_content_length(request, limits.max_bytes)
+        async for piece in _pieces(request, limits.idle_seconds):
+            writer.feed(piece)
+            if writer.gathered >= WRITE_BYTES:
+                await asyncio.to_thread(writer.write_out)
+    except (BadRequest, TooLarge):
+        await _drain(request)
+        raise
 
 
 async def _pieces(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:

@@ -94,9 +94,7 @@ class TritonServer:
         """What Triton says of itself or of one model; False also where it cannot be reached."""
         try:
             if model is None:
-                answer = await self._stub.ServerReady(
-                    service_pb2.ServerReadyRequest(), timeout=CONNECT_SECONDS
-                )
+                answer = await self._stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=CONNECT_SECONDS)
             else:
                 asked = service_pb2.ModelReadyRequest(name=model)
                 answer = await self._stub.ModelReady(asked, timeout=CONNECT_SECONDS)
@@ -155,9 +153,7 @@ def write_request(model: str, inputs: Mapping[Tensor, Value]) -> Any:
 
 
 def read_response(response: Any) -> dict[str, bytes]:
-    return {
-        output.name: raw for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
-    }
+    return {output.name: raw for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)}
 
 
 def read_element(raw: bytes) -> bytes:

@@ -13,13 +13,13 @@ import numpy as np
 from gateway.errors import BadRequest, InternalError, Unavailable
 from gateway.inference.triton import TritonFailure, TritonServer, Value, read_element
 from gateway.settings import TritonSettings
-from speech.audio import SAMPLE_RATE, Pcm
+from speech.audio import Pcm
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
 from speech.transcript import WindowResult
 
 MAX_FAILURES = 2  # of one window, each on a healthy server, before it is given up
-PROBE_TIMEOUT = 60.0  # seconds: a probe waits behind the batch in hand
-PROBE_AUDIO = np.zeros(SAMPLE_RATE // 10, dtype=np.int16)
+PROBE_TIMEOUT = 30.0  # seconds
+NOTHING = np.zeros(0, dtype=np.int16)  # a window that asks only whether the model works
 RECOVERY_SECONDS = 0.5  # between two probes of a model that is away
 
 _log = logging.getLogger(__name__)
@@ -65,9 +65,7 @@ class TritonWhisper:
         """Some Triton takes windows for this Whisper now."""
         name = triton_name(model)
         answers = await asyncio.gather(*(server.is_ready(name) for server in self.servers))
-        return any(
-            ready and name not in server.failing for server, ready in zip(self.servers, answers, strict=True)
-        )
+        return any(ready and name not in server.failing for server, ready in zip(self.servers, answers, strict=True))
 
     async def watch(self, models: Sequence[str]) -> None:
         """Looks after every server until cancelled: finds models that died and models that came back."""
@@ -84,10 +82,10 @@ class TritonWhisper:
                     await self._probe(server, model)
 
     async def _probe(self, server: TritonServer, model: str) -> None:
-        """A tiny real inference: Triton calls a model READY whose process is dead."""
+        """Asks the model itself: Triton calls a model READY whose process is dead."""
         silence = WindowRequest(model, language="en", priority=Priority.LIVE, caller="probe")
         try:
-            await server.infer(model, write_window(PROBE_AUDIO, silence), PROBE_TIMEOUT)
+            await server.infer(model, write_window(NOTHING, silence), PROBE_TIMEOUT)
         except TritonFailure as failure:
             if model not in server.failing:
                 _log.warning("a probe failed: %s", failure, extra={"triton": server.url, "model": model})

@@ -28,6 +28,4 @@ async def list_models(request: Request) -> Response:
 
 
 async def list_languages(request: Request) -> Response:
-    return JSONResponse(
-        {"languages": [{"code": code, "name": name} for code, name in sorted(languages.NAMES.items())]}
-    )
+    return JSONResponse({"languages": [{"code": code, "name": name} for code, name in sorted(languages.NAMES.items())]})

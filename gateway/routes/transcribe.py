@@ -14,6 +14,7 @@ from gateway.errors import BadParameter
 from gateway.inference.recognizer import TranscribeOptions
 from gateway.models import Model
 from gateway.parameters import TranscribeParameters, read_transcribe_parameters
+from gateway.progress import Progress
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
@@ -32,13 +33,15 @@ class Job:
 
 async def transcribe(request: Request) -> Response:
     services = services_of(request)
-    async with receive_job(request, services) as job:
-        return await while_connected(request, answer(services, job))
+    with services.progress.follow(request.state.request_id) as progress:
+        async with receive_job(request, services) as job:
+            return await while_connected(request, answer(services, job, progress))
 
 
-async def answer(services: Services, job: Job) -> Response:
+async def answer(services: Services, job: Job, progress: Progress) -> Response:
+    progress.decoding()
     with await services.media.decode(job.upload.path, job.upload.name) as recording:
-        transcript = await services.recognizer.transcribe(recording, options(job))
+        transcript = await services.recognizer.transcribe(recording, options(job), progress.recognized)
         body, media_type = render(transcript, job.parameters.response_format, model=job.model.id)
     return Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
 

@@ -31,7 +31,7 @@ def token_starts(attention: NDArray[np.float32]) -> NDArray[np.float64]:
     raises: ValueError if there are no heads, no rows or no frames
     """
     if attention.ndim != 3 or 0 in attention.shape:
-        raise ValueError(f"attention must be (heads, tokens + 1, frames), none of them 0, not {attention.shape}")
+        raise ValueError(f"attention must be (heads, tokens + 1, frames), none 0, not {attention.shape}")
     if attention.shape[1] == 1:
         return np.zeros(1)
     cost = _cost(np.ascontiguousarray(attention, dtype=np.float32))
@@ -62,6 +62,11 @@ def time_words(
         )
         for row, span in enumerate(spans)
     )
+
+
+def compile_timing() -> None:
+    """Compiles, or loads from the cache, what `token_starts` needs: seconds the first time, so not in a request."""
+    token_starts(np.full((1, 3, 16), 1 / 16, dtype=np.float32))
 
 
 def _trim_pauses(spans: Sequence[Span], begin: NDArray[np.float64], end: NDArray[np.float64]) -> None:
@@ -170,7 +175,7 @@ def _median7(values: NDArray[np.float32], start: int) -> np.float32:  # pragma: 
 
 @njit(cache=True, nogil=True)
 def _first_frames(cost: NDArray[np.float32]) -> NDArray[np.float64]:  # pragma: no cover - compiled
-    """The frame at which the cheapest monotone path through (rows, frames) enters each row: float64 (rows,)."""
+    """(rows, frames) → float64 (rows,): the frame at which the cheapest monotone path enters each row."""
     rows, frames = cost.shape
     total = np.full((rows + 1, frames + 1), np.inf, dtype=np.float32)
     step = np.zeros((rows + 1, frames + 1), dtype=np.uint8)  # 0 both, 1 next row, 2 next frame

@@ -79,7 +79,8 @@ class Tokenizer:
     def language_token(self, language: str) -> int:
         """Raises UnknownLanguage for a language that this model does not have."""
         if language not in self._languages or language not in self.languages:
-            raise UnknownLanguage(f"this model does not transcribe {language!r}; it has {', '.join(self.languages)}")
+            known = ", ".join(self.languages)
+            raise UnknownLanguage(f"this model does not transcribe {language!r}; it has {known}")
         return self._languages[language]
 
     def encode(self, text: str) -> list[int]:

@@ -16,6 +16,7 @@ from speech.whisper.tokenizer import Tokenizer
 
 _READ_ALOUD: Final = frozenset("&%@#*/\\‰§†‡")  # Unicode calls these punctuation, but people say them
 _OPENING: Final = frozenset("\"'“‘«‹„‚¿¡([{-–—「『（【《〈")
+_ALWAYS_OPENING: Final = frozenset("「『（【《〈“‘«")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _attach_punctuation(pieces: list[_Piece]) -> list[_Piece]:
 def _set_apart(pieces: list[_Piece], position: int) -> bool:
     """An opening mark after a space or after no letter; right behind a letter it closes (the ' of dogs')."""
     text = pieces[position].text
-    return text[:1].isspace() or text[:1] in "「『（【《〈“‘«"
+    return text[:1].isspace() or text[:1] in _ALWAYS_OPENING
 
 
 def _span(piece: _Piece, first: int, stop: int) -> Span:
