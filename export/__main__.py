@@ -16,10 +16,14 @@ from export.whisper import Order, export_whisper
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    place = options.source or default_place(options.model)
-    order = Order(options.model, place, options.data, options.repository, options.force)
     try:
-        export_whisper(order)
+        if options.network == "diarizer":
+            from export.diarizer import export_diarizer  # noqa: PLC0415  torch takes seconds to import
+
+            export_diarizer(options.repository, options.data / "wheels", force=options.force)
+            return 0
+        place = options.source or default_place(options.model)
+        export_whisper(Order(options.model, place, options.data, options.repository, options.force))
     except (InvalidDownload, InvalidWeights, InvalidTokenizer, ParityError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -36,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     whisper.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
     whisper.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
     whisper.add_argument("--force", action="store_true", help="export again what is up to date")
+    diarizer = networks.add_parser("diarizer", help="who speaks when: segmentation and voices")
+    diarizer.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
+    diarizer.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    diarizer.add_argument("--force", action="store_true", help="export again what is up to date")
     return parser
 
 

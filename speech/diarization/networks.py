@@ -80,6 +80,8 @@ class Networks:
         for samples in chunks:
             if not 0 < len(samples) <= CHUNK:
                 raise InvalidAudio(f"a chunk holds 1 to {CHUNK} samples, not {len(samples)}")
+        if not chunks:
+            return []
         activities = self._activities(chunks)
         units = [-(-len(samples) // UNIT) for samples in chunks]
         spoken = [speech_units(a, n) for a, n in zip(activities, units, strict=True)]
