@@ -14,7 +14,7 @@ from speech.transcript import Transcript, Turn, Word
 Floats = NDArray[np.float64]
 
 # What a change of speaker between two words costs, in words that would have to be another's.
-CHANGE = 0.6
+CHANGE = 1.0
 CHANGE_AT_PAUSE = 0.3
 CHANGE_AT_SENTENCE = 0.15
 PAUSE = 0.3  # seconds

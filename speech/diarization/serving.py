@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speech.audio import InvalidAudio, Samples, to_samples
-from speech.diarization.networks import Execution, Networks
-from speech.diarization.windows import CHUNK, LocalSpeech
+from speech.diarization.networks import Execution, Networks, silence
+from speech.diarization.windows import CHUNK, FRAMES, LocalSpeech
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
 
 
@@ -30,11 +30,11 @@ def read_execution(parameters: Mapping[str, Mapping[str, str]], environment: Map
 
 
 def read_chunk(tensor: np.ndarray) -> Samples:
-    """AUDIO of one request → samples. raises: InvalidAudio"""
+    """AUDIO of one request → samples; none at all is a question whether the model lives. raises: InvalidAudio"""
     if tensor.dtype != np.int16 or tensor.ndim != 2 or tensor.shape[0] != 1:
         raise InvalidAudio(f"AUDIO is int16 of shape (1, n), not {tensor.dtype} of shape {tensor.shape}")
-    if not 0 < tensor.shape[1] <= CHUNK:
-        raise InvalidAudio(f"AUDIO holds 1 to {CHUNK} samples, not {tensor.shape[1]}")
+    if tensor.shape[1] > CHUNK:
+        raise InvalidAudio(f"AUDIO holds at most {CHUNK} samples, not {tensor.shape[1]}")
     return to_samples(tensor[0])
 
 
@@ -62,8 +62,14 @@ class Adapter:
                 chunks.append(read_chunk(tensor))
             except InvalidAudio as problem:
                 chunks.append(self._failure(str(problem), self._backend.TritonError.INVALID_ARG))
-        heard = iter(self._networks.describe([chunk for chunk in chunks if isinstance(chunk, np.ndarray)]))
-        return [self._response(next(heard)) if isinstance(chunk, np.ndarray) else chunk for chunk in chunks]
+        spoken = [chunk for chunk in chunks if isinstance(chunk, np.ndarray) and len(chunk)]
+        heard = iter(self._networks.describe(spoken))
+        return [self._answer_one(chunk, heard) for chunk in chunks]
+
+    def _answer_one(self, chunk: Samples | Any, heard: Iterator[LocalSpeech]) -> Any:
+        if not isinstance(chunk, np.ndarray):
+            return chunk  # the failure that it already is
+        return self._response(next(heard) if len(chunk) else silence(np.zeros((0, FRAMES), np.uint8)))
 
     def _response(self, heard: LocalSpeech) -> Any:
         tensor = self._backend.Tensor
