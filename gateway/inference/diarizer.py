@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.inference.triton import TritonFailure, TritonServer
 from speech.audio import SAMPLE_RATE, Pcm
-from speech.diarization.speakers import find_turns
+from speech.diarization.turns import find_turns
 from speech.diarization.windows import FRAMES, VECTOR, LocalSpeech, chunk_bounds, join
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
 from speech.transcript import Turn
