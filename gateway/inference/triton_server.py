@@ -97,6 +97,7 @@ class EmbeddedTriton:
     ) -> None:
         self.options = options or TritonOptions()
         self.status = TritonStatus(models=dict.fromkeys(models, False))
+        self.on_death: Callable[[str], None] = _ignore  # told a model's name; requests in it stay unanswered
         self._probe = probe
         self._repository = repository
         self._models = tuple(models)
@@ -275,6 +276,7 @@ class EmbeddedTriton:
         """Unloads and loads a model whose process is gone; if that fails, the whole server starts again."""
         self._set(models={**self.status.models, model: False}, ready=False)
         assert self._client is not None
+        self.on_death(model)
         log.warning("loading %s again", model)
         try:
             async with asyncio.timeout(self.options.load_deadline):
@@ -324,6 +326,10 @@ def _level(line: str) -> int:
     """Triton's lines begin with their level and the date: E1122 …"""
     serious = line[:1] in "EWF" and line[1:5].isdigit() and not any(known in line for known in _HARMLESS)
     return logging.WARNING if serious else logging.DEBUG
+
+
+def _ignore(model: str) -> None:
+    pass
 
 
 async def _is_ready(client: InferenceServerClient) -> bool:
