@@ -89,6 +89,7 @@ class PyanNet(nn.Module):
 
 def mel_filters() -> np.ndarray:
     """Kaldi's triangular filters, float64 (80, 257): 20 Hz to 8 kHz, equal steps in 1127 ln(1 + f / 700)."""
+
     def mel(hertz: np.ndarray | float) -> np.ndarray:
         return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
 
@@ -212,9 +213,7 @@ class DenseLayer(nn.Module):
 
 class DenseBlock(nn.ModuleDict):
     def __init__(self, channels: int, layers: int, dilation: int) -> None:
-        super().__init__(
-            {f"tdnnd{i + 1}": DenseLayer(channels + 32 * i, dilation) for i in range(layers)}
-        )
+        super().__init__({f"tdnnd{i + 1}": DenseLayer(channels + 32 * i, dilation) for i in range(layers)})
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.values():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
+from gateway.inference.conversation import Conversation, Patience
+from gateway.inference.diarizer import TritonDiarizer
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -29,6 +31,14 @@ class Services:
     whisper: TritonWhisper
     recognizer: Recognizer
     progress: ProgressBoard
+    diarizer: TritonDiarizer | None = None  # None: not deployed
+
+    @property
+    def conversation(self) -> Conversation:
+        """Recognizer and diarizer, side by side."""
+        waiting = self.settings.diarization
+        patience = Patience(waiting.timeout_seconds, waiting.timeout_share)
+        return Conversation(self.recognizer, self.diarizer, patience)
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -54,6 +64,9 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
                 progress=ProgressBoard(),
+                diarizer=TritonDiarizer(servers, settings.triton.timeout_seconds)
+                if settings.diarization.deployed
+                else None,
             )
         finally:
             watching.cancel()

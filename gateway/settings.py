@@ -66,6 +66,15 @@ class RecognitionSettings(Group):
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
+class DiarizationSettings(Group):
+    deployed: bool = True
+    """whether the diarizer runs, so that transcripts can name speakers"""
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    """how long finished words wait for their speakers, before the transcript goes out without them"""
+    timeout_share: float = Field(default=0.25, ge=0)
+    """share of the recording's length that they wait on top"""
+
+
 class ClientSettings(Group):
     url: str = "http://127.0.0.1:8080"
     """service that the commands talk to"""
@@ -82,4 +91,5 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     triton: TritonSettings = TritonSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
     client: ClientSettings = ClientSettings()

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.connection import while_connected
 from gateway.errors import BadParameter
 from gateway.inference.recognizer import TranscribeOptions
+from gateway.media.recording import Recording
 from gateway.models import Model
 from gateway.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.progress import Progress
@@ -19,6 +20,7 @@ from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
 from gateway.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
+from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"
 
@@ -41,9 +43,17 @@ async def transcribe(request: Request) -> Response:
 async def answer(services: Services, job: Job, progress: Progress) -> Response:
     progress.decoding()
     with await services.media.decode(job.upload.path, job.upload.name) as recording:
-        transcript = await services.recognizer.transcribe(recording, options(job), progress.recognized)
-        body, media_type = render(transcript, job.parameters.response_format, model=job.model.id)
+        transcript = await recognize(services, job, recording, progress)
+        body, media_type = render(
+            transcript, job.parameters.response_format, model=job.model.id, labels=job.parameters.speaker_labels
+        )
     return Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
+
+
+async def recognize(services: Services, job: Job, recording: Recording, progress: Progress) -> Transcript:
+    if not job.parameters.diarize:
+        return await services.recognizer.transcribe(recording, options(job), progress.recognized)
+    return await services.conversation.transcribe(recording, options(job), progress.recognized, job.parameters.speakers)
 
 
 @asynccontextmanager

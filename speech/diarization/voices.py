@@ -122,9 +122,7 @@ def _equal_parts(first: int, end: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if (b - a) * FRAME >= SHORTEST]
 
 
-def pool(
-    features: Floats, pieces: NDArray[np.int32], last_layer: LastLayer
-) -> tuple[NDArray[np.int32], Floats]:
+def pool(features: Floats, pieces: NDArray[np.int32], last_layer: LastLayer) -> tuple[NDArray[np.int32], Floats]:
     """One vector per piece; pieces that reach beyond the audio are left out.
 
     features: (units, 512); pieces: (pieces, 5), windows counted from the chunk's start
@@ -142,9 +140,7 @@ def pool(
     return pieces[long_enough], last_layer(mean, np.sqrt(variance))
 
 
-def _sums(
-    values: NDArray[np.float64], first: NDArray[np.int_], end: NDArray[np.int_]
-) -> NDArray[np.float64]:
+def _sums(values: NDArray[np.float64], first: NDArray[np.int_], end: NDArray[np.int_]) -> NDArray[np.float64]:
     running = np.zeros((len(values) + 1, values.shape[1]))
     np.cumsum(values, axis=0, out=running[1:])
     sums: NDArray[np.float64] = running[end] - running[first]
