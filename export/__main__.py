@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.network == "diarizer":
-            from export.diarizer import export_diarizer  # noqa: PLC0415  torch takes seconds to import
+            from export.diarizer import export_diarizer
 
             export_diarizer(options.repository, options.data / "wheels", force=options.force)
             return 0

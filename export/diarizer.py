@@ -162,9 +162,8 @@ def _export(network: nn.Module, example: torch.Tensor, path: Path, axes: dict[in
 
 def _write_last_layer(network: CamPlus, path: Path) -> None:
     """The pooled statistics' projection, with its normalisation folded in: vector = weight @ x + bias."""
-    layer = network.xvector["dense"]
-    norm: Any = layer.nonlinear.batchnorm
-    weight: Any = layer.linear.weight
+    layer: Any = network.xvector["dense"]
+    norm, weight = layer.nonlinear.batchnorm, layer.linear.weight
     scale = 1.0 / torch.sqrt(norm.running_var + norm.eps)
     np.savez(
         path,

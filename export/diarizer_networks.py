@@ -8,11 +8,11 @@ attribute names follow the published weights, so that a state dict loads with st
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,6 +23,9 @@ WINDOW, HOP, FFT = 400, 160, 512  # samples: Kaldi's 25 ms and 10 ms
 
 class SincFilters(nn.Module):
     """80 band-pass filters of 251 taps from 40 learnt (low, band) pairs: even filters, then odd ones."""
+
+    n_: Tensor
+    window_: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +70,8 @@ class SincNet(nn.Module):
             if index == 0:
                 hidden = hidden.abs()
             hidden = functional.leaky_relu(normalise(functional.max_pool1d(hidden, 3)))
-        return hidden
+        filtered: Tensor = hidden
+        return filtered
 
 
 class PyanNet(nn.Module):
@@ -87,22 +91,23 @@ class PyanNet(nn.Module):
         return functional.log_softmax(self.classifier(hidden), dim=-1)
 
 
-def mel_filters() -> np.ndarray:
+def mel_filters() -> NDArray[np.float64]:
     """Kaldi's triangular filters, float64 (80, 257): 20 Hz to 8 kHz, equal steps in 1127 ln(1 + f / 700)."""
 
-    def mel(hertz: np.ndarray | float) -> np.ndarray:
-        return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+    def mel(hertz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        mels: NDArray[np.float64] = 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+        return mels
 
     edges = np.linspace(mel(20.0), mel(SAMPLE_RATE / 2), MELS + 2)
     bins = mel(np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    filters: np.ndarray = np.maximum(0.0, np.minimum(rising, falling))
+    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
     filters[:, -1] = 0.0  # Kaldi leaves the Nyquist bin out
     return filters
 
 
-def spectrum_matrix() -> np.ndarray:
+def spectrum_matrix() -> NDArray[np.float64]:
     """Everything linear between 400 samples and their spectrum as one matrix, float64 (514, 400).
 
     Mean removal, pre-emphasis 0.97, Povey's window, zero padding to 512, discrete Fourier transform (257
@@ -114,12 +119,15 @@ def spectrum_matrix() -> np.ndarray:
     povey = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / (WINDOW - 1))) ** 0.85
     angle = 2 * np.pi * np.outer(np.arange(FFT // 2 + 1), np.arange(WINDOW)) / FFT
     fourier = np.concatenate([np.cos(angle), np.sin(angle)])
-    matrix: np.ndarray = fourier @ (povey[:, None] * (emphasis @ remove_mean))
+    matrix: NDArray[np.float64] = fourier @ (povey[:, None] * (emphasis @ remove_mean))
     return matrix
 
 
 class Filterbank(nn.Module):
     """Samples (batch, n) in [-1, 1] → Kaldi's log-mel filterbank (batch, frames, 80), no dither."""
+
+    matrix: Tensor
+    mel: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +138,7 @@ class Filterbank(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         spectrum = functional.conv1d(samples.unsqueeze(1), self.matrix, stride=HOP)
-        real, imaginary = spectrum.split(FFT // 2 + 1, dim=1)
+        real, imaginary = spectrum[:, : FFT // 2 + 1], spectrum[:, FFT // 2 + 1 :]
         energies = functional.conv1d(real * real + imaginary * imaginary, self.mel)
         return energies.clamp(min=torch.finfo(torch.float32).eps).log().transpose(1, 2)
 
@@ -192,10 +200,10 @@ class ContextMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # frames are a multiple of a segment here: exported windows are whole seconds
-        segments = x.unflatten(2, (-1, self.segment)).mean(-1)
+        segments = torch.unflatten(x, 2, (-1, self.segment)).mean(-1)
         context = segments + x.mean(-1, keepdim=True)
         mask = torch.sigmoid(self.linear2(functional.relu(self.linear1(context))))
-        gated = self.linear_local(x).unflatten(2, (-1, self.segment)) * mask.unsqueeze(-1)
+        gated = torch.unflatten(self.linear_local(x), 2, (-1, self.segment)) * mask.unsqueeze(-1)
         return gated.flatten(2)
 
 
@@ -208,7 +216,8 @@ class DenseLayer(nn.Module):
         self.cam_layer = ContextMask(dilation)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
+        hidden: Tensor = self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
+        return hidden
 
 
 class DenseBlock(nn.ModuleDict):
@@ -228,7 +237,8 @@ class Transition(nn.Module):
         self.linear = nn.Conv1d(channels, channels // 2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.nonlinear(x))
+        hidden: Tensor = self.linear(self.nonlinear(x))
+        return hidden
 
 
 class FirstLayer(nn.Module):
@@ -238,7 +248,8 @@ class FirstLayer(nn.Module):
         self.nonlinear = normalised(128)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.nonlinear(self.linear(x))
+        hidden: Tensor = self.nonlinear(self.linear(x))
+        return hidden
 
 
 class LastLayer(nn.Module):
@@ -248,7 +259,8 @@ class LastLayer(nn.Module):
         self.nonlinear = normalised(192, affine=False, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.nonlinear(self.linear(x.unsqueeze(-1)).squeeze(-1))
+        hidden: Tensor = self.nonlinear(self.linear(x.unsqueeze(-1)).squeeze(-1))
+        return hidden
 
 
 class CamPlus(nn.Module):
@@ -273,7 +285,8 @@ class CamPlus(nn.Module):
         for name, layer in self.xvector.items():
             if name != "dense":
                 hidden = layer(hidden)
-        return hidden.transpose(1, 2)
+        features: Tensor = hidden.transpose(1, 2)
+        return features
 
     def vector(self, statistics: Tensor) -> Tensor:
         """Mean and standard deviation of the features, (batch, 1024) → (batch, 192)."""

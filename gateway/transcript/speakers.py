@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def _spoken_until(times: Floats, starts: Floats, ends: Floats) -> Floats:
 def _change_costs(words: Sequence[Word]) -> list[float]:
     """Cost of a change of speaker before each word but the first."""
     costs = []
-    for before, after in zip(words[:-1], words[1:], strict=True):
+    for before, after in pairwise(words):
         if ends_sentence(before.text):
             costs.append(CHANGE_AT_SENTENCE)
         else:

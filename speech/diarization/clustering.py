@@ -86,7 +86,8 @@ def agglomerate(evidence: Evidence, threshold: float, redundancy: float = 1.0) -
         row = (unit @ unit[kept]) * weight * weight[kept]
         row[~alive] = row[kept] = -np.inf
         similarity[kept] = similarity[:, kept] = row
-    return np.unique(labels, return_inverse=True)[1]
+    numbered: Labels = np.unique(labels, return_inverse=True)[1]
+    return numbered
 
 
 def merged(evidence: Evidence, labels: Labels, redundancy: float = 1.0) -> Evidence:

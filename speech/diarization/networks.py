@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from speech.audio import InvalidAudio, Samples
 from speech.diarization.voices import (
@@ -101,7 +102,7 @@ class Networks:
             answers.append(LocalSpeech(activity, pieces, vectors))
         return answers
 
-    def _activities(self, chunks: Sequence[Samples]) -> list[np.ndarray]:
+    def _activities(self, chunks: Sequence[Samples]) -> list[NDArray[np.uint8]]:
         counts = [window_count(len(samples)) for samples in chunks]
         windows = np.zeros((sum(counts), WINDOW), np.float32)
         row = 0
@@ -127,6 +128,6 @@ class Networks:
         return features
 
 
-def silence(activity: np.ndarray) -> LocalSpeech:
+def silence(activity: NDArray[np.uint8]) -> LocalSpeech:
     """The answer for windows in which nobody speaks."""
     return LocalSpeech(activity, np.zeros((0, 5), np.int32), np.zeros((0, VECTOR), np.float32))

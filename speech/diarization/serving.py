@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speech.audio import InvalidAudio, Samples, to_samples
 from speech.diarization.networks import Execution, Networks, silence
@@ -29,7 +30,7 @@ def read_execution(parameters: Mapping[str, Mapping[str, str]], environment: Map
     return Execution(setting("execution", "auto"), int(setting("threads", "2")))
 
 
-def read_chunk(tensor: np.ndarray) -> Samples:
+def read_chunk(tensor: NDArray[np.int16]) -> Samples:
     """AUDIO of one request → samples; none at all is a question whether the model lives. raises: InvalidAudio"""
     if tensor.dtype != np.int16 or tensor.ndim != 2 or tensor.shape[0] != 1:
         raise InvalidAudio(f"AUDIO is int16 of shape (1, n), not {tensor.dtype} of shape {tensor.shape}")

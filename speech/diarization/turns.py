@@ -163,7 +163,10 @@ def place(speech: LocalSpeech, voices: Floats) -> FrameSpeakers:
 
 
 def best_path(gain: Floats, costs: NDArray[np.float64]) -> Labels:
-    """Viterbi: one state per row of `gain` (steps, states) with the largest sum, less `costs` (steps - 1) per change."""
+    """Viterbi: the state at each step with the largest sum of gains, less the costs of the changes.
+
+    gain: (steps, states); costs: (steps - 1,)
+    """
     score = gain[0].astype(np.float64)
     back = np.zeros(gain.shape, np.int_)
     for step in range(1, len(gain)):
@@ -200,9 +203,9 @@ def join_windows(speakers: FrameSpeakers, people: int, duration: float) -> list[
     turns = []
     for person in range(people):
         for first, end in runs(spoken[:, person]):
-            start, stop = frame_start(first), min(duration, frame_start(end))
-            if stop > start:
-                turns.append((start, stop, person))
+            begin, stop = frame_start(first), min(duration, frame_start(end))
+            if stop > begin:
+                turns.append((begin, stop, person))
     return sorted(turns)
 
 

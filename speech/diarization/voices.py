@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def cut_pieces(activity: NDArray[np.uint8]) -> NDArray[np.int32]:
 def _equal_parts(first: int, end: int) -> list[tuple[int, int]]:
     parts = max(1, int(np.ceil((end - first) * FRAME / LONGEST - 1e-6)))
     edges = np.linspace(first, end, parts + 1).astype(int)
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if (b - a) * FRAME >= SHORTEST]
+    return [(int(a), int(b)) for a, b in pairwise(edges) if (b - a) * FRAME >= SHORTEST]
 
 
 def pool(features: Floats, pieces: NDArray[np.int32], last_layer: LastLayer) -> tuple[NDArray[np.int32], Floats]:
