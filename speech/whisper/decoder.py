@@ -14,9 +14,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from speech.whisper.engine import Dimensions
-from speech.whisper.kernels import MAX_ROWS, PANEL, barrier, fast_exp, fast_gelu, panel_product
+from speech.whisper.kernels import (
+    FREE,
+    MAX_ROWS,
+    PANEL,
+    barrier,
+    fast_exp,
+    fast_gelu,
+    largest,
+    panel_product,
+)
 
 Array = NDArray[Any]
+LANES = 16  # `largest` reads so many numbers at once
 
 
 class Layers(NamedTuple):
@@ -146,7 +156,7 @@ def remember_audio(cache: Cache, slot: int, cross: Array, layer: int) -> None:
                 keys[head, block, c, column] = np.int8(np.rint(cross[frame, layer, 0, first + c] * step))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
 def _layer_norm(source, rows, norm, target):  # type: ignore[no-untyped-def]
     d = source.shape[1]
     for m in range(rows):
@@ -190,11 +200,12 @@ def _dense_add(rows, source, weight, scale, bias, panel, room, target):  # type:
             target[m, at] += room[m * PANEL + c] * scale[at] + bias[at]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
 def _softmax(scores, length):  # type: ignore[no-untyped-def]
     """In place over the first `length`."""
-    peak = scores[0]
-    for i in range(length):
+    whole = length // LANES * LANES
+    peak = largest(scores, whole) if whole else scores[0]
+    for i in range(whole, length):
         peak = max(peak, scores[i])
     for i in range(length):
         scores[i] = fast_exp(scores[i] - peak)
@@ -337,7 +348,7 @@ CANDIDATES = 8  # tokens whose logits are computed again exactly
 MARGIN = np.float32(1.0)  # logits: far more than 8-bit weights can be wrong by
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=FREE)
 def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:  # noqa: PLR0913, E501
     """The best tokens of each row, and how much all tokens weigh: rows thread, thread + threads, …
 
@@ -347,10 +358,9 @@ def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Arra
     """
     for m in range(thread, count, threads):
         row, mask = logits[m], masks[m]
-        peak = np.float32(-np.inf)
         for i in range(len(row)):
             row[i] += mask[i]
-            peak = max(peak, row[i])
+        peak = largest(row, len(row))
         total = np.float32(0)
         for i in range(len(row)):
             total += fast_exp(row[i] - peak)
@@ -358,9 +368,11 @@ def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Arra
         best = chosen[m]
         best[:] = -1
         least = peak - MARGIN
-        for i in range(len(row)):
-            if row[i] >= least:
-                _insert(best, row, i)
+        for block in range(0, len(row), PANEL):
+            if largest(row[block : block + PANEL], PANEL) >= least:
+                for i in range(block, block + PANEL):
+                    if row[i] >= least:
+                        _insert(best, row, i)
 
 
 @njit(nogil=True)

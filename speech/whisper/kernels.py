@@ -24,6 +24,9 @@ HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
 LANES = 16 if HAS_AVX512 else 8  # float32 in a register
 ACCUMULATORS = 16 if HAS_AVX512 else 8  # registers, of 32 or 16
 
+# Sums in any order, which is the same one for every row.
+FREE = {"reassoc", "nsz", "contract"}
+
 FLOAT = ir.FloatType()
 INT8 = ir.IntType(8)
 INT32 = ir.IntType(32)
@@ -122,6 +125,62 @@ def panel_product(rows, x, x_at, x_step, w, w_at, depth, y, y_at, y_step):  # ty
         _SEVEN(x, x_at, x_step, w, w_at, depth, y, y_at, y_step)
     else:
         _EIGHT(x, x_at, x_step, w, w_at, depth, y, y_at, y_step)
+
+
+def _largest(magnitude: bool) -> Any:
+    """The largest number, or magnitude, of the first n (a multiple of 16) of a contiguous float32 array.
+
+    Compilers keep the order of comparisons and so take one number at a time; here it is 64.
+    """
+    lanes, chains = 16, 4
+    wide = ir.VectorType(FLOAT, lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        best = cgutils.alloca_once(builder, wide)
+        name = f"llvm.fabs.v{lanes}f32"
+        absolute = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [wide]), name)
+
+        def read(place: Any) -> Any:
+            value = builder.load(builder.bitcast(builder.gep(start, [place]), wide.as_pointer()), align=4)
+            return builder.call(absolute, [value]) if magnitude else value
+
+        def keep(cell: Any, value: Any) -> None:
+            old = builder.load(cell)
+            builder.store(builder.select(builder.fcmp_ordered(">", value, old), value, old), cell)
+
+        cells = [cgutils.alloca_once(builder, wide) for _ in range(chains)]
+        for cell in [best, *cells]:
+            builder.store(read(ir.Constant(INT64, 0)), cell)
+        step = ir.Constant(INT64, lanes * chains)
+        with cgutils.for_range(builder, builder.sdiv(arguments[1], step), intp=INT64) as loop:
+            for chain, cell in enumerate(cells):
+                offset = builder.mul(loop.index, step)
+                keep(cell, read(builder.add(offset, ir.Constant(INT64, chain * lanes))))
+        done = builder.mul(builder.sdiv(arguments[1], step), step)
+        rest = builder.sdiv(builder.sub(arguments[1], done), ir.Constant(INT64, lanes))
+        with cgutils.for_range(builder, rest, intp=INT64) as loop:
+            keep(best, read(builder.add(done, builder.mul(loop.index, ir.Constant(INT64, lanes)))))
+        for cell in cells:
+            keep(best, builder.load(cell))
+        width = lanes
+        vector = builder.load(best)
+        while width > 1:
+            width //= 2
+            indices = ir.VectorType(INT32, width)
+            low = builder.shuffle_vector(vector, vector, ir.Constant(indices, list(range(width))))
+            high = builder.shuffle_vector(vector, vector, ir.Constant(indices, list(range(width, 2 * width))))
+            vector = builder.select(builder.fcmp_ordered(">", high, low), high, low)
+        return builder.extract_element(vector, ir.Constant(INT32, 0))
+
+    @intrinsic
+    def largest(typing: Any, source: Any, n: Any) -> Any:
+        return types.float32(source, types.int64), generate
+
+    return largest
+
+
+largest, largest_magnitude = _largest(magnitude=False), _largest(magnitude=True)
 
 
 @intrinsic
