@@ -18,9 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.network == "diarizer":
-            from export.diarizer import export_diarizer
+            from export.diarizer import export_diarizer, export_pyannote
 
-            export_diarizer(options.repository, options.data / "wheels", force=options.force)
+            wheels = options.data / "wheels"
+            export_diarizer(options.repository, wheels, force=options.force)
+            if options.pyannote is not None:
+                export_pyannote(options.pyannote, options.repository, wheels)
             return 0
         place = options.source or default_place(options.model)
         export_whisper(Order(options.model, place, options.data, options.repository, options.force))
@@ -43,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     diarizer = networks.add_parser("diarizer", help="who speaks when: segmentation and voices")
     diarizer.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
     diarizer.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")
     diarizer.add_argument("--force", action="store_true", help="export again what is up to date")
     return parser
 

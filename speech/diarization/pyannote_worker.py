@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,17 @@ class Voices:
         return vector + self._bias
 
 
+def leave_out_compiled_torchaudio() -> None:
+    """torchaudio's compiled part is built for CUDA and fails beside a CPU torch; nothing here calls it."""
+    if torch.version.cuda is None:
+        extension = types.ModuleType("torchaudio._extension")
+        extension._IS_TORCHAUDIO_EXT_AVAILABLE = False  # type: ignore[attr-defined]
+        extension.fail_if_no_align = lambda function: function  # type: ignore[attr-defined]
+        sys.modules["torchaudio._extension"] = extension
+
+
 def open_pipeline(folder: Path) -> Any:
+    leave_out_compiled_torchaudio()
     from pyannote.audio import Model, Pipeline
     from pyannote.audio.core.plda import PLDA
     from pyannote.audio.pipelines import speaker_diarization
@@ -80,7 +91,7 @@ def open_pipeline(folder: Path) -> Any:
     if (folder / "config.yaml").is_file():
         return Pipeline.from_pretrained(folder)
     # torch reads the checkpoint's classes; the export has checked its hash.
-    segmentation = Model.from_pretrained(folder / "pytorch_model.bin", strict=False, weights_only=False)
+    segmentation = Model.from_pretrained(folder / "pytorch_model.bin")
     speaker_diarization.PretrainedSpeakerEmbedding = lambda *_, **__: Voices(folder)
     pipeline = speaker_diarization.SpeakerDiarization(
         segmentation=segmentation,
