@@ -66,6 +66,15 @@ class RecognitionSettings(Group):
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
+class DiarizationSettings(Group):
+    deployed: bool = True
+    """whether the diarizer runs, so that transcripts can name speakers"""
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    """how long finished words wait for their speakers, before the transcript goes out without them"""
+    timeout_share: float = Field(default=0.25, ge=0)
+    """share of the recording's length that they wait on top"""
+
+
 class StreamSettings(Group):
     config_seconds: float = Field(default=10.0, gt=0)
     """how long a live session may take to send its config"""
@@ -110,6 +119,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     triton: TritonSettings = TritonSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
     stream: StreamSettings = StreamSettings()
     client: ClientSettings = ClientSettings()
     accounts: AccountSettings = AccountSettings()

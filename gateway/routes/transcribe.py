@@ -16,6 +16,7 @@ from gateway.accounts import Admission, Answer, Caller, Presented
 from gateway.connection import while_connected
 from gateway.errors import BadParameter, ServiceError
 from gateway.inference.recognizer import TranscribeOptions
+from gateway.media.recording import Recording
 from gateway.models import Model
 from gateway.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.progress import Progress
@@ -23,6 +24,7 @@ from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
 from gateway.uploads import FILE_FIELD, Upload, UploadLimits, drain, receive_form
+from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"
 ANSWER_KEY_HEADER = "Idempotency-Key"
@@ -68,12 +70,21 @@ async def answer(services: Services, job: Job, admission: Admission, progress: P
         await admission.hold(probe.duration or 0.0)
     with await services.media.decode(job.upload.path, job.upload.name) as recording:
         await admission.hold(recording.duration)
-        transcript = await services.recognizer.transcribe(recording, options(job), progress.recognized)
-        body, media_type = render(transcript, job.parameters.response_format, model=job.model.id)
+        transcript = await recognize(services, job, recording, progress)
+        parameters = job.parameters
+        body, media_type = render(
+            transcript, parameters.response_format, model=job.model.id, labels=parameters.speaker_labels
+        )
         response = Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
         await admission.settle(recording.duration, Answer(200, bytes(response.body), dict(response.headers)))
     response.headers.update(admission.limit.headers())
     return response
+
+
+async def recognize(services: Services, job: Job, recording: Recording, progress: Progress) -> Transcript:
+    if not job.parameters.diarize:
+        return await services.recognizer.transcribe(recording, options(job), progress.recognized)
+    return await services.conversation.transcribe(recording, options(job), progress.recognized, job.parameters.speakers)
 
 
 async def recall(job: Job, admission: Admission) -> Answer | None:
