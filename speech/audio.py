@@ -22,4 +22,4 @@ def to_samples(pcm: Pcm) -> Samples:
 
 def to_pcm(samples: Samples) -> Pcm:
     """float32 in [-1, 1] → int16, clipped; the inverse of `to_samples` on its range."""
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)

@@ -42,7 +42,7 @@ class Dimensions:
 class Prefill:
     """What a prompt's pass through the decoder tells, for one slot."""
 
-    language_probabilities: NDArray[np.float32]  # (languages,), softmax over language tokens after <|startoftranscript|>
+    language_probabilities: NDArray[np.float32]  # (languages,), softmax over language tokens at <|sot|>
     no_speech_probability: float  # 0..1, at <|startoftranscript|>
 
 
