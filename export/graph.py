@@ -1,0 +1,96 @@
+"""A graph under construction: names, constants and the few layers that Whisper is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+IR_VERSION = 10
+LAYER_NORM_EPSILON = 1e-5
+EXTERNAL_DATA_FROM = 1 << 10  # bytes: larger tensors lie beside a large model's graph
+SINGLE_FILE_LIMIT = 1 << 30  # bytes: a protobuf ends at 2 GiB
+
+
+class Graph:
+    """Nodes in the order in which they run. Every method returns the name of its result."""
+
+    def __init__(self, name: str, precision: type[np.floating[Any]] = np.float32) -> None:
+        self.name = name
+        self.precision = np.dtype(precision)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.outputs: list[onnx.ValueInfoProto] = []
+
+    @property
+    def element(self) -> int:
+        return int(helper.np_dtype_to_tensor_dtype(self.precision))
+
+    def input(self, name: str, element: int, shape: Sequence[int | str]) -> str:
+        self.inputs.append(helper.make_tensor_value_info(name, element, list(shape)))
+        return name
+
+    def output(self, source: str, name: str, element: int, shape: Sequence[int | str]) -> None:
+        self.node("Identity", [source], name=name)
+        self.outputs.append(helper.make_tensor_value_info(name, element, list(shape)))
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Holds an array under its name; floats take the graph's precision."""
+        if name not in self.constants:
+            array = np.ascontiguousarray(value, self.precision if value.dtype.kind == "f" else None)
+            self.constants[name] = onnx.numpy_helper.from_array(array.reshape(value.shape), name)
+        return name
+
+    def integers(self, *values: int) -> str:
+        return self.constant("int64_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def node(self, kind: str, inputs: Sequence[str], *, name: str = "", domain: str = "", **attributes: Any) -> str:
+        name = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, domain=domain, **attributes))
+        return name
+
+    def split(self, source: str, parts: int) -> list[str]:
+        """Equal parts of the last axis."""
+        names = [f"split_{len(self.nodes)}_{part}" for part in range(parts)]
+        self.nodes.append(helper.make_node("Split", [source], names, name=names[0], axis=-1, num_outputs=parts))
+        return names
+
+    def layer_norm(self, source: str, weight: NDArray[Any], bias: NDArray[Any], name: str) -> str:
+        scale, shift = self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)
+        return self.node("LayerNormalization", [source, scale, shift], epsilon=LAYER_NORM_EPSILON)
+
+    def linear(self, source: str, weight: NDArray[Any], bias: NDArray[Any] | None, name: str) -> str:
+        """source @ weight.T + bias, the weight as PyTorch stores it: (out, in)."""
+        product = self.node("MatMul", [source, self.constant(f"{name}.weight", weight.T)])
+        if bias is None:
+            return product
+        return self.node("Add", [product, self.constant(f"{name}.bias", bias)])
+
+    def model(self, opset: int) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self.nodes, self.name, self.inputs, self.outputs, list(self.constants.values())
+        )
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="stt")
+
+
+def save_graph(model: onnx.ModelProto, path: Path) -> None:
+    """Writes the graph; one that a protobuf cannot hold keeps its weights in <name>.data beside it."""
+    large = model.ByteSize() > SINGLE_FILE_LIMIT
+    onnx.save_model(
+        model,
+        str(path),
+        save_as_external_data=large,
+        location=f"{path.name}.data" if large else None,
+        size_threshold=EXTERNAL_DATA_FROM,
+    )
+
+
+FLOAT = int(TensorProto.FLOAT)
+INT64 = int(TensorProto.INT64)

@@ -1,0 +1,64 @@
+"""Decoder weights as the CPU's kernels read them: 8-bit panels of 64 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.encoder import Tensors, fused_projection
+from export.weights import Weights
+
+PANEL = 64  # as in speech.whisper.kernels, which export does not load for one number
+Array = NDArray[Any]
+
+
+def pack_decoder(weights: Weights) -> dict[str, Array]:
+    """The arrays of speech.whisper.decoder.Layers, stacked over the layers, and the embeddings."""
+    tensors = weights.tensors
+    layers = [_layer(tensors, f"decoder.blocks.{index}") for index in range(weights.dimensions.n_text_layer)]
+    arrays = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}
+    embedding = tensors["decoder.token_embedding.weight"]
+    head, scale, _ = pack(embedding, np.zeros(len(embedding), np.float32))
+    arrays |= {"head": head, "head_scale": scale, "final_norm": _norm(tensors, "decoder.ln")}
+    arrays["embedding"] = embedding.astype(np.float16)
+    arrays["positions"] = tensors["decoder.positional_embedding"]
+    return arrays
+
+
+def _layer(tensors: Tensors, name: str) -> dict[str, Array]:
+    dense = {
+        "self_qkv": fused_projection(tensors, f"{name}.attn"),
+        "self_out": _linear(tensors, f"{name}.attn.out"),
+        "cross_query": _linear(tensors, f"{name}.cross_attn.query"),
+        "cross_out": _linear(tensors, f"{name}.cross_attn.out"),
+        "mlp_in": _linear(tensors, f"{name}.mlp.0"),
+        "mlp_out": _linear(tensors, f"{name}.mlp.2"),
+    }
+    arrays = {}
+    for part, (weight, bias) in dense.items():
+        arrays[part], arrays[f"{part}_scale"], arrays[f"{part}_bias"] = pack(weight, bias)
+    norms = [_norm(tensors, f"{name}.{part}") for part in ("attn_ln", "cross_attn_ln", "mlp_ln")]
+    return arrays | {"norms": np.stack(norms)}
+
+
+def _linear(tensors: Tensors, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+
+
+def _norm(tensors: Tensors, name: str) -> NDArray[np.float32]:
+    return np.stack([tensors[f"{name}.weight"], tensors[f"{name}.bias"]])
+
+
+def pack(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> tuple[Array, Array, Array]:
+    """(out, in) → int8 panels (⌈out / 64⌉, in, 64), scale and bias (out, padded with zeros to whole panels)."""
+    columns, depth = weight.shape
+    panels = -(-columns // PANEL)
+    scale = np.zeros(panels * PANEL, np.float32)
+    scale[:columns] = np.maximum(np.abs(weight).max(axis=1), 1e-8) / 127
+    whole = np.zeros((panels * PANEL, depth), np.int8)
+    whole[:columns] = np.rint(weight / scale[:columns, None])
+    padded = np.zeros(panels * PANEL, np.float32)
+    padded[:columns] = bias
+    return np.ascontiguousarray(whole.reshape(panels, PANEL, depth).transpose(0, 2, 1)), scale, padded

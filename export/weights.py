@@ -1,0 +1,183 @@
+"""Whisper weights in memory, under the names of OpenAI's checkpoints, whatever file they came from."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.whisper.engine import Dimensions
+
+Array = NDArray[Any]
+Heads = Sequence[Sequence[int]]  # (layer, head) pairs
+HEAD_SIZE = 64  # of every Whisper
+
+
+class InvalidWeights(ValueError):
+    """The file or folder does not hold the weights of a Whisper."""
+
+
+class Tensors(Mapping[str, NDArray[np.float32]]):
+    """Tensors that are read when asked for, so that a large model need not fit into memory twice."""
+
+    def __init__(self, readers: Mapping[str, Callable[[], Array]]) -> None:
+        self._readers = readers
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return np.ascontiguousarray(self._readers[name](), dtype=np.float32)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    dimensions: Dimensions
+    tensors: Mapping[str, NDArray[np.float32]]
+    alignment_heads: tuple[tuple[int, int], ...]
+
+
+def alignment_or_default(heads: Heads | None, dimensions: Dimensions) -> tuple[tuple[int, int], ...]:
+    """The published heads, or every head of the upper half of the layers where none are known."""
+    if heads:
+        return tuple(sorted((int(layer), int(head)) for layer, head in heads))
+    layers = dimensions.n_text_layer
+    return tuple((layer, head) for layer in range(layers // 2, layers) for head in range(dimensions.n_text_head))
+
+
+def measure(tensors: Mapping[str, NDArray[np.float32]]) -> Dimensions:
+    """Reads every size from the shapes. raises: InvalidWeights if a tensor is missing."""
+    try:
+        state, mels, _ = tensors["encoder.conv1.weight"].shape
+        vocabulary, text_state = tensors["decoder.token_embedding.weight"].shape
+        return Dimensions(
+            n_mels=mels,
+            n_audio_ctx=len(tensors["encoder.positional_embedding"]),
+            n_audio_state=state,
+            n_audio_head=state // HEAD_SIZE,
+            n_audio_layer=_layers(tensors, "encoder"),
+            n_vocab=vocabulary,
+            n_text_ctx=len(tensors["decoder.positional_embedding"]),
+            n_text_state=text_state,
+            n_text_head=text_state // HEAD_SIZE,
+            n_text_layer=_layers(tensors, "decoder"),
+        )
+    except KeyError as error:
+        raise InvalidWeights(f"not the weights of a Whisper: {error.args[0]} is missing") from None
+
+
+def _layers(tensors: Mapping[str, NDArray[np.float32]], network: str) -> int:
+    prefix = f"{network}.blocks."
+    return 1 + max(int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix))
+
+
+# CTranslate2 ------------------------------------------------------------------------------------
+
+CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+
+
+def read_ctranslate2(folder: Path) -> Weights:
+    """model.bin and config.json of a CTranslate2 Whisper, in float16 or float32.
+
+    raises: InvalidWeights
+    """
+    raw = _ctranslate2_tensors(folder / "model.bin")
+    tensors = Tensors(_ctranslate2_readers(raw))
+    dimensions = measure(tensors)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return Weights(dimensions, tensors, alignment_or_default(config.get("alignment_heads"), dimensions))
+
+
+def _ctranslate2_tensors(path: Path) -> dict[str, Array]:
+    data = np.memmap(path, np.uint8, mode="r")
+    cursor = _Cursor(data)
+    try:
+        version, spec, _ = cursor.number("I"), cursor.text(), cursor.number("I")
+        if version != 6 or spec != "WhisperSpec":
+            raise InvalidWeights(f"{path} is {spec} of version {version}; a WhisperSpec of version 6 is accepted")
+        tensors = dict(cursor.tensor() for _ in range(cursor.number("I")))
+    except (struct.error, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise InvalidWeights(f"{path} is not a CTranslate2 model: {error}") from error
+    if any(array.dtype == np.int8 and array.ndim == 2 for array in tensors.values()):
+        raise InvalidWeights(f"{path} is already quantised; a float16 or float32 model is accepted")
+    return tensors
+
+
+class _Cursor:
+    def __init__(self, data: NDArray[np.uint8]) -> None:
+        self._data, self._at = data, 0
+
+    def number(self, code: str) -> int:
+        size = struct.calcsize(f"<{code}")
+        (value,) = struct.unpack(f"<{code}", self._take(size).tobytes())
+        return int(value)
+
+    def text(self) -> str:
+        return self._take(self.number("H")).tobytes()[:-1].decode()  # its length counts the final NUL
+
+    def tensor(self) -> tuple[str, Array]:
+        name = self.text()
+        shape = [self.number("I") for _ in range(self.number("B"))]
+        kind = CT2_TYPES[self.number("B")]
+        return name, self._take(self.number("I")).view(kind).reshape(shape)
+
+    def _take(self, size: int) -> NDArray[np.uint8]:
+        part = self._data[self._at : self._at + size]
+        self._at += size
+        return part
+
+
+def _ctranslate2_readers(raw: Mapping[str, Array]) -> dict[str, Callable[[], Array]]:
+    readers: dict[str, Callable[[], Array]] = {
+        "decoder.token_embedding.weight": lambda: raw["decoder/embeddings/weight"],
+        "decoder.positional_embedding": lambda: raw["decoder/position_encodings/encodings"],
+        "encoder.positional_embedding": lambda: raw["encoder/position_encodings/encodings"],
+    }
+    for name in raw:
+        network, _, rest = name.partition("/")
+        if rest.startswith("conv"):
+            readers[name.replace("/", ".")] = lambda name=name: raw[name]
+        elif rest.startswith("layer_norm"):
+            target = "ln_post" if network == "encoder" else "ln"
+            readers[f"{network}.{target}.{_norm_part(rest)}"] = lambda name=name: raw[name]
+        elif rest.startswith("layer_"):
+            readers.update(_ctranslate2_block(raw, name))
+    return readers
+
+
+def _ctranslate2_block(raw: Mapping[str, Array], name: str) -> dict[str, Callable[[], Array]]:
+    """One tensor of one layer; fused projections are cut into their parts."""
+    network, layer, part, *rest = name.split("/")
+    block = f"{network}.blocks.{layer.removeprefix('layer_')}"
+    if part == "ffn":
+        if rest[0] == "layer_norm":
+            return {f"{block}.mlp_ln.{_norm_part(name)}": lambda: raw[name]}
+        return {f"{block}.mlp.{'0' if rest[0] == 'linear_0' else '2'}.{rest[1]}": lambda: raw[name]}
+    attention = "attn" if part == "self_attention" else "cross_attn"
+    if rest[0] == "layer_norm":
+        return {f"{block}.{attention}_ln.{_norm_part(name)}": lambda: raw[name]}
+    fused = {
+        ("attn", "linear_0"): ("query", "key", "value"),
+        ("attn", "linear_1"): ("out",),
+        ("cross_attn", "linear_0"): ("query",),
+        ("cross_attn", "linear_1"): ("key", "value"),
+        ("cross_attn", "linear_2"): ("out",),
+    }[attention, rest[0]]
+    return {
+        f"{block}.{attention}.{projection}.{rest[1]}": lambda index=index: np.split(raw[name], len(fused))[index]
+        for index, projection in enumerate(fused)
+        if (projection, rest[1]) != ("key", "bias")  # always zero, and absent from the original
+    }
+
+
+def _norm_part(name: str) -> str:
+    return "weight" if name.endswith("gamma") else "bias"

@@ -1,0 +1,54 @@
+"""The HTTP application: routes and what surrounds them."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.errors import ServiceError, answer_error
+from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
+from gateway.routes.catalogue import list_languages, list_models
+from gateway.routes.health import health
+from gateway.routes.progress import show_progress
+from gateway.routes.transcribe import MODEL_HEADER, transcribe
+from gateway.services import Services
+
+ALLOWED_HEADERS = ("Authorization", "Content-Type", REQUEST_ID_HEADER)
+EXPOSED_HEADERS = (REQUEST_ID_HEADER, MODEL_HEADER, "Retry-After")
+
+
+def create_app(services: Services) -> Starlette:
+    app = Starlette(
+        routes=[
+            Route("/", index, methods=["GET"]),
+            Route("/health", health, methods=["GET"]),
+            Route("/v1/models", list_models, methods=["GET"]),
+            Route("/v1/languages", list_languages, methods=["GET"]),
+            Route("/v1/transcribe", transcribe, methods=["POST"]),
+            Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
+        ],
+        middleware=[
+            Middleware(RequestRecord),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=services.settings.server.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=ALLOWED_HEADERS,
+                expose_headers=EXPOSED_HEADERS,
+            ),
+            Middleware(LastAnswer),
+        ],
+        exception_handlers={ServiceError: answer_error, HTTPException: answer_error},
+    )
+    app.state.services = services
+    return app
+
+
+async def index(request: Request) -> Response:
+    paths = [route.path for route in request.app.routes if isinstance(route, Route)]
+    return JSONResponse({"service": "stt", "endpoints": paths})

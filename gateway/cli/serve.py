@@ -1,0 +1,162 @@
+"""`stt serve`: Triton and the gateway in one command, from nothing to the line that says where it listens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from speech.whisper.manifest import MANIFEST_FILE
+
+from gateway.app import create_app
+from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
+from gateway.inference.whisper import triton_name
+from gateway.log import configure_logging
+from gateway.media.ffmpeg import FfmpegMissing
+from gateway.models import Model, Models, UnknownModel
+from gateway.services import open_services
+from gateway.settings import ServerSettings, Settings
+
+CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled at shutdown
+
+
+class ServeFailed(Exception):
+    """The service cannot start; the text tells the person at the terminal why and what helps."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="run the service")
+    parser.add_argument("--host", help="address to listen on (default: STT_SERVER_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: STT_SERVER_PORT)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update=given)})
+    configure_logging(settings.server.log_level)
+    try:
+        with listen(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(settings, listener))
+    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel) as problem:
+        print(f"stt: {problem}", file=sys.stderr)
+        return 1
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """Takes the port before anything slow starts. Raises ServeFailed if it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as problem:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        advice = "choose another port with --port or STT_SERVER_PORT"
+        raise ServeFailed(f"cannot listen on {where} ({problem}); {advice}") from problem
+    return listener
+
+
+async def serve(settings: Settings, listener: socket.socket) -> int:
+    """From start to a clean end. A first signal lets work in hand finish, a second one does not."""
+    stopping = Stopping()
+    try:
+        async with open_tritons(settings) as urls, open_services(settings, urls) as services:
+            http = HttpServer(http_config(create_app(services), settings.server))
+            stopping.watch(http)
+            await serve_http(http, listener, settings)
+    except asyncio.CancelledError:
+        if not stopping.asked:
+            raise
+    return 0
+
+
+class Stopping:
+    """What SIGINT and SIGTERM do: end the start-up, or let the HTTP server finish."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._http: uvicorn.Server | None = None
+        self._task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop)
+
+    def watch(self, http: uvicorn.Server) -> None:
+        self._http = http
+
+    def _stop(self) -> None:
+        if self._http is not None:
+            self._http.force_exit = self.asked
+            self._http.should_exit = True
+        elif not self.asked and self._task is not None:
+            self._task.cancel()
+        self.asked = True
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process before Triton is stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http="h11",  # limits the size of a request's head; httptools does not
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+    )
+
+
+async def serve_http(http: uvicorn.Server, listener: socket.socket, settings: Settings) -> None:
+    serving = asyncio.create_task(http.serve(sockets=[listener]))
+    while not http.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if not serving.done():
+        host, port = listener.getsockname()[:2]
+        say(f"Ready: http://{f'[{host}]' if ':' in host else host}:{port}")
+    await serving
+    if http.server_state.tasks:
+        await asyncio.wait(http.server_state.tasks, timeout=CLEAN_UP_SECONDS)
+
+
+@asynccontextmanager
+async def open_tritons(settings: Settings) -> AsyncIterator[Sequence[str]]:
+    """The gRPC addresses of the Tritons to use: those of the settings, or one that is started here."""
+    if settings.triton.urls:
+        yield settings.triton.urls
+        return
+    models = Models(settings.recognition.models, settings.recognition.stand_in).deployed
+    for model in models:
+        check_engines(settings.triton.repository, model)
+    names = [triton_name(model.id) for model in models]
+    say(f"Starting Triton with {', '.join(names)}")
+    async with EmbeddedTriton(settings.triton.repository, names) as triton:
+        say(f"Triton answers at {triton.url}")
+        yield (triton.url,)
+
+
+def check_engines(repository: Path, model: Model) -> None:
+    """Raises ServeFailed with the command that builds what is missing."""
+    folder = repository / triton_name(model.id) / "1"
+    if not (folder / MANIFEST_FILE).is_file():
+        build = f"python -m export whisper --model {model.id} --target onnx"
+        raise ServeFailed(f"the engines of {model.id} are not in {folder}; build them with `{build}`")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

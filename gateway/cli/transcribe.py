@@ -1,0 +1,176 @@
+"""`stt transcribe`: files to a running service, transcripts to standard output or to files."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import secrets
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from gateway.parameters import RESPONSE_FORMATS
+from gateway.settings import Settings
+
+FORMATS = tuple(dict.fromkeys(RESPONSE_FORMATS.values()))
+CONNECT_SECONDS = 10.0
+POLL_SECONDS = 0.5
+POLL_TIMEOUT = 2.0
+
+
+class TranscribeFailed(Exception):
+    """One file brought no transcript; the text is for the person at the terminal."""
+
+
+@contextmanager
+def followed(address: str, progress: Progress, task: TaskID, name: str) -> Iterator[None]:
+    """Shows what the service says about the request, in a thread of its own."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        with httpx.Client(timeout=POLL_TIMEOUT) as client:
+            while not ended.wait(POLL_SECONDS):
+                with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
+                    show(client.get(address).json())
+
+    def show(answer: dict[str, Any]) -> None:
+        if answer["stage"] != "receiving":
+            progress.update(task, description=f"{name}: {answer['stage']}", total=1.0, completed=answer["done"])
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+
+
+class WatchedFile:
+    """A file that tells the progress bar how much of it was read, for httpx to send."""
+
+    def __init__(self, file: BinaryIO, progress: Progress, task: TaskID) -> None:
+        self._file = file
+        self._progress = progress
+        self._task = task
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._progress.advance(self._task, len(piece))
+        return piece
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def seek(self, position: int) -> int:
+        return self._file.seek(position)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    url: str
+    key: str
+    fields: dict[str, str]  # of the form
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("transcribe", help="transcribe files with a running service")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--format", choices=FORMATS, default="txt", help="of the transcript (default: txt)")
+    parser.add_argument("--language", default="auto", help="code or English name (default: auto)")
+    parser.add_argument("--model", default="", help="model to use (default: the service's)")
+    parser.add_argument("--output", type=Path, help="file for the transcript; a folder for several")
+    parser.add_argument("--url", help="of the service (default: STT_CLIENT_URL)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    fields = {"language": options.language, "response_format": options.format, "model": options.model}
+    url = options.url or settings.client.url
+    call = Call(url.rstrip("/"), settings.client.key, {name: text for name, text in fields.items() if text})
+    try:
+        targets = choose_targets(options.files, options.output, options.format)
+    except TranscribeFailed as problem:
+        print(f"stt: {problem}", file=sys.stderr)
+        return 2
+    failed = 0
+    patience = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    with shown_progress() as progress, httpx.Client(timeout=patience) as client:
+        for path, target in targets:
+            try:
+                write(transcribe(client, call, path, progress), target)
+            except TranscribeFailed as problem:
+                progress.console.print(f"{path}: {problem}", style="red", markup=False, highlight=False)
+                failed += 1
+    return 1 if failed else 0
+
+
+def choose_targets(files: list[Path], output: Path | None, ending: str) -> list[tuple[Path, Path | None]]:
+    """Where each file's transcript goes; None is standard output."""
+    for path in files:
+        if not path.is_file():
+            raise TranscribeFailed(f"{path}: there is no such file")
+    if output is None:
+        return [(path, None) for path in files]
+    if len(files) == 1 and not output.is_dir():
+        return [(files[0], output)]
+    if output.exists() and not output.is_dir():
+        raise TranscribeFailed(f"{output} is a file; give a folder for several transcripts")
+    targets = [(path, output / f"{path.stem}.{ending}") for path in files]
+    if len({target for _, target in targets}) < len(targets):
+        raise TranscribeFailed("two of the files have the same name; transcribe them one by one")
+    return list(targets)
+
+
+def transcribe(client: httpx.Client, call: Call, path: Path, progress: Progress) -> str:
+    """The transcript of one file as the service renders it. Raises TranscribeFailed."""
+    task = progress.add_task(f"{path.name}: sending", total=path.stat().st_size)
+    identity = f"stt-{secrets.token_hex(10)}"
+    headers = {"X-Request-Id": identity} | ({"Authorization": f"Bearer {call.key}"} if call.key else {})
+    try:
+        with path.open("rb") as file, followed(f"{call.url}/v1/progress/{identity}", progress, task, path.name):
+            sent: Any = {"file": (path.name, WatchedFile(file, progress, task))}
+            answer = client.post(f"{call.url}/v1/transcribe", data=call.fields, files=sent, headers=headers)
+    except httpx.ConnectError as problem:
+        raise TranscribeFailed(f"no service answers at {call.url}; `stt serve` starts one") from problem
+    except (httpx.HTTPError, OSError) as problem:
+        raise TranscribeFailed(f"the connection to {call.url} broke: {problem}") from problem
+    finally:
+        progress.remove_task(task)
+    if answer.status_code != 200:
+        raise TranscribeFailed(read_error(answer))
+    return answer.text
+
+
+def read_error(answer: httpx.Response) -> str:
+    try:
+        message = str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        message = f"the service answered {answer.status_code}"
+    wait = answer.headers.get("Retry-After")
+    return f"{message} (try again in {wait} s)" if wait else message
+
+
+def write(text: str, target: Path | None) -> None:
+    if target is None:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """On standard error, so that transcripts can be piped."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress

@@ -1,0 +1,133 @@
+"""Every error that a client can see, and the one shape in which it sees it.
+
+    ServiceError
+    ├── BadRequest 400
+    │   ├── BadParameter       a field that is missing, unknown or out of range
+    │   └── UnsupportedMedia   a file without audio, or that cannot be read
+    ├── Unauthorized 401
+    ├── PaymentRequired 402
+    ├── NotFound 404
+    ├── MethodNotAllowed 405
+    ├── RequestTimeout 408     the client stopped sending in the middle of its request
+    ├── TooLarge 413
+    ├── TooManyRequests 429    with Retry-After
+    ├── ClientGone 499         nobody is left to read it; it exists for the log
+    ├── InternalError 500
+    └── Unavailable 503        with Retry-After
+
+A message says what was wrong and what is accepted. It never holds a key, a path of this machine or the
+text of an exception that was not written for clients.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+
+class ServiceError(Exception):
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = headers or {}
+
+
+class BadRequest(ServiceError):
+    status = 400
+
+
+class BadParameter(BadRequest):
+    pass
+
+
+class UnsupportedMedia(BadRequest):
+    pass
+
+
+class Unauthorized(ServiceError):
+    status = 401
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, {"WWW-Authenticate": "Bearer"})
+
+
+class PaymentRequired(ServiceError):
+    status = 402
+
+
+class NotFound(ServiceError):
+    status = 404
+
+
+class MethodNotAllowed(ServiceError):
+    status = 405
+
+
+class RequestTimeout(ServiceError):
+    status = 408
+
+
+class TooLarge(ServiceError):
+    status = 413
+
+
+class RetryLater(ServiceError):
+    """Carries how long to wait; clients of the contract read whole seconds."""
+
+    def __init__(self, message: str, retry_after: float, headers: dict[str, str] | None = None) -> None:
+        self.retry_after = max(1, math.ceil(retry_after))  # seconds
+        super().__init__(message, {**(headers or {}), "Retry-After": str(self.retry_after)})
+
+
+class TooManyRequests(RetryLater):
+    status = 429
+
+
+class ClientGone(ServiceError):
+    status = 499
+
+    def __init__(self, message: str = "The client left before the answer was ready.") -> None:
+        super().__init__(message)
+
+
+class InternalError(ServiceError):
+    status = 500
+
+    def __init__(self, message: str = "Something went wrong here; the request id tells the log entry.") -> None:
+        super().__init__(message)
+
+
+class Unavailable(RetryLater):
+    status = 503
+
+    def __init__(self, message: str, retry_after: float = 5.0) -> None:
+        super().__init__(message, retry_after)
+
+
+def error_response(error: ServiceError) -> JSONResponse:
+    return JSONResponse({"error": error.message}, status_code=error.status, headers=error.headers)
+
+
+async def answer_error(request: Request, exc: Exception) -> Response:
+    """The one handler: the tree above, and what Starlette's router raises."""
+    if isinstance(exc, ServiceError):
+        return error_response(exc)
+    if isinstance(exc, HTTPException):
+        return error_response(_from_router(request, exc))
+    return error_response(InternalError())
+
+
+def _from_router(request: Request, exc: HTTPException) -> ServiceError:
+    if exc.status_code == 404:
+        return NotFound(f"There is nothing at {request.url.path}; GET / lists what is here.")
+    if exc.status_code == 405:
+        allowed = (exc.headers or {}).get("Allow", "")
+        message = f"{request.method} is not accepted at {request.url.path}; accepted: {allowed}."
+        return MethodNotAllowed(message, {"Allow": allowed})
+    return BadRequest(exc.detail) if exc.status_code < 500 else InternalError()

@@ -1,0 +1,68 @@
+"""Nothing spoken is lost: speech without words is found, and words found there later are put in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from speech.activity import CHUNK_SECONDS, Probabilities, Region
+from speech.transcript import Word
+
+SPEECH = 0.5  # probability of a chunk that must have a word
+REACH = 0.3  # seconds around a word that count as covered by it
+LONGEST_WORD = 1.2  # seconds that a word covers at most: beyond it the alignment was stretched
+SHORTEST_GAP = 0.8  # seconds of speech without words that are worth another look
+PAUSE = 0.5  # seconds of silence inside a gap that do not split it
+DOUBLE = 0.6  # seconds within which the same word twice is one word heard twice
+
+
+def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Region]:
+    """Stretches inside `span` where somebody speaks and no word stands."""
+    first, last = round(span.start / CHUNK_SECONDS), round(span.end / CHUNK_SECONDS)
+    bare = speech[first:last] >= SPEECH
+    for word in words:
+        start = word.start - REACH
+        end = min(word.end, word.start + LONGEST_WORD) + REACH
+        low, high = int(start / CHUNK_SECONDS) - first, int(end / CHUNK_SECONDS) + 1 - first
+        bare[max(0, low) : max(0, high)] = False
+    chunks = np.flatnonzero(bare)
+    if len(chunks) == 0:
+        return []
+    breaks = np.flatnonzero(np.diff(chunks) * CHUNK_SECONDS > PAUSE) + 1
+    return [
+        Region((first + int(run[0])) * CHUNK_SECONDS, (first + int(run[-1]) + 1) * CHUNK_SECONDS)
+        for run in np.split(chunks, breaks)
+        if len(run) * CHUNK_SECONDS >= SHORTEST_GAP
+    ]
+
+
+def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Word]:
+    """Puts those words of `found` that lie in the gap among the others; what both heard stays once."""
+    fresh = [word for word in found if gap.start - REACH <= (word.start + word.end) / 2 <= gap.end + REACH]
+    fresh = [word for word in fresh if not any(_same(word, other) for other in words)]
+    return sorted([*words, *fresh], key=lambda word: (word.start, word.end))
+
+
+def in_order(words: Sequence[Word], duration: float) -> list[Word]:
+    """Times inside the recording; no word begins before the one ahead of it, or lasts into the next."""
+    ordered: list[Word] = []
+    for word in words:
+        start = min(max(word.start, ordered[-1].start if ordered else 0.0), duration)
+        if ordered and ordered[-1].end > start:
+            ordered[-1] = replace(ordered[-1], end=start)
+        ordered.append(replace(word, start=start, end=min(max(word.end, start), duration)))
+    return ordered
+
+
+def _same(one: Word, other: Word) -> bool:
+    overlap = min(one.end, other.end) - max(one.start, other.start)
+    if overlap > 0.5 * max(min(one.end - one.start, other.end - other.start), 1e-3):
+        return True
+    return _letters(one) == _letters(other) and abs(one.start - other.start) < DOUBLE
+
+
+def _letters(word: Word) -> str:
+    return re.sub(r"\W", "", word.text).lower()

@@ -1,0 +1,40 @@
+"""Does a model's process answer? Triton says READY of dead ones, so it is asked something."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.inference.triton import TritonFailure, TritonServer
+from gateway.inference.triton import Value as TensorValue
+from speech.audio import SAMPLE_RATE
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
+
+_TIMEOUT = 60.0  # seconds
+
+
+class ModelDied(Exception):
+    """The model's process is gone or hangs."""
+
+
+async def ask(url: str, model: str, seconds: float) -> None:
+    """A real inference of some seconds of silence; with 0 seconds a question that costs next to nothing.
+
+    raises: ModelDied; TritonFailure where the server itself is away
+    """
+    server = TritonServer(url)
+    try:
+        if model.startswith("whisper-"):
+            await server.infer(model, _silence(seconds), _TIMEOUT)
+        elif not await server.is_ready(model):
+            raise ModelDied(f"{model} is not ready")
+    except TritonFailure as failure:
+        if failure.process_died or not failure.away:
+            raise ModelDied(str(failure)) from failure
+        raise
+    finally:
+        await server.close()
+
+
+def _silence(seconds: float) -> dict[Tensor, TensorValue]:
+    audio = np.zeros(int(seconds * SAMPLE_RATE), dtype=np.int16)
+    return {AUDIO: audio, LANGUAGE: "en", PRIORITY: Priority.LIVE.value, CALLER: "probe"}

@@ -1,0 +1,171 @@
+"""One Triton server over gRPC: a stream per request, so that leaving the call ends the work behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from gateway.log import request_id
+from speech.tensors import Tensor
+
+MAX_MESSAGE = 64 * 1024 * 1024  # bytes
+CONNECT_SECONDS = 5.0
+
+# Errors of a stream arrive as gRPC status codes instead of bare text.
+_METADATA = (("triton_grpc_error", "true"),)
+_OPTIONS = (
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+)
+
+Value = NDArray[Any] | str
+
+
+class TritonFailure(Exception):
+    """A call that brought no answer."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+        self.message = message
+
+    @property
+    def process_died(self) -> bool:
+        """The model's process is gone, which Triton itself neither reports nor heals."""
+        return self.code is grpc.StatusCode.INTERNAL and "stub process" in self.message.lower()
+
+    @property
+    def away(self) -> bool:
+        """The server or the model does not take requests now; another may, or this one later."""
+        return self.process_died or self.code in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.NOT_FOUND,
+            grpc.StatusCode.CANCELLED,  # by the server: we leave a call only together with its task
+        )
+
+
+class TritonServer:
+    """Keeps a connection, the calls in hand, and which models have been found dead there."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.failing: set[str] = set()
+        self._calls: dict[str, set[_Call]] = defaultdict(set)
+        self._channel = grpc.aio.insecure_channel(url, options=_OPTIONS)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    def load(self) -> int:
+        """Calls in hand."""
+        return sum(len(calls) for calls in self._calls.values())
+
+    def waits_for(self, model: str) -> bool:
+        return bool(self._calls[model])
+
+    async def infer(self, model: str, inputs: Mapping[Tensor, Value], timeout: float) -> dict[str, bytes]:
+        """The raw bytes of each output. Cancelling the caller cancels the request in Triton.
+
+        timeout: seconds
+        raises: TritonFailure
+        """
+        request = write_request(model, inputs)
+        call = _Call(self._stub.ModelStreamInfer(iter([request]), timeout=timeout, metadata=_METADATA))
+        self._calls[model].add(call)
+        try:
+            return await call.outputs()
+        finally:
+            self._calls[model].discard(call)
+
+    def abandon(self, model: str) -> None:
+        """Ends the calls that wait for a model whose process died: nobody would ever answer them."""
+        for call in self._calls[model]:
+            call.abandon()
+
+    async def is_ready(self, model: str | None = None) -> bool:
+        """What Triton says of itself or of one model; False also where it cannot be reached."""
+        try:
+            if model is None:
+                answer = await self._stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=CONNECT_SECONDS)
+            else:
+                asked = service_pb2.ModelReadyRequest(name=model)
+                answer = await self._stub.ModelReady(asked, timeout=CONNECT_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.ready)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+class _Call:
+    """A stream with one request on it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._abandoned = False
+
+    async def outputs(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        try:
+            async for answer in self._stream:
+                if answer.error_message:
+                    raise TritonFailure(grpc.StatusCode.INTERNAL, answer.error_message)
+                found.update(read_response(answer.infer_response))
+        except grpc.aio.AioRpcError as error:
+            raise TritonFailure(error.code(), error.details() or "") from None
+        except asyncio.CancelledError:
+            # grpc reports a cancelled call as if this task had been cancelled.
+            if self._abandoned and not _is_cancelled():
+                raise TritonFailure(grpc.StatusCode.UNAVAILABLE, "the model's process died") from None
+            raise
+        finally:
+            self._stream.cancel()
+        if not found:
+            raise TritonFailure(grpc.StatusCode.INTERNAL, "the stream ended without a result")
+        return found
+
+    def abandon(self) -> None:
+        self._abandoned = True
+        self._stream.cancel()
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def write_request(model: str, inputs: Mapping[Tensor, Value]) -> Any:
+    request = service_pb2.ModelInferRequest(model_name=model, id=request_id.get() or "")
+    for tensor, value in inputs.items():
+        shape = [1] if isinstance(value, str) else list(value.shape)
+        request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=shape)
+        request.raw_input_contents.append(_raw(value))
+    return request
+
+
+def read_response(response: Any) -> dict[str, bytes]:
+    return {output.name: raw for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)}
+
+
+def read_element(raw: bytes) -> bytes:
+    """The one element of a BYTES tensor of shape (1,). Raises ValueError on anything else."""
+    length = struct.unpack_from("<I", raw)[0] if len(raw) >= 4 else -1
+    if length != len(raw) - 4:
+        raise ValueError("not a BYTES tensor with one element")
+    return raw[4:]
+
+
+def _raw(value: Value) -> bytes:
+    if isinstance(value, str):
+        encoded = value.encode()
+        return struct.pack("<I", len(encoded)) + encoded
+    return np.ascontiguousarray(value).tobytes()

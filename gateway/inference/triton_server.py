@@ -1,0 +1,320 @@
+"""A Triton of our own: started, watched, healed and stopped together with the gateway.
+
+Triton itself does not notice when a model's process dies: it calls the model READY and fails every request.
+So each model is asked with a request now and then, and loaded again when its process is gone; a server that
+died is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from tritonclient.grpc import InferenceServerException
+from tritonclient.grpc.aio import InferenceServerClient
+
+from gateway.inference import launcher
+from gateway.inference.probe import ModelDied, ask
+from gateway.inference.triton_process import (
+    TritonConfig,
+    TritonFailed,
+    Wheel,
+    arguments,
+    check_libraries,
+    check_models,
+    clean_orphans,
+    clean_shared_memory,
+    environment,
+    free_ports,
+    install_backend,
+    shm_prefix,
+)
+
+__all__ = ["EmbeddedTriton", "TritonFailed", "TritonOptions", "TritonStatus"]
+
+log = logging.getLogger(__name__)
+
+_numbers = itertools.count(1)
+_LAST_LINES = 30  # of Triton's output, told when it fails
+
+# (url, model, seconds of audio, 0 for none); raises ModelDied if the model must be loaded again
+Probe = Callable[[str, str, float], Awaitable[None]]
+_FIRST_PROBE = 1.0  # seconds of audio: a model that was just loaded proves itself by a real inference
+
+
+@dataclass(frozen=True, slots=True)
+class TritonOptions:
+    """How it is run. Seconds throughout."""
+
+    grpc_port: int = 0  # 0: any free one
+    metrics_port: int = 0
+    start_deadline: float = 120.0  # until all models answered
+    probe_every: float = 2.0
+    probe_deadline: float = 60.0
+    load_deadline: float = 120.0  # of one model
+    exit_seconds: int = 30  # for requests in hand when it stops
+    longest_pause: float = 30.0  # between two attempts to start it again
+    parameters: dict[str, str] = field(default_factory=dict)  # environment for the models, as WHISPER_THREADS
+
+
+@dataclass(frozen=True, slots=True)
+class TritonStatus:
+    """For /health."""
+
+    ready: bool = False
+    models: dict[str, bool] = field(default_factory=dict)  # which of them answer
+    failure: str = ""  # the last one, "" for none so far
+    restarts: int = 0  # of the server
+    reloads: int = 0  # of models
+
+
+class EmbeddedTriton:
+    """`async with EmbeddedTriton(repository, models) as triton:` serves at `triton.url` until the block ends.
+
+    Must be entered in the main thread of a process that lives as long as the server is wanted: the
+    kernel ends the server with the thread that started it.
+    raises: TritonFailed when entered, if it cannot be started within the deadline
+    """
+
+    def __init__(
+        self, repository: Path, models: Sequence[str], options: TritonOptions | None = None, probe: Probe = ask
+    ) -> None:
+        self.options = options or TritonOptions()
+        self.status = TritonStatus(models=dict.fromkeys(models, False))
+        self._probe = probe
+        self._repository = repository
+        self._models = tuple(models)
+        self._process: asyncio.subprocess.Process | None = None
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._config: TritonConfig | None = None
+        self._client: InferenceServerClient | None = None
+
+    @property
+    def config(self) -> TritonConfig:
+        """Raises TritonFailed before the start."""
+        if self._config is None:
+            raise TritonFailed("Triton has not been started")
+        return self._config
+
+    @property
+    def url(self) -> str:
+        """gRPC address, host:port."""
+        return f"127.0.0.1:{self.config.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self.config.metrics_port}/metrics"
+
+    @property
+    def pid(self) -> int:
+        """Of the server; another one after a restart."""
+        return self._process.pid if self._process else 0
+
+    async def __aenter__(self) -> Self:
+        check_models(self._repository, self._models)
+        clean_orphans()
+        self._folder = tempfile.TemporaryDirectory(prefix="stt-triton-")
+        try:
+            self._config = self._configure(Path(self._folder.name))
+            await self._start()
+        except BaseException:
+            await self._end()
+            raise
+        self._tasks.append(asyncio.create_task(self._watch(), name="triton-watch"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    def _configure(self, work: Path) -> TritonConfig:
+        grpc_port, metrics_port = free_ports(2)
+        return TritonConfig(
+            repository=self._repository,
+            models=self._models,
+            work=work,
+            shm_prefix=shm_prefix(next(_numbers)),
+            grpc_port=self.options.grpc_port or grpc_port,
+            metrics_port=self.options.metrics_port or metrics_port,
+            exit_seconds=self.options.exit_seconds,
+            parameters=self.options.parameters,
+        )
+
+    # Start and stop
+
+    async def _start(self) -> None:
+        wheel = Wheel.find()
+        variables = environment(self.config, wheel, os.environ)
+        check_libraries(install_backend(self.config.work, wheel), variables)
+        self._lines.clear()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-S", launcher.__file__, str(os.getpid()), *arguments(self.config, wheel),
+            env=variables, cwd=self.config.work, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(self._read_output(self._process), name="triton-output"))
+        self._client = InferenceServerClient(self.url)
+        answering = asyncio.create_task(self._all_answer(self._client))
+        ended = asyncio.create_task(self._process.wait())
+        done, _ = await asyncio.wait(
+            {answering, ended}, timeout=self.options.start_deadline, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in (answering, ended):
+            task.cancel()
+        if ended in done:
+            await asyncio.sleep(0.1)  # its last lines are on their way
+            raise TritonFailed(f"Triton ended while starting (exit {self._process.returncode}):\n{self._told()}")
+        if answering not in done:
+            raise TritonFailed(f"Triton was not ready within {self.options.start_deadline:.0f} s:\n{self._told()}")
+        answering.result()
+        self._set(ready=True, models=dict.fromkeys(self._models, True))
+
+    async def _all_answer(self, client: InferenceServerClient) -> None:
+        while not await _is_ready(client):
+            await asyncio.sleep(0.05)
+        for model in self._models:
+            await self._probe(self.url, model, _FIRST_PROBE)
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            if task.get_name() == "triton-watch":
+                task.cancel()
+        await self._stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._set(ready=False, models=dict.fromkeys(self._models, False))
+        if self._folder:
+            self._folder.cleanup()
+
+    async def _stop(self) -> None:
+        """Lets requests in hand finish, within the limit; then nothing of it is left."""
+        if self._client:
+            with suppress(Exception):
+                await self._client.close()
+            self._client = None
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self.options.exit_seconds + 5.0)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the models' processes are in its group
+        await process.wait()
+        clean_shared_memory(self.config.shm_prefix)
+
+    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while raw := await process.stdout.readline():
+            line = raw.decode(errors="replace").rstrip()
+            self._lines.append(line)
+            log.log(logging.WARNING if line[:1] in "EWF" and line[1:5].isdigit() else logging.DEBUG, "%s", line)
+
+    def _told(self) -> str:
+        return "\n".join(self._lines)
+
+    # Watch
+
+    async def _watch(self) -> None:
+        while True:
+            assert self._process is not None
+            ended = asyncio.create_task(self._process.wait())
+            await asyncio.wait({ended}, timeout=self.options.probe_every)
+            if ended.done():
+                await self._restart(f"Triton ended with {self._process.returncode}")
+                continue
+            ended.cancel()
+            for model in self._models:
+                if not await self._works(model):
+                    await self._reload(model)
+
+    async def _works(self, model: str) -> bool:
+        try:
+            async with asyncio.timeout(self.options.probe_deadline):
+                await self._probe(self.url, model, 0.0)
+        except ModelDied as died:
+            self._fail(f"{model}: {died}")
+            return False
+        except TimeoutError:
+            self._fail(f"{model} did not answer within {self.options.probe_deadline:.0f} s")
+            return False
+        except Exception as problem:  # the server is away: the watch sees its end
+            log.warning("a probe of %s failed: %s", model, problem)
+            return True
+        self._set(models={**self.status.models, model: True}, ready=True)
+        return True
+
+    async def _reload(self, model: str) -> None:
+        """Unloads and loads a model whose process is gone; if that fails, the whole server starts again."""
+        self._set(models={**self.status.models, model: False}, ready=False)
+        assert self._client is not None
+        log.warning("loading %s again", model)
+        try:
+            async with asyncio.timeout(self.options.load_deadline):
+                await self._client.unload_model(model)
+                await self._client.load_model(model)
+                await self._probe(self.url, model, _FIRST_PROBE)
+        except (Exception, TimeoutError) as problem:
+            await self._restart(f"{model} could not be loaded again: {problem or 'too slow'}")
+            return
+        self._set(models={**self.status.models, model: True}, reloads=self.status.reloads + 1)
+        self._set(ready=all(self.status.models.values()))
+        log.info("%s works again", model)
+
+    async def _restart(self, why: str) -> None:
+        self._fail(why)
+        self._set(ready=False, models=dict.fromkeys(self._models, False))
+        pause = 0.5
+        while True:
+            log.warning("starting Triton again: %s", why)
+            await self._kill()
+            try:
+                await self._start()
+            except TritonFailed as failed:
+                self._fail(why := str(failed))
+            else:
+                self._set(restarts=self.status.restarts + 1)
+                log.info("Triton works again")
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self.options.longest_pause)
+
+    async def _kill(self) -> None:
+        if self._process and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        await self._stop()
+
+    def _fail(self, why: str) -> None:
+        log.error("%s", why)
+        self._set(failure=why)
+
+    def _set(self, **changes: object) -> None:
+        self.status = replace(self.status, **changes)  # type: ignore[arg-type]
+
+
+async def _is_ready(client: InferenceServerClient) -> bool:
+    try:
+        return bool(await client.is_server_ready())
+    except (InferenceServerException, grpc.RpcError):
+        return False

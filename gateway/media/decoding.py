@@ -1,0 +1,164 @@
+"""An uploaded file → a Recording, through ffmpeg.
+
+One run of ffmpeg per file: the first audio track is decoded at once, and only if it turns out silent
+are the others tried. Samples are mixed down and spooled as they come, so memory does not grow with length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.errors import UnsupportedMedia
+from gateway.media.ffmpeg import (
+    RAW_DEMUXERS,
+    Ffmpeg,
+    MediaLimits,
+    decode_arguments,
+    input_arguments,
+)
+from gateway.media.process import DecodingProcess, Track
+from gateway.media.recording import Recording, Spool
+from gateway.media.report import MediaReport
+from speech.activity import VoiceActivity
+
+ACCEPTED = "accepted are MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG, MPEG"
+AUDIBLE = 10.0  # RMS of the loudest half second, of 32768: -70 dBFS
+SHORTFALL = 0.5  # seconds: less than the file claims by more than this is damage
+
+Result = TypeVar("Result")
+
+# What ffmpeg complains of → what the sender can understand.
+REASONS = {
+    "moov atom not found": "its index (moov) is missing, as in a file that was cut off",
+    "no 'data' tag found": "it has a header but no sound",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    container: str  # ffmpeg's name of the format
+    duration: float | None  # seconds that the file claims; None if it does not say
+    audio_tracks: int
+    video: bool
+
+
+@dataclass(frozen=True)
+class MediaDecoder:
+    """Decodes files into spools in `workdir`. Build it once: it looks for ffmpeg then."""
+
+    workdir: Path
+    limits: MediaLimits = field(default_factory=MediaLimits)
+    ffmpeg: Ffmpeg = field(default_factory=Ffmpeg.find)
+    activity: VoiceActivity = field(default_factory=VoiceActivity)
+
+    async def decode(self, path: Path, name: str = "") -> Recording:
+        """The first audio track that has sound. Cancelling ends ffmpeg and removes what was written.
+
+        name: the file's name as its sender gave it; only its ending is looked at
+        raises: UnsupportedMedia
+        """
+        process = DecodingProcess(self.ffmpeg, path, self.limits)
+        return await _in_thread(process, lambda: self._decode(process, _demuxer(path, name)))
+
+    async def probe(self, path: Path, name: str = "") -> Probe:
+        """What the file says of itself, without decoding it. Raises UnsupportedMedia."""
+        process = DecodingProcess(self.ffmpeg, path, self.limits)
+        arguments = input_arguments(_demuxer(path, name))
+        report = await _in_thread(process, lambda: process.inspect(arguments))
+        _check(path, report)
+        return Probe(report.container, report.duration, len(report.audio), report.video)
+
+    def _decode(self, process: DecodingProcess, demuxer: str | None) -> Recording:
+        kept: tuple[Track, Spool] | None = None
+        number = 0
+        while number == 0 or number < min(len(kept[0].report.audio) if kept else 0, self.limits.tracks):
+            spool = Spool(self.workdir)
+            try:
+                track = process.decode(decode_arguments(number, demuxer), spool, self.activity)
+            except BaseException:
+                spool.close()
+                if kept:
+                    kept[1].close()
+                raise
+            if kept is None or track.loudness > AUDIBLE:
+                if kept:
+                    kept[1].close()
+                kept = (track, spool)
+            else:
+                spool.close()
+            if track.loudness > AUDIBLE:
+                break
+            number += 1
+        assert kept is not None
+        return self._finish(process.path, *kept)
+
+    def _finish(self, path: Path, track: Track, spool: Spool) -> Recording:
+        try:
+            _check(path, track.report)
+            if track.stopped:
+                raise UnsupportedMedia(f"the file is refused: {track.stopped}")
+            if spool.samples == 0:
+                raise UnsupportedMedia(
+                    f"the file's sound ({_codec(track.report)}) cannot be decoded{_because(track.report)}; {ACCEPTED}"
+                )
+            recording = Recording(spool.read(), track.speech, spool=spool)
+            recording.warnings = _warnings(track, recording.duration)
+            return recording
+        except BaseException:
+            spool.close()
+            raise
+
+
+async def _in_thread(process: DecodingProcess, work: Callable[[], Result]) -> Result:
+    future = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        process.cancel()
+        with contextlib.suppress(Exception):
+            result = await future
+            if isinstance(result, Recording):
+                result.close()
+        raise
+
+
+def _demuxer(path: Path, name: str) -> str | None:
+    return RAW_DEMUXERS.get(Path(name or path.name).suffix.lower())
+
+
+def _check(path: Path, report: MediaReport) -> None:
+    """Raises UnsupportedMedia if the file cannot hold sound."""
+    if report.audio:
+        return
+    if path.stat().st_size == 0:
+        raise UnsupportedMedia(f"the file is empty; {ACCEPTED}")
+    if report.container:
+        found = "a picture but no audio track" if report.video else "no audio track"
+        raise UnsupportedMedia(f"the file has {found}: there is nothing to transcribe; {ACCEPTED}")
+    raise UnsupportedMedia(f"the file is not a recording that can be read{_because(report)}; {ACCEPTED}")
+
+
+def _because(report: MediaReport) -> str:
+    for complaint in report.damage:
+        for sign, reason in REASONS.items():
+            if sign in complaint:
+                return f": {reason}"
+    return ""
+
+
+def _codec(report: MediaReport) -> str:
+    return report.audio[0].split(",")[0].split(" ")[0] if report.audio else "unknown"
+
+
+def _warnings(track: Track, duration: float) -> tuple[str, ...]:
+    claimed = track.report.duration
+    if claimed is not None and not track.report.video and duration < claimed - SHORTFALL:
+        return (f"The file is damaged: of the {claimed:.1f} s that it claims, {duration:.1f} s were decoded.",)
+    if track.report.damage or track.failed:
+        return (f"The file is damaged: {duration:.1f} s were decoded, parts may be missing.",)
+    return ()

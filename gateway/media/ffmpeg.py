@@ -1,0 +1,168 @@
+"""ffmpeg as a subprocess that can do one thing: turn the file on its standard input into sound.
+
+The file arrives as an open descriptor (`fd:`) and that is the only protocol allowed, so no container can
+make it open another file or an address. Demuxers and decoders are allowed by name. The child writes no
+file, its processor time and memory are limited, and where the kernel permits it has no network at all.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from speech.audio import SAMPLE_RATE
+
+# Containers of sound and video; none that lists other files (hls, concat, dash, sdp, image sequences).
+DEMUXERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dts,dtshd,eac3,flac,flv,g722,gsm,live_flv,loas,"
+    "matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,oma,ogg,rm,sox,tak,tta,truehd,mlp,voc,w64,wav,wv,dsf,"
+    "ivf,qcp,3gp,m4a,mp4,webm"
+)
+DECODERS = (
+    "aac,aac_fixed,aac_latm,ac3,ac3_fixed,eac3,alac,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,ape,"
+    "adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,adpcm_g722,g722,adpcm_g726,g726,"
+    "adpcm_ima_oki,atrac3,atrac3plus,atrac1,cook,dca,dsd_lsbf,dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,flac,"
+    "g723_1,g729,gsm,gsm_ms,mace3,mace6,mlp,mp1,mp1float,mp2,mp2float,mp3,mp3float,mpc7,mpc8,nellymoser,"
+    "opus,libopus,pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,pcm_f16le,pcm_f24le,pcm_f32be,pcm_f32le,pcm_f64be,"
+    "pcm_f64le,pcm_lxf,pcm_s16be,pcm_s16be_planar,pcm_s16le,pcm_s16le_planar,pcm_s24be,pcm_s24le,"
+    "pcm_s24le_planar,pcm_s32be,pcm_s32le,pcm_s32le_planar,pcm_s64be,pcm_s64le,pcm_s8,pcm_s8_planar,pcm_u16be,"
+    "pcm_u16le,pcm_u24be,pcm_u24le,pcm_u32be,pcm_u32le,pcm_u8,qcelp,qdm2,ra_144,ra_288,ralf,sipr,speex,"
+    "libspeex,tak,truehd,tta,vorbis,libvorbis,wavpack,wmalossless,wmapro,wmav1,wmav2,wmavoice,xma1,xma2"
+)
+# These carry no signature, so the name's ending must say what they are.
+RAW_DEMUXERS = {".g722": "g722", ".gsm": "gsm"}
+
+MAX_STREAMS = 64
+NEWEST_UNTIMED_GAP = 3600  # s: a jump in a file's clock beyond this is a fault, not a pause
+
+# The output's clock is the samples' own. A gap of 0.1 s or more in the file's clock becomes silence, so
+# that words keep their place beside the picture; a clock that jumps back (joined recordings) or absurdly
+# far is rebased, so that no sample is ever dropped for its time stamp.
+# ld(0): the next sample's place, ld(1): the offset added to the file's clock, both in time-base units.
+CLOCK = (
+    "st(2,if(isnan(PTS),ld(0),PTS+ld(1)));"
+    "st(3,(ld(2)-ld(0))*TB);"
+    f"if(between(ld(3),0.1,{NEWEST_UNTIMED_GAP}),st(0,ld(2)),if(gte(abs(ld(3)),0.1),st(1,ld(1)-ld(3)/TB),0));"
+    "st(4,ld(0));"
+    "st(0,ld(0)+NB_SAMPLES/SR/TB);"
+    "ld(4)"
+)
+FILTERS = f"asetpts='{CLOCK}',aresample={SAMPLE_RATE}:async=1:first_pts=0:min_hard_comp=0.05"
+
+
+class FfmpegMissing(RuntimeError):
+    """No ffmpeg that can be used on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits:
+    """What one file may cost. Above any of them the file is refused, not the machine endangered."""
+
+    duration: float = 24 * 3600.0  # seconds of sound
+    wall: float = 1800.0  # seconds
+    processor: int = 1800  # seconds
+    memory: int = 3 * 2**30  # bytes of address space
+    channels: int = 64
+    tracks: int = 8  # that are searched for sound
+
+
+@dataclass(frozen=True, slots=True)
+class Ffmpeg:
+    """A binary and the command that shuts it off from the network ("" where the kernel forbids it)."""
+
+    executable: Path
+    isolation: tuple[str, ...] = ()
+
+    @classmethod
+    def find(cls) -> Ffmpeg:
+        """The packaged binary, or the system's if that is newer. Raises FfmpegMissing."""
+        candidates = [Path(found) for found in (_packaged(), shutil.which("ffmpeg")) if found]
+        ranked = sorted(candidates, key=_version)
+        if not ranked or _version(ranked[-1]) < (6, 1):
+            raise FfmpegMissing(
+                "no ffmpeg 6.1 or newer was found: install imageio-ffmpeg, or put an ffmpeg on the PATH"
+            )
+        return cls(ranked[-1], _isolation())
+
+    def spawn(self, arguments: list[str], source: int, limits: MediaLimits) -> subprocess.Popen[bytes]:
+        """Starts ffmpeg on the open file `source`; standard output and error are pipes.
+
+        Limits are set from outside right after the start: code that runs between fork and exec is unsafe
+        in a process with threads.
+        """
+        child = subprocess.Popen(
+            [*self.isolation, str(self.executable), *arguments],
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"LC_ALL": "C"},
+            cwd="/",
+            bufsize=0,
+        )
+        try:
+            for kind, value in (
+                (resource.RLIMIT_CPU, limits.processor),
+                (resource.RLIMIT_AS, limits.memory),
+                (resource.RLIMIT_FSIZE, 0),
+                (resource.RLIMIT_CORE, 0),
+                (resource.RLIMIT_NOFILE, 64),
+            ):
+                resource.prlimit(child.pid, kind, (value, value))
+        except ProcessLookupError:
+            pass  # it ended already
+        return child
+
+
+def input_arguments(demuxer: str | None = None) -> list[str]:
+    """Everything up to the input. `demuxer` is one of RAW_DEMUXERS' values, never a user's text."""
+    return [
+        *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
+        *("-max_alloc", str(2**29), "-threads", "1"),
+        *("-protocol_whitelist", "fd", "-format_whitelist", DEMUXERS, "-codec_whitelist", DECODERS),
+        *("-max_streams", str(MAX_STREAMS)),
+        *(("-f", demuxer) if demuxer else ()),
+        *("-i", "fd:"),
+    ]
+
+
+def decode_arguments(track: int, demuxer: str | None = None) -> list[str]:
+    """One audio track, all its channels, 16 kHz int16 as WAV on standard output."""
+    return [
+        *input_arguments(demuxer),
+        *("-map", f"0:a:{track}", "-af", FILTERS),
+        *("-c:a", "pcm_s16le", "-bitexact", "-rf64", "never", "-f", "wav", "pipe:1"),
+    ]
+
+
+def _packaged() -> str | None:
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:
+        return None
+
+
+def _version(executable: Path) -> tuple[int, ...]:
+    try:
+        shown = subprocess.run([executable, "-version"], capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return (0,)
+    found = re.match(r"ffmpeg version n?(\d+(?:\.\d+)*)", shown.stdout)
+    return tuple(int(part) for part in found[1].split(".")) if found else (0,)
+
+
+def _isolation() -> tuple[str, ...]:
+    """The command that starts a program in a network of its own, if the kernel permits one."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return ()
+    for prefix in ((unshare, "--user", "--net", "--"), (unshare, "--net", "--")):
+        tried = subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=30)
+        if tried.returncode == 0:
+            return prefix
+    return ()

@@ -1,0 +1,156 @@
+"""One file's runs of ffmpeg: read what it writes, within limits, and end it when nobody waits any more."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from gateway.media.downmix import BLOCK, Downmix
+from gateway.media.ffmpeg import Ffmpeg, MediaLimits
+from gateway.media.recording import Spool
+from gateway.media.report import MAX_LINES, MediaReport, read_report
+from speech.activity import Probabilities, VoiceActivity
+from speech.audio import SAMPLE_RATE, Pcm
+
+MAX_LINE = 2000  # bytes of one line of ffmpeg's report
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    report: MediaReport
+    loudness: float  # RMS of the loudest half second, 0..32768
+    failed: bool  # ffmpeg ended with an error
+    stopped: str  # the limit that the file went over, or ""
+    speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
+
+
+class Cancelled(RuntimeError):
+    """Nobody waits for the result any more."""
+
+
+class DecodingProcess:
+    """Runs in a thread of its own; `cancel` may be called from any other."""
+
+    def __init__(self, ffmpeg: Ffmpeg, path: Path, limits: MediaLimits) -> None:
+        self.path = path
+        self._ffmpeg = ffmpeg
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if self._child is not None:
+                self._child.kill()
+
+    def inspect(self, arguments: list[str]) -> MediaReport:
+        """Runs ffmpeg without an output: only its report."""
+        with self._run(arguments) as (child, lines):
+            child.wait()
+        return read_report(lines)
+
+    def decode(self, arguments: list[str], spool: Spool, activity: VoiceActivity) -> Track:
+        """Mixes what ffmpeg writes into the spool, and listens to it while ffmpeg goes on."""
+        loudness, stopped = 0.0, ""
+        listener, heard = activity.stream(), []
+        most = int(self._limits.duration * SAMPLE_RATE)
+        with self._run(arguments) as (child, lines):
+            for pcm in self._read(child):
+                spool.write(pcm)
+                heard.append(listener.feed(pcm))
+                loudness = max(loudness, _rms(pcm))
+                if spool.samples > most:
+                    stopped = f"it is longer than {self._limits.duration / 3600:g} hours"
+                    child.kill()
+                    break
+            code = child.wait()
+        # -9 and -24 (SIGXCPU) come from the limits, unless it was this method's own kill.
+        if code < 0 and not stopped:
+            stopped = "decoding it takes more time or memory than allowed"
+        speech = np.concatenate([*heard, listener.flush()])
+        return Track(read_report(lines), loudness, code != 0, stopped, speech)
+
+    def _read(self, child: subprocess.Popen[bytes]) -> Iterator[Pcm]:
+        assert child.stdout is not None
+        stream = io.BufferedReader(cast(io.RawIOBase, child.stdout), 2**18)
+        channels = _read_wav_header(stream)
+        if channels == 0:
+            return
+        if channels > self._limits.channels:
+            child.kill()
+            return
+        downmix = Downmix(channels)
+        frame = 2 * channels
+        while payload := stream.read(BLOCK * frame):
+            usable = len(payload) // frame * frame
+            yield downmix.mix(np.frombuffer(payload[:usable], dtype="<i2").reshape(-1, channels))
+
+    @contextmanager
+    def _run(self, arguments: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
+        """A running ffmpeg and the lines of its report, complete once the block is left."""
+        lines: list[str] = []
+        with self.path.open("rb") as source:
+            child = self._ffmpeg.spawn(arguments, source.fileno(), self._limits)
+        collector = threading.Thread(target=_collect, args=(child.stderr, lines), daemon=True)
+        watchdog = threading.Timer(self._limits.wall, child.kill)
+        watchdog.daemon = True
+        with child:
+            try:
+                self._own(child)
+                collector.start()
+                watchdog.start()
+                yield child, lines
+            except BaseException:
+                child.kill()
+                raise
+            finally:
+                watchdog.cancel()
+                self._own(None)
+                collector.join()
+        if self._cancelled:
+            raise Cancelled("decoding was cancelled")
+
+    def _own(self, child: subprocess.Popen[bytes] | None) -> None:
+        with self._lock:
+            self._child = child
+            if child is not None and self._cancelled:
+                child.kill()
+
+
+def _collect(stream: IO[bytes], lines: list[str]) -> None:
+    """Keeps the beginning of a report that may be endless, and reads the rest so that nobody blocks."""
+    reader = io.BufferedReader(cast(io.RawIOBase, stream), 2**16)
+    while line := reader.readline(MAX_LINE):
+        if len(lines) < MAX_LINES:
+            lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+
+
+def _rms(pcm: Pcm) -> float:
+    samples = pcm.astype(np.float32)
+    return float(np.sqrt(np.mean(samples * samples))) if len(pcm) else 0.0
+
+
+def _read_wav_header(stream: IO[bytes]) -> int:
+    """The number of channels; 0 if nothing came. Leaves the stream at the first sample."""
+    if len(stream.read(12)) < 12:
+        return 0
+    channels = 0
+    while len(chunk := stream.read(8)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            return channels
+        content = stream.read(size + size % 2)
+        if name == b"fmt ":
+            channels = struct.unpack_from("<H", content, 2)[0]
+    return 0

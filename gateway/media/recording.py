@@ -1,0 +1,64 @@
+"""A recording as the service holds it: mono 16-kHz samples in a file without a name."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+
+from speech.activity import Probabilities
+from speech.audio import SAMPLE_RATE, Pcm
+
+
+class Spool:
+    """The file that samples are written to. It has no name, so nothing stays when its owner dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the recording
+        self.samples = 0
+
+    def write(self, pcm: Pcm) -> None:
+        self._file.write(np.ascontiguousarray(pcm, dtype="<i2").data)
+        self.samples += len(pcm)
+
+    def read(self) -> Pcm:
+        """All samples, memory-mapped, read-only."""
+        self._file.flush()
+        if self.samples == 0:
+            return np.zeros(0, dtype=np.int16)
+        return np.memmap(self._file, dtype=np.int16, mode="r", shape=(self.samples,))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(slots=True)
+class Recording:
+    """Closed after use; a context manager does it."""
+
+    pcm: Pcm  # (n,), memory-mapped
+    speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
+    warnings: tuple[str, ...] = ()  # what could not be decoded, one sentence each
+    spool: Spool | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.pcm) / SAMPLE_RATE
+
+    def close(self) -> None:
+        self.pcm = np.zeros(0, dtype=np.int16)
+        if self.spool is not None:
+            self.spool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

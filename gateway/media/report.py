@@ -1,0 +1,65 @@
+"""What ffmpeg says about a file on its standard error: container, tracks, duration, damage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_LINES = 2000  # a damaged file may bring one complaint per packet
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReport:
+    container: str  # ffmpeg's name of the format; "" if the file was not recognised
+    duration: float | None  # seconds that the file claims, None if it claims nothing reliable
+    audio: tuple[str, ...]  # one description per audio track
+    video: bool  # a moving picture, not a cover
+    damage: tuple[str, ...]  # complaints about the data
+
+
+_INPUT = re.compile(r"^\[info\] Input #0, (\S+), from")
+_DURATION = re.compile(r"^\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)")
+_STREAM = re.compile(r"^\[info\]   Stream #0:\d+(?:\[\w+\])?(?:\(\w+\))?: (Audio|Video): (.+)$")
+_OUTPUT = re.compile(r"^\[info\] (?:Stream mapping|Output #0)")
+_COMPLAINT = re.compile(r"^(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(error|fatal|warning)\] (.+)$")
+# Warnings that tell of lost data; all others are remarks.
+_LOSS = re.compile(r"corrupt|truncat|invalid|missing|damaged|overread|partial|premature", re.IGNORECASE)
+_REMARKS = re.compile(r"Estimating duration|not supported|Could not find codec parameters|not on whitelist")
+# A WAV written to a pipe does not know its length: its last packet always looks cut.
+_ENDLESS_WAV = "Ignoring maximum wav data size"
+_CUT_PACKET = re.compile(r"corrupt input packet|Packet corrupt")
+
+
+def read_report(lines: Iterable[str]) -> MediaReport:
+    """Metadata that a user wrote stands deeper indented in ffmpeg's report, so it cannot pose as a track."""
+    lines = list(lines)
+    end = next((at for at, line in enumerate(lines) if _OUTPUT.match(line)), len(lines))
+    head = lines[:end]
+    inputs = [found[1].rstrip(",") for line in head if (found := _INPUT.match(line))]
+    durations = [found for line in head if (found := _DURATION.match(line))]
+    streams = [(found[1], found[2]) for line in head if (found := _STREAM.match(line))]
+    estimated = any("Estimating duration" in line for line in head)
+    return MediaReport(
+        container=inputs[0] if inputs else "",
+        duration=_seconds(durations[0]) if durations and not estimated else None,
+        audio=tuple(what for kind, what in streams if kind == "Audio"),
+        video=any(kind == "Video" and "(attached pic)" not in what for kind, what in streams),
+        damage=_damage(lines),
+    )
+
+
+def _seconds(clock: re.Match[str]) -> float:
+    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+
+
+def _damage(lines: list[str]) -> tuple[str, ...]:
+    complaints = [found for line in lines if (found := _COMPLAINT.match(line))]
+    losses = [
+        found[2]
+        for found in complaints
+        if (found[1] != "warning" or _LOSS.search(found[2])) and not _REMARKS.search(found[2])
+    ]
+    if any(_ENDLESS_WAV in loss for loss in losses):
+        return tuple(it for it in losses if _ENDLESS_WAV not in it and not _CUT_PACKET.search(it))
+    return tuple(losses)

@@ -1,0 +1,94 @@
+"""What surrounds every request: its id, its log line, and an answer when the code fails or is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import InternalError, ServiceError, Unavailable, error_response
+from gateway.log import request_id
+
+REQUEST_ID_HEADER = "X-Request-Id"
+ASKED_OFTEN = ("/health", "/v1/progress/")  # logged for debugging only
+
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_log = logging.getLogger("gateway.request")
+
+
+class RequestRecord:
+    """Gives each request an id (the client's own if it sent a sane one) and a line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        identity = _identity(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = identity
+        status: list[int] = []
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status.append(message["status"])
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identity
+            await send(message)
+
+        began = time.monotonic()
+        token = request_id.set(identity)
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            level = logging.DEBUG if scope["path"].startswith(ASKED_OFTEN) else logging.INFO
+            _log.log(level, "request", extra=_summary(scope, status, time.monotonic() - began))
+            request_id.reset(token)
+
+
+class LastAnswer:
+    """Answers for code that failed without an answer of its own: 500, or 503 when the service stops."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        async def answer(error: ServiceError) -> None:
+            if scope["type"] == "http" and not began:
+                await error_response(error)(scope, receive, send)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except asyncio.CancelledError:
+            await answer(Unavailable("The service is stopping; send the request again."))
+            raise
+        except Exception:
+            _log.exception("a request failed")
+            await answer(InternalError())
+
+
+def _summary(scope: Scope, status: list[int], seconds: float) -> dict[str, object]:
+    return {
+        "method": scope.get("method", "WEBSOCKET"),
+        "path": scope["path"],
+        "status": status[0] if status else None,
+        "client": (scope.get("client") or ("",))[0],
+        "seconds": round(seconds, 3),
+    }
+
+
+def _identity(headers: Headers) -> str:
+    sent = headers.get(REQUEST_ID_HEADER, "")
+    return sent if _ACCEPTED_ID.fullmatch(sent) else secrets.token_hex(12)

@@ -1,0 +1,81 @@
+"""Request parameters: text from a form, checked, with errors that say what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.errors import BadParameter
+from gateway.models import DEFAULT_MODEL
+from speech import languages
+
+RESPONSE_FORMATS = {  # accepted → meant
+    "json": "json", "txt": "txt", "srt": "srt", "vtt": "vtt", "text": "txt", "verbose_json": "json"
+}  # fmt: skip
+MAX_SPEAKERS = 32
+MAX_PROMPT = 2000  # characters: more than the decoder's 224 tokens hold
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeParameters:
+    model: str
+    language: str | None  # ISO 639-1; None: detect
+    diarize: bool
+    speakers: int  # 0: find out
+    response_format: str  # json, txt, srt or vtt
+    prompt: str
+
+
+def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameters:
+    """raises: BadParameter"""
+    prompt = fields.get("prompt", "")
+    if len(prompt) > MAX_PROMPT:
+        raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.")
+    return TranscribeParameters(
+        model=fields.get("model", "").strip() or DEFAULT_MODEL,
+        language=read_language(fields.get("language", "")),
+        diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
+        speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
+        response_format=_response_format(fields.get("response_format", "")),
+        prompt=prompt,
+    )
+
+
+def read_language(text: str) -> str | None:
+    """The ISO 639-1 code of a code, locale or English name; None for "auto" and nothing."""
+    if text.strip().lower() in ("", "auto"):
+        return None
+    code = languages.find(text)
+    if code is None:
+        raise BadParameter(
+            f"`language` is {text[:40]!r}; accepted are auto, an ISO 639-1 code such as en, or an English "
+            "name such as german (GET /v1/languages lists them)."
+        )
+    return code
+
+
+def _response_format(text: str) -> str:
+    wanted = text.strip().lower() or "json"
+    if wanted not in RESPONSE_FORMATS:
+        raise BadParameter(f"`response_format` is {text[:40]!r}; accepted are {', '.join(RESPONSE_FORMATS)}.")
+    return RESPONSE_FORMATS[wanted]
+
+
+def _boolean(name: str, text: str, *, default: bool) -> bool:
+    wanted = text.strip().lower()
+    if not wanted:
+        return default
+    if wanted not in _TRUE | _FALSE:
+        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are true and false.")
+    return wanted in _TRUE
+
+
+def _integer(name: str, text: str, largest: int) -> int:
+    wanted = text.strip() or "0"
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) <= largest):
+        accepted = f"whole numbers from 0 (find out) to {largest}"
+        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are {accepted}.")
+    return int(wanted)

@@ -1,0 +1,43 @@
+"""How far the requests in hand are, for clients that ask while they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["receiving", "decoding", "recognizing"]
+
+
+@dataclass(slots=True)
+class Progress:
+    stage: Stage = "receiving"
+    done: float = 0.0  # share of the speech that has been recognized, 0..1
+
+    def decoding(self) -> None:
+        self.stage = "decoding"
+
+    def recognized(self, seconds: float, of: float) -> None:
+        self.stage = "recognizing"
+        self.done = seconds / of if of > 0 else 1.0
+
+
+class ProgressBoard:
+    """By request id; an entry exists as long as its request."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Progress] = {}
+
+    @contextmanager
+    def follow(self, identity: str) -> Iterator[Progress]:
+        progress = Progress()
+        self._entries[identity] = progress
+        try:
+            yield progress
+        finally:
+            if self._entries.get(identity) is progress:
+                del self._entries[identity]
+
+    def find(self, identity: str) -> Progress | None:
+        return self._entries.get(identity)

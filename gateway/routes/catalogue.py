@@ -1,0 +1,31 @@
+"""GET /v1/models and /v1/languages: what can be asked for."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.services import services_of
+from speech import languages
+
+
+async def list_models(request: Request) -> Response:
+    models = services_of(request).models
+    return JSONResponse(
+        {
+            "models": [
+                {
+                    "id": model.id,
+                    "name": model.name,
+                    "languages": model.languages,
+                    "speed": model.speed,
+                    "description": models.description(model),
+                }
+                for model in models.listed()
+            ]
+        }
+    )
+
+
+async def list_languages(request: Request) -> Response:
+    return JSONResponse({"languages": [{"code": code, "name": name} for code, name in sorted(languages.NAMES.items())]})

@@ -1,0 +1,16 @@
+"""GET /v1/progress/{request id}: how far a request in hand is. Beside the published contract."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.errors import NotFound
+from gateway.services import services_of
+
+
+async def show_progress(request: Request) -> Response:
+    progress = services_of(request).progress.find(request.path_params["identity"])
+    if progress is None:
+        raise NotFound("No request with this X-Request-Id is in hand here.")
+    return JSONResponse({"stage": progress.stage, "done": round(progress.done, 3)})

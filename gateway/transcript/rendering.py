@@ -1,0 +1,77 @@
+"""A Transcript in the shape that was asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gateway.transcript.subtitles import srt, vtt
+from speech.transcript import Segment, Transcript, Word
+
+MEDIA_TYPES = {
+    "json": "application/json",
+    "txt": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+}
+ALIASES = {"text": "txt", "verbose_json": "json"}
+
+
+def render(transcript: Transcript, response_format: str, model: str = "") -> tuple[str, str]:
+    """The body and its media type. `response_format` is one of MEDIA_TYPES or ALIASES.
+
+    model: the one that really answered; left out of JSON if empty
+    """
+    response_format = ALIASES.get(response_format, response_format)
+    if response_format == "json":
+        body = json.dumps(fields(transcript, model), ensure_ascii=False)
+    else:
+        body = {"txt": txt, "srt": srt, "vtt": vtt}[response_format](transcript)
+    return body, MEDIA_TYPES[response_format]
+
+
+def fields(transcript: Transcript, model: str = "") -> dict[str, Any]:
+    """The contract's JSON object."""
+    return {
+        "text": transcript.text,
+        "language": transcript.language,
+        "duration": round(transcript.duration, 3),
+        "segments": [_segment(piece) for piece in transcript.segments],
+        "speakers": list(transcript.speakers),
+        "warnings": list(transcript.warnings),
+        **({"model": model} if model else {}),
+    }
+
+
+def txt(transcript: Transcript) -> str:
+    """A line per segment; a speaker is named where one takes over."""
+    lines, speaking = [], None
+    for piece in transcript.segments:
+        named = piece.speaker is not None and piece.speaker != speaking
+        lines.append(f"{piece.speaker}: {piece.text}" if named else piece.text)
+        speaking = piece.speaker
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _segment(piece: Segment) -> dict[str, Any]:
+    return {
+        "start": _seconds(piece.start),
+        "end": _seconds(piece.end),
+        "text": piece.text,
+        **({"speaker": piece.speaker} if piece.speaker is not None else {}),
+        "confidence": round(piece.confidence, 3),
+        "words": [_word(word) for word in piece.words],
+    }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start": _seconds(word.start),
+        "end": _seconds(word.end),
+        "confidence": round(word.confidence, 3),
+    }
+
+
+def _seconds(time: float) -> float:
+    return round(time, 3)

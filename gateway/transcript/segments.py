@@ -1,0 +1,60 @@
+"""Words → segments: a segment ends with its sentence, before a long pause, when somebody else speaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gateway.transcript.text import join
+from speech.transcript import Segment, Word
+
+PAUSE = 1.0  # seconds without a word: the thought is over
+LONGEST = 20.0  # seconds: a sentence beyond it is cut at its best place
+SHORTEST_CUT = 3.0  # seconds that each side of such a cut keeps
+
+_SENTENCE_END = re.compile(r"[.?!…。？！؟।॥۔]['\"”’»)\]）」』]*$")
+# "Mr." or "J." goes on; so do "3." and "e.g.".
+_ABBREVIATION = re.compile(
+    r"^['\"“(\[]*(?:mr|mrs|ms|dr|st|jr|sr|prof|vs|etc|approx|fig|nr|bzw|ca|usw|[^\W\d_]|\d{1,3}|(?:\w\.)+\w)\.$",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[,;:、，；：،–—-]['\"”’»)]*$")
+
+
+def segment(words: Sequence[Word], language: str) -> tuple[Segment, ...]:
+    """Segments in order; together they hold every word once."""
+    sentences: list[list[Word]] = []
+    for at, word in enumerate(words):
+        if not sentences or _breaks(words[at - 1], word):
+            sentences.append([])
+        sentences[-1].append(word)
+    pieces = [piece for sentence in sentences for piece in _shorten(sentence)]
+    return tuple(Segment(tuple(piece), join(piece, language), piece[0].speaker) for piece in pieces)
+
+
+def ends_sentence(text: str) -> bool:
+    return bool(_SENTENCE_END.search(text)) and not _ABBREVIATION.match(text)
+
+
+def _breaks(before: Word, after: Word) -> bool:
+    return before.speaker != after.speaker or after.start - before.end >= PAUSE or ends_sentence(before.text)
+
+
+def _shorten(sentence: list[Word]) -> list[list[Word]]:
+    if sentence[-1].end - sentence[0].start <= LONGEST or len(sentence) < 2:
+        return [sentence]
+    at = max(range(1, len(sentence)), key=lambda at: fitness(sentence, at, SHORTEST_CUT))
+    return [*_shorten(sentence[:at]), *_shorten(sentence[at:])]
+
+
+def fitness(words: Sequence[Word], at: int, margin: float) -> float:
+    """How well words may be parted before `at`: after a clause, in a pause, near the middle.
+
+    margin: seconds that both sides should keep
+    """
+    before, after = words[at - 1], words[at]
+    sides = min(before.end - words[0].start, words[-1].end - after.start)
+    middle = sides / max(words[-1].end - words[0].start, 1e-3)
+    pause = min(after.start - before.end, 1.0)
+    clause = 0.5 if _CLAUSE_END.search(before.text) else 0.0
+    return middle + pause + clause - (1.0 if sides < margin else 0.0)

@@ -1,0 +1,247 @@
+"""A multipart form whose file goes to disk while it arrives; no part of it is ever held in memory whole."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from gateway.errors import (
+    BadParameter,
+    BadRequest,
+    ClientGone,
+    RequestTimeout,
+    TooLarge,
+    Unavailable,
+)
+
+FILE_FIELD = "file"
+MAX_PARTS = 32
+MAX_FIELD_BYTES = 16 * 1024
+FORM_OVERHEAD_BYTES = MAX_PARTS * MAX_FIELD_BYTES  # what a form may weigh beside its file
+WRITE_BYTES = 1024 * 1024  # gathered before a thread writes them
+DRAIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    max_bytes: int  # of the file
+    idle_seconds: float  # between two pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    path: Path
+    name: str  # as the client calls the file: for messages and its ending, never for a path
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    fields: dict[str, str]
+    upload: Upload | None
+
+
+async def receive_form(request: Request, limits: UploadLimits, folder: Path) -> Form:
+    """Reads the whole request body: the part `file` into `folder`, the other parts as text.
+
+    raises: BadRequest for a body that is no form, TooLarge, RequestTimeout, ClientGone
+    """
+    writer = _FormWriter(_boundary(request), folder / "upload", limits.max_bytes)
+    try:
+        await _read_into(writer, request, limits)
+        return await asyncio.to_thread(writer.finish)
+    except OSError as problem:
+        if problem.errno == errno.ENOSPC:
+            raise Unavailable("There is no room for the upload at the moment.", 60) from problem
+        raise
+    finally:
+        writer.close()
+
+
+async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits) -> None:
+    try:
+        _check_content_length(request, limits.max_bytes)
+        async for piece in _pieces(request, limits.idle_seconds):
+            writer.feed(piece)
+            if writer.gathered >= WRITE_BYTES:
+                await asyncio.to_thread(writer.write_out)
+    except (BadRequest, TooLarge):
+        await _drain(request)
+        raise
+
+
+async def _pieces(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+    stream = request.stream().__aiter__()
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(stream), idle_seconds)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            message = f"The upload stood still for {idle_seconds:g} s and was given up; send it again."
+            raise RequestTimeout(message) from None
+        except ClientDisconnect:
+            raise ClientGone("The client left during the upload.") from None
+
+
+async def _drain(request: Request) -> None:
+    """Reads on for a moment: many clients look at the answer only after they have sent everything.
+
+    A client that waits for "100 Continue" has sent nothing yet, and reading would call for it.
+    """
+    if "expect" in request.headers:
+        return
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while not (message := await request.receive())["type"].endswith("disconnect"):
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise BadRequest("The body must be multipart/form-data with the recording in the field `file`.")
+    return options[b"boundary"]
+
+
+def _check_content_length(request: Request, max_bytes: int) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes + FORM_OVERHEAD_BYTES:
+        raise _too_large(max_bytes)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The file is too large: at most {_size(max_bytes)} are accepted.")
+
+
+def _size(number: int) -> str:
+    for unit, name in ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB")):
+        if number >= unit:
+            return f"{number / unit:g} {name}"
+    return f"{number} bytes"
+
+
+class _FormWriter:
+    """Takes the parser's events: gathers fields in memory and the file's bytes for the disk."""
+
+    def __init__(self, boundary: bytes, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.fields: dict[str, str] = {}
+        self.gathered = 0  # bytes of the file that are not written yet
+        self.size = 0  # bytes of the file so far
+        self._pending: list[bytes] = []
+        self._file: BinaryIO | None = None
+        self._parts = 0
+        self._ended = False
+        self._header = [b"", b""]  # name and value of the header that is being read
+        self._headers: dict[bytes, bytes] = {}
+        self._name = ""
+        self._file_name = ""
+        self._value = bytearray()
+        self._parser = _parser(boundary, self)
+
+    def feed(self, piece: bytes) -> None:
+        try:
+            self._parser.write(piece)
+        except FormParserError as problem:
+            raise BadRequest("The body is not valid multipart/form-data.") from problem
+
+    def write_out(self) -> None:
+        pending, self._pending, self.gathered = self._pending, [], 0
+        if self._file is not None:
+            self._file.write(b"".join(pending))
+
+    def finish(self) -> Form:
+        if not self._ended:
+            raise BadRequest("The form ends before its closing boundary; the upload is not complete.")
+        self.write_out()
+        self.close()
+        upload = Upload(self.path, self._file_name, self.size) if self._file is not None else None
+        return Form(self.fields, upload)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise BadRequest(f"The form has too many parts; at most {MAX_PARTS} are accepted.")
+        self._headers = {}
+        self._header = [b"", b""]
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header[0] += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1] += data[start:end]
+
+    def on_header_end(self) -> None:
+        self._headers[self._header[0].lower()] = self._header[1]
+        self._header = [b"", b""]
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._value = bytearray()
+        if not self._name:
+            raise BadRequest("A part of the form has no name.")
+        if self._name in self.fields or (self._name == FILE_FIELD and self._file is not None):
+            raise BadParameter(f"The field `{self._name[:40]}` is there more than once.")
+        if self._name == FILE_FIELD:
+            self._file = self.path.open("xb", buffering=0)
+            self._file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._name == FILE_FIELD:
+            self.size += end - start
+            if self.size > self.max_bytes:
+                raise _too_large(self.max_bytes)
+            self._pending.append(data[start:end])
+            self.gathered += end - start
+            return
+        self._value += data[start:end]
+        if len(self._value) > MAX_FIELD_BYTES:
+            raise BadParameter(f"The field `{self._name[:40]}` is longer than {_size(MAX_FIELD_BYTES)}.")
+
+    def on_part_end(self) -> None:
+        if self._name == FILE_FIELD:
+            return
+        try:
+            self.fields[self._name] = self._value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadParameter(f"The field `{self._name[:40]}` is not UTF-8 text.") from None
+
+    def on_end(self) -> None:
+        self._ended = True
+
+
+def _parser(boundary: bytes, writer: _FormWriter) -> MultipartParser:
+    try:
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": writer.on_part_begin,
+                "on_header_field": writer.on_header_field,
+                "on_header_value": writer.on_header_value,
+                "on_header_end": writer.on_header_end,
+                "on_headers_finished": writer.on_headers_finished,
+                "on_part_data": writer.on_part_data,
+                "on_part_end": writer.on_part_end,
+                "on_end": writer.on_end,
+            },
+        )
+    except FormParserError as problem:
+        raise BadRequest("The boundary of the form is too long.") from problem

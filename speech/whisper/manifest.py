@@ -1,0 +1,112 @@
+"""The manifest beside the engines: what the weights say about themselves, so that nothing is hard-coded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from speech.whisper.engine import Dimensions
+
+MANIFEST_FILE = "manifest.json"
+FORMAT = 1  # grows when an older export can no longer be served
+
+
+class InvalidManifest(ValueError):
+    """The folder holds no export that this version can serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    end_of_text: int
+    start_of_transcript: int
+    first_language: int  # `languages` follow each other from here
+    translate: int
+    transcribe: int
+    start_of_prompt: int  # <|startofprev|>
+    no_speech: int
+    no_timestamps: int
+    first_timestamp: int  # <|0.00|>, then one per 20 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    name: str  # of the weights as published
+    origin: str  # where they came from
+    licence: str
+    sha256: str  # of the file of weights
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    id: str  # as in the API: base, large-v3-turbo …
+    target: str  # onnx or tensorrt
+    dimensions: Dimensions
+    languages: tuple[str, ...]  # codes, in the order of their tokens; empty for English-only weights
+    tokens: SpecialTokens
+    suppressed: tuple[int, ...]  # never written: special tokens, timestamps, non-speech symbols
+    suppressed_first: tuple[int, ...]  # besides, right after a prompt: blank, end of text
+    alignment_heads: tuple[tuple[int, int], ...]  # (layer, head) of the decoder, in that order
+    precision: dict[str, str]  # of each network's weights
+    opset: int
+    source: Source
+    versions: dict[str, str]  # of the programs that wrote the export
+    parity: dict[str, float]  # largest relative error against the reference, by network
+    files: dict[str, str]  # sha256 by name, of every file that serving reads
+
+    @property
+    def multilingual(self) -> bool:
+        return bool(self.languages)
+
+    def sot_sequence(self, language: str) -> list[int]:
+        """Prompt of a transcription without timestamps.
+
+        raises: ValueError if the language is not one of `languages`
+        """
+        if not self.multilingual:
+            return [self.tokens.start_of_transcript, self.tokens.no_timestamps]
+        return [
+            self.tokens.start_of_transcript,
+            self.tokens.first_language + self.languages.index(language),
+            self.tokens.transcribe,
+            self.tokens.no_timestamps,
+        ]
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1)
+    (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The inverse of `write_manifest`.
+
+    raises: InvalidManifest if the file is missing, broken, or of another format
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidManifest(f"no {MANIFEST_FILE} in {folder}: run `python -m export whisper`") from None
+    except ValueError as error:
+        raise InvalidManifest(f"{path} is not JSON: {error}") from None
+    if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+        raise InvalidManifest(f"{path} is not of format {FORMAT}: run `python -m export whisper` again")
+    try:
+        return _manifest(fields)
+    except (TypeError, KeyError) as error:
+        raise InvalidManifest(f"{path} lacks or has too many fields: {error}") from None
+
+
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    typed = {
+        "dimensions": Dimensions(**fields.pop("dimensions")),
+        "tokens": SpecialTokens(**fields.pop("tokens")),
+        "source": Source(**fields.pop("source")),
+        "languages": tuple(fields.pop("languages")),
+        "suppressed": tuple(fields.pop("suppressed")),
+        "suppressed_first": tuple(fields.pop("suppressed_first")),
+        "alignment_heads": tuple((layer, head) for layer, head in fields.pop("alignment_heads")),
+    }
+    return Manifest(**typed, **fields)

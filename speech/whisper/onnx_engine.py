@@ -1,0 +1,264 @@
+"""The engine of machines without a GPU: ONNX Runtime encodes, compiled kernels decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from speech.audio import Samples
+from speech.whisper.decoder import (
+    CANDIDATES,
+    Layers,
+    new_cache,
+    new_rows,
+    remember_audio,
+    run_choice,
+    run_head,
+    run_layers,
+)
+from speech.whisper.engine import EngineError, Prefill, Sampling, Step
+from speech.whisper.kernels import MAX_ROWS, PANEL
+from speech.whisper.log_mel import FRAMES_PER_CONTEXT, log_mel
+from speech.whisper.manifest import Manifest, read_manifest
+
+ENCODER_FILE = "encoder.onnx"
+DECODER_FILE = "decoder.npz"
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that was computed when it was asked for."""
+
+    step: Step
+
+    def result(self) -> Step:
+        return self.step
+
+
+class OnnxEngine:
+    """Engine of one exported model on `threads` cores. Not to be called by several threads at once.
+
+    folder: where `python -m export whisper --target onnx` wrote
+    raises: InvalidManifest, EngineError if the files cannot be read
+    """
+
+    lookahead = 0
+
+    def __init__(self, folder: Path, slots: int = 16, threads: int = 2) -> None:
+        self.manifest: Manifest = read_manifest(folder)
+        self.dimensions = self.manifest.dimensions
+        self.slots = slots
+        self.encode_batch = threads
+        self._crew = _Crew(threads)
+        self._encoder = _open_encoder(folder / ENCODER_FILE, threads)
+        with np.load(folder / DECODER_FILE) as arrays:
+            self._embedding = arrays["embedding"]  # float16 (vocabulary, d)
+            self._positions = arrays["positions"]  # float32 (448, d)
+            self._layers = Layers(*(arrays[name] for name in Layers._fields))
+        self._cache = new_cache(self.dimensions, slots, self.manifest.alignment_heads)
+        self._rows = new_rows(self.dimensions, threads)
+        self._logits = np.zeros((MAX_ROWS, len(self._layers.head) * PANEL), np.float32)
+        self._mask, self._first_mask = self._suppression()
+        self._state = [_Slot() for _ in range(slots)]
+        self._hidden = np.zeros((slots, self.dimensions.n_text_state), np.float32)
+
+    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
+        jobs = list(zip(slots, audio, contexts, strict=True))
+        for slot in slots:
+            self.rewind(slot)
+        try:
+            self._crew.map(self._encode, jobs)
+        except Exception as error:
+            raise EngineError(f"the encoder failed: {error}") from error
+
+    def _encode(self, slot: int, samples: Samples, context: int) -> None:
+        mel = log_mel(samples, self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
+        (cross,) = self._encoder.run(None, {"mel": mel[None]})
+        layers = self.dimensions.n_text_layer
+        per_layer = cross.reshape(context, layers, 2, self.dimensions.n_text_state)
+        for layer in range(layers):
+            remember_audio(self._cache, slot, per_layer, layer)
+        self._cache.frames[slot] = context
+
+    def rewind(self, slot: int) -> None:
+        self._state[slot] = _Slot()
+
+    def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
+        start = self.manifest.tokens.start_of_transcript
+        answers = []
+        for slot, prompt in zip(slots, prompts, strict=True):
+            self._settle([slot])
+            answer = Prefill(np.zeros(0, np.float32), 0.0)
+            at = list(prompt).index(start) + 1 if start in prompt else 0
+            if at:
+                self._feed_prompt(slot, prompt[:at])
+                answer = self._listen(slot)
+            self._feed_prompt(slot, prompt[at:])
+            self._state[slot].first = True
+            answers.append(answer)
+        return answers
+
+    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> Done:
+        tokens = np.zeros(len(slots), np.int32)
+        logprobs = np.zeros(len(slots), np.float32)
+        self._settle(slots)
+        for first in range(0, len(slots), MAX_ROWS):
+            part = slice(first, first + MAX_ROWS)
+            tokens[part], logprobs[part] = self._choose(slots[part], sampling[part])
+        for slot, token in zip(slots, tokens, strict=True):
+            self._state[slot].unfed = int(token)
+            self._state[slot].first = False
+        return Done(Step(tokens, logprobs))
+
+    def attention(self, slot: int, tokens: int, frames: int) -> Floats:
+        length = self._state[slot].length
+        kept: Floats = self._cache.alignment[slot, :, length - tokens : length, :frames].copy()
+        return kept
+
+    def close(self) -> None:
+        self._crew.close()
+
+    def _settle(self, slots: Sequence[int]) -> None:
+        """Feeds each slot the token that it chose last."""
+        waiting = [(slot, self._state[slot].unfed) for slot in slots]
+        pairs = [(slot, token) for slot, token in waiting if token is not None]
+        self._feed([slot for slot, _ in pairs], [token for _, token in pairs])
+        for slot, _ in pairs:
+            self._state[slot].unfed = None
+
+    def _feed_prompt(self, slot: int, tokens: Sequence[int]) -> None:
+        self._feed([slot] * len(tokens), list(tokens))
+
+    def _feed(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        """Appends one token a row to the rows' slots; a slot may come several times, in order."""
+        for first in range(0, len(slots), MAX_ROWS):
+            part = slots[first : first + MAX_ROWS]
+            self._pass(part, tokens[first : first + MAX_ROWS])
+
+    def _pass(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        count = len(slots)
+        for row, slot in enumerate(slots):
+            state = self._state[slot]
+            if state.length >= self.dimensions.n_text_ctx:
+                raise EngineError(f"slot {slot} is full: {state.length} tokens")
+            self._rows.slots[row], self._rows.positions[row] = slot, state.length
+            state.length += 1
+        positions = self._positions[self._rows.positions[:count]]
+        self._rows.hidden[:count] = self._embedding[list(tokens)] + positions
+        self._rows.counters[0] = 0
+        self._crew.run(run_layers, count, self._layers, self._cache, self._rows)
+        self._hidden[list(slots)] = self._rows.hidden[:count]  # the last row of a slot stays
+
+    def _project(self, slots: Sequence[int]) -> Floats:
+        """Final hidden states of up to 8 slots; their 8-bit logits are left in place."""
+        count = len(slots)
+        self._rows.hidden[:count] = self._hidden[list(slots)]
+        self._crew.run(run_head, count, self._layers, self._rows, self._logits)
+        normed: Floats = self._rows.normed[0, :count]
+        return normed
+
+    def _choose(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> tuple[NDArray[np.int32], Floats]:
+        """Tokens and log-probabilities of up to 8 slots. Candidates are weighed by exact logits."""
+        count = len(slots)
+        hidden = self._project(slots)
+        masks = np.stack([self._first_mask if self._state[slot].first else self._mask for slot in slots])
+        chosen = np.empty((count, CANDIDATES), np.int64)
+        sums = np.empty(count, np.float32)
+        self._crew.run(run_choice, count, self._logits, masks, chosen, sums)
+        tokens, logprobs = np.empty(count, np.int32), np.empty(count, np.float32)
+        for row, wish in enumerate(sampling):
+            if wish.temperature > 0:
+                token = _draw(self._logits[row], wish)
+                tokens[row], logprobs[row] = token, self._logits[row, token] - sums[row]
+                continue
+            candidates = chosen[row][chosen[row] >= 0]
+            exact = self._embedding[candidates].astype(np.float32) @ hidden[row]
+            best = int(exact.argmax())
+            shift = np.exp(exact - sums[row]).sum() - np.exp(self._logits[row, candidates] - sums[row]).sum()
+            tokens[row] = candidates[best]
+            logprobs[row] = exact[best] - sums[row] - np.log1p(max(shift, -0.5))
+        return tokens, logprobs
+
+    def _listen(self, slot: int) -> Prefill:
+        """What the model says right after <|startoftranscript|>."""
+        hidden = self._project([slot])[0]
+        logits = self._logits[0, : self.dimensions.n_vocab]
+        tokens = self.manifest.tokens
+        peak = logits.max()
+        silence = np.exp(logits[tokens.no_speech] - peak) / np.exp(logits - peak).sum()
+        first = tokens.first_language
+        spoken = self._embedding[first : first + len(self.manifest.languages)].astype(np.float32) @ hidden
+        return Prefill(_softmax(spoken), float(silence))
+
+    def _suppression(self) -> tuple[Floats, Floats]:
+        """What is added to the logits: -inf for tokens that are never chosen, and those of a first step."""
+        mask = np.zeros(self._logits.shape[1], np.float32)
+        mask[self.dimensions.n_vocab :] = -np.inf
+        mask[list(self.manifest.suppressed)] = -np.inf
+        first = mask.copy()
+        first[list(self.manifest.suppressed_first)] = -np.inf
+        return mask, first
+
+
+@dataclass(slots=True)
+class _Slot:
+    length: int = 0  # tokens in the self-attention cache
+    unfed: int | None = None  # chosen, not yet in the cache
+    first: bool = True  # no token was chosen since the prompt
+
+
+class _Crew:
+    """The calling thread and as many more as make `threads`, for work that releases the interpreter."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), "whisper")
+
+    def run(self, work: Callable[..., None], *arguments: Any) -> None:
+        """work(thread, threads, *arguments) on every thread at once."""
+        others = [self._pool.submit(work, i, self._threads, *arguments) for i in range(1, self._threads)]
+        work(0, self._threads, *arguments)
+        for other in others:
+            other.result()
+
+    def map(self, work: Callable[..., None], jobs: Sequence[tuple[Any, ...]]) -> None:
+        """work(*job) for each job, as many at once as there are threads."""
+        others = [self._pool.submit(work, *job) for index, job in enumerate(jobs) if index % self._threads]
+        for job in jobs[:: self._threads]:
+            work(*job)
+        for other in others:
+            other.result()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def _open_encoder(path: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EngineError(f"{path} cannot be opened: {error}") from error
+
+
+def _softmax(logits: Floats) -> Floats:
+    weights = np.exp(logits - logits.max(initial=0.0))
+    result: Floats = weights / max(weights.sum(), 1e-30)
+    return result
+
+
+def _draw(logits: Floats, wish: Sampling) -> int:
+    """Inverse CDF of softmax(logits / temperature)."""
+    weights = np.exp((logits.astype(np.float64) - logits.max()) / wish.temperature)
+    return int(np.searchsorted(weights.cumsum(), wish.draw * weights.sum(), side="right"))

@@ -1,0 +1,181 @@
+"""Decoding rules: what a prompt holds, how much is encoded, which text is believed, what to try next.
+
+All of it is data and pure functions; the scheduler applies them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.whisper.tokenizer import Tokenizer
+
+FRAME_SAMPLES: Final = 320  # one encoder frame: 20 ms at 16 kHz
+CONTEXT_MARGIN: Final = 128  # frames after the speech; with 64 the decoder loops
+SHORTEST_CONTEXT: Final = 768 / 1500  # of the whole context; with 512 the decoder loops
+
+COMPRESSION_LIMIT: Final = 2.4  # above: the text repeats itself
+LOGPROB_LIMIT: Final = -1.0  # mean below: the text is doubtful
+NO_SPEECH_LIMIT: Final = 0.6  # above, and doubtful: nobody spoke
+
+
+def start_tokens(tokenizer: Tokenizer, language: str) -> list[int]:
+    """What follows <|startoftranscript|>: language, task, no timestamps. Raises UnknownLanguage."""
+    if not tokenizer.multilingual:
+        if language != "en":
+            tokenizer.language_token(language)
+        return [tokenizer.special.no_timestamps]
+    special = tokenizer.special
+    return [tokenizer.language_token(language), special.transcribe, special.no_timestamps]
+
+
+def previous_tokens(tokenizer: Tokenizer, prompt: str, text_context: int) -> list[int]:
+    """An initial prompt as Whisper reads it, its end kept where it is too long; [] for no prompt.
+
+    source: openai/whisper decoding.py: at most half of the text context
+    """
+    text = prompt.strip()
+    if not text:
+        return []
+    room = text_context // 2 - 1
+    return [tokenizer.special.previous, *tokenizer.encode(f" {text}")[-room:]]
+
+
+def short_context(samples: int, whole: int) -> int:
+    """Encoder frames for a window: its own, a margin and never less than the floor, at most the whole.
+
+    samples: length of the window at 16 kHz; whole: the model's n_audio_ctx
+    """
+    return min(whole, max(int(whole * SHORTEST_CONTEXT), frames_of(samples) + CONTEXT_MARGIN))
+
+
+def frames_of(samples: int) -> int:
+    """Encoder frames that a window's own samples fill, at least 1."""
+    return max(1, -(-samples // FRAME_SAMPLES))
+
+
+class Verdict(Enum):
+    GOOD = "good"
+    SILENT = "silent"  # nobody spoke: believed, but no text
+    REPEATS = "repeats"
+    DOUBTFUL = "doubtful"
+    CUT = "cut"  # the token cap ended it
+
+
+def judge(text: str, average_logprob: float, no_speech: float, stopped: Stop) -> Verdict:
+    """Whether a decoded text is believed.
+
+    source: openai/whisper transcribe.py decode_with_fallback, for the limits
+    """
+    doubtful = average_logprob < LOGPROB_LIMIT
+    if doubtful and no_speech > NO_SPEECH_LIMIT:
+        return Verdict.SILENT
+    if stopped is Stop.LOOP or compression(text) > COMPRESSION_LIMIT:
+        return Verdict.REPEATS
+    if stopped is Stop.CAP:
+        return Verdict.CUT
+    return Verdict.DOUBTFUL if doubtful else Verdict.GOOD
+
+
+def compression(text: str) -> float:
+    """How many times smaller zlib makes the text: repetition shows above 2.4. 0 for no text."""
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+
+
+class Stop(Enum):
+    """Why a decoding ended."""
+
+    END = "end"  # <|endoftext|>
+    CAP = "cap"  # no room for more tokens
+    LOOP = "loop"  # the same tokens over and over
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One way to decode a window."""
+
+    temperature: float = 0.0
+    whole_context: bool = False  # encode all 30 s
+    prompted: bool = True  # with the caller's prompt, if there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The attempts that follow when a text is not believed."""
+
+    temperatures: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    prompt_until: float = 0.5  # hotter attempts forget the prompt: it may be what misleads
+
+    def next(self, tried: Attempt, verdict: Verdict, whole: bool) -> Attempt | None:
+        """The attempt after `tried`, None when its text is accepted or nothing is left.
+
+        whole: the window was encoded with the whole context already
+        """
+        if verdict in (Verdict.GOOD, Verdict.SILENT):
+            return None
+        if verdict is Verdict.CUT:
+            return Attempt(tried.temperature, tried.whole_context, prompted=False) if tried.prompted else None
+        if verdict is Verdict.REPEATS and not whole:
+            return Attempt(tried.temperature, True, tried.prompted)
+        hotter = [temperature for temperature in self.temperatures if temperature > tried.temperature]
+        if not hotter:
+            return None
+        return Attempt(hotter[0], tried.whole_context, tried.prompted and hotter[0] < self.prompt_until)
+
+
+class Loops:
+    """Finds rows whose tokens repeat with some period, a few vector operations a step for all rows.
+
+    A loop would run to the token cap; it is ended when the last tokens said the same thing often enough.
+    """
+
+    def __init__(self, slots: int, longest_period: int = 48) -> None:
+        self._periods = np.arange(1, longest_period + 1)
+        self._runs = np.zeros((slots, longest_period), dtype=np.int32)
+        # Three more rounds of a short phrase, two of a long one, at least 24 tokens ("no, no, no" is speech).
+        self._enough = np.maximum(np.where(self._periods > 16, 2, 3) * self._periods, 24)
+
+    def clear(self, slot: int) -> None:
+        """The slot begins a new text."""
+        self._runs[slot] = 0
+
+    def update(
+        self, slots: NDArray[np.intp], history: NDArray[np.int32], position: NDArray[np.intp]
+    ) -> NDArray[np.int32]:
+        """Takes in one more token per slot; returns the period that each row loops with, 0 for none.
+
+        history: (all slots, tokens); position: (rows,), where each slot's newest token stands
+        """
+        before = position[:, None] - self._periods
+        same = history[slots[:, None], before] == history[slots, position][:, None]
+        runs = (self._runs[slots] + 1) * (same & (before >= 0))
+        self._runs[slots] = runs
+        looping = runs >= self._enough
+        return np.where(looping.any(axis=1), self._periods[looping.argmax(axis=1)], 0).astype(np.int32)
+
+    def excess(self, slot: int, period: int) -> int:
+        """How many tokens at the end of the slot only repeat what stands before them."""
+        return int(self._runs[slot, period - 1])
+
+
+def rank(verdict: Verdict, average_logprob: float) -> tuple[int, float]:
+    """Orders the attempts at one window: the believed, the doubtful, the cut, the repeating; then the likelier."""
+    order = [Verdict.REPEATS, Verdict.CUT, Verdict.DOUBTFUL, Verdict.SILENT, Verdict.GOOD]
+    return (order.index(verdict), average_logprob)
+
+
+def mean_logprob(logprobs: NDArray[np.float32]) -> float:
+    """Mean over the tokens, the end of text among them; natural log, 0 for none."""
+    return float(np.mean(logprobs)) if logprobs.size else 0.0
+
+
+def cap(text_context: int, prompt: Sequence[int]) -> int:
+    """Tokens that may follow a prompt before the text context is full."""
+    return text_context - len(prompt)

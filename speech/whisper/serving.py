@@ -1,0 +1,225 @@
+"""A Whisper behind Triton's Python backend: requests in, results out, cancellation and metrics through.
+
+The backend's module is passed in (`backend`, triton_python_backend_utils): it exists only inside Triton.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speech.audio import InvalidAudio
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
+from speech.transcript import WindowResult
+from speech.whisper.admission import Policy
+from speech.whisper.engine import Engine
+from speech.whisper.scheduler import Closed, Overloaded, Scheduler
+from speech.whisper.sequence import Request
+from speech.whisper.statistics import Statistics
+from speech.whisper.timing import compile_timing
+from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
+
+PUBLISH_SECONDS = 1.0  # between two updates of the metrics
+STUCK_SECONDS = 120.0  # without a turn: the engine hangs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServingOptions:
+    """From config.pbtxt's parameters; WHISPER_<NAME> in the environment goes before."""
+
+    slots: int = 10  # windows decoded at once, a fifth of them kept for live ones
+    threads: int = 0  # of the engine on a CPU; 0: one per core this process may use
+    gather: int = 1  # file windows collected before encoding beside a busy decoder
+    longest_queue: int = 2048  # windows; more are refused
+    grace: float = 25.0  # seconds for windows in hand when the model is unloaded
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> ServingOptions:
+        """Raises ValueError for a value that is no number."""
+        values: dict[str, Any] = {}
+        for name, kind in (("slots", int), ("threads", int), ("gather", int), ("longest_queue", int), ("grace", float)):
+            text = environment.get(f"WHISPER_{name.upper()}") or parameters.get(name, {}).get("string_value", "")
+            if text:
+                values[name] = kind(text)
+        return cls(**values)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            reserved=max(1, self.slots // 5) if self.slots > 1 else 0,
+            gather=self.gather,
+            longest_queue=self.longest_queue,
+        )
+
+
+OpenEngine = Callable[[Path, ServingOptions], Engine]
+
+
+def open_onnx(folder: Path, options: ServingOptions) -> Engine:
+    """The engine of machines without a GPU."""
+    from speech.whisper.onnx_engine import OnnxEngine
+
+    threads = options.threads or len(os.sched_getaffinity(0))
+    return OnnxEngine(folder, slots=options.slots, threads=threads)
+
+
+class Adapter:
+    """One loaded Triton model."""
+
+    def __init__(self, backend: Any, scheduler: Scheduler, options: ServingOptions, labels: dict[str, str]) -> None:
+        self._backend = backend
+        self._scheduler = scheduler
+        self._options = options
+        self._gauges = Gauges(backend, labels)
+        self._stopped = threading.Event()
+        self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
+        self._publisher.start()
+
+    @classmethod
+    def open(cls, backend: Any, arguments: Mapping[str, str], open_engine: OpenEngine = open_onnx) -> Adapter:
+        """From the arguments of `initialize`. Raises if the engines beside model.py cannot be served."""
+        import json
+
+        options = ServingOptions.read(json.loads(arguments["model_config"]).get("parameters", {}), os.environ)
+        folder = Path(arguments["model_repository"]) / arguments["model_version"]
+        tokenizer = Tokenizer.load(folder)
+        engine = open_engine(folder, options)
+        compile_timing()
+        scheduler = Scheduler(engine, tokenizer, options.policy)
+        labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
+        return cls(backend, scheduler, options, labels)
+
+    def accept(self, requests: Sequence[Any]) -> None:
+        """Queues every request; answers come later, each on its own sender."""
+        for request in requests:
+            sender = request.get_response_sender()
+            try:
+                self._accept(request, sender)
+            except Exception as error:  # one bad request fails alone
+                self._refuse(sender, error)
+
+    def close(self) -> None:
+        """Finishes what is in hand, within the grace."""
+        self._scheduler.close(self._options.grace)
+        self._stopped.set()
+        self._publisher.join()
+
+    def _accept(self, request: Any, sender: Any) -> None:
+        tensors = {tensor.name(): tensor for tensor in request.inputs()}
+        audio = tensors[AUDIO.name].as_numpy()
+        if not audio.size:
+            self._answer_probe(sender)
+            return
+        future = self._scheduler.submit(
+            Request(
+                audio=np.array(audio),  # a copy: the request's memory is Triton's
+                language=_text(tensors, LANGUAGE),
+                prompt=_text(tensors, PROMPT),
+                priority=Priority(_text(tensors, PRIORITY) or Priority.FILE),
+                caller=_text(tensors, CALLER),
+                recording=str(request.correlation_id() or request.request_id()),
+                is_cancelled=sender.is_cancelled,
+            )
+        )
+        future.add_done_callback(lambda done: self._answer(sender, done))
+
+    def _answer_probe(self, sender: Any) -> None:
+        """No audio asks only whether the model works: answered at once, at no cost."""
+        if self._scheduler.silent_for() > STUCK_SECONDS:
+            raise RuntimeError("the engine hangs")
+        self._send(sender, WindowResult((), "", "", 0.0, 0.0, 1.0))
+
+    def _answer(self, sender: Any, done: Future[WindowResult]) -> None:
+        try:
+            self._send(sender, done.result())
+        except (Exception, CancelledError) as error:
+            self._refuse(sender, error)
+
+    def _send(self, sender: Any, result: WindowResult) -> None:
+        payload = np.array([write_result(result)], dtype=object)
+        response = self._backend.InferenceResponse([self._backend.Tensor(RESULT.name, payload)])
+        sender.send(response, flags=self._backend.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _refuse(self, sender: Any, error: BaseException) -> None:
+        response = self._backend.InferenceResponse(error=self._backend.TritonError(str(error), self._code(error)))
+        try:
+            sender.send(response, flags=self._backend.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        except Exception:  # the caller is gone
+            log.debug("an error could not be sent", exc_info=True)
+
+    def _code(self, error: BaseException) -> Any:
+        codes = self._backend.TritonError
+        match error:
+            case InvalidAudio() | UnknownLanguage() | ValueError() | KeyError():
+                return codes.INVALID_ARG
+            case Overloaded() | Closed():
+                return codes.UNAVAILABLE
+            case CancelledError():
+                return codes.CANCELLED
+        return codes.INTERNAL
+
+    def _publish(self) -> None:
+        while not self._stopped.wait(PUBLISH_SECONDS):
+            self._gauges.publish(self._scheduler.statistics)
+
+
+class Gauges:
+    """A scheduler's statistics as Triton metrics. A family that nobody holds disappears, so they are held here."""
+
+    FAMILIES = (
+        ("audio_seconds", "whisper_audio_seconds_total", "Seconds of audio encoded"),
+        ("tokens", "whisper_tokens_total", "Tokens decoded"),
+        ("windows", "whisper_windows_total", "Windows encoded"),
+        ("encodes", "whisper_encodes_total", "Calls of the encoder"),
+        ("rows", "whisper_rows_total", "Rows of all decoder steps"),
+        ("steps", "whisper_steps_total", "Decoder steps: rows over steps is the mean batch"),
+        ("finished", "whisper_finished_total", "Windows answered"),
+        ("fallbacks", "whisper_fallbacks_total", "Attempts after the first"),
+        ("cancelled", "whisper_cancelled_total", "Windows given up by their caller"),
+        ("failed", "whisper_failed_total", "Windows that failed"),
+        ("waited", "whisper_queue_seconds_total", "Seconds that windows waited for a slot"),
+        ("admissions", "whisper_admissions_total", "Windows that got a slot"),
+        ("waiting", "whisper_queue_length", "Windows that wait for a slot"),
+        ("decoding", "whisper_batch_size", "Rows of the last decoder step"),
+    )
+
+    def __init__(self, backend: Any, labels: dict[str, str]) -> None:
+        kinds = backend.MetricFamily
+        self._families = [
+            kinds(name=name, description=text, kind=kinds.COUNTER if name.endswith("_total") else kinds.GAUGE)
+            for _, name, text in self.FAMILIES
+        ]
+        self._metrics = [family.Metric(labels=labels) for family in self._families]
+        self._told = dict.fromkeys((field for field, _, _ in self.FAMILIES), 0.0)
+
+    def publish(self, statistics: Statistics) -> None:
+        """Brings Triton's metrics up to date."""
+        for (field, name, _), metric in zip(self.FAMILIES, self._metrics, strict=True):
+            value = float(getattr(statistics, field))
+            if value == self._told[field]:
+                continue
+            if name.endswith("_total"):
+                metric.increment(value - self._told[field])
+            else:
+                metric.set(value)
+            self._told[field] = value
+
+
+def _text(tensors: Mapping[str, Any], tensor: Tensor) -> str:
+    """A BYTES tensor's one element; "" where the optional input is missing."""
+    if tensor.name not in tensors:
+        return ""
+    values = tensors[tensor.name].as_numpy().reshape(-1)
+    if len(values) != 1:
+        raise ValueError(f"{tensor.name} holds one string, not {len(values)}")
+    return bytes(values[0]).decode()

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import imageio_ffmpeg
+import pytest
+from service_process import ServiceProcess, run_service
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """One service for the whole session: Triton takes seconds to start."""
+    with run_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(service: ServiceProcess) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.url, timeout=300) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def dashwood() -> Path:
+    """Seven seconds of English."""
+    return DATA / "dashwood.flac"
+
+
+@pytest.fixture(scope="session")
+def long_recording(tmp_path_factory: pytest.TempPathFactory, dashwood: Path) -> Path:
+    """Ten minutes of speech: enough to interrupt."""
+    path = tmp_path_factory.mktemp("long") / "long.flac"
+    repeat = ["-stream_loop", "84", "-i", str(dashwood), "-t", "600", str(path)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *repeat], check=True)
+    return path

@@ -1,0 +1,96 @@
+"""`stt serve` as its own process, started as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+STT = Path(sys.executable).with_name("stt")
+START_SECONDS = 120  # a start that hangs must fail, not block the suite
+
+
+@dataclass
+class ServiceProcess:
+    process: subprocess.Popen[str]
+    log: Path
+    lines: list[str]  # of standard output up to the ready line
+
+    @property
+    def url(self) -> str:
+        return self.lines[-1].split()[1]
+
+    @property
+    def triton(self) -> str:
+        """gRPC address of the Triton that it started."""
+        (line,) = (line for line in self.lines if line.startswith("Triton answers at "))
+        return line.split()[-1]
+
+    def children(self) -> dict[int, str]:
+        """Process id → program, of everything that runs below it."""
+        found: dict[int, str] = {}
+        waiting = [self.process.pid]
+        while waiting:
+            for pid in _children_of(waiting.pop()):
+                found[pid] = _program(pid)
+                waiting.append(pid)
+        return found
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=90)
+
+
+@contextmanager
+def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
+    """Settings are environment variables. Stopped at the end, if it still runs."""
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / "service.log"
+    environment = os.environ | {"STT_SERVER_PORT": "0", "STT_SERVER_DATA": str(data)} | settings
+    with log.open("w") as errors:
+        process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+    try:
+        yield ServiceProcess(process, log, _until_ready(process, log))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=90)
+
+
+def _until_ready(process: subprocess.Popen[str], log: Path) -> list[str]:
+    assert process.stdout is not None
+    arriving: queue.Queue[str] = queue.Queue()
+    reader = threading.Thread(target=lambda stream: [arriving.put(line) for line in stream], args=[process.stdout])
+    reader.daemon = True
+    reader.start()
+    lines: list[str] = []
+    while not (lines and lines[-1].startswith("Ready:")):
+        try:
+            lines.append(arriving.get(timeout=START_SECONDS if process.poll() is None else 1).rstrip())
+        except queue.Empty:
+            process.kill()
+            raise AssertionError(f"the service did not start: {lines}\n{log.read_text()[-4000:]}") from None
+    return lines
+
+
+def _children_of(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+    except OSError:
+        return ""

@@ -1,0 +1,230 @@
+"""The routes over services that do nothing real; tests/e2e runs the real ones."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import numpy as np
+import pytest
+
+from gateway.app import create_app
+from gateway.errors import UnsupportedMedia
+from gateway.media.recording import Recording
+from gateway.models import Models
+from gateway.progress import ProgressBoard
+from gateway.services import Services
+from gateway.settings import Settings
+from speech.transcript import Segment, Transcript, Word
+
+HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
+FILE = {"file": ("talk.mp3", b"sound")}
+
+
+@dataclass
+class Parts:
+    """Stands for the decoder, the recognizer and Triton."""
+
+    away: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+    uploads: list[Path] = field(default_factory=list)
+    options: list[Any] = field(default_factory=list)
+    finish: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def decode(self, path: Path, name: str) -> Recording:
+        self.uploads.append(path)
+        if self.failure:
+            raise self.failure
+        return Recording(np.zeros(16000, dtype=np.int16), np.zeros(31, dtype=np.float32))
+
+    async def transcribe(self, recording: Recording, options: Any, progress: Any) -> Transcript:
+        self.options.append(options)
+        progress(1.0, 4.0)
+        await self.finish.wait()
+        return Transcript((HELLO,), "en", recording.duration, text="Hello.")
+
+    async def is_ready(self, model: str) -> bool:
+        return model not in self.away
+
+
+@pytest.fixture
+def parts() -> Parts:
+    parts = Parts()
+    parts.finish.set()
+    return parts
+
+
+@pytest.fixture
+async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    part = cast(Any, parts)
+    services = Services(Settings(), Models(["base"], "base"), tmp_path, part, part, part, ProgressBoard())
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield client
+
+
+async def test_a_recording_becomes_the_contracts_json(client: httpx.AsyncClient, parts: Parts) -> None:
+    answer = await client.post("/v1/transcribe", files=FILE, data={"language": "English", "prompt": "Hi"})
+
+    assert answer.status_code == 200
+    transcript = answer.json()
+    assert {"text", "language", "duration", "segments", "speakers"} <= transcript.keys()
+    assert transcript["text"] == "Hello."
+    assert transcript["speakers"] == []
+    (options,) = parts.options
+    assert (options.model, options.language, options.prompt) == ("base", "en", "Hi")
+
+
+async def test_the_model_that_answered_is_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/transcribe", files=FILE, data={"model": "large-v3"})
+
+    assert answer.headers["X-Model"] == answer.json()["model"] == "base"
+
+
+async def test_other_formats_are_text(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/transcribe", files=FILE, data={"response_format": "vtt"})
+
+    assert answer.text.startswith("WEBVTT")
+    assert answer.headers["content-type"].startswith("text/vtt")
+
+
+async def test_the_upload_is_gone_after_success_and_after_failure(client: httpx.AsyncClient, parts: Parts) -> None:
+    await client.post("/v1/transcribe", files=FILE)
+    parts.failure = RuntimeError("broken")
+    await client.post("/v1/transcribe", files=FILE)
+
+    assert len(parts.uploads) == 2
+    assert not any(upload.parent.exists() for upload in parts.uploads)
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "says"),
+    [
+        (None, {"model": "base"}, "multipart/form-data"),
+        ({"audio": ("a.mp3", b"sound")}, {}, "`file`"),
+        ({"file": ("a.mp3", b"")}, {}, "empty"),
+        (FILE, {"model": "huge"}, "accepted are large-v3-turbo"),
+        (FILE, {"language": "xx"}, "ISO 639-1"),
+    ],
+)
+async def test_bad_requests_say_what_is_accepted(
+    client: httpx.AsyncClient, files: Any, data: dict[str, str], says: str
+) -> None:
+    answer = await client.post("/v1/transcribe", files=files, data=data)
+
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+
+
+async def test_a_file_without_sound_is_a_bad_request(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.failure = UnsupportedMedia("there is no sound in it")
+
+    answer = await client.post("/v1/transcribe", files=FILE)
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "there is no sound in it"}
+
+
+async def test_a_failure_of_the_code_is_500_and_tells_nothing(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.failure = RuntimeError("secret")
+
+    answer = await client.post("/v1/transcribe", files=FILE)
+
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert answer.json().keys() == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 200), ("GET", "/nothing", 404), ("GET", "/v1/transcribe", 405), ("POST", "/v1/transcribe", 400)],
+)
+async def test_every_answer_has_a_request_id(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    given = await client.request(method, path)
+    asked = await client.request(method, path, headers={"X-Request-Id": "order-12345"})
+
+    assert given.status_code == asked.status_code == status
+    assert given.headers["X-Request-Id"] != asked.headers["X-Request-Id"] == "order-12345"
+    assert status == 200 or given.json().keys() == {"error"}
+
+
+@pytest.mark.parametrize("sent", ["short", "x" * 65, "spaces are odd"])
+async def test_an_odd_request_id_is_replaced(client: httpx.AsyncClient, sent: str) -> None:
+    answer = await client.get("/health", headers={"X-Request-Id": sent})
+
+    assert answer.headers["X-Request-Id"] != sent
+
+
+async def test_models_have_the_contracts_fields(client: httpx.AsyncClient) -> None:
+    models = (await client.get("/v1/models")).json()["models"]
+
+    assert models[0] == {
+        "id": "large-v3-turbo",
+        "name": "Whisper Large V3 Turbo",
+        "languages": 99,
+        "speed": "fast",
+        "description": models[0]["description"],
+    }
+    assert [model["id"] for model in models] == ["large-v3-turbo", "large-v3", "medium", "small", "base"]
+
+
+async def test_languages_have_code_and_name(client: httpx.AsyncClient) -> None:
+    found = (await client.get("/v1/languages")).json()["languages"]
+
+    assert {"code": "en", "name": "english"} in found
+
+
+async def test_health_has_the_contracts_fields(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health")
+
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"status", "gpu_available", "gpu_name", "gpu_memory_mb"}
+    assert answer.json()["status"] == "ok"
+
+
+async def test_health_is_503_while_a_deployed_model_is_away(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.away.append("base")
+
+    answer = await client.get("/health")
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "base" in answer.json()["error"]
+
+
+async def test_a_page_of_another_origin_may_read_answers_and_errors(client: httpx.AsyncClient) -> None:
+    page = {"Origin": "https://page.example"}
+    asked = {**page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+
+    preflight = await client.options("/v1/transcribe", headers=asked)
+    error = await client.post("/v1/transcribe", headers=page)
+
+    assert preflight.status_code == 200
+    assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()
+    assert error.headers["Access-Control-Allow-Origin"] == "*"
+    assert "X-Request-Id" in error.headers["Access-Control-Expose-Headers"]
+
+
+async def test_work_that_is_stopped_with_the_service_says_so(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.failure = cast(Exception, asyncio.CancelledError())
+
+    with pytest.raises(asyncio.CancelledError):
+        await client.post("/v1/transcribe", files=FILE)
+
+
+async def test_a_client_may_ask_how_far_its_request_is(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.finish.clear()
+    identity = {"X-Request-Id": "asked-about"}
+    transcribing = asyncio.create_task(client.post("/v1/transcribe", files=FILE, headers=identity))
+    while not parts.options:
+        await asyncio.sleep(0.001)
+
+    during = await client.get("/v1/progress/asked-about")
+    parts.finish.set()
+    await transcribing
+    after = await client.get("/v1/progress/asked-about")
+
+    assert during.json() == {"stage": "recognizing", "done": 0.25}
+    assert after.status_code == 404
