@@ -79,9 +79,7 @@ def score(meeting: Meeting, style: str, summary: str, seconds: float = 0.0) -> S
     told = [f"lost: {fact.says}" for fact in lost]
     told += [f"{fault}: {statement}" for statement, fault in faults.items()]
     kept = len(wanted) - len(lost)
-    return Score(
-        meeting.name, style, kept, len(wanted), len(faults), len(said), seconds, summary, tuple(told)
-    )
+    return Score(meeting.name, style, kept, len(wanted), len(faults), len(said), seconds, summary, tuple(told))
 
 
 def statements(summary: str) -> list[str]:

@@ -15,6 +15,7 @@ from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.progress import show_progress
+from gateway.routes.summarize import summarize
 from gateway.routes.transcribe import MODEL_HEADER, transcribe
 from gateway.services import Services
 
@@ -30,6 +31,7 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
+            Route("/v1/summarize", summarize, methods=["POST"]),
             Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
         ],
         middleware=[

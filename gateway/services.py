@@ -18,6 +18,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from gateway.summaries.servers import summary_server
+from gateway.summaries.summarizer import Summarizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Services:
     whisper: TritonWhisper
     recognizer: Recognizer
     progress: ProgressBoard
+    summarizer: Summarizer
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -45,6 +48,8 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     whisper = TritonWhisper(servers, settings.triton)
     with open_spool(settings.server.data) as spool:
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
+        summaries = summary_server(settings.summarizer)
+        summaries.start()
         try:
             yield Services(
                 settings=settings,
@@ -54,9 +59,11 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
                 progress=ProgressBoard(),
+                summarizer=Summarizer(summaries),
             )
         finally:
             watching.cancel()
+            await summaries.stop()
             await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)
 
 

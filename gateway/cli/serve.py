@@ -14,7 +14,6 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
-from speech.whisper.manifest import MANIFEST_FILE
 
 from gateway.app import create_app
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
@@ -24,6 +23,7 @@ from gateway.media.ffmpeg import FfmpegMissing
 from gateway.models import Model, Models, UnknownModel
 from gateway.services import open_services
 from gateway.settings import ServerSettings, Settings
+from speech.whisper.manifest import MANIFEST_FILE
 
 CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled at shutdown
 

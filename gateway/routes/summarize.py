@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -87,15 +87,15 @@ async def _available(summarizer: Summarizer) -> None:
         raise _service_error(error) from error
 
 
-async def _whole(progress: AsyncIterator[Progress], order: Order) -> dict[str, str]:
-    async with aclosing(progress):  # type: ignore[type-var]
+async def _whole(progress: AsyncGenerator[Progress, None], order: Order) -> dict[str, str]:
+    async with aclosing(progress):
         async for event in progress:
             if isinstance(event, Summary):
                 return _answer(event, order)
     raise InternalError
 
 
-async def _events(progress: AsyncIterator[Progress], order: Order) -> AsyncIterator[str]:
+async def _events(progress: AsyncGenerator[Progress, None], order: Order) -> AsyncIterator[str]:
     try:
         async for event in _with_pauses(progress):
             yield ": waiting\n\n" if event is None else _event(event, order)
@@ -123,9 +123,9 @@ def _sent(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps({'type': name, **data}, ensure_ascii=False)}\n\n"
 
 
-async def _with_pauses(progress: AsyncIterator[Progress]) -> AsyncIterator[Progress | None]:
+async def _with_pauses(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[Progress | None, None]:
     """None whenever nothing happened for PING_SECONDS."""
-    async with aclosing(progress):  # type: ignore[type-var]
+    async with aclosing(progress):
         while True:
             upcoming = asyncio.ensure_future(anext(progress, None))
             try:
@@ -141,9 +141,9 @@ async def _with_pauses(progress: AsyncIterator[Progress]) -> AsyncIterator[Progr
             yield event
 
 
-async def _translated(progress: AsyncIterator[Progress]) -> AsyncIterator[Progress]:
+async def _translated(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[Progress, None]:
     try:
-        async with aclosing(progress):  # type: ignore[type-var]
+        async with aclosing(progress):
             async for event in progress:
                 yield event
     except (SummarizerAway, SummarizerFailed) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -26,20 +26,24 @@ class Asker:
         self._shared = shared
         self._own = asyncio.Semaphore(served.at_once)
 
-    async def ask(self, question: Question) -> AsyncIterator[Part]:
-        """The parts of one answer. An answer that goes round in circles is ended, as `cut`."""
+    async def ask(self, question: Question) -> AsyncGenerator[Part, None]:
+        """The parts of one answer, which ends early where it goes round in circles or has lines enough."""
         async with self._own, self._shared, aclosing(self.chat.answer(question)) as parts:
             text = ""
             async for part in parts:
                 yield part
                 if isinstance(part, Written):
                     text += part.text
-                    if "\n" in part.text and looping(text):
-                        yield Finished(self.served.model, cut=True)
+                    if "\n" in part.text and _enough(text, question.max_lines):
+                        yield Finished(self.served.model, cut=False)
                         return
 
 
-async def side_by_side(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[tuple[int, T]]:
+def _enough(text: str, max_lines: int) -> bool:
+    return looping(text) or sum(bool(line.strip()) for line in text.split("\n")[:-1]) >= max_lines
+
+
+async def side_by_side(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
     """Runs all sources at once; gives what they give in their order, each with its source's index."""
     queues: list[asyncio.Queue[T | None]] = [asyncio.Queue() for _ in sources]
     tasks = [asyncio.create_task(_pump(*pair)) for pair in zip(sources, queues, strict=True)]
@@ -54,7 +58,7 @@ async def side_by_side(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[tup
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pump(source: AsyncIterator[T], queue: asyncio.Queue[T | None]) -> None:
+async def _pump(source: AsyncGenerator[T, None], queue: asyncio.Queue[T | None]) -> None:
     try:
         async for entry in source:
             queue.put_nowait(entry)

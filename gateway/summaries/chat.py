@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +56,7 @@ class Served:
 class Question:
     messages: tuple[dict[str, str], ...]
     max_tokens: int
-    schema: dict[str, Any] | None = None  # JSON schema that the answer must follow
+    max_lines: int = 1000  # the asker stops there
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class ChatServer:
             return len(text.encode()) // BYTES_PER_TOKEN + 1
         return int(answer["count"]) if "count" in answer else len(answer["tokens"])
 
-    async def answer(self, question: Question) -> AsyncIterator[Part]:
+    async def answer(self, question: Question) -> AsyncGenerator[Part, None]:
         """Streams one answer; ends with Finished. Leaving it early makes the server stop.
 
         raises: SummarizerAway if the server is away, SummarizerFailed if it breaks off or refuses
@@ -144,7 +144,7 @@ class ChatServer:
             await asyncio.sleep(wait)
             wait *= 2
 
-    async def _attempt(self, question: Question, served: Served) -> AsyncIterator[Part]:
+    async def _attempt(self, question: Question, served: Served) -> AsyncGenerator[Part, None]:
         # Reading waits as long as `first_token` says, so the transport itself does not time it.
         timeout = httpx.Timeout(30.0, connect=self._patience.connect, read=None, pool=None)
         body = _body(question, served)
@@ -163,7 +163,7 @@ class ChatServer:
         finally:
             await response.aclose()
 
-    async def _parts(self, response: httpx.Response, model: str) -> AsyncIterator[Part]:
+    async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
         lines = response.aiter_lines()
         patience, finish = self._patience.first_token, None
         while True:
@@ -229,9 +229,6 @@ def _body(question: Question, served: Served) -> dict[str, Any]:
     if served.tells_reading:
         body["return_progress"] = True
         body["cache_prompt"] = True
-    if question.schema is not None:
-        wrapped = {"name": "answer", "strict": True, "schema": question.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
     return body
 
 

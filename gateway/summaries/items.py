@@ -1,23 +1,26 @@
-"""Action items: from the model's JSON, while it is being written, to lines of a list.
+"""Action items: from the lines of the model, while they are being written, to lines of a list.
 
-What a small model likes to make up is an owner or a date that nobody said, so each is held against the
-transcript and left out where its words do not occur there.
+A small model makes up owners and dates that nobody said, and repeats itself. So each line is held against the
+transcript, and loses what its words do not occur in.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 NONE = "none"  # the summary of a transcript without action items
+SAID = 0.5  # share of the longer words of a task that the transcript must have
+SAME = 0.75  # share of the words of the shorter one that two tasks have in common
 
-_WORD = re.compile(r"\w+")
-_NOBODY = frozenset(
-    "i me my we us our you he she they it someone somebody anyone everyone unknown none n/a nobody ich wir ihr "
-    "yo nosotros je nous saya kami kita".split()
+_LINE = re.compile(
+    r"^(?:[-*•]|\d+[.)])\s*(?:(?P<owner>[^:()]{1,40}):\s+)?"
+    r"(?P<task>[^()]+|.+?)(?:\s*\((?P<due>[^()]+)\))?[\s.]*$"
 )
+_WORD = re.compile(r"\w+")
+_NOBODY = {"i", "me", "we", "us", "you", "he", "she", "they", "it", "someone", "somebody", "anyone", "everyone"}
+_NOBODY |= {"unknown", "none", "nobody", "all", "team", "ich", "wir", "ihr", "yo", "je", "nous", "saya", "kami", "kita"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,66 +35,52 @@ class Item:
 
 
 class ItemReader:
-    """Takes JSON as it arrives, gives each item as soon as it is complete."""
+    """Takes text as it arrives, gives each item once its line is complete. The end is a line end, too."""
 
-    def __init__(self) -> None:
-        self._text = ""
-        self._at: int | None = None  # where the next item may begin
-        self._decoder = json.JSONDecoder()
+    def __init__(self, transcript: str) -> None:
+        self._heard = transcript.casefold()
+        self._words = _words(transcript)
+        self._line = ""
 
-    def feed(self, text: str) -> Iterator[dict[str, object]]:
-        self._text += text
-        if self._at is None:
-            opening = self._text.find("[")
-            if opening < 0:
-                return
-            self._at = opening + 1
-        while (start := self._text.find("{", self._at)) >= 0:
-            try:
-                item, self._at = self._decoder.raw_decode(self._text, start)
-            except ValueError:  # not complete yet
-                return
-            yield item
+    def feed(self, text: str) -> Iterator[Item]:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            item = self.read(line)
+            if item is not None:
+                yield item
 
+    def read(self, line: str) -> Item | None:
+        """An item without what was not said; None for a line that is none, or of which nothing was said."""
+        found = _LINE.match(line.strip())
+        if found is None or found["task"].strip(" .").casefold() == NONE:
+            return None
+        task, owner, due = (" ".join((found[name] or "").split()).strip(" .") for name in ("task", "owner", "due"))
+        if not task or "?" in task or not self._was_said(task):
+            return None
+        name = _words(owner)
+        if not name <= self._words or name <= _NOBODY:
+            owner = ""
+        if not _words(due) & self._words:
+            due = ""
+        return Item(task, owner, due)
 
-def grounded(item: dict[str, object], transcript: str) -> Item | None:
-    """The item without what the transcript does not hold; None if nothing of the task was said."""
-    said, task, owner, due = (_text(item.get(name)) for name in ("said", "task", "owner", "due"))
-    heard = _words(transcript)
-    task = task or said
-    if not task or (said and not _mostly(_words(said), heard)):
-        return None
-    name = _words(owner)
-    if not name <= heard or name <= _NOBODY:
-        owner = ""
-    if not _words(due) & heard:
-        due = ""
-    return Item(task.rstrip(" ."), owner, due.rstrip(" ."))
+    def _was_said(self, task: str) -> bool:
+        """By the beginnings of its words, so that "submitted" counts where "submit" was said."""
+        longer = [word for word in _words(task) if len(word) > 3] or list(_words(task))
+        return sum(word[: max(4, len(word) - 3)] in self._heard for word in longer) >= SAID * len(longer)
 
 
-def without_repeats(items: Iterable[Item]) -> list[Item]:
-    """The first of items that say the same: pieces of a long text overlap, and tasks are said twice."""
-    kept: list[Item] = []
-    for item in items:
-        if not any(_same(item, earlier) for earlier in kept):
-            kept.append(item)
-    return kept
+def is_new(item: Item, kept: list[Item]) -> bool:
+    """Whether no earlier item says the same: pieces of a long text overlap, and tasks are said twice."""
+    return not any(_same(item, earlier) for earlier in kept)
 
 
 def _same(one: Item, other: Item) -> bool:
     if one.owner and other.owner and one.owner.casefold() != other.owner.casefold():
         return False
     first, second = _words(one.task), _words(other.task)
-    return len(first & second) >= 0.6 * min(len(first), len(second))
-
-
-def _mostly(words: set[str], heard: set[str]) -> bool:
-    return len(words & heard) >= 0.7 * len(words)
+    return len(first & second) >= SAME * min(len(first), len(second))
 
 
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(text.casefold()))
-
-
-def _text(value: object) -> str:
-    return " ".join(value.split()) if isinstance(value, str) else ""

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 # Read by the OpenMP runtime when it is loaded, so before xllamacpp is imported: idle threads sleep instead of
 # spinning on cores that transcription needs.
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.model.is_file():
         sys.exit(f"{options.model}: no such model file")
 
-    import xllamacpp  # noqa: PLC0415  (after the environment is set)
+    import xllamacpp
 
     server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), options))
     with os.fdopen(parent, "w") as report:
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parameters(params, options: argparse.Namespace):  # type: ignore[no-untyped-def]  # native, untyped
+def _parameters(params: Any, options: argparse.Namespace) -> Any:
     params.model.path = str(options.model)
     params.model_alias = [options.alias]
     params.hostnames = ["127.0.0.1"]

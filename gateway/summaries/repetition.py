@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-REPEATS = 3  # the same line or sentence this often is a loop
+REPEATS = 2  # the same line this often is a loop
 
 _ENDS = re.compile(r"[.!?…。！？।؟۔][\"'»”)]*(?=\s|$)|[。！？]")
 

@@ -18,7 +18,7 @@ _SENTENCE_END = re.compile(r"(?<=[.?!…؟۔।])[\"'»”)]*\s+|(?<=[。！？]
 
 def sentences(text: str) -> list[str]:
     """The text in order, in parts of at most LONGEST_SENTENCE characters; joined by spaces they are the text."""
-    found = []
+    found: list[str] = []
     start = 0
     for end in _SENTENCE_END.finditer(text):
         found.extend(_bounded(text[start : end.end()].strip()))

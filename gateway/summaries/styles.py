@@ -11,26 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from string import Template
-from typing import Any
-
-ITEM_FIELDS = ("said", "task", "owner", "due")
-ITEMS_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "items": {
-            "type": "array",
-            "maxItems": 20,
-            "items": {
-                "type": "object",
-                "properties": {name: {"type": "string", "maxLength": 300} for name in ITEM_FIELDS},
-                "required": list(ITEM_FIELDS),
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["items"],
-    "additionalProperties": False,
-}
 
 _FENCES = str.maketrans("<>", "‹›")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -39,16 +19,19 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2060-\u2069
 @dataclass(frozen=True, slots=True)
 class Style:
     name: str
-    max_tokens: int  # of the answer, for a language of about four letters to the token
-    schema: dict[str, Any] | None = None
+    max_tokens: int  # of the answer, in English
+    max_lines: int = 1000  # after which there is nothing more to say
 
 
-BRIEF = Style("brief", 220)
-DETAILED = Style("detailed", 1000)
-BULLET_POINTS = Style("bullet_points", 500)
-ACTION_ITEMS = Style("action_items", 1200, ITEMS_SCHEMA)
-HEADLINE = Style("headline", 60)
-NOTES = Style("notes", 600)  # of one piece of a long text; not for clients
+BRIEF = Style("brief", 140, max_lines=1)
+DETAILED = Style("detailed", 700)
+BULLET_POINTS = Style("bullet_points", 360, max_lines=8)
+ACTION_ITEMS = Style("action_items", 600, max_lines=20)
+HEADLINE = Style("headline", 40, max_lines=1)
+
+# Not for clients: the questions on the way to a summary.
+NOTES = Style("notes", 600, max_lines=30)  # of one piece of a long text
+HAS_ACTION_ITEMS = Style("has_action_items", 4, max_lines=1)  # asked before the list, which is never empty
 
 STYLES = {style.name: style for style in (BRIEF, DETAILED, ACTION_ITEMS, BULLET_POINTS, HEADLINE)}
 ALIASES = {"bullets": BULLET_POINTS.name, "bullet-points": BULLET_POINTS.name, "action-items": ACTION_ITEMS.name}
@@ -59,12 +42,13 @@ def find_style(name: str) -> Style | None:
     return STYLES.get(ALIASES.get(wanted, wanted))
 
 
-def messages(style: Style, transcript: str, language: str) -> tuple[dict[str, str], ...]:
+def messages(style: Style, transcript: str, language: str, words: int = 0) -> tuple[dict[str, str], ...]:
     """The chat that asks for one style of one transcript.
 
     language: its English name, or words such as "the language of the transcript"
+    words: how long a detailed summary should be
     """
-    asked = _template(style.name).substitute(transcript=fenced(transcript), language=language)
+    asked = _template(style.name).substitute(transcript=fenced(transcript), language=language, words=words)
     return {"role": "system", "content": _template("system").substitute()}, {"role": "user", "content": asked}
 
 
