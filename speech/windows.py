@@ -77,7 +77,8 @@ def _bounds(pieces: Sequence[Region], pauses: Sequence[float], begin: int, end: 
     after = min(PAD, pauses[end] / (2 if end < len(pieces) else 1))
     start, stop = pieces[begin].start - before, pieces[end - 1].end + after
     excess = max(0.0, stop - start - LONGEST)  # a single piece is never longer than LONGEST itself
-    return start + min(before, excess / 2), stop - min(after, excess / 2)
+    trimmed = min(before, excess)
+    return start + trimmed, stop - min(after, excess - trimmed)
 
 
 def _cost(length: float, pause: float) -> float:

@@ -8,8 +8,9 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -70,7 +71,8 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     """From start to a clean end. A first signal lets work in hand finish, a second one does not."""
     stopping = Stopping()
     try:
-        async with open_tritons(settings) as urls, open_services(settings, urls) as services:
+        async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
+            tritons.tell_deaths(services.whisper.model_died)
             http = HttpServer(http_config(create_app(services), settings.server))
             stopping.watch(http)
             await serve_http(http, listener, settings)
@@ -134,11 +136,21 @@ async def serve_http(http: uvicorn.Server, listener: socket.socket, settings: Se
         await asyncio.wait(http.server_state.tasks, timeout=CLEAN_UP_SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class Tritons:
+    urls: Sequence[str]  # gRPC addresses
+    own: EmbeddedTriton | None = None  # the one that was started here
+
+    def tell_deaths(self, listener: Callable[[str], None]) -> None:
+        if self.own is not None:
+            self.own.on_death = listener
+
+
 @asynccontextmanager
-async def open_tritons(settings: Settings) -> AsyncIterator[Sequence[str]]:
-    """The gRPC addresses of the Tritons to use: those of the settings, or one that is started here."""
+async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
+    """The Tritons of the settings, or one that is started here and ends with the context."""
     if settings.triton.urls:
-        yield settings.triton.urls
+        yield Tritons(settings.triton.urls)
         return
     models = Models(settings.recognition.models, settings.recognition.stand_in).deployed
     for model in models:
@@ -147,7 +159,7 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Sequence[str]]:
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
         say(f"Triton answers at {triton.url}")
-        yield (triton.url,)
+        yield Tritons((triton.url,), triton)
 
 
 def check_engines(repository: Path, model: Model) -> None:

@@ -86,7 +86,10 @@ class TritonServer:
             self._calls[model].discard(call)
 
     def abandon(self, model: str) -> None:
-        """Ends the calls that wait for a model whose process died: nobody would ever answer them."""
+        """Ends the calls that wait for a model whose process died: nobody would ever answer them.
+
+        Each raises TritonFailure in its caller, as if the server had gone away.
+        """
         for call in self._calls[model]:
             call.abandon()
 
@@ -118,7 +121,7 @@ class _Call:
         try:
             async for answer in self._stream:
                 if answer.error_message:
-                    raise TritonFailure(grpc.StatusCode.INTERNAL, answer.error_message)
+                    raise TritonFailure(_code(answer.error_message), answer.error_message)
                 found.update(read_response(answer.infer_response))
         except grpc.aio.AioRpcError as error:
             raise TritonFailure(error.code(), error.details() or "") from None
@@ -141,6 +144,13 @@ class _Call:
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _code(message: str) -> grpc.StatusCode:
+    """Of an error that Triton reports without one: it never reached the model."""
+    away = ("unknown model", "not ready", "is stopping", "unavailable")
+    found = any(sign in message.lower() for sign in away)
+    return grpc.StatusCode.UNAVAILABLE if found else grpc.StatusCode.INTERNAL
 
 
 def write_request(model: str, inputs: Mapping[Tensor, Value]) -> Any:

@@ -48,9 +48,12 @@ __all__ = ["EmbeddedTriton", "TritonFailed", "TritonOptions", "TritonStatus"]
 log = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
+_GROUP_SECONDS = 3.0  # for killed processes to be gone
 _LAST_LINES = 30  # of Triton's output, told when it fails
 
 # (url, model, seconds of audio, 0 for none); raises ModelDied if the model must be loaded again
+# Errors that are none: no GPU is meant to be found; a call that is left together with its stream is meant to end.
+_HARMLESS = ("CudaDriverHelper", "HandleCancellation called")
 Probe = Callable[[str, str, float], Awaitable[None]]
 _FIRST_PROBE = 1.0  # seconds of audio: a model that was just loaded proves itself by a real inference
 
@@ -94,6 +97,7 @@ class EmbeddedTriton:
     ) -> None:
         self.options = options or TritonOptions()
         self.status = TritonStatus(models=dict.fromkeys(models, False))
+        self.on_death: Callable[[str], None] = _ignore  # told a model's name; requests in it stay unanswered
         self._probe = probe
         self._repository = repository
         self._models = tuple(models)
@@ -131,6 +135,9 @@ class EmbeddedTriton:
         self._folder = tempfile.TemporaryDirectory(prefix="stt-triton-")
         try:
             self._config = self._configure(Path(self._folder.name))
+            wheel = Wheel.find()
+            stub = install_backend(self.config.work, wheel)
+            check_libraries(stub, environment(self.config, wheel, os.environ))
             await self._start()
         except BaseException:
             await self._end()
@@ -160,12 +167,10 @@ class EmbeddedTriton:
 
     async def _start(self) -> None:
         wheel = Wheel.find()
-        variables = environment(self.config, wheel, os.environ)
-        check_libraries(install_backend(self.config.work, wheel), variables)
         self._lines.clear()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-S", launcher.__file__, str(os.getpid()), *arguments(self.config, wheel),
-            env=variables, cwd=self.config.work, stdin=asyncio.subprocess.DEVNULL,
+            env=environment(self.config, wheel, os.environ), cwd=self.config.work, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         self._tasks = [task for task in self._tasks if not task.done()]
@@ -218,8 +223,11 @@ class EmbeddedTriton:
                 process.send_signal(signal.SIGTERM)
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), self.options.exit_seconds + 5.0)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the models' processes are in its group
+        with suppress(ProcessLookupError, TimeoutError):
+            async with asyncio.timeout(_GROUP_SECONDS):
+                while True:  # the models' processes are in its group
+                    os.killpg(process.pid, signal.SIGKILL)
+                    await asyncio.sleep(0.02)
         await process.wait()
         clean_shared_memory(self.config.shm_prefix)
 
@@ -228,7 +236,7 @@ class EmbeddedTriton:
         while raw := await process.stdout.readline():
             line = raw.decode(errors="replace").rstrip()
             self._lines.append(line)
-            log.log(logging.WARNING if line[:1] in "EWF" and line[1:5].isdigit() else logging.DEBUG, "%s", line)
+            log.log(_level(line), "%s", line)
 
     def _told(self) -> str:
         return "\n".join(self._lines)
@@ -268,6 +276,7 @@ class EmbeddedTriton:
         """Unloads and loads a model whose process is gone; if that fails, the whole server starts again."""
         self._set(models={**self.status.models, model: False}, ready=False)
         assert self._client is not None
+        self.on_death(model)
         log.warning("loading %s again", model)
         try:
             async with asyncio.timeout(self.options.load_deadline):
@@ -290,7 +299,7 @@ class EmbeddedTriton:
             await self._kill()
             try:
                 await self._start()
-            except TritonFailed as failed:
+            except Exception as failed:  # whatever it was, the next attempt may succeed
                 self._fail(why := str(failed))
             else:
                 self._set(restarts=self.status.restarts + 1)
@@ -311,6 +320,16 @@ class EmbeddedTriton:
 
     def _set(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]
+
+
+def _level(line: str) -> int:
+    """Triton's lines begin with their level and the date: E1122 …"""
+    serious = line[:1] in "EWF" and line[1:5].isdigit() and not any(known in line for known in _HARMLESS)
+    return logging.WARNING if serious else logging.DEBUG
+
+
+def _ignore(model: str) -> None:
+    pass
 
 
 async def _is_ready(client: InferenceServerClient) -> bool:

@@ -74,6 +74,12 @@ class TritonWhisper:
             for server in self.servers:
                 group.create_task(self._watch_server(server, names))
 
+    def model_died(self, name: str) -> None:
+        """For whoever notices the death of a model's process first: its windows are asked again."""
+        for server in self.servers:
+            server.failing.add(name)
+            server.abandon(name)
+
     async def _watch_server(self, server: TritonServer, models: Sequence[str]) -> None:
         while True:
             await asyncio.sleep(RECOVERY_SECONDS if server.failing else self._settings.probe_seconds)

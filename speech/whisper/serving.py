@@ -5,6 +5,7 @@ The backend's module is passed in (`backend`, triton_python_backend_utils): it e
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from speech.audio import InvalidAudio
+from speech.lifeline import exit_with_parent
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
 from speech.transcript import WindowResult
 from speech.whisper.admission import Policy
@@ -88,8 +90,7 @@ class Adapter:
     @classmethod
     def open(cls, backend: Any, arguments: Mapping[str, str], open_engine: OpenEngine = open_onnx) -> Adapter:
         """From the arguments of `initialize`. Raises if the engines beside model.py cannot be served."""
-        import json
-
+        exit_with_parent()
         options = ServingOptions.read(json.loads(arguments["model_config"]).get("parameters", {}), os.environ)
         folder = Path(arguments["model_repository"]) / arguments["model_version"]
         tokenizer = Tokenizer.load(folder)

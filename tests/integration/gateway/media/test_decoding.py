@@ -1,0 +1,169 @@
+"""The real ffmpeg on real files: what a sender may upload becomes mono samples, or a clear refusal."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from gateway.errors import UnsupportedMedia
+from gateway.media.decoding import MediaDecoder
+from gateway.media.ffmpeg import MediaLimits
+from speech.activity import regions
+
+DATA = Path(__file__).parents[3] / "data"
+SENTENCE = DATA / "dashwood.flac"  # 7.1 s
+FORMATS = Path(__file__).parents[5] / "shared" / "speech" / "formats"
+BAD = ("bad_", "video_no_audio")
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Writes a file with ffmpeg: `make("x.mp3", "-ac", "2")`, from the sentence unless `source` says else."""
+
+    def make(name: str, *options: str, source: tuple[str, ...] = ("-i", str(SENTENCE))) -> Path:
+        path = tmp_path / name
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *source, *options, path]
+        subprocess.run(command, check=True)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> MediaDecoder:
+    return MediaDecoder(tmp_path_factory.mktemp("spool"))
+
+
+@pytest.mark.parametrize(
+    "name", ["a.mp3", "a.wav", "a.ogg", "a.m4a", "a.aac", "a.opus", "a.wma", "a.mp4", "a.webm", "a.mkv", "a.g722"]
+)
+async def test_a_whole_sentence_comes_out_of_every_container(decoder: MediaDecoder, make: Make, name: str) -> None:
+    rate = ("-ar", "16000") if name.endswith("g722") else ("-ar", "48000")
+    with await decoder.decode(make(name, *rate)) as recording:
+        assert recording.duration == pytest.approx(7.1, abs=0.1)
+        assert recording.warnings == ()
+        assert regions(recording.speech)[-1].end > 6.3
+
+
+@pytest.mark.parametrize("track", sorted(FORMATS.glob("*")) or [None], ids=lambda path: path and path.name)
+async def test_every_known_format_is_decoded_or_refused(decoder: MediaDecoder, track: Path | None) -> None:
+    if track is None:
+        pytest.skip(f"the recordings in {FORMATS.parent} are not here")
+    if track.name.startswith(BAD):
+        try:
+            with await decoder.decode(track) as recording:
+                assert recording.warnings
+        except UnsupportedMedia as refusal:
+            assert "accepted are MP3" in refusal.message
+        return
+    shortened = {"dts.dts": 4.0, "flac24_96k.flac": 3.0}
+    with await decoder.decode(track) as recording:
+        assert recording.duration == pytest.approx(shortened.get(track.name, 6.03), abs=0.12)
+        assert recording.warnings == ()
+        assert regions(recording.speech)
+
+
+async def test_opposite_phases_are_heard(decoder: MediaDecoder, make: Make) -> None:
+    path = make("antiphase.wav", "-af", "aformat=channel_layouts=mono,pan=stereo|c0=c0|c1=-1*c0")
+    with await decoder.decode(path) as recording:
+        assert regions(recording.speech)
+
+
+async def test_the_first_track_with_sound_is_taken(decoder: MediaDecoder, make: Make) -> None:
+    silence = ("-f", "lavfi", "-i", "anullsrc=r=44100:d=7")
+    path = make("tracks.mkv", "-map", "0", "-map", "1", source=(*silence, "-i", str(SENTENCE)))
+    with await decoder.decode(path) as recording:
+        assert regions(recording.speech)
+
+
+async def test_sound_that_begins_late_keeps_its_place(decoder: MediaDecoder, make: Make) -> None:
+    picture = ("-f", "lavfi", "-i", "color=s=64x64:r=5:d=12", "-itsoffset", "4", "-i", str(SENTENCE))
+    path = make("late.mp4", "-c:v", "mpeg4", "-c:a", "aac", source=picture)
+    with await decoder.decode(path) as recording:
+        assert recording.duration == pytest.approx(11.1, abs=0.1)
+        assert 3.9 < regions(recording.speech)[0].start < 4.7
+
+
+async def test_joined_recordings_are_heard_to_the_end(decoder: MediaDecoder, make: Make, tmp_path: Path) -> None:
+    one = make("one.ogg", "-c:a", "libvorbis").read_bytes()
+    chained = tmp_path / "chained.ogg"
+    chained.write_bytes(one * 3)
+    with await decoder.decode(chained) as recording:
+        assert recording.duration == pytest.approx(21.3, abs=0.3)
+
+
+async def test_a_cut_file_gives_what_is_there_and_says_so(decoder: MediaDecoder, make: Make) -> None:
+    whole = make("whole.wav")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with await decoder.decode(whole) as recording:
+        assert recording.duration == pytest.approx(3.55, abs=0.05)
+        assert "damaged" in recording.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"These are the minutes of a meeting.\n" * 50, "not a recording"),
+        (b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0", "no sound"),
+        (np.random.default_rng(0).bytes(50_000), "not a recording"),
+    ],
+    ids=["empty", "text", "header", "random"],
+)
+async def test_a_file_without_sound_is_refused_with_a_reason(
+    decoder: MediaDecoder, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    path = tmp_path / "upload.mp3"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedMedia, match=reason):
+        await decoder.decode(path)
+
+
+async def test_a_picture_without_sound_is_refused(decoder: MediaDecoder, make: Make) -> None:
+    path = make("mute.mp4", "-c:v", "mpeg4", source=("-f", "lavfi", "-i", "color=s=64x64:r=5:d=2"))
+    with pytest.raises(UnsupportedMedia, match="a picture but no audio track"):
+        await decoder.decode(path)
+
+
+async def test_a_file_whose_index_was_cut_off_is_refused(decoder: MediaDecoder, make: Make) -> None:
+    path = make("cut.m4a")
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(UnsupportedMedia, match="moov"):
+        await decoder.decode(path)
+
+
+async def test_a_probe_tells_the_claimed_duration(decoder: MediaDecoder, make: Make) -> None:
+    probe = await decoder.probe(make("a.mp4", "-c:a", "aac"))
+    assert probe.duration == pytest.approx(7.1, abs=0.1)
+    assert (probe.audio_tracks, probe.video) == (1, False)
+
+
+async def test_a_cancelled_file_leaves_no_process_and_no_spool(tmp_path: Path, make: Make) -> None:
+    endless = make("long.flac", source=("-f", "lavfi", "-i", "anoisesrc=r=8000:d=1200:a=0.1"))
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    work = asyncio.create_task(MediaDecoder(spool).decode(endless))
+    while not _children():
+        await asyncio.sleep(0.01)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert _children() == []
+    assert list(spool.iterdir()) == []
+
+
+async def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:
+    decoder = MediaDecoder(tmp_path, MediaLimits(duration=5))
+    with pytest.raises(UnsupportedMedia, match="longer than"):
+        await decoder.decode(SENTENCE)
+
+
+def _children() -> list[str]:
+    tasks = Path("/proc/self/task").iterdir()
+    return [child for task in tasks for child in (task / "children").read_text().split()]
