@@ -108,7 +108,8 @@ def _fault(meeting: Meeting, statement: str) -> str | None:
     for number in _NUMBER.findall(statement):
         if number not in said:
             return f"number {number}"
-    if meeting.language != "de":  # where every noun has a capital
+    titled = sum(word[0].isupper() for word in statement.split()) > len(statement.split()) / 2
+    if meeting.language != "de" and not titled:  # where every noun has a capital
         for name in _NAME.findall(statement):
             if name.lower()[:5] not in said:
                 return f"name {name}"

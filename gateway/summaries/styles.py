@@ -25,7 +25,7 @@ class Style:
 
 BRIEF = Style("brief", 140, max_lines=1)
 DETAILED = Style("detailed", 700)
-BULLET_POINTS = Style("bullet_points", 360, max_lines=8)
+BULLET_POINTS = Style("bullet_points", 400, max_lines=10)
 ACTION_ITEMS = Style("action_items", 600, max_lines=20)
 HEADLINE = Style("headline", 40, max_lines=1)
 
