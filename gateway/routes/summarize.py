@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from gateway.connection import while_connected
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
@@ -44,8 +45,23 @@ async def summarize(request: Request) -> Response:
     if EVENT_STREAM not in request.headers.get("accept", ""):
         return JSONResponse(await while_connected(request, _whole(progress, order)))
     await while_connected(request, _available(summarizer))
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(progress, order), media_type=EVENT_STREAM, headers=headers)
+    return EventStream(request, _events(progress, order))
+
+
+class EventStream(StreamingResponse):
+    """Ends its events when the client leaves, also while there is none to send."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, request: Request, events: AsyncGenerator[str, None]) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self.request = request
+        self.events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self.events):
+            with suppress(ClientGone):
+                await while_connected(self.request, self.stream_response(send))
 
 
 def read_order(body: bytes) -> Order:
@@ -95,7 +111,7 @@ async def _whole(progress: AsyncGenerator[Progress, None], order: Order) -> dict
     raise InternalError
 
 
-async def _events(progress: AsyncGenerator[Progress, None], order: Order) -> AsyncIterator[str]:
+async def _events(progress: AsyncGenerator[Progress, None], order: Order) -> AsyncGenerator[str, None]:
     try:
         async for event in _with_pauses(progress):
             yield ": waiting\n\n" if event is None else _event(event, order)

@@ -17,6 +17,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.summaries.servers import NoServer
+from gateway.summaries.summarizer import Summarizer
 from speech.transcript import Segment, Transcript, Word
 
 HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
@@ -59,7 +61,8 @@ def parts() -> Parts:
 @pytest.fixture
 async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     part = cast(Any, parts)
-    services = Services(Settings(), Models(["base"], "base"), tmp_path, part, part, part, ProgressBoard())
+    models, summarizer = Models(["base"], "base"), Summarizer(NoServer())
+    services = Services(Settings(), models, tmp_path, part, part, part, ProgressBoard(), summarizer)
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
