@@ -22,6 +22,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from gateway.summaries.servers import summary_server
+from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
 
 
@@ -36,6 +38,7 @@ class Services:
     activity: VoiceActivity
     progress: ProgressBoard
     accounts: Accounts
+    summarizer: Summarizer
     diarizer: TritonDiarizer | None = None  # None: not deployed
 
     @property
@@ -59,7 +62,11 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     servers = [TritonServer(url) for url in triton_urls]
     whisper = TritonWhisper(servers, settings.triton)
     with open_spool(settings.server.data) as spool:
-        async with watched(whisper, models), open_accounts(settings) as accounts:
+        async with (
+            watched(whisper, models),
+            open_accounts(settings) as accounts,
+            open_summarizer(settings) as summarizer,
+        ):
             yield Services(
                 settings=settings,
                 models=models,
@@ -70,6 +77,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 activity=VoiceActivity(),
                 progress=ProgressBoard(),
                 accounts=accounts,
+                summarizer=summarizer,
                 diarizer=open_diarizer(servers, settings),
             )
 
@@ -83,6 +91,16 @@ async def watched(whisper: TritonWhisper, models: Models) -> AsyncIterator[None]
     finally:
         watching.cancel()
         await asyncio.gather(watching, *(server.close() for server in whisper.servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
+    server = summary_server(settings.summarizer)
+    server.start()
+    try:
+        yield Summarizer(server)
+    finally:
+        await server.stop()
 
 
 def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> TritonDiarizer | None:

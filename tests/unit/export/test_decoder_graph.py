@@ -34,7 +34,7 @@ def feed(weights: Weights) -> dict[str, NDArray[np.float32]]:
 
 
 def _torch(array: NDArray[np.float32]):  # type: ignore[no-untyped-def]
-    import torch  # noqa: PLC0415
+    import torch
 
     return torch.from_numpy(array)
 
