@@ -17,6 +17,11 @@ import httpx
 
 STT = Path(sys.executable).with_name("stt")
 OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
+METERED = {
+    "STT_ACCOUNTS_ANONYMOUS": "anonymous",
+    "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a test be many addresses
+    "STT_SERVER_CORS_ORIGINS": "https://app.example",
+}
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
 
 
@@ -69,6 +74,11 @@ class ServiceProcess:
         """The exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=90)
+
+
+def client_of(service: ServiceProcess, key: str | None = None, address: str = "198.51.100.1") -> httpx.Client:
+    headers = {"X-Forwarded-For": address} | ({"Authorization": f"Bearer {key}"} if key else {})
+    return httpx.Client(base_url=service.url, timeout=300, headers=headers)
 
 
 @contextmanager
