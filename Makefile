@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WEIGHTS := var/weights
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check lock clean
+.PHONY: help setup serve test check benchmarks lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,15 @@ check: $(VENV)/development.stamp  ## ruff, mypy, the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.venv-benchmarks/benchmarks.stamp: requirements/benchmarks.txt
+	@echo "Installing the benchmarks' own packages (the peers among them)"
+	$(PYTHON) -m venv .venv-benchmarks
+	.venv-benchmarks/bin/pip install --progress-bar on --require-hashes -r requirements/benchmarks.txt
+	@touch $@
+
+benchmarks: .venv-benchmarks/benchmarks.stamp  ## environment and weights of the peers; then: python -m benchmarks NAME
+	.venv-benchmarks/bin/python -m benchmarks.peers.weights
+
 UV_COMPILE = uv pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links $(addprefix --find-links ,$(PIP_FIND_LINKS))
 
@@ -47,6 +56,7 @@ lock:  ## pin every requirement again (needs uv)
 	$(UV_COMPILE) --extra serving --extra export -o requirements/service.txt
 	$(UV_COMPILE) --extra serving --extra export --extra development \
 	  --constraint requirements/service.txt -o requirements/development.txt
+	$(UV_COMPILE) --extra benchmarks -o requirements/benchmarks.txt
 
 clean:  ## remove what was built (environment, engines, weights, data)
 	rm -rf $(VENV) var build *.egg-info

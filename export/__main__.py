@@ -1,9 +1,11 @@
-"""Weights in, engines out: `python -m export whisper --model base --target onnx`, `python -m export summarizer`."""
+"""Weights in, engines out: `python -m export setup` for the embedded default, or one network at a time."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from export.download import InvalidDownload
@@ -25,30 +27,47 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _setup(options: argparse.Namespace) -> None:
+    """Everything that the embedded service runs on; what is up to date is left alone."""
+    with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
+        fetching = beside.submit(_summarizer, options) if _summarizes_here() else None
+        export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+        if fetching:
+            fetching.result()
+
+
+def _summarizes_here() -> bool:
+    """Not where summaries are turned off, or made elsewhere: the names are those of the gateway's settings."""
+    off = "off" in (os.environ.get("SUMMARIZER"), os.environ.get("STT_SUMMARIZER_MODE"))
+    return not off and not os.environ.get("SUMMARIZER_URL") and not os.environ.get("STT_SUMMARIZER_URL")
+
+
 def _whisper(options: argparse.Namespace) -> None:
     place = options.source or default_place(options.model)
-    order = Order(options.model, place, options.data, options.repository, options.force)
-    export_whisper(order)
+    export_whisper(Order(options.model, place, options.data, options.repository, options.force))
 
 
 def _summarizer(options: argparse.Namespace) -> None:
-    print(f"summarizer: {fetch_summarizer(SUMMARIZERS[options.model], options.data / 'summarizer')}")
+    source = SUMMARIZERS[getattr(options, "summarizer", DEFAULT_SUMMARIZER)]
+    print(f"summarizer: {fetch_summarizer(source, options.data / 'summarizer')}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
+    shared.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    shared.add_argument("--force", action="store_true", help="export again what is up to date")
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     networks = parser.add_subparsers(dest="network", required=True)
-    whisper = networks.add_parser("whisper", help="one size of Whisper")
+    setup = networks.add_parser("setup", parents=[shared], help="everything that the embedded service runs on")
+    setup.set_defaults(run=_setup)
+    whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")
     whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
-    whisper.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
-    whisper.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
-    whisper.add_argument("--force", action="store_true", help="export again what is up to date")
     whisper.set_defaults(run=_whisper)
-    summarizer = networks.add_parser("summarizer", help="the embedded summarizer's model file")
-    summarizer.add_argument("--model", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
-    summarizer.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
+    summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
+    summarizer.add_argument("--model", dest="summarizer", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
     summarizer.set_defaults(run=_summarizer)
     return parser
 

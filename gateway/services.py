@@ -20,6 +20,7 @@ from gateway.settings import Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
+from speech.activity import VoiceActivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
+    activity: VoiceActivity
     progress: ProgressBoard
     summarizer: Summarizer
 
@@ -58,6 +60,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 media=MediaDecoder(spool),
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
+                activity=VoiceActivity(),
                 progress=ProgressBoard(),
                 summarizer=Summarizer(summaries),
             )

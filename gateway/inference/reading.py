@@ -13,7 +13,7 @@ from speech.windows import Window
 
 IN_FLIGHT = 16  # windows of one recording at Triton at once: enough for its batches, few enough to be fair
 SILENT = 0.6  # no-speech probability of a window without speech, if its words are improbable too
-IMPROBABLE = -1.0  # average log-probability
+IMPROBABLE = -1.0  # average log-probability of words that are rather guesses
 
 Recognize = Callable[[Pcm, WindowRequest], Awaitable[WindowResult]]
 Progress = Callable[[float, float], None]  # seconds read, seconds to read in all
@@ -30,10 +30,21 @@ class Heard:
         return (self.window.end - self.window.start) / SAMPLE_RATE
 
     @property
+    def is_improbable(self) -> bool:
+        return is_improbable(self.result)
+
+    @property
     def is_speech(self) -> bool:
-        """Whisper's own judgement, where voice activity was mistaken."""
-        silent = self.result.no_speech_probability > SILENT
-        return bool(self.words) and not (silent and self.result.average_logprob < IMPROBABLE)
+        return is_speech(self.result)
+
+
+def is_improbable(result: WindowResult) -> bool:
+    return result.average_logprob < IMPROBABLE
+
+
+def is_speech(result: WindowResult) -> bool:
+    """Whisper's own judgement, where voice activity was mistaken."""
+    return not (result.no_speech_probability > SILENT and is_improbable(result))
 
 
 class Reader:

@@ -51,7 +51,7 @@ class Recognizer:
         reader = Reader(self._recognize, recording.pcm, request, progress)
         windows = await asyncio.to_thread(_plan, recording)
         heard = await reader.read(windows, options.language)
-        language = options.language or vote([each for each in heard if each.is_speech])
+        language = options.language or vote([each for each in heard if each.is_speech and each.words])
         if options.language is None:
             heard = await _reconsider(reader, heard, language)
         words, warnings = await _complete(reader, recording, heard, language)
@@ -71,7 +71,7 @@ def _plan(recording: Recording) -> list[Window]:
 
 async def _reconsider(reader: Reader, heard: Sequence[Heard], language: str) -> list[Heard]:
     """Windows that guessed another language than the recording's, without certainty, are read in it."""
-    unsure = [each.window for each in heard if each.is_speech and dissents(each, language)]
+    unsure = [each.window for each in heard if each.is_speech and each.words and dissents(each, language)]
     again = {each.window: each for each in await reader.read(unsure, language)}
     return [again.get(each.window, each) for each in heard]
 
@@ -79,24 +79,35 @@ async def _reconsider(reader: Reader, heard: Sequence[Heard], language: str) -> 
 async def _complete(
     reader: Reader, recording: Recording, heard: Sequence[Heard], language: str
 ) -> tuple[list[Word], list[str]]:
-    """All words, and what is still missing after speech without words was read again by itself."""
-    spoken = [each for each in heard if each.is_speech or not each.words]
-    words = [word for each in spoken for word in each.words]
-    missing = [gap for each in spoken for gap in _gaps(each, recording)]
-    windows = [window for gap in missing for window in _pieces(gap, recording)]
-    found = [each for each in await reader.read(windows, language) if each.is_speech]
-    for gap in missing:
-        words = merge(words, [word for each in found for word in each.words], gap)
-    lost = [gap for each in spoken for gap in gaps(words, recording.speech, _span(each.window))]
-    return words, [
-        f"Speech from {gap.start:.1f} s to {gap.end:.1f} s could not be turned into words."
-        for gap in lost
-        if gap.end - gap.start >= UNHEARD
-    ]
+    """All words, and what is still missing after a second look at speech without believable words."""
+    spoken = [each for each in heard if each.is_speech]
+    missing = {each.window: _gaps(_believed(each), each.window, recording) for each in spoken}
+    pieces = {gap: _pieces(gap, recording) for gaps in missing.values() for gap in gaps}
+    again = await reader.read([window for windows in pieces.values() for window in windows], language)
+    found = [word for each in again if each.is_speech and not each.is_improbable for word in each.words]
+    words: list[Word] = []
+    warnings: list[str] = []
+    for each in spoken:
+        complete: Sequence[Word] = _believed(each)
+        for gap in missing[each.window]:
+            complete = merge(complete, found, gap)
+        complete = complete or each.words  # a guess is better than nothing
+        words += complete
+        lost = _gaps(complete, each.window, recording)
+        warnings += [_warning(gap) for gap in lost if gap.end - gap.start >= UNHEARD]
+    return words, warnings
 
 
-def _gaps(each: Heard, recording: Recording) -> list[Region]:
-    return gaps(each.words, recording.speech, _span(each.window))
+def _believed(each: Heard) -> tuple[Word, ...]:
+    return () if each.is_improbable else each.words
+
+
+def _gaps(words: Sequence[Word], window: Window, recording: Recording) -> list[Region]:
+    return gaps(words, recording.speech, _span(window))
+
+
+def _warning(gap: Region) -> str:
+    return f"Speech from {gap.start:.1f} s to {gap.end:.1f} s could not be turned into words."
 
 
 def _span(window: Window) -> Region:

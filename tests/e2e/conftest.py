@@ -33,8 +33,21 @@ def dashwood() -> Path:
 
 @pytest.fixture(scope="session")
 def long_recording(tmp_path_factory: pytest.TempPathFactory, dashwood: Path) -> Path:
-    """Ten minutes of speech: enough to interrupt."""
+    """Four minutes of speech: enough to interrupt."""
     path = tmp_path_factory.mktemp("long") / "long.flac"
-    repeat = ["-stream_loop", "84", "-i", str(dashwood), "-t", "600", str(path)]
+    repeat = ["-stream_loop", "40", "-i", str(dashwood), "-t", "240", str(path)]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *repeat], check=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def pcm(dashwood: Path) -> bytes:
+    """Raw PCM16, 16 kHz, mono."""
+    arguments = ["-loglevel", "error", "-i", str(dashwood), "-f", "s16le", "-ac", "1", "-ar", "16000", "-"]
+    return subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), *arguments], check=True, capture_output=True).stdout
+
+
+@pytest.fixture(scope="session")
+def key() -> str:
+    """An API key for clients that insist on one."""
+    return "no-accounts-yet"

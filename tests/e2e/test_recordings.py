@@ -29,8 +29,10 @@ def test_every_container_and_codec_is_transcribed_whole(client: httpx.Client, en
     assert answer.status_code == 200, answer.text
     assert answer.json()["duration"] == pytest.approx(entry["duration"], abs=0.15)
     if entry["text"]:
-        assert answer.json()["text"].lower().startswith("he should make inquiries")
-        assert answer.json()["text"].lower().rstrip(".").endswith("was last taken")
+        words = answer.json()["text"].lower().rstrip(".").split()
+        assert words[:4] == ["he", "should", "make", "inquiries"]
+        assert words[-2:] == ["last", "taken"]
+        assert len(words) == pytest.approx(len(entry["text"].split()), abs=2)
 
 
 @pytest.mark.parametrize("entry", recordings("E-nonspeech"))

@@ -62,7 +62,7 @@ def parts() -> Parts:
 async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     part = cast(Any, parts)
     models, summarizer = Models(["base"], "base"), Summarizer(NoServer())
-    services = Services(Settings(), models, tmp_path, part, part, part, ProgressBoard(), summarizer)
+    services = Services(Settings(), models, tmp_path, part, part, part, part, ProgressBoard(), summarizer)
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,3 +131,17 @@ async def test_progress_reaches_all_speech() -> None:
         recording((0, 20), (60, 70), seconds=80), OPTIONS, lambda done, total: told.append((done, total))
     )
     assert told[-1][0] == pytest.approx(told[-1][1])
+
+
+async def test_a_window_that_was_guessed_is_read_again_in_pieces() -> None:
+    listener = Listener()
+
+    async def guessing(pcm: Pcm, request: WindowRequest) -> WindowResult:
+        result = await listener(pcm, request)
+        if len(pcm) > 15 * SECOND:
+            return replace(result, words=(Word("Sho", 0, 9, 0.1),), average_logprob=-5.0)
+        return result
+
+    transcript = await Recognizer(guessing).transcribe(recording((0, 20), seconds=20), OPTIONS)
+    assert "Sho" not in transcript.text
+    assert {"w1", "w10", "w18"} <= set(transcript.text.split())

@@ -1,0 +1,39 @@
+"""`python -m benchmarks NAME [options]`: each NAME is a module of this package with a `main`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+NAMES = (
+    "limits", "throughput", "accuracy", "memory", "perf_analyzer",
+    "diarization", "streaming", "accounts", "summaries",
+)  # fmt: skip
+ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-benchmarks"
+
+
+def main() -> int:
+    name, *arguments = sys.argv[1:] or [""]
+    if name not in NAMES or not find_spec(f"benchmarks.{name}"):
+        known = [name for name in NAMES if find_spec(f"benchmarks.{name}")]
+        print(f"usage: python -m benchmarks NAME [options], NAME one of {', '.join(known)}", file=sys.stderr)
+        return 2
+    _enter_environment()
+    return int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)
+
+
+def _enter_environment() -> None:
+    """Goes on in the benchmarks' own environment when this one lacks what they need."""
+    if find_spec("jiwer") and find_spec("av"):
+        return
+    python = ENVIRONMENT / "bin" / "python"
+    if Path(sys.prefix) == ENVIRONMENT or not python.exists():
+        sys.exit("the benchmarks need an environment of their own: make benchmarks")
+    os.execv(python, [str(python), "-m", "benchmarks", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Accuracy: words wrong by kind of recording, words invented where nobody speaks, languages recognised.
+
+This service over HTTP against its peers on the same weights, each in its usual mode and, for
+faster-whisper, without voice activity detection too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.pairs import Transcriber
+from benchmarks.peers.contender import Contender, ContenderFailed, Outcome
+from benchmarks.peers.weights import ctranslate2_folder, ggml_file
+from benchmarks.recordings import PROJECT, Recording, as_wav, load
+from benchmarks.scoring import count_errors, invented_words, word_error_rate
+from benchmarks.service import Service
+
+GROUPS = {  # of the manifest → what is in it
+    "A-read": "read English, single sentences",
+    "A-command": "short commands",
+    "A-telephone": "telephone prompts, 8 kHz",
+    "D-long": "long files, English and French",
+    "E-noisy-speech": "speech in noise, 20 to 0 dB",
+    "C-sim": "simulated conversations of 2 to 8",
+    "B-lang": "12 languages, 1 to 9 s",
+}
+SILENT = "E-nonspeech"
+LANGUAGES = ("B-lang", "B-langid")
+PEERS_PYTHON = PROJECT / ".venv-benchmarks" / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Entry:
+    title: str
+    transcriber: Transcriber
+    vad: bool = True
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One contender's answer for one recording; empty when it failed."""
+
+    recording: Recording
+    outcome: Outcome
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    with ExitStack() as stack:
+        entries, versions = _contenders(stack, options)
+        words = {entry.title: _listen(entry, _spoken(options.groups), given=True) for entry in entries}
+        silent = {
+            entry.title: _listen(entry, [as_wav(each) for each in load([SILENT])], given=False) for entry in entries
+        }
+        vad = [entry for entry in entries if entry.vad]
+        foreign = [as_wav(each) for each in load(LANGUAGES) if each.language]
+        guessed = {entry.title: _listen(entry, foreign, given=False) for entry in vad}
+    tables = [_word_errors(words), _invented(silent), _languages(guessed)]
+    data: dict[str, object] = {"words": _plain(words), "silent": _plain(silent), "languages": _plain(guessed)}
+    command = " ".join(["python -m benchmarks accuracy", *arguments])
+    print(report.write(report.Report("accuracy", command, tables, versions, data), options.results).read_text())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy", description=__doc__)
+    parser.add_argument("--groups", nargs="*", default=list(GROUPS), help="groups of recordings to score")
+    parser.add_argument("--without-peers", action="store_true", help="this service alone")
+    parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
+    return parser
+
+
+def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[Entry], dict[str, str]]:
+    entries = [Entry("this service", stack.enter_context(Service()))]
+    if options.without_peers:
+        return entries, {}
+    faster = stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON))
+    cpp = stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON))
+    entries += [
+        Entry("faster-whisper int8", faster),
+        Entry("faster-whisper int8, no VAD", faster, vad=False),
+        Entry("whisper.cpp f16", cpp),
+    ]
+    return entries, faster.versions | cpp.versions
+
+
+def _spoken(groups: Sequence[str]) -> list[Recording]:
+    return [as_wav(recording) for recording in load(groups) if recording.text]
+
+
+def _listen(entry: Entry, recordings: Sequence[Recording], *, given: bool) -> list[Heard]:
+    """The contender on every recording, told the language or not."""
+    heard = []
+    for recording in recordings:
+        language = recording.language or "" if given else ""
+        try:
+            outcome = entry.transcriber.transcribe(recording, words=False, language=language, vad=entry.vad)
+        except ContenderFailed as failure:
+            print(f"{entry.title}, {recording.id}: {failure}", file=sys.stderr)
+            outcome = Outcome("", "", 0.0, 0.0)
+        heard.append(Heard(recording, replace(outcome, words=())))
+    print(f"{entry.title}: {len(heard)} recordings", file=sys.stderr, flush=True)
+    return heard
+
+
+def _word_errors(heard: dict[str, list[Heard]]) -> report.Table:
+    present = [group for group in GROUPS if any(each.recording.group == group for each in next(iter(heard.values())))]
+    rows = [
+        (
+            group,
+            GROUPS[group],
+            *(_rate([each for each in found if each.recording.group == group]) for found in heard.values()),
+        )
+        for group in present
+    ]
+    note = "Language given. Whisper's normaliser; Chinese and Japanese by character. 95 % interval over recordings."
+    return report.Table("Word error rate, %", ("group", "what", *heard), rows, note)
+
+
+def _rate(heard: Sequence[Heard]) -> str:
+    errors = [count_errors(each.recording.text or "", each.outcome.text, each.recording.language) for each in heard]
+    return str(word_error_rate(errors))
+
+
+def _invented(heard: dict[str, list[Heard]]) -> report.Table:
+    rows = []
+    for title, found in heard.items():
+        counts = [invented_words(each.outcome.text) for each in found]
+        said = "; ".join(f"“{each.outcome.text[:40]}”" for each in found if each.outcome.text.strip())
+        rows.append((title, f"{sum(count > 0 for count in counts)} of {len(counts)}", sum(counts), said))
+    return report.Table("Words where nobody speaks", ("system", "clips with words", "words", "which"), rows)
+
+
+def _languages(heard: dict[str, list[Heard]]) -> report.Table:
+    columns = [
+        f"{group}, {len([each for each in next(iter(heard.values())) if each.recording.group == group])} clips"
+        for group in LANGUAGES
+    ]
+    rows = []
+    for title, found in heard.items():
+        cells = []
+        for group in LANGUAGES:
+            right = [
+                each.outcome.language == each.recording.language for each in found if each.recording.group == group
+            ]
+            cells.append(f"{sum(right)} ({sum(right) / len(right):.1%})")
+        rows.append((title, *cells))
+    return report.Table("Language recognised", ("system", *columns), rows, "Language not given.")
+
+
+def _plain(heard: dict[str, list[Heard]]) -> dict[str, list[dict[str, object]]]:
+    return {
+        title: [
+            {"id": each.recording.id, "language": each.outcome.language, "text": each.outcome.text} for each in found
+        ]
+        for title, found in heard.items()
+    }

@@ -1,0 +1,62 @@
+"""This project's engine and scheduler in process: the service's recognition without HTTP, Triton and files.
+
+Runs in the service's environment. The windows are those that the service cuts; finding them is not timed.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.peers.worker import Heard, Job, read_wav, serve
+from speech.activity import VoiceActivity, regions
+from speech.audio import SAMPLE_RATE, Pcm
+from speech.transcript import WindowResult
+from speech.whisper.scheduler import Scheduler
+from speech.whisper.sequence import Request
+from speech.whisper.serving import ServingOptions, open_onnx
+from speech.whisper.timing import compile_timing
+from speech.whisper.tokenizer import Tokenizer
+from speech.windows import Window, plan
+
+
+class Engine:
+    """Submits every window of a recording at once and waits for the last."""
+
+    def __init__(self, weights: Path, threads: int) -> None:
+        options = ServingOptions(threads=threads)  # the defaults are those of config.pbtxt
+        tokenizer = Tokenizer.load(weights / "1")
+        compile_timing()
+        self.scheduler = Scheduler(open_onnx(weights / "1", options), tokenizer, options.policy)
+        self.windows = cache(_windows)
+        self.versions = {"onnxruntime": version("onnxruntime")}
+
+    def prepare(self, job: Job) -> None:
+        self.windows(job.audio)
+
+    def transcribe(self, job: Job) -> Heard:
+        pcm, windows = self.windows(job.audio)
+        futures = [self._submit(pcm[window.start : window.end], job) for window in windows]
+        results = [future.result() for future in futures]
+        words: list[list[object]] = [
+            [word.text, word.start + window.start / SAMPLE_RATE, word.end + window.start / SAMPLE_RATE]
+            for window, result in zip(windows, results, strict=True)
+            for word in result.words
+        ]
+        language = results[0].language if results else job.language
+        return Heard(" ".join(result.text for result in results), language, words)
+
+    def _submit(self, pcm: Pcm, job: Job) -> Future[WindowResult]:
+        return self.scheduler.submit(Request(pcm, job.language, caller="benchmark", recording=job.audio))
+
+
+def _windows(path: str) -> tuple[Pcm, list[Window]]:
+    pcm = read_wav(path)
+    probabilities = VoiceActivity().probabilities(pcm)
+    return pcm, plan(regions(probabilities), probabilities, pcm)
+
+
+if __name__ == "__main__":
+    serve(Engine)

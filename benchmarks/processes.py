@@ -1,0 +1,80 @@
+"""A process and all its children: memory and processor time, from /proc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def family(root: int) -> list[int]:
+    """The process and every descendant that lives now."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            parents[int(folder.name)] = int(_after_name(folder)[1])
+    members = [root]
+    for member in members:  # grows while it is read
+        members += [child for child, parent in parents.items() if parent == member]
+    return members
+
+
+def processor_seconds(root: int) -> float:
+    """User and system time of the family, children that have ended included."""
+    total = 0
+    for member in family(root):
+        with contextlib.suppress(OSError):
+            total += sum(int(field) for field in _after_name(Path(f"/proc/{member}"))[11:15])
+    return total / TICKS
+
+
+def memory(root: int) -> dict[str, float]:
+    """Proportional set size of the family in megabytes, by command name: shared pages count once."""
+    sizes: dict[str, float] = {}
+    for member in family(root):
+        with contextlib.suppress(OSError):
+            name = Path(f"/proc/{member}/comm").read_text().strip()
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            kilobytes = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+            sizes[name] = sizes.get(name, 0.0) + kilobytes / 1024
+    return sizes
+
+
+class MemoryWatch:
+    """The largest memory that a family takes while the context lasts, looked at every `interval` seconds."""
+
+    def __init__(self, root: int, interval: float = 0.5) -> None:
+        self.root = root
+        self.interval = interval
+        self.peak = 0.0  # megabytes, all processes together
+        self.parts: dict[str, float] = {}  # megabytes by command name, at the peak
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory-watch", daemon=True)
+
+    def _watch(self) -> None:
+        while True:
+            parts = memory(self.root)
+            if (total := sum(parts.values())) > self.peak:
+                self.peak, self.parts = total, parts
+            if self._done.wait(self.interval):
+                return
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+def _after_name(folder: Path) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: the second, the name, may hold spaces."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()
