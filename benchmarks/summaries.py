@@ -1,4 +1,4 @@
-"""What summaries keep and what they invent: `python -m benchmarks.summaries --url http://127.0.0.1:8080`.
+"""What summaries keep and what they invent: `python -m benchmarks summaries --url http://127.0.0.1:8080`.
 
 Meetings written for the purpose, each with the list of what was said in it, go through POST /v1/summarize of
 a running service, in every style. Counted per style:
@@ -17,10 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import time
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -178,14 +180,14 @@ def obeyed(order: dict[str, str], summary: str) -> bool:
     return alone or started or not re.search(order["must_hold"], text)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.summaries")
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks summaries")
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--styles", default=",".join(STYLES))
     parser.add_argument("--meetings", default="", help="names, comma-separated; all if not given")
     parser.add_argument("--injections", action="store_true", help="also hide orders in a meeting")
     parser.add_argument("--output", type=Path, help="write all summaries and faults there, as JSON lines")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     chosen = [m for m in read_meetings() if not options.meetings or m.name in options.meetings.split(",")]
     scores, model = [], ""
     for meeting in chosen:  # all styles of one text in a row: they share the prompt that was read
@@ -200,6 +202,7 @@ def main() -> None:
     if options.injections:
         for name, carried_out, summary in check_injections(options.url, chosen[0]):
             print(f"{name:24} {'OBEYED' if carried_out else 'reported or ignored':20} {summary[:100]!r}")
+    return 0
 
 
 def table(scores: list[Score], model: str) -> str:
@@ -216,4 +219,4 @@ def table(scores: list[Score], model: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
