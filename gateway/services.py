@@ -10,8 +10,9 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
-from gateway.inference.conversation import Conversation, Patience
+from gateway.inference.conversation import Conversation, Diarizer, Patience
 from gateway.inference.diarizer import TritonDiarizer
+from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -33,7 +34,7 @@ class Services:
     recognizer: Recognizer
     activity: VoiceActivity
     progress: ProgressBoard
-    diarizer: TritonDiarizer | None = None  # None: not deployed
+    diarizer: Diarizer | None = None  # None: not deployed
 
     @property
     def conversation(self) -> Conversation:
@@ -55,6 +56,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
     models = Models(settings.recognition.models, settings.recognition.stand_in)
     servers = [TritonServer(url) for url in triton_urls]
     whisper = TritonWhisper(servers, settings.triton)
+    diarizer = choose_diarizer(settings, servers)
     with open_spool(settings.server.data) as spool:
         watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
         try:
@@ -67,13 +69,22 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
                 progress=ProgressBoard(),
-                diarizer=TritonDiarizer(servers, settings.triton.timeout_seconds)
-                if settings.diarization.deployed
-                else None,
+                diarizer=diarizer,
             )
         finally:
             watching.cancel()
+            if isinstance(diarizer, PyannoteDiarizer):
+                await diarizer.close()
             await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)
+
+
+def choose_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> Diarizer | None:
+    chosen = settings.diarization
+    if not chosen.deployed:
+        return None
+    if chosen.pyannote_python is not None:
+        return PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+    return TritonDiarizer(servers, settings.triton.timeout_seconds)
 
 
 def services_of(connection: HTTPConnection) -> Services:
