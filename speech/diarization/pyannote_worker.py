@@ -54,7 +54,7 @@ class Voices:
         return self
 
     def __call__(self, waveforms: torch.Tensor, masks: torch.Tensor | None = None) -> np.ndarray[Any, Any]:
-        """waveforms: (batch, 1, samples); masks: (batch, frames). Returns (batch, 192), NaN where there is too little."""
+        """(batch, 192) from (batch, 1, samples) and masks (batch, frames); NaN where there is too little speech."""
         vectors = np.full((len(waveforms), self.dimension), np.nan, np.float32)
         for row, waveform in enumerate(waveforms):
             mel = self._filterbank.run(None, {"input": waveform.numpy()})[0][0]
