@@ -1,4 +1,4 @@
-"""`python -m export whisper --model base --target onnx`: weights in, engines out."""
+"""Weights in, engines out: `python -m export setup` for the embedded default, or one network at a time."""
 
 from __future__ import annotations
 
@@ -16,26 +16,38 @@ from export.whisper import Order, export_whisper
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    place = options.source or default_place(options.model)
-    order = Order(options.model, place, options.data, options.repository, options.force)
     try:
-        export_whisper(order)
+        options.run(options)
     except (InvalidDownload, InvalidWeights, InvalidTokenizer, ParityError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def _setup(options: argparse.Namespace) -> None:
+    """Everything that the embedded service runs on; what is up to date is left alone."""
+    export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+
+
+def _whisper(options: argparse.Namespace) -> None:
+    place = options.source or default_place(options.model)
+    export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+
+
 def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
+    shared.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    shared.add_argument("--force", action="store_true", help="export again what is up to date")
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     networks = parser.add_subparsers(dest="network", required=True)
-    whisper = networks.add_parser("whisper", help="one size of Whisper")
+    setup = networks.add_parser("setup", parents=[shared], help="everything that the embedded service runs on")
+    setup.set_defaults(run=_setup)
+    whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")
     whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
-    whisper.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
-    whisper.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
-    whisper.add_argument("--force", action="store_true", help="export again what is up to date")
+    whisper.set_defaults(run=_whisper)
     return parser
 
 

@@ -8,13 +8,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from gateway.errors import ServiceError, answer_error
 from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.progress import show_progress
+from gateway.routes.stream import stream
 from gateway.routes.transcribe import MODEL_HEADER, transcribe
 from gateway.services import Services
 
@@ -31,6 +32,7 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
             Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
+            WebSocketRoute("/v1/stream", stream),
         ],
         middleware=[
             Middleware(RequestRecord),
@@ -50,5 +52,5 @@ def create_app(services: Services) -> Starlette:
 
 
 async def index(request: Request) -> Response:
-    paths = [route.path for route in request.app.routes if isinstance(route, Route)]
+    paths = [route.path for route in request.app.routes if isinstance(route, Route | WebSocketRoute)]
     return JSONResponse({"service": "stt", "endpoints": paths})

@@ -18,6 +18,7 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from speech.activity import VoiceActivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Services:
     media: MediaDecoder
     whisper: TritonWhisper
     recognizer: Recognizer
+    activity: VoiceActivity
     progress: ProgressBoard
 
     async def models_away(self) -> list[str]:
@@ -53,6 +55,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 media=MediaDecoder(spool),
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
+                activity=VoiceActivity(),
                 progress=ProgressBoard(),
             )
         finally:

@@ -66,6 +66,21 @@ class RecognitionSettings(Group):
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
+class StreamSettings(Group):
+    config_seconds: float = Field(default=10.0, gt=0)
+    """how long a live session may take to send its config"""
+    idle_seconds: float = Field(default=60.0, gt=0)
+    """how long a live session may stand still before it is ended"""
+    longest_seconds: float = Field(default=4 * 3600.0, gt=0)
+    """longest live session, in seconds of audio"""
+    patience_seconds: float = Field(default=120.0, ge=0)
+    """how long a live session waits for a Triton that is away"""
+    ping_seconds: float = Field(default=20.0, gt=0)
+    """time between two keep-alive pings"""
+    max_frame_bytes: int = Field(default=16 * 1024**2, gt=0)
+    """largest frame that is accepted"""
+
+
 class ClientSettings(Group):
     url: str = "http://127.0.0.1:8080"
     """service that the commands talk to"""
@@ -82,4 +97,5 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     triton: TritonSettings = TritonSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    stream: StreamSettings = StreamSettings()
     client: ClientSettings = ClientSettings()

@@ -73,7 +73,7 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     try:
         async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
             tritons.tell_deaths(services.whisper.model_died)
-            http = HttpServer(http_config(create_app(services), settings.server))
+            http = HttpServer(http_config(create_app(services), settings))
             stopping.watch(http)
             await serve_http(http, listener, settings)
     except asyncio.CancelledError:
@@ -112,7 +112,7 @@ class HttpServer(uvicorn.Server):
         yield
 
 
-def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
+def http_config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http="h11",  # limits the size of a request's head; httptools does not
@@ -120,7 +120,11 @@ def http_config(app: object, settings: ServerSettings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
+        ws="websockets-sansio",
+        ws_max_size=settings.stream.max_frame_bytes,
+        ws_ping_interval=settings.stream.ping_seconds,
+        ws_ping_timeout=None,  # a pong may wait behind audio; a silent client is found by stream.idle_seconds
     )
 
 
@@ -158,7 +162,7 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
     names = [triton_name(model.id) for model in models]
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
-        say(f"Triton answers at {triton.url}")
+        say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
         yield Tritons((triton.url,), triton)
 
 

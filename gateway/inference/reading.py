@@ -31,12 +31,20 @@ class Heard:
 
     @property
     def is_improbable(self) -> bool:
-        return self.result.average_logprob < IMPROBABLE
+        return is_improbable(self.result)
 
     @property
     def is_speech(self) -> bool:
-        """Whisper's own judgement, where voice activity was mistaken."""
-        return not (self.result.no_speech_probability > SILENT and self.is_improbable)
+        return is_speech(self.result)
+
+
+def is_improbable(result: WindowResult) -> bool:
+    return result.average_logprob < IMPROBABLE
+
+
+def is_speech(result: WindowResult) -> bool:
+    """Whisper's own judgement, where voice activity was mistaken."""
+    return not (result.no_speech_probability > SILENT and is_improbable(result))
 
 
 class Reader:

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
 _GROUP_SECONDS = 3.0  # for killed processes to be gone
+HARMED_EXIT_SECONDS = 3.0
 _LAST_LINES = 30  # of Triton's output, told when it fails
 
 # (url, model, seconds of audio, 0 for none); raises ModelDied if the model must be loaded again
@@ -222,7 +223,7 @@ class EmbeddedTriton:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self.options.exit_seconds + 5.0)
+                await asyncio.wait_for(process.wait(), self._exit_limit())
         with suppress(ProcessLookupError, TimeoutError):
             async with asyncio.timeout(_GROUP_SECONDS):
                 while True:  # the models' processes are in its group
@@ -230,6 +231,10 @@ class EmbeddedTriton:
                     await asyncio.sleep(0.02)
         await process.wait()
         clean_shared_memory(self.config.shm_prefix)
+
+    def _exit_limit(self) -> float:
+        """Seconds. After a model's death Triton waits in vain for the requests that died with it."""
+        return HARMED_EXIT_SECONDS if self.status.reloads else self.options.exit_seconds + 5.0
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

@@ -111,7 +111,7 @@ class Scheduler:
         """Takes in what arrived; sleeps while there is nothing to do. False when it is time to stop."""
         with self._changed:
             while not (self._inbox or self._admission or self._decoder.held or self._closing):
-                self.statistics.decoding = 0
+                self.statistics.decoding = self.statistics.waiting = 0
                 self._changed.wait()
             while self._inbox:
                 self._admission.push(self._inbox.popleft())

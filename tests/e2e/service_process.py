@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 STT = Path(sys.executable).with_name("stt")
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
 
@@ -30,8 +32,16 @@ class ServiceProcess:
     @property
     def triton(self) -> str:
         """gRPC address of the Triton that it started."""
+        return self._triton_line().split()[3].rstrip(",")
+
+    def metric(self, name: str) -> float:
+        """A figure that the model publishes; Triton brings it up to date every second."""
+        metrics = httpx.get(self._triton_line().split()[-1]).text
+        return sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(f"{name}{{"))
+
+    def _triton_line(self) -> str:
         (line,) = (line for line in self.lines if line.startswith("Triton answers at "))
-        return line.split()[-1]
+        return line
 
     def children(self) -> dict[int, str]:
         """Process id → program, of everything that runs below it."""

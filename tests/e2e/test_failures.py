@@ -51,11 +51,16 @@ def send_and_leave(service: ServiceProcess, recording: Path, identity: str) -> N
 
 
 def test_a_client_that_leaves_ends_its_work(service: ServiceProcess, long_recording: Path, dashwood: Path) -> None:
+    cancelled = service.metric("whisper_cancelled_total")
+
     send_and_leave(service, long_recording, "leaving-client")
 
     wait_until(lambda: requests_logged(service, "leaving-client"))
     (entry,) = requests_logged(service, "leaving-client")
     assert entry["status"] == 499
+    wait_until(lambda: service.metric("whisper_cancelled_total") > cancelled)
+    wait_until(lambda: service.metric("whisper_queue_length") == 0)
+    assert not list(service.log.parent.glob("spool/*/*/upload"))
     assert transcribe(service.url, dashwood).status_code == 200
 
 

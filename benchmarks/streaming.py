@@ -1,0 +1,158 @@
+"""Live speech: how soon a word is shown and final, what streaming costs in accuracy, how many can speak at once.
+
+Recordings are played at the speed of speech into /v1/stream of a running service, one session first, then
+more at once until the lag of the 95th percentile passes two seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+
+from benchmarks.playback import Played, ShownWord, play
+from benchmarks.recordings import Recording, as_wav, load
+from benchmarks.report import Report, Table, write
+from benchmarks.scoring import Errors, count_errors, word_error_rate
+
+HELD_LAG = 2.0  # seconds, 95th percentile from spoken to shown
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One level: this many sessions at once."""
+
+    sessions: int
+    played: list[Played]
+    first_words: dict[str, float]  # recording id → where its first word begins, seconds
+
+    @property
+    def words(self) -> list[ShownWord]:
+        return [word for played in self.played for word in played.words]
+
+    @property
+    def shown_lags(self) -> list[float]:
+        return [word.shown - word.end for word in self.words]
+
+    @property
+    def held(self) -> bool:
+        return percentile(self.shown_lags, 95) < HELD_LAG
+
+    def row(self) -> list[object]:
+        final_lags = [word.final - word.end for word in self.words]
+        firsts = [p.first_partial - self.first_words[p.recording.id] for p in self.played if p.first_partial]
+        stops = [p.stop_to_final for p in self.played]
+        updates = [p.updates / p.recording.duration for p in self.played]
+        spread = [percentile(v, q) for v in (firsts, self.shown_lags, final_lags, stops) for q in (50, 95)]
+        return [
+            self.sessions,
+            len(self.played),
+            *spread,
+            float(np.median(updates)),
+            "yes" if self.held else "no",
+        ]
+
+
+COLUMNS = (
+    "sessions", "recordings", "first partial p50", "p95", "shown p50", "p95", "final p50", "p95",
+    "stop to final p50", "p95", "updates per s", "held",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(arguments)
+    recordings = [as_wav(clip) for clip in load(["A-read"]) if 6.0 <= clip.duration <= 30.0][: options.recordings]
+    base = f"http://{options.service}"
+    filed = {recording.id: transcribe(base, recording) for recording in recordings}
+    loads: list[Load] = []
+    for sessions in options.levels or range(1, options.sessions + 1):
+        load_now = asyncio.run(run_level(f"ws://{options.service}/v1/stream", recordings, sessions, filed))
+        loads.append(load_now)
+        print(load_now.row(), flush=True)
+        if not load_now.held:
+            break
+    report(loads, filed, recordings)
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks streaming", description=__doc__)
+    parser.add_argument("--service", default="127.0.0.1:8080", help="host:port of a running service")
+    parser.add_argument("--recordings", type=int, default=20, help="recordings a level")
+    parser.add_argument("--sessions", type=int, default=12, help="most sessions at once")
+    parser.add_argument("--levels", type=int, nargs="*", help="these numbers of sessions alone")
+    return parser.parse_args(arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """The same recording through /v1/transcribe."""
+
+    text: str
+    first_word: float  # seconds
+
+
+def transcribe(base: str, recording: Recording) -> Filed:
+    with recording.path.open("rb") as audio:
+        answer = httpx.post(
+            f"{base}/v1/transcribe",
+            files={"file": audio},
+            data={"language": "en", "diarize": "false"},
+            timeout=300,
+        )
+    answer.raise_for_status()
+    transcript = answer.json()
+    words = [word for segment in transcript["segments"] for word in segment["words"]]
+    return Filed(transcript["text"], words[0]["start"] if words else 0.0)
+
+
+async def run_level(url: str, recordings: Sequence[Recording], sessions: int, filed: dict[str, Filed]) -> Load:
+    """Each session plays its share of the recordings, one after another, started a little apart."""
+    shares = [list(itertools.islice(recordings, n, None, sessions)) for n in range(sessions)]
+
+    async def speak(share: Sequence[Recording], delay: float) -> list[Played]:
+        await asyncio.sleep(delay)
+        return [await play(url, recording) for recording in share]
+
+    spoken = await asyncio.gather(*(speak(share, 0.37 * n) for n, share in enumerate(shares)))
+    firsts = {name: entry.first_word for name, entry in filed.items()}
+    return Load(sessions, [played for share in spoken for played in share], firsts)
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    return float(np.percentile(values, q)) if values else float("nan")
+
+
+def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[Recording]) -> None:
+    live = {played.recording.id: played.text for played in loads[0].played}
+    pairs = [(count_errors(r.text or "", live[r.id]), count_errors(r.text or "", filed[r.id].text)) for r in recordings]
+    gap, low, high = gap_interval(pairs)
+    streamed, whole = (word_error_rate([pair[side] for pair in pairs]) for side in (0, 1))
+    accuracy = Table(
+        "Accuracy of one session",
+        ("recordings", "words", "streaming WER %", "file WER %", "difference, points (95 %)"),
+        [[len(pairs), whole.words, str(streamed), str(whole), f"{gap:+.2f} ({low:+.2f} to {high:+.2f})"]],
+    )
+    latency = Table("Lag by sessions at once, seconds", COLUMNS, [load_now.row() for load_now in loads])
+    data: dict[str, object] = {
+        "live": live,
+        "file": {name: entry.text for name, entry in filed.items()},
+        "held": max((load_now.sessions for load_now in loads if load_now.held), default=0),
+    }
+    page = write(Report("streaming", "python -m benchmarks streaming", [latency, accuracy], data=data))
+    print(page.read_text())
+
+
+def gap_interval(pairs: Sequence[tuple[Errors, Errors]], resamples: int = 2000) -> tuple[float, float, float]:
+    """Streaming WER minus file WER in points, with a paired bootstrap's 95 % interval over recordings."""
+    differences = np.array([live.edits - whole.edits for live, whole in pairs], dtype=np.float64)
+    words = np.array([whole.words for _, whole in pairs], dtype=np.float64)
+    rows = np.random.default_rng(0).integers(0, len(pairs), (resamples, len(pairs)))
+    rates = differences[rows].sum(axis=1) / words[rows].sum(axis=1) * 100
+    low, high = np.percentile(rates, [2.5, 97.5])
+    return float(differences.sum() / words.sum() * 100), float(low), float(high)

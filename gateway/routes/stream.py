@@ -1,0 +1,160 @@
+"""WS /v1/stream: speech goes in while it is spoken, text comes out while it settles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from gateway.errors import (
+    BadParameter,
+    BadRequest,
+    InternalError,
+    RequestTimeout,
+    ServiceError,
+    Unauthorized,
+    Unavailable,
+)
+from gateway.inference.whisper import WindowRequest
+from gateway.models import DEFAULT_MODEL, Model
+from gateway.parameters import read_language
+from gateway.services import Services, services_of
+from gateway.streaming import messages
+from gateway.streaming.messages import CONFIG_EXAMPLE, Message, Stop, StreamConfig
+from gateway.streaming.session import Session, StreamPolicy
+from speech.audio import Pcm
+from speech.tensors import Priority
+from speech.transcript import WindowResult
+
+NORMAL, GOING_AWAY, REFUSED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013  # RFC 6455, 7.4.1
+
+_log = logging.getLogger(__name__)
+
+
+async def stream(socket: WebSocket) -> None:
+    await socket.accept()
+    conversation = Conversation(socket, services_of(socket))
+    try:
+        session = await conversation.configure()
+        await conversation.converse(session)
+        await conversation.say(messages.complete(session.text, session.language, session.duration))
+        await socket.close(NORMAL)
+    except WebSocketDisconnect:
+        _log.info("a live client left")
+    except ServiceError as error:
+        await conversation.refuse(error)
+    except Exception:
+        _log.exception("a live session failed")
+        await conversation.refuse(InternalError())
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One client's socket: what it says becomes a session, and what the session says goes back."""
+
+    socket: WebSocket
+    services: Services
+    model: Model | None = None  # that answers
+
+    async def configure(self) -> Session:
+        """The session that the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
+        config = messages.read_query(dict(self.socket.query_params))
+        if config is None:
+            config = await self._first_config()
+        policy = StreamPolicy(patience_seconds=self.services.settings.stream.patience_seconds)
+        listener = self.services.activity.stream()
+        session = Session(self._recognize, listener.feed, self.say, None, policy)
+        await self._agree(session, config)
+        return session
+
+    async def converse(self, session: Session) -> None:
+        """Until everything that the client sent is final. Raises what ended it sooner."""
+        tasks = [asyncio.create_task(session.run()), asyncio.create_task(self._receive(session))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def say(self, message: Message) -> None:
+        if self.socket.client_state is WebSocketState.DISCONNECTED:
+            raise WebSocketDisconnect
+        await self.socket.send_json(message)
+
+    async def refuse(self, error: ServiceError) -> None:
+        """Says what was wrong and closes, if somebody still listens."""
+        try:
+            await self.say(messages.failure(error.message))
+            await self.socket.close(close_code(error), error.message[:100])
+        except (WebSocketDisconnect, RuntimeError):
+            _log.info("a live client left before its error: %s", error.message)
+
+    async def _first_config(self) -> StreamConfig:
+        limit = self.services.settings.stream.config_seconds
+        try:
+            frame = await asyncio.wait_for(self._frame(), limit)
+        except TimeoutError:
+            raise RequestTimeout(f"No config came within {limit:.0f} s; send {CONFIG_EXAMPLE} first.") from None
+        if isinstance(frame, bytes):
+            raise BadParameter(f"Audio came before the config; send {CONFIG_EXAMPLE} first and wait for ready.")
+        config = messages.read_text(frame)
+        if isinstance(config, Stop):
+            raise BadParameter(f"The stream was stopped before it began; send {CONFIG_EXAMPLE} first, then audio.")
+        return config
+
+    async def _agree(self, session: Session, config: StreamConfig) -> None:
+        """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
+        self.model = self.services.models.answering(config.model or DEFAULT_MODEL)
+        language = read_language(config.language)
+        session.expect(language)
+        await self.say(messages.ready(self.model.id, language or "auto"))
+
+    async def _recognize(self, pcm: Pcm, language: str | None) -> WindowResult:
+        assert self.model is not None  # a session hears nothing before it is configured
+        caller = self.socket.client.host if self.socket.client else ""
+        request = WindowRequest(self.model.id, language, priority=Priority.LIVE, caller=caller)
+        return await self.services.whisper.recognize(pcm, request)
+
+    async def _receive(self, session: Session) -> None:
+        """Feeds the session until the client stops. Raises BadParameter on what is not audio."""
+        limits = self.services.settings.stream
+        while session.duration < limits.longest_seconds:
+            try:
+                frame = await asyncio.wait_for(self._frame(), limits.idle_seconds)
+            except TimeoutError:
+                await self.say(messages.failure(f"No audio came for {limits.idle_seconds:.0f} s: the stream ends."))
+                break
+            if isinstance(frame, str):
+                command = messages.read_text(frame)
+                if isinstance(command, Stop):
+                    break
+                await self._reconfigure(session, command)
+            elif frame:
+                await session.feed(frame)
+            else:  # an empty frame is the end of a published client's stream
+                break
+        else:
+            await self.say(messages.failure(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here."))
+        await session.stop()
+
+    async def _reconfigure(self, session: Session, config: StreamConfig) -> None:
+        """A config frame of a client that had named something in its address already."""
+        if session.duration:
+            raise BadParameter("A config came after the audio; it is sent once, before the audio.")
+        await self._agree(session, config)
+
+    async def _frame(self) -> str | bytes:
+        message = await self.socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", NORMAL))
+        text: str | None = message.get("text")
+        return text if text is not None else bytes(message["bytes"])
+
+
+def close_code(error: ServiceError) -> int:
+    if isinstance(error, BadRequest | Unauthorized | RequestTimeout):
+        return REFUSED
+    return TRY_LATER if isinstance(error, Unavailable) else FAILED

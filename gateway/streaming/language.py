@@ -1,0 +1,41 @@
+"""Which language a live session speaks: given, or settled after a few seconds of speech."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+SURE_SECONDS = 3.0  # of speech, when one language has SURE_SHARE of the votes
+SURE_SHARE = 0.7
+LATEST_SECONDS = 9.0  # of speech, after which the best one is taken
+
+
+class LanguageVote:
+    """Each decoding votes with its probability times the speech that it newly heard."""
+
+    def __init__(self, given: str | None) -> None:
+        self.settled = given  # ISO 639-1; None: not yet
+        self._votes: defaultdict[str, float] = defaultdict(float)
+        self._heard = 0.0  # seconds
+
+    @property
+    def best(self) -> str:
+        """The settled language, or the likeliest so far ("" before the first vote)."""
+        if self.settled is not None:
+            return self.settled
+        return max(self._votes, key=lambda code: self._votes[code], default="")
+
+    @property
+    def share(self) -> float:
+        """Probability mass of the best language, 0..1."""
+        return self._votes[self.best] / self._heard if self._heard else 0.0
+
+    def hear(self, language: str, probability: float, heard: float) -> bool:
+        """Counts a decoding of `heard` new seconds; True when it settles the language."""
+        if self.settled is not None:
+            return False
+        self._votes[language] += probability * heard
+        self._heard += heard
+        sure = self._heard >= SURE_SECONDS and self.share >= SURE_SHARE
+        if sure or self._heard >= LATEST_SECONDS:
+            self.settled = self.best
+        return self.settled is not None

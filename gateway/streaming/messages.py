@@ -1,0 +1,114 @@
+"""What both sides of /v1/stream say: the client's text frames, and the one shape of every server message.
+
+Every message carries type, text, partial, is_final and final, so that a client which reads only one of
+them (the published ones differ) works on all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import BadParameter
+from gateway.transcript.text import join
+from speech.transcript import Word
+
+Message = dict[str, Any]
+
+CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
+STOP_EXAMPLE = '{"action": "stop"}'
+CONFIG_FIELDS = ("model", "language", "token")
+MAX_TEXT_FRAME = 4096  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    model: str | None = None  # None: the API's default
+    language: str = "auto"
+
+
+class Stop:
+    """The client has sent all of its audio."""
+
+
+def read_query(query: dict[str, str]) -> StreamConfig | None:
+    """A stream is configured by its address if that names any of model, language, token."""
+    if not any(name in query for name in CONFIG_FIELDS):
+        return None
+    return StreamConfig(query.get("model") or None, query.get("language") or "auto")
+
+
+def read_text(frame: str) -> StreamConfig | Stop:
+    """A text frame is a config or a stop. Raises BadParameter on anything else."""
+    accepted = f"accepted are a config {CONFIG_EXAMPLE} before the audio and {STOP_EXAMPLE} after it"
+    if len(frame) > MAX_TEXT_FRAME:
+        raise BadParameter(f"a text frame has at most {MAX_TEXT_FRAME} characters; {accepted}")
+    try:
+        fields = json.loads(frame)
+    except ValueError:
+        raise BadParameter(f"this text frame is not JSON; {accepted}; audio is sent in binary frames") from None
+    if not isinstance(fields, dict):
+        raise BadParameter(f"a text frame is a JSON object; {accepted}")
+    if "action" in fields:
+        if fields["action"] != "stop":
+            raise BadParameter(f'unknown action; the only one is "stop"; {accepted}')
+        return Stop()
+    return read_config(fields)
+
+
+def read_config(fields: dict[str, Any]) -> StreamConfig:
+    model, language = fields.get("model"), fields.get("language")
+    for name, value in (("model", model), ("language", language)):
+        if value is not None and not isinstance(value, str):
+            raise BadParameter(f"{name} is a string; a config looks like {CONFIG_EXAMPLE}")
+    return StreamConfig(model or None, language or "auto")
+
+
+def message(kind: str, text: str = "", partial: str = "", last: bool = False, **fields: object) -> Message:
+    return {"type": kind, "text": text, "partial": partial, "is_final": last, "final": last, **fields}
+
+
+def ready(model: str, language: str) -> Message:
+    return message("ready", status="ready", model=model, language=language)
+
+
+def partial_text(words: Sequence[Word], language: str) -> Message:
+    return message("partial", partial=join(words, language), words=[word_fields(word) for word in words])
+
+
+def final_text(words: Sequence[Word], language: str) -> Message:
+    """Words that will never change."""
+    return message(
+        "transcript",
+        text=join(words, language),
+        language=language,
+        start=round(words[0].start, 3),
+        end=round(words[-1].end, 3),
+        words=[word_fields(word) for word in words],
+    )
+
+
+def language_settled(language: str, probability: float) -> Message:
+    return message("language", language=language, probability=round(probability, 3))
+
+
+def complete(text: str, language: str, duration: float, warnings: Sequence[str] = ()) -> Message:
+    """The last message of a stream. duration: seconds of audio received."""
+    return message(
+        "final", text=text, last=True, language=language, duration=round(duration, 3), warnings=list(warnings)
+    )
+
+
+def failure(reason: str) -> Message:
+    return message("error", error=reason)
+
+
+def word_fields(word: Word) -> dict[str, object]:
+    return {
+        "word": word.text,
+        "start": round(word.start, 3),
+        "end": round(word.end, 3),
+        "confidence": round(word.confidence, 3),
+    }

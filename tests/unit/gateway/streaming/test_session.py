@@ -1,0 +1,148 @@
+"""The session's promise: whatever the frames, the pauses and the load, every word once and in order.
+
+Speech is written into the samples: word number i is a stretch of the value i, silence is 0, so that a
+recogniser can be asked what a window holds and nothing needs to be scripted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.errors import Unavailable
+from gateway.streaming.messages import Message
+from gateway.streaming.session import Session, StreamPolicy
+from speech.activity import CHUNK, Probabilities
+from speech.audio import SAMPLE_RATE, Pcm
+from speech.transcript import WindowResult, Word
+
+WORD, GAP = 4800, 1600  # samples
+
+
+def loudness(pcm: Pcm) -> Probabilities:
+    """Voice activity of written speech: a chunk speaks when half of it does."""
+    return (np.count_nonzero(pcm.reshape(-1, CHUNK), axis=1) > CHUNK / 2).astype(np.float32)
+
+
+def speech(pauses: list[float]) -> tuple[Pcm, list[str]]:
+    """A word before each pause (seconds)."""
+    pieces = [np.zeros(SAMPLE_RATE // 2, np.int16)]
+    for number, pause in enumerate(pauses, 1):
+        pieces += [np.full(WORD, number, np.int16), np.zeros(GAP + int(pause * SAMPLE_RATE), np.int16)]
+    return np.concatenate(pieces), [f"w{n}" for n in range(1, len(pauses) + 1)]
+
+
+async def read(pcm: Pcm, language: str | None) -> WindowResult:
+    """Reads the words that were written; one cut to under a tenth is not heard."""
+    await asyncio.sleep(0)
+    words = []
+    for number in np.unique(pcm[pcm > 0]):
+        places = np.flatnonzero(pcm == number)
+        if len(places) >= WORD / 10:
+            start, end = places[0] / SAMPLE_RATE, (places[-1] + 1) / SAMPLE_RATE
+            words.append(Word(f"w{number}", start, end, 0.9))
+    return WindowResult(tuple(words), "", language or "en", 0.9, -0.2, 0.0)
+
+
+async def transcribe(
+    pcm: Pcm, frames: list[int], recognize: object = read, policy: StreamPolicy | None = None
+) -> tuple[Session, list[Message]]:
+    sent: list[Message] = []
+
+    async def emit(message: Message) -> None:
+        sent.append(message)
+
+    session = Session(recognize, loudness, emit, "en", policy or StreamPolicy())  # type: ignore[arg-type]
+    running = asyncio.create_task(session.run())
+    audio, start, turn = pcm.tobytes(), 0, 0
+    while start < len(audio):
+        size = frames[turn % len(frames)]
+        await session.feed(audio[start : start + size])
+        await asyncio.sleep(0)
+        start, turn = start + size, turn + 1
+    await session.stop()
+    await running
+    return session, sent
+
+
+def finals(sent: list[Message]) -> list[str]:
+    return [word["word"] for m in sent if m["type"] == "transcript" for word in m["words"]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 0.05, 0.2, 0.5, 0.8, 2.0]), min_size=1, max_size=90),
+    st.lists(st.sampled_from([1, 333, 1024, 8192, 32000, 200_001]), min_size=1, max_size=3),
+)
+async def test_every_word_is_final_once_and_in_order(pauses: list[float], frames: list[int]) -> None:
+    pcm, expected = speech(pauses)
+    frames = [max(size, len(pcm) // 2000) for size in frames]
+    session, sent = await transcribe(pcm, frames)
+    assert finals(sent) == expected
+    assert session.text.split() == expected
+
+
+async def test_speech_without_a_pause_is_committed_before_it_ends() -> None:
+    pcm, expected = speech([0.0] * 150)  # a minute
+    _, sent = await transcribe(pcm, [16000])
+    assert finals(sent) == expected
+    assert len([m for m in sent if m["type"] == "transcript"]) > 5
+
+
+async def test_silence_is_never_decoded() -> None:
+    async def fail(pcm: Pcm, language: str | None) -> WindowResult:
+        raise AssertionError("silence was decoded")
+
+    _, sent = await transcribe(np.zeros(20 * SAMPLE_RATE, np.int16), [32000], fail)
+    assert sent == []
+
+
+async def test_a_triton_that_goes_away_loses_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(1)
+
+    async def flaky(pcm: Pcm, language: str | None) -> WindowResult:
+        if chance.random() < 0.4:
+            raise Unavailable("away", retry_after=1)
+        return await read(pcm, language)
+
+    pause = asyncio.sleep
+    monkeypatch.setattr("gateway.streaming.session.asyncio.sleep", lambda _: pause(0))
+    pcm, expected = speech([0.0, 0.3, 1.0, 0.0] * 10)
+    _, sent = await transcribe(pcm, [8000], flaky)
+    assert finals(sent) == expected
+
+
+async def test_a_triton_that_stays_away_is_an_error() -> None:
+    async def away(pcm: Pcm, language: str | None) -> WindowResult:
+        raise Unavailable("away", retry_after=1)
+
+    pcm, _ = speech([0.0] * 4)
+    with pytest.raises(Unavailable):
+        await transcribe(pcm, [8000], away, StreamPolicy(patience_seconds=-1))
+
+
+async def test_a_client_that_sends_too_fast_is_made_to_wait() -> None:
+    allowed = asyncio.Event()
+
+    async def held(pcm: Pcm, language: str | None) -> WindowResult:
+        await allowed.wait()
+        return await read(pcm, language)
+
+    async def emit(message: Message) -> None: ...
+
+    session = Session(held, loudness, emit, "en", StreamPolicy(backlog=2 * SAMPLE_RATE))
+    running = asyncio.create_task(session.run())
+    pcm, expected = speech([0.0] * 150)
+    sending = asyncio.create_task(session.feed(pcm.tobytes()))
+    await asyncio.sleep(0.05)
+    assert not sending.done()
+    allowed.set()
+    await sending
+    await session.stop()
+    await running
+    assert session.text.split() == expected

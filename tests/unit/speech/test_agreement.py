@@ -1,0 +1,80 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.agreement import Agreement, common_prefix, prefix_distances, split
+from speech.transcript import Word
+
+texts = st.lists(st.sampled_from(["one", "two", "three", "four"]), max_size=12)
+
+
+def words(text: str, start: float = 0.0) -> list[Word]:
+    return [Word(t, start + 0.5 * i, start + 0.5 * i + 0.4, 0.9) for i, t in enumerate(text.split())]
+
+
+def test_what_two_hypotheses_agree_on_is_committed() -> None:
+    agreement = Agreement()
+    assert agreement.update(words("the quick brow")) == ()
+    assert [w.text for w in agreement.update(words("The quick, brown fox"))] == ["The", "quick,"]
+    assert [w.text for w in agreement.provisional] == ["brown", "fox"]
+
+
+def test_committed_words_are_not_committed_twice_when_the_window_still_holds_them() -> None:
+    agreement = Agreement()
+    agreement.update(words("one two three"))
+    agreement.update(words("one two three four"))
+    newly = agreement.update(words("one two three four five"))
+    assert [w.text for w in newly] == ["four"]
+
+
+def test_a_committed_word_heard_differently_later_is_neither_doubled_nor_lost() -> None:
+    agreement = Agreement()
+    agreement.update(words("he sailed to france and"))
+    agreement.update(words("he sailed to france and"))
+    rest = agreement.finish(words("he sails to france and came back"))
+    assert [w.text for w in agreement.committed] == ["he", "sailed", "to", "france", "and", "came", "back"]
+    assert [w.text for w in rest] == ["came", "back"]
+
+
+def test_repeated_words_are_told_apart_by_time() -> None:
+    committed = words("no no")
+    assert split(words("no no no no"), committed) == 2
+
+
+def test_words_whose_audio_left_the_window_are_forgotten() -> None:
+    agreement = Agreement()
+    agreement.update(words("one two three four"))
+    agreement.update(words("one two three four"))
+    agreement.forget_before(1.0)
+    rest = agreement.finish(words("three four five", start=1.0))
+    assert [w.text for w in rest] == ["five"]
+
+
+@given(texts)
+def test_the_same_hypothesis_twice_commits_it_whole(sample: list[str]) -> None:
+    hypothesis = words(" ".join(sample))
+    agreement = Agreement()
+    agreement.update(hypothesis)
+    assert list(agreement.update(hypothesis)) == hypothesis
+    assert agreement.provisional == ()
+
+
+@given(st.lists(texts, min_size=1, max_size=6))
+def test_nothing_committed_ever_changes(hypotheses: list[list[str]]) -> None:
+    agreement = Agreement()
+    before: list[Word] = []
+    for sample in hypotheses:
+        agreement.update(words(" ".join(sample)))
+        assert agreement.committed[: len(before)] == before
+        before = list(agreement.committed)
+
+
+@given(texts, texts)
+def test_prefix_distances_end_with_the_whole_distance(one: list[str], other: list[str]) -> None:
+    distances = prefix_distances(one, other)
+    assert len(distances) == len(other) + 1
+    assert distances[0] == len(one)
+    assert distances[-1] == prefix_distances(other, one)[-1]
+
+
+def test_case_and_punctuation_do_not_break_agreement() -> None:
+    assert common_prefix(words("Hello, world"), words("hello world.")) == 2
