@@ -10,6 +10,10 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
+from gateway.accounts import Accounts
+from gateway.accounts.opening import open_accounts
+from gateway.inference.conversation import Conversation, Patience
+from gateway.inference.diarizer import TritonDiarizer
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -18,6 +22,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from gateway.summaries.servers import summary_server
+from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
 
 
@@ -31,6 +37,16 @@ class Services:
     recognizer: Recognizer
     activity: VoiceActivity
     progress: ProgressBoard
+    accounts: Accounts
+    summarizer: Summarizer
+    diarizer: TritonDiarizer | None = None  # None: not deployed
+
+    @property
+    def conversation(self) -> Conversation:
+        """Recognizer and diarizer, side by side."""
+        waiting = self.settings.diarization
+        patience = Patience(waiting.timeout_seconds, waiting.timeout_share)
+        return Conversation(self.recognizer, self.diarizer, patience)
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -41,13 +57,16 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
-    """Connects to the Tritons and keeps watch over them until the end."""
+    """Everything that the routes need; all of it is closed at the end."""
     models = Models(settings.recognition.models, settings.recognition.stand_in)
     servers = [TritonServer(url) for url in triton_urls]
     whisper = TritonWhisper(servers, settings.triton)
     with open_spool(settings.server.data) as spool:
-        watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
-        try:
+        async with (
+            watched(whisper, models),
+            open_accounts(settings) as accounts,
+            open_summarizer(settings) as summarizer,
+        ):
             yield Services(
                 settings=settings,
                 models=models,
@@ -57,10 +76,37 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
                 progress=ProgressBoard(),
+                accounts=accounts,
+                summarizer=summarizer,
+                diarizer=open_diarizer(servers, settings),
             )
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def watched(whisper: TritonWhisper, models: Models) -> AsyncIterator[None]:
+    """Keeps watch over the Tritons, and closes their connections at the end."""
+    watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, *(server.close() for server in whisper.servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
+    server = summary_server(settings.summarizer)
+    server.start()
+    try:
+        yield Summarizer(server)
+    finally:
+        await server.stop()
+
+
+def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> TritonDiarizer | None:
+    if not settings.diarization.deployed:
+        return None
+    return TritonDiarizer(servers, settings.triton.timeout_seconds)
 
 
 def services_of(connection: HTTPConnection) -> Services:
