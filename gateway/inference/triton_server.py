@@ -29,6 +29,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from gateway.inference import launcher
 from gateway.inference.probe import ModelDied, ask
 from gateway.inference.triton_process import (
+    SHARED_MEMORY,
     TritonConfig,
     TritonFailed,
     Wheel,
@@ -41,6 +42,7 @@ from gateway.inference.triton_process import (
     free_ports,
     install_backend,
     shm_prefix,
+    work_folder,
 )
 
 __all__ = ["EmbeddedTriton", "TritonFailed", "TritonOptions", "TritonStatus"]
@@ -133,8 +135,9 @@ class EmbeddedTriton:
 
     async def __aenter__(self) -> Self:
         check_models(self._repository, self._models)
-        clean_orphans()
-        self._folder = tempfile.TemporaryDirectory(prefix="stt-triton-")
+        for folder in (SHARED_MEMORY, Path(tempfile.gettempdir())):
+            clean_orphans(folder)
+        self._folder = work_folder()
         try:
             self._config = self._configure(Path(self._folder.name))
             wheel = Wheel.find()
