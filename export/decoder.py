@@ -66,9 +66,7 @@ def _mask(graph: Graph, places: str, context: int) -> str:
     return graph.node("LessOrEqual", [columns, rows])
 
 
-def _self_attention(
-    graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, str, dict[str, str]]
-) -> str:
+def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, str, dict[str, str]]) -> str:
     layer, position, mask, caches = place
     name = f"decoder.blocks.{layer}.attn"
     weight, bias = fused_projection(tensors, name)
@@ -110,7 +108,9 @@ def _mlp(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str:
     name = f"decoder.blocks.{layer}.mlp"
     source = _norm(graph, tensors, hidden, f"{name}_ln")
     for part in ("0", "2"):
-        source = graph.linear(source, tensors[f"{name}.{part}.weight"], tensors[f"{name}.{part}.bias"], f"{name}.{part}")
+        source = graph.linear(
+            source, tensors[f"{name}.{part}.weight"], tensors[f"{name}.{part}.bias"], f"{name}.{part}"
+        )
         source = graph.node("Gelu", [source]) if part == "0" else source
     return graph.node("Add", [hidden, source])
 
