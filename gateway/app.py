@@ -17,6 +17,7 @@ from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.progress import show_progress
 from gateway.routes.stream import stream
+from gateway.routes.summarize import summarize
 from gateway.routes.transcribe import ANSWER_KEY_HEADER, MODEL_HEADER, REPLAYED_HEADER, transcribe
 from gateway.routes.usage import show_usage
 from gateway.services import Services
@@ -37,6 +38,7 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
             Route("/v1/usage", show_usage, methods=["GET"]),
+            Route("/v1/summarize", summarize, methods=["POST"]),
             Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
             WebSocketRoute("/v1/stream", stream),
         ],

@@ -18,6 +18,7 @@ import uvloop
 
 from gateway.accounts.opening import AccountsFailed, check_store
 from gateway.app import create_app
+from gateway.inference.diarizer import MODEL as DIARIZER
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
 from gateway.inference.whisper import triton_name
 from gateway.log import configure_logging
@@ -164,6 +165,9 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
     for model in models:
         check_engines(settings.triton.repository, model)
     names = [triton_name(model.id) for model in models]
+    if settings.diarization.deployed and settings.diarization.pyannote_python is None:
+        check_diarizer(settings.triton.repository)
+        names.append(DIARIZER)
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
         say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
@@ -176,6 +180,13 @@ def check_engines(repository: Path, model: Model) -> None:
     if not (folder / MANIFEST_FILE).is_file():
         build = f"python -m export whisper --model {model.id} --target onnx"
         raise ServeFailed(f"the engines of {model.id} are not in {folder}; build them with `{build}`")
+
+
+def check_diarizer(repository: Path) -> None:
+    folder = repository / DIARIZER / "1"
+    if not (folder / MANIFEST_FILE).is_file():
+        help_ = "build it with `python -m export diarizer`, or do without speakers: STT_DIARIZATION_DEPLOYED=false"
+        raise ServeFailed(f"the diarizer is not in {folder}; {help_}")
 
 
 def say(line: str) -> None:

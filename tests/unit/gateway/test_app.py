@@ -18,6 +18,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.services import Services
 from gateway.settings import AccountSettings, ServerSettings, Settings
+from gateway.summaries.servers import NoServer
+from gateway.summaries.summarizer import Summarizer
 from speech.transcript import Segment, Transcript, Word
 
 HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
@@ -61,9 +63,10 @@ def parts() -> Parts:
 async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     part = cast(Any, parts)
     settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
+    summarizer = Summarizer(NoServer())
     async with open_accounts(settings) as accounts:
         services = Services(
-            settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts
+            settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts, summarizer
         )
         transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
