@@ -70,7 +70,8 @@ class Voices:
         rows = np.resize(mel - mel.mean(axis=0), (1, whole, mel.shape[1]))
         features = self._embedding.run(None, {"input": rows})[0][0][: max(2, len(mel) // 2)]
         vector: np.ndarray[Any, Any] = self._weight @ np.concatenate([features.mean(0), features.std(0, ddof=1)])
-        return vector + self._bias
+        summed: np.ndarray[Any, Any] = vector + self._bias
+        return summed
 
 
 def leave_out_compiled_torchaudio() -> None:
