@@ -86,7 +86,8 @@ def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    environment = os.environ | OPEN | {"STT_SERVER_DATA": str(data)} | settings
+    own = {"STT_SERVER_DATA": str(data), "SUMMARIZER": "off"}  # a summarizer costs 2 GB and 8 s
+    environment = os.environ | OPEN | own | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
