@@ -1,4 +1,4 @@
-"""`python -m export whisper --model base --target onnx`: weights in, engines out."""
+"""Weights in, engines out: `python -m export setup` for the embedded default, or one network at a time."""
 
 from __future__ import annotations
 
@@ -17,37 +17,50 @@ from export.whisper import Order, export_whisper
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        if options.network == "diarizer":
-            from export.diarizer import export_diarizer, export_pyannote
-
-            wheels = options.data / "wheels"
-            export_diarizer(options.repository, wheels, force=options.force)
-            if options.pyannote is not None:
-                export_pyannote(options.pyannote, options.repository, wheels)
-            return 0
-        place = options.source or default_place(options.model)
-        export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+        options.run(options)
     except (InvalidDownload, InvalidWeights, InvalidTokenizer, ParityError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def _setup(options: argparse.Namespace) -> None:
+    """Everything that the embedded service runs on; what is up to date is left alone."""
+    export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+    _diarizer(options)
+
+
+def _diarizer(options: argparse.Namespace) -> None:
+    from export.diarizer import export_diarizer, export_pyannote  # torch takes seconds to import
+
+    wheels = options.data / "wheels"
+    export_diarizer(options.repository, wheels, force=options.force)
+    if getattr(options, "pyannote", None) is not None:
+        export_pyannote(options.pyannote, options.repository, wheels)
+
+
+def _whisper(options: argparse.Namespace) -> None:
+    place = options.source or default_place(options.model)
+    export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+
+
 def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
+    shared.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    shared.add_argument("--force", action="store_true", help="export again what is up to date")
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     networks = parser.add_subparsers(dest="network", required=True)
-    whisper = networks.add_parser("whisper", help="one size of Whisper")
+    setup = networks.add_parser("setup", parents=[shared], help="everything that the embedded service runs on")
+    setup.set_defaults(run=_setup)
+    whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")
     whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
-    whisper.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
-    whisper.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
-    whisper.add_argument("--force", action="store_true", help="export again what is up to date")
-    diarizer = networks.add_parser("diarizer", help="who speaks when: segmentation and voices")
-    diarizer.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
-    diarizer.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    whisper.set_defaults(run=_whisper)
+    diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
     diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")
-    diarizer.add_argument("--force", action="store_true", help="export again what is up to date")
+    diarizer.set_defaults(run=_diarizer)
     return parser
 
 

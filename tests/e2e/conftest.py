@@ -45,3 +45,9 @@ def pcm(dashwood: Path) -> bytes:
     """Raw PCM16, 16 kHz, mono."""
     arguments = ["-loglevel", "error", "-i", str(dashwood), "-f", "s16le", "-ac", "1", "-ar", "16000", "-"]
     return subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), *arguments], check=True, capture_output=True).stdout
+
+
+@pytest.fixture(scope="session")
+def key() -> str:
+    """An API key for clients that insist on one."""
+    return "no-accounts-yet"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import MODEL, OPTIONS, REPOSITORY, Connect
+from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 from windows import transcribe, until
 
 from gateway.inference.triton_process import SHARED_MEMORY, SHM_OWNER
