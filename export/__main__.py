@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
 from export.parity import ParityError
 from export.sources import MODELS, default_place
+from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import Order, export_whisper
@@ -27,21 +30,25 @@ def main(arguments: list[str] | None = None) -> int:
 def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
     export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
-    _diarizer(options)
-
-
-def _diarizer(options: argparse.Namespace) -> None:
-    from export.diarizer import export_diarizer, export_pyannote  # torch takes seconds to import
-
-    wheels = options.data / "wheels"
-    export_diarizer(options.repository, wheels, force=options.force)
-    if getattr(options, "pyannote", None) is not None:
-        export_pyannote(options.pyannote, options.repository, wheels)
+    export_diarizer(options.repository, options.data / "wheels", force=options.force)
+    if os.environ.get("SUMMARIZER") != "off":
+        fetch_summarizer(SUMMARIZERS[DEFAULT_SUMMARIZER], options.data / "summarizer")
 
 
 def _whisper(options: argparse.Namespace) -> None:
     place = options.source or default_place(options.model)
     export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+
+
+def _diarizer(options: argparse.Namespace) -> None:
+    wheels = options.data / "wheels"
+    export_diarizer(options.repository, wheels, force=options.force)
+    if options.pyannote is not None:
+        export_pyannote(options.pyannote, options.repository, wheels)
+
+
+def _summarizer(options: argparse.Namespace) -> None:
+    print(f"summarizer: {fetch_summarizer(SUMMARIZERS[options.model], options.data / 'summarizer')}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
     diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")
     diarizer.set_defaults(run=_diarizer)
+    summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
+    summarizer.add_argument("--model", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
+    summarizer.set_defaults(run=_summarizer)
     return parser
 
 

@@ -19,7 +19,7 @@ def read_openai(path: Path, heads: Heads | None) -> Weights:
 
     raises: InvalidWeights
     """
-    import torch  # noqa: PLC0415  only this source needs it
+    import torch
 
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)

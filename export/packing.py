@@ -79,10 +79,7 @@ def pack_encoder(weights: Weights) -> dict[str, Array]:
     layers = [_encoder_layer(tensors, f"encoder.blocks.{index}") for index in range(dimensions.n_audio_layer)]
     weight, bias = cross_projection(tensors, dimensions)
     shape = (dimensions.n_text_layer, 2 * dimensions.n_text_state, -1)
-    cross = [
-        _named("cross", *pair)
-        for pair in zip(weight.reshape(shape), bias.reshape(shape[:2]), strict=True)
-    ]
+    cross = [_named("cross", *pair) for pair in zip(weight.reshape(shape), bias.reshape(shape[:2]), strict=True)]
     arrays |= _stacked(layers) | _stacked(cross)
     arrays["positions"] = tensors["encoder.positional_embedding"]
     return arrays | {"final_norm": _norm(tensors, "encoder.ln_post")}

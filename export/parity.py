@@ -78,15 +78,11 @@ def check_engine(folder: Path, weights: Weights, tolerance: Tolerance) -> dict[s
     weights_expected = np.stack([seen[layer][head, len(prompt) - 1 :] for layer, head in manifest.alignment_heads])
     return {
         "decoder": _within("decoder", float(np.abs(chosen - expected).max()), tolerance.decoder),
-        "alignment": _within(
-            "alignment", float(np.abs(found - weights_expected).max()), tolerance.alignment
-        ),
+        "alignment": _within("alignment", float(np.abs(found - weights_expected).max()), tolerance.alignment),
     }
 
 
-def _suppressed(
-    logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]
-) -> NDArray[np.float64]:
+def _suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]) -> NDArray[np.float64]:
     masked = logits.astype(np.float64)
     masked[:, list(always)] = -np.inf
     masked[0, list(first)] = -np.inf

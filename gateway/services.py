@@ -10,6 +10,8 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
+from gateway.accounts import Accounts
+from gateway.accounts.opening import open_accounts
 from gateway.inference.conversation import Conversation, Diarizer, Patience
 from gateway.inference.diarizer import TritonDiarizer
 from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
@@ -21,6 +23,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from gateway.summaries.servers import summary_server
+from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
 
 
@@ -34,6 +38,8 @@ class Services:
     recognizer: Recognizer
     activity: VoiceActivity
     progress: ProgressBoard
+    accounts: Accounts
+    summarizer: Summarizer
     diarizer: Diarizer | None = None  # None: not deployed
 
     @property
@@ -52,14 +58,17 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
-    """Connects to the Tritons and keeps watch over them until the end."""
+    """Everything that the routes need; all of it is closed at the end."""
     models = Models(settings.recognition.models, settings.recognition.stand_in)
     servers = [TritonServer(url) for url in triton_urls]
     whisper = TritonWhisper(servers, settings.triton)
-    diarizer = choose_diarizer(settings, servers)
     with open_spool(settings.server.data) as spool:
-        watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
-        try:
+        async with (
+            watched(whisper, models),
+            open_accounts(settings) as accounts,
+            open_summarizer(settings) as summarizer,
+            open_diarizer(servers, settings) as diarizer,
+        ):
             yield Services(
                 settings=settings,
                 models=models,
@@ -69,22 +78,47 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
                 progress=ProgressBoard(),
+                accounts=accounts,
+                summarizer=summarizer,
                 diarizer=diarizer,
             )
-        finally:
-            watching.cancel()
-            if isinstance(diarizer, PyannoteDiarizer):
-                await diarizer.close()
-            await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)
 
 
-def choose_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> Diarizer | None:
+@asynccontextmanager
+async def watched(whisper: TritonWhisper, models: Models) -> AsyncIterator[None]:
+    """Keeps watch over the Tritons, and closes their connections at the end."""
+    watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, *(server.close() for server in whisper.servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
+    server = summary_server(settings.summarizer)
+    server.start()
+    try:
+        yield Summarizer(server)
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> AsyncIterator[Diarizer | None]:
+    """The model in Triton, pyannote.audio's own pipeline, or none."""
     chosen = settings.diarization
     if not chosen.deployed:
-        return None
-    if chosen.pyannote_python is not None:
-        return PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
-    return TritonDiarizer(servers, settings.triton.timeout_seconds)
+        yield None
+    elif chosen.pyannote_python is None:
+        yield TritonDiarizer(servers, settings.triton.timeout_seconds)
+    else:
+        pipeline = PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+        try:
+            yield pipeline
+        finally:
+            await pipeline.close()
 
 
 def services_of(connection: HTTPConnection) -> Services:

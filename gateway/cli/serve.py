@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from gateway.accounts.opening import AccountsFailed, check_store
 from gateway.app import create_app
 from gateway.inference.diarizer import MODEL as DIARIZER
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
@@ -25,6 +26,7 @@ from gateway.media.ffmpeg import FfmpegMissing
 from gateway.models import Model, Models, UnknownModel
 from gateway.services import open_services
 from gateway.settings import ServerSettings, Settings
+from gateway.slow_heads import PatientProtocol
 from speech.whisper.manifest import MANIFEST_FILE
 
 CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled at shutdown
@@ -48,7 +50,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         with listen(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, listener))
-    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel) as problem:
+    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
 
@@ -71,6 +73,7 @@ def listen(settings: ServerSettings) -> socket.socket:
 async def serve(settings: Settings, listener: socket.socket) -> int:
     """From start to a clean end. A first signal lets work in hand finish, a second one does not."""
     stopping = Stopping()
+    await check_store(settings)
     try:
         async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
             tritons.tell_deaths(services.whisper.model_died)
@@ -116,11 +119,12 @@ class HttpServer(uvicorn.Server):
 def http_config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="h11",  # limits the size of a request's head; httptools does not
+        http=PatientProtocol,  # h11 limits the size of a request's head; httptools does not
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # accounts decide which proxies are believed
         timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
         ws="websockets-sansio",
         ws_max_size=settings.stream.max_frame_bytes,

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import httpx
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 
+from gateway.cli.summarize import SummarizeFailed, spoken, summarize
+from gateway.cli.terminal import read_error, shown_progress
 from gateway.parameters import RESPONSE_FORMATS
 from gateway.settings import Settings
+from gateway.summaries.styles import ALIASES, STYLES
 
 FORMATS = tuple(dict.fromkeys(RESPONSE_FORMATS.values()))
 CONNECT_SECONDS = 10.0
@@ -87,6 +89,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--format", choices=FORMATS, default="txt", help="of the transcript (default: txt)")
     parser.add_argument("--language", default="auto", help="code or English name (default: auto)")
     parser.add_argument("--model", default="", help="model to use (default: the service's)")
+    parser.add_argument(
+        "--summary", choices=[*STYLES, *ALIASES], metavar="STYLE", help=f"also summarise: {', '.join(STYLES)}"
+    )
     parser.add_argument("--output", type=Path, help="file for the transcript; a folder for several")
     parser.add_argument("--url", help="of the service (default: STT_CLIENT_URL)")
     parser.set_defaults(run=run)
@@ -106,8 +111,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     with shown_progress() as progress, httpx.Client(timeout=patience) as client:
         for path, target in targets:
             try:
-                write(transcribe(client, call, path, progress), target)
-            except TranscribeFailed as problem:
+                transcript = transcribe(client, call, path, progress)
+                write(transcript, target)
+                if options.summary:
+                    text = {"text": spoken(transcript), "style": options.summary, "language": options.language}
+                    write_summary(summarize(call.url, call.key, text, progress), target)
+            except (TranscribeFailed, SummarizeFailed) as problem:
                 progress.console.print(f"{path}: {problem}", style="red", markup=False, highlight=False)
                 failed += 1
     return 1 if failed else 0
@@ -150,15 +159,6 @@ def transcribe(client: httpx.Client, call: Call, path: Path, progress: Progress)
     return answer.text
 
 
-def read_error(answer: httpx.Response) -> str:
-    try:
-        message = str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        message = f"the service answered {answer.status_code}"
-    wait = answer.headers.get("Retry-After")
-    return f"{message} (try again in {wait} s)" if wait else message
-
-
 def write(text: str, target: Path | None) -> None:
     if target is None:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
@@ -168,9 +168,9 @@ def write(text: str, target: Path | None) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """On standard error, so that transcripts can be piped."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield progress
+def write_summary(summary: str, target: Path | None) -> None:
+    """After the transcript, or in a file beside it."""
+    if target is None:
+        write(f"\nSummary\n{summary}", None)
+    else:
+        write(f"{summary}\n", target.with_name(f"{target.stem}.summary.txt"))

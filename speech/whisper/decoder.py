@@ -349,7 +349,7 @@ MARGIN = np.float32(1.0)  # logits: far more than 8-bit weights can be wrong by
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=FREE)
-def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:  # noqa: PLR0913, E501
+def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:  # noqa: PLR0913
     """The best tokens of each row, and how much all tokens weigh: rows thread, thread + threads, …
 
     logits: float32 (8, padded), masked in place by masks (8, padded), 0 or -inf

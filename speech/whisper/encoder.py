@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from speech.whisper.decoder import Cache
 from speech.whisper.dot_kernel import LANES, MAX_ROWS, PANEL, QUAD, panel_dot
 from speech.whisper.engine import Dimensions
-from speech.whisper.kernels import MAX_ROWS as FLOAT_ROWS
 from speech.whisper.kernels import (
     FREE,
     atomic_add,
@@ -28,6 +27,7 @@ from speech.whisper.kernels import (
     largest_magnitude,
     panel_product,
 )
+from speech.whisper.kernels import MAX_ROWS as FLOAT_ROWS
 
 Array = NDArray[Any]
 BLOCK = 96  # rows that a thread takes at once; a multiple of MAX_ROWS

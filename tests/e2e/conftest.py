@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import imageio_ffmpeg
 import pytest
-from service_process import ServiceProcess, run_service
+from service_process import ServiceProcess, run_service, stt_keys
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -48,6 +48,6 @@ def pcm(dashwood: Path) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def key() -> str:
-    """An API key for clients that insist on one."""
-    return "no-accounts-yet"
+def key(service: ServiceProcess) -> str:
+    """A paid API key, for clients that insist on one."""
+    return stt_keys(service.data, "create", "--tier", "paid", "--credits", "1000").stdout.strip()

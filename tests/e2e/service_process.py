@@ -16,7 +16,15 @@ from pathlib import Path
 import httpx
 
 STT = Path(sys.executable).with_name("stt")
+OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
+
+
+def stt_keys(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`stt keys …` as an operator runs it beside the service with this data folder."""
+    environment = os.environ | {"STT_SERVER_DATA": str(data)}
+    command = [STT, "keys", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
 
 
 @dataclass
@@ -43,6 +51,10 @@ class ServiceProcess:
         (line,) = (line for line in self.lines if line.startswith("Triton answers at "))
         return line
 
+    @property
+    def data(self) -> Path:
+        return self.log.parent
+
     def children(self) -> dict[int, str]:
         """Process id → program, of everything that runs below it."""
         found: dict[int, str] = {}
@@ -64,7 +76,7 @@ def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    environment = os.environ | {"STT_SERVER_PORT": "0", "STT_SERVER_DATA": str(data)} | settings
+    environment = os.environ | OPEN | {"STT_SERVER_DATA": str(data)} | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
