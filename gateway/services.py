@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 
 from gateway.accounts import Accounts
 from gateway.accounts.opening import open_accounts
-from gateway.inference.conversation import Conversation, Patience
+from gateway.inference.conversation import Conversation, Diarizer, Patience
 from gateway.inference.diarizer import TritonDiarizer
+from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -39,7 +40,7 @@ class Services:
     progress: ProgressBoard
     accounts: Accounts
     summarizer: Summarizer
-    diarizer: TritonDiarizer | None = None  # None: not deployed
+    diarizer: Diarizer | None = None  # None: not deployed
 
     @property
     def conversation(self) -> Conversation:
@@ -66,6 +67,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
             watched(whisper, models),
             open_accounts(settings) as accounts,
             open_summarizer(settings) as summarizer,
+            open_diarizer(settings, servers) as diarizer,
         ):
             yield Services(
                 settings=settings,
@@ -78,7 +80,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 progress=ProgressBoard(),
                 accounts=accounts,
                 summarizer=summarizer,
-                diarizer=open_diarizer(servers, settings),
+                diarizer=diarizer,
             )
 
 
@@ -103,9 +105,22 @@ async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
         await server.stop()
 
 
-def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> TritonDiarizer | None:
-    if not settings.diarization.deployed:
+@asynccontextmanager
+async def open_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> AsyncIterator[Diarizer | None]:
+    diarizer = choose_diarizer(settings, servers)
+    try:
+        yield diarizer
+    finally:
+        if isinstance(diarizer, PyannoteDiarizer):
+            await diarizer.close()
+
+
+def choose_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> Diarizer | None:
+    chosen = settings.diarization
+    if not chosen.deployed:
         return None
+    if chosen.pyannote_python is not None:
+        return PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
     return TritonDiarizer(servers, settings.triton.timeout_seconds)
 
 

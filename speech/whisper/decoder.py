@@ -344,15 +344,17 @@ MARGIN = np.float32(1.0)  # logits: far more than 8-bit weights can be wrong by
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=FREE)
-def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:
+def run_choice(
+    thread: int, threads: int, logits: Array, masks: Array, kinds: Array, chosen: Array, sums: Array
+) -> None:
     """The best tokens of each row, and how much all tokens weigh: rows thread, thread + threads, …
 
-    logits: float32 (8, padded), masked in place by masks (8, padded), 0 or -inf
+    logits: float32 (8, padded), to which the row of masks (kinds, padded) that `kinds` (rows,) names is added
     chosen: int64 (8, candidates): those within the margin of the best, best first, then -1
     sums: float32 (8,), log Σ exp(logit)
     """
-    for m in range(thread, count, threads):
-        row, mask = logits[m], masks[m]
+    for m in range(thread, len(kinds), threads):
+        row, mask = logits[m], masks[kinds[m]]
         for i in range(len(row)):
             row[i] += mask[i]
         peak = largest(row, len(row))
