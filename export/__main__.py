@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
 from export.parity import ParityError
 from export.sources import MODELS, default_place
+from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import Order, export_whisper
@@ -28,12 +32,35 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
-    export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+    with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
+        fetching = beside.submit(_summarizer, options) if _summarizes_here() else None
+        export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+        export_diarizer(options.repository, options.data / "wheels", force=options.force)
+        if fetching:
+            fetching.result()
+
+
+def _summarizes_here() -> bool:
+    """Not where summaries are turned off, or made elsewhere: the names are those of the gateway's settings."""
+    off = "off" in (os.environ.get("SUMMARIZER"), os.environ.get("STT_SUMMARIZER_MODE"))
+    return not off and not os.environ.get("SUMMARIZER_URL") and not os.environ.get("STT_SUMMARIZER_URL")
 
 
 def _whisper(options: argparse.Namespace) -> None:
     place = options.source or default_place(options.model)
     export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+
+
+def _diarizer(options: argparse.Namespace) -> None:
+    wheels = options.data / "wheels"
+    export_diarizer(options.repository, wheels, force=options.force)
+    if options.pyannote is not None:
+        export_pyannote(options.pyannote, options.repository, wheels)
+
+
+def _summarizer(options: argparse.Namespace) -> None:
+    source = SUMMARIZERS[getattr(options, "summarizer", DEFAULT_SUMMARIZER)]
+    print(f"summarizer: {fetch_summarizer(source, options.data / 'summarizer')}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
     whisper.set_defaults(run=_whisper)
+    diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
+    diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")
+    diarizer.set_defaults(run=_diarizer)
+    summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
+    summarizer.add_argument("--model", dest="summarizer", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
+    summarizer.set_defaults(run=_summarizer)
     return parser
 
 

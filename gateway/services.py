@@ -10,6 +10,11 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
+from gateway.accounts import Accounts
+from gateway.accounts.opening import open_accounts
+from gateway.inference.conversation import Conversation, Diarizer, Patience
+from gateway.inference.diarizer import TritonDiarizer
+from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -18,6 +23,8 @@ from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
 from gateway.spool import open_spool
+from gateway.summaries.servers import summary_server
+from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
 
 
@@ -31,6 +38,16 @@ class Services:
     recognizer: Recognizer
     activity: VoiceActivity
     progress: ProgressBoard
+    accounts: Accounts
+    summarizer: Summarizer
+    diarizer: Diarizer | None = None  # None: not deployed
+
+    @property
+    def conversation(self) -> Conversation:
+        """Recognizer and diarizer, side by side."""
+        waiting = self.settings.diarization
+        patience = Patience(waiting.timeout_seconds, waiting.timeout_share)
+        return Conversation(self.recognizer, self.diarizer, patience)
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -41,13 +58,17 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
-    """Connects to the Tritons and keeps watch over them until the end."""
+    """Everything that the routes need; all of it is closed at the end."""
     models = Models(settings.recognition.models, settings.recognition.stand_in)
     servers = [TritonServer(url) for url in triton_urls]
     whisper = TritonWhisper(servers, settings.triton)
     with open_spool(settings.server.data) as spool:
-        watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
-        try:
+        async with (
+            watched(whisper, models),
+            open_accounts(settings) as accounts,
+            open_summarizer(settings) as summarizer,
+            open_diarizer(servers, settings) as diarizer,
+        ):
             yield Services(
                 settings=settings,
                 models=models,
@@ -57,10 +78,47 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
                 progress=ProgressBoard(),
+                accounts=accounts,
+                summarizer=summarizer,
+                diarizer=diarizer,
             )
+
+
+@asynccontextmanager
+async def watched(whisper: TritonWhisper, models: Models) -> AsyncIterator[None]:
+    """Keeps watch over the Tritons, and closes their connections at the end."""
+    watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, *(server.close() for server in whisper.servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
+    server = summary_server(settings.summarizer)
+    server.start()
+    try:
+        yield Summarizer(server)
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> AsyncIterator[Diarizer | None]:
+    """The model in Triton, pyannote.audio's own pipeline, or none."""
+    chosen = settings.diarization
+    if not chosen.deployed:
+        yield None
+    elif chosen.pyannote_python is None:
+        yield TritonDiarizer(servers, settings.triton.timeout_seconds)
+    else:
+        pipeline = PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+        try:
+            yield pipeline
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)
+            await pipeline.close()
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -6,11 +6,13 @@ Lists are separated by commas.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 def _split(value: object) -> object:
@@ -66,6 +68,19 @@ class RecognitionSettings(Group):
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
+class DiarizationSettings(Group):
+    deployed: bool = True
+    """whether the diarizer runs, so that transcripts can name speakers"""
+    pyannote_python: Path | None = None
+    """Python of an environment with pyannote.audio: its own pipeline diarizes instead of the model in Triton"""
+    pyannote_weights: Path = Path("var/pyannote")
+    """folder of that pipeline's weights"""
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    """how long finished words wait for their speakers, before the transcript goes out without them"""
+    timeout_share: float = Field(default=0.25, ge=0)
+    """share of the recording's length that they wait on top"""
+
+
 class StreamSettings(Group):
     config_seconds: float = Field(default=10.0, gt=0)
     """how long a live session may take to send its config"""
@@ -81,11 +96,43 @@ class StreamSettings(Group):
     """largest frame that is accepted"""
 
 
+class SummarizerSettings(Group):
+    mode: Literal["embedded", "off"] = "embedded"
+    """embedded: a small model is run on this machine, if there is no `url`; off: summaries answer 503"""
+    url: str = ""
+    """any server with the OpenAI chat API (vLLM, llama.cpp); none: `mode` decides"""
+    key: str = Field(default="", repr=False)
+    """API key for `url`"""
+    model: str = ""
+    """model to ask for at `url`; none: the first that it serves"""
+    file: Path = Path("var/weights/summarizer/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf")
+    """GGUF file of the embedded model; its stem, without the quantization, is the model's name in answers"""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of the embedded model; 0: all cores, at most 8, at a lower priority than transcription"""
+    context: int = Field(default=8192, ge=1024)
+    """tokens of a text and its summary that the embedded model reads at once; longer texts go piece by piece"""
+    slots: int = Field(default=2, ge=1)
+    """summaries that the embedded model writes at once"""
+
+
 class ClientSettings(Group):
     url: str = "http://127.0.0.1:8080"
     """service that the commands talk to"""
     key: str = Field(default="", repr=False)
     """API key that the commands send"""
+
+
+class AccountSettings(Group):
+    database: SecretStr = SecretStr("")
+    """account store, sqlite:///file or postgresql://user:password@host/name; none: accounts.db in the data folder"""
+    tiers: Path | None = None
+    """TOML file with the tiers; none: the packaged gateway/accounts/tiers.toml"""
+    anonymous: str = "anonymous"
+    """tier of requests without a key; `unlimited` opens the service to everybody who reaches it"""
+    trusted_proxies: CommaList = ()
+    """addresses or networks of proxies whose X-Forwarded-For is believed"""
+    lease_seconds: float = Field(default=60.0, ge=3)
+    """after which the work of a gateway that died is given back"""
 
 
 class Settings(BaseSettings):
@@ -97,5 +144,31 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     triton: TritonSettings = TritonSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
     stream: StreamSettings = StreamSettings()
     client: ClientSettings = ClientSettings()
+    accounts: AccountSettings = AccountSettings()
+    summarizer: SummarizerSettings = SummarizerSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SummarizerNames(settings_cls)
+
+
+class SummarizerNames(PydanticBaseSettingsSource):
+    """SUMMARIZER=off and SUMMARIZER_URL=... are short for STT_SUMMARIZER_MODE and STT_SUMMARIZER_URL."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        names = {"SUMMARIZER": "mode", "SUMMARIZER_URL": "url"}
+        given = {name: os.environ[variable] for variable, name in names.items() if variable in os.environ}
+        return {"summarizer": given} if given else {}

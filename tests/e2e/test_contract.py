@@ -80,7 +80,7 @@ def test_a_file_over_the_limit_is_refused_while_it_arrives(
     service: ServiceProcess, dashwood: Path, tmp_path: Path
 ) -> None:
     limited = run_service(tmp_path, STT_TRITON_URLS=service.triton, STT_MEDIA_MAX_UPLOAD_BYTES="100000")
-    with limited as small, httpx.Client(base_url=small.url) as client:
+    with limited as small, httpx.Client(base_url=small.url, timeout=60) as client:
         declared = post(client, dashwood)
         streamed = client.post(
             "/v1/transcribe",

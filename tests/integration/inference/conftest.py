@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 import pytest_asyncio
+from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 
 from gateway.inference.triton import TritonServer
-from gateway.inference.triton_server import EmbeddedTriton, TritonOptions
+from gateway.inference.triton_server import EmbeddedTriton
 from speech.audio import Pcm
 
 ROOT = Path(__file__).parents[3]
-REPOSITORY = ROOT / "model_repository"
 DATA = ROOT / "tests" / "data"
 SPEECH = ROOT.parent / "shared" / "speech"
-MODEL = "whisper-base"
-
-# Small limits so that failures are found and healed soon.
-OPTIONS = TritonOptions(probe_every=0.3, exit_seconds=5, start_deadline=300.0, parameters={"WHISPER_SLOTS": "4"})
 
 
 def read_pcm(path: Path) -> Pcm:
@@ -69,9 +65,6 @@ async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonServer]:
     connection = TritonServer(triton.url)
     yield connection
     await connection.close()
-
-
-Connect = Callable[[EmbeddedTriton], TritonServer]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

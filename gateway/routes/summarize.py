@@ -1,0 +1,185 @@
+"""POST /v1/summarize: a transcript goes in, its summary comes out, whole or as it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from gateway.accounts import Admission
+from gateway.connection import while_connected
+from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
+from gateway.parameters import read_language
+from gateway.routes.door import enter
+from gateway.services import services_of
+from gateway.summaries.errors import SummarizerAway, SummarizerFailed
+from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style
+from gateway.summaries.summarizer import Delta, Progress, Stage, Summarizer, Summary
+
+MAX_BODY = 8 * 1024**2  # bytes: about 200 hours of speech
+EVENT_STREAM = "text/event-stream"
+PING_SECONDS = 10.0  # proxies drop a connection on which nothing moves
+FAILED_RETRY = 30.0  # seconds
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    text: str
+    style: Style
+    asked: str  # the style's name as the client wrote it
+    language: str | None  # ISO 639-1; None: as the text says
+
+
+async def summarize(request: Request) -> Response:
+    services = services_of(request)
+    async with AsyncExitStack() as stack:
+        _, admission = await stack.enter_async_context(enter(request, services.accounts.admit_summary))
+        order = read_order(await _body(request))
+        progress = _translated(services.summarizer.summarize(order.text, order.style, order.language))
+        if EVENT_STREAM not in request.headers.get("accept", ""):
+            answer = await while_connected(request, _whole(progress, order))
+            await admission.settle(0)
+            return JSONResponse(answer, headers=admission.limit.headers())
+        await while_connected(request, _available(services.summarizer))
+        return EventStream(request, _events(progress, order, admission), admission, stack.pop_all())
+
+
+class EventStream(StreamingResponse):
+    """Ends its events when the client leaves, also while there is none to send; admitted until then."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(
+        self, request: Request, events: AsyncGenerator[str, None], admission: Admission, admitted: AsyncExitStack
+    ) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **admission.limit.headers()}
+        super().__init__(events, headers=headers)
+        self.request = request
+        self.events = events
+        self.admitted = admitted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.admitted, aclosing(self.events):
+            with suppress(ClientGone):
+                await while_connected(self.request, self.stream_response(send))
+
+
+def read_order(body: bytes) -> Order:
+    """raises: BadRequest"""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest('The body is not JSON; send {"text": "...", "style": "brief"}.') from error
+    if not isinstance(fields, dict):
+        raise BadRequest('The body is not a JSON object; send {"text": "...", "style": "brief"}.')
+    text = fields.get("text")
+    if not isinstance(text, str) or not any(letter.isalnum() for letter in text):
+        raise BadParameter("`text` is missing or empty; send the transcript that is to be summarised.")
+    asked = fields.get("style") or BRIEF.name
+    style = find_style(asked) if isinstance(asked, str) else None
+    if style is None:
+        accepted = ", ".join([*STYLES, *ALIASES])
+        raise BadParameter(f"`style` is {str(asked)[:40]!r}; accepted are {accepted}.")
+    return Order(text, style, asked, read_language(str(fields.get("language") or "")))
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise TooLarge(f"The text is too large; accepted are {MAX_BODY // 1024**2} MB.")
+    except ClientDisconnect as error:
+        raise ClientGone from error
+    return bytes(body)
+
+
+async def _available(summarizer: Summarizer) -> None:
+    """While no event was sent, an error can still have a status of its own."""
+    try:
+        await summarizer.server.chat().served()
+    except (SummarizerAway, SummarizerFailed) as error:
+        raise _service_error(error) from error
+
+
+async def _whole(progress: AsyncGenerator[Progress, None], order: Order) -> dict[str, str]:
+    async with aclosing(progress):
+        async for event in progress:
+            if isinstance(event, Summary):
+                return _answer(event, order)
+    raise InternalError
+
+
+async def _events(
+    progress: AsyncGenerator[Progress, None], order: Order, admission: Admission
+) -> AsyncGenerator[str, None]:
+    try:
+        async for event in _with_pauses(progress):
+            if isinstance(event, Summary):
+                await admission.settle(0)
+            yield ": waiting\n\n" if event is None else _event(event, order)
+    except ServiceError as error:
+        yield _sent("error", {"error": error.message, "status": error.status})
+    except Exception:
+        _log.exception("summary failed")
+        yield _sent("error", {"error": InternalError().message, "status": InternalError.status})
+
+
+def _event(event: Progress, order: Order) -> str:
+    if isinstance(event, Stage):
+        return _sent("stage", {"stage": event.name, "done": event.done, "total": event.total})
+    if isinstance(event, Delta):
+        return _sent("token", {"token": event.text})
+    return _sent("summary", _answer(event, order))
+
+
+def _answer(summary: Summary, order: Order) -> dict[str, str]:
+    # Clients of the contract read `summary`, and some of them `text`.
+    return {"summary": summary.text, "text": summary.text, "style": order.asked, "model": summary.model}
+
+
+def _sent(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps({'type': name, **data}, ensure_ascii=False)}\n\n"
+
+
+async def _with_pauses(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[Progress | None, None]:
+    """None whenever nothing happened for PING_SECONDS."""
+    async with aclosing(progress):
+        while True:
+            upcoming = asyncio.ensure_future(anext(progress, None))
+            try:
+                while not (await asyncio.wait((upcoming,), timeout=PING_SECONDS))[0]:
+                    yield None
+                event = upcoming.result()
+            finally:
+                if not upcoming.done():
+                    upcoming.cancel()
+                    await asyncio.gather(upcoming, return_exceptions=True)
+            if event is None:
+                return
+            yield event
+
+
+async def _translated(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[Progress, None]:
+    try:
+        async with aclosing(progress):
+            async for event in progress:
+                yield event
+    except (SummarizerAway, SummarizerFailed) as error:
+        raise _service_error(error) from error
+
+
+def _service_error(error: SummarizerAway | SummarizerFailed) -> ServiceError:
+    _log.warning("no summary: %s", error)
+    return Unavailable(str(error), error.retry_after if isinstance(error, SummarizerAway) else FAILED_RETRY)

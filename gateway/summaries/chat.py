@@ -1,0 +1,257 @@
+"""One client for every server with the OpenAI chat API: vLLM, llama.cpp, and others.
+
+It always streams, since that is what makes a server stop when the caller leaves: the connection closes with
+the task that reads it. It asks again only where nothing was generated yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gateway.summaries.errors import SummarizerAway, SummarizerFailed
+
+ASSUMED_CONTEXT = 4096  # tokens, where a server does not tell
+ASSUMED_AT_ONCE = 8  # answers side by side, where a server does not tell
+BYTES_PER_TOKEN = 2  # where a server cannot count: on the safe side for every language
+TRY_AGAIN = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens and how it wants to be spoken to."""
+
+    url: str  # with or without /v1
+    key: str = field(default="", repr=False)
+    model: str = ""  # "": the first that it names
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait, each for one thing."""
+
+    connect: float = 5.0
+    away: float = 10.0  # for a server that refuses or is busy, all attempts together
+    first_token: float = 900.0  # includes its queue and the reading of a long prompt without a GPU
+    next_token: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server says of itself."""
+
+    model: str
+    context: int  # tokens of prompt and answer together
+    at_once: int  # answers that it writes side by side
+    tells_reading: bool  # it can report how far it has read the prompt (llama.cpp)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    messages: tuple[dict[str, str], ...]
+    max_tokens: int
+    max_lines: int = 1000  # the asker stops there
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    fraction: float  # of the prompt, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    model: str  # the one that spoke
+    cut: bool  # max_tokens ended it
+
+
+Part = Reading | Written | Finished
+
+
+class ChatServer:
+    """Speaks with one server. Safe to share between tasks; `aclose` it at the end."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        patience: Patience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._patience = patience or Patience()
+        self._served: Served | None = None
+        self._http = httpx.AsyncClient(
+            base_url=endpoint.url.rstrip("/").removesuffix("/v1"),
+            headers={"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {},
+            timeout=httpx.Timeout(30.0, connect=self._patience.connect, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+            transport=transport,
+            trust_env=False,  # a proxy meant for the internet does not reach the server next door
+        )
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def served(self) -> Served:
+        """Raises SummarizerAway while the server is starting or out of reach."""
+        if self._served is None:
+            models = await self._ask("GET", "/v1/models")
+            self._served = await self._read_served(models)
+        return self._served
+
+    async def count(self, text: str) -> int:
+        """Tokens of a text, as the server's own model counts them; an upper estimate where it cannot."""
+        # vLLM reads `prompt` and answers `count`; llama.cpp reads `content` and answers `tokens`.
+        fields = {"prompt": text, "content": text, "add_special_tokens": False}
+        try:
+            answer = await self._ask("POST", "/tokenize", fields | {"model": (await self.served()).model})
+        except SummarizerFailed:
+            return len(text.encode()) // BYTES_PER_TOKEN + 1
+        return int(answer["count"]) if "count" in answer else len(answer["tokens"])
+
+    async def answer(self, question: Question) -> AsyncGenerator[Part, None]:
+        """Streams one answer; ends with Finished. Leaving it early makes the server stop.
+
+        raises: SummarizerAway if the server is away, SummarizerFailed if it breaks off or refuses
+        """
+        served = await self.served()
+        deadline = asyncio.get_running_loop().time() + self._patience.away
+        wait = 0.25  # seconds, doubled each time
+        while True:
+            generated = False
+            try:
+                async with aclosing(self._attempt(question, served)) as parts:
+                    async for part in parts:
+                        generated = generated or isinstance(part, Written)
+                        yield part
+                return
+            except (SummarizerAway, httpx.TransportError) as error:
+                if generated:
+                    raise SummarizerFailed("The summarizer broke off in the middle of its answer.") from error
+                self._served = None
+                if asyncio.get_running_loop().time() + wait > deadline:
+                    raise SummarizerAway(str(error)) from error
+            await asyncio.sleep(wait)
+            wait *= 2
+
+    async def _attempt(self, question: Question, served: Served) -> AsyncGenerator[Part, None]:
+        # Reading waits as long as `first_token` says, so the transport itself does not time it.
+        timeout = httpx.Timeout(30.0, connect=self._patience.connect, read=None, pool=None)
+        body = _body(question, served)
+        request = self._http.build_request("POST", "/v1/chat/completions", json=body, timeout=timeout)
+        try:
+            async with asyncio.timeout(self._patience.first_token):
+                response = await self._http.send(request, stream=True)
+        except TimeoutError as error:
+            raise SummarizerFailed("The summarizer did not begin to answer in time.") from error
+        try:
+            if response.status_code != httpx.codes.OK:
+                await response.aread()
+                raise _refusal(response)
+            async for part in self._parts(response, served.model):
+                yield part
+        finally:
+            await response.aclose()
+
+    async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
+        lines = response.aiter_lines()
+        patience, finish = self._patience.first_token, None
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    line = await anext(lines, None)
+            except TimeoutError as error:
+                raise SummarizerFailed("The summarizer fell silent.") from error
+            if line is None or line == "data: [DONE]":
+                break
+            if not line.startswith("data:"):
+                continue
+            chunk = _chunk(line)
+            model = chunk.get("model") or model
+            progress = chunk.get("prompt_progress")
+            if progress and progress.get("total"):
+                yield Reading(progress["processed"] / progress["total"])
+            for choice in chunk.get("choices") or ():
+                finish = choice.get("finish_reason") or finish
+                if text := (choice.get("delta") or {}).get("content"):
+                    patience = self._patience.next_token
+                    yield Written(text)
+        if finish is None:
+            raise httpx.RemoteProtocolError("the stream ended before the answer did")
+        yield Finished(model, cut=finish == "length")
+
+    async def _read_served(self, models: dict[str, Any]) -> Served:
+        listed = models.get("data") or []
+        wanted = [model for model in listed if model.get("id") == self.endpoint.model]
+        if not listed or (self.endpoint.model and not wanted):
+            known = ", ".join(str(model.get("id")) for model in listed) or "none"
+            raise SummarizerFailed(f"The summarizer does not serve {self.endpoint.model!r}; it serves: {known}.")
+        model = (wanted or listed)[0]
+        context = model.get("max_model_len") or (model.get("meta") or {}).get("n_ctx") or ASSUMED_CONTEXT
+        llama = model.get("owned_by") == "llamacpp"
+        slots = (await self._ask("GET", "/props")).get("total_slots", 1) if llama else ASSUMED_AT_ONCE
+        return Served(model["id"], int(context), int(slots), tells_reading=llama)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            response = await self._http.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise SummarizerAway(f"no answer: {type(error).__name__}") from error
+        if response.status_code != httpx.codes.OK:
+            raise _refusal(response)
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise SummarizerFailed("The summarizer's address answers with something that is not JSON.") from error
+        if not isinstance(answer, dict):
+            raise SummarizerFailed("The summarizer's address does not speak the OpenAI chat API.")
+        return answer
+
+
+def _body(question: Question, served: Served) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": served.model,
+        "messages": list(question.messages),
+        "max_tokens": question.max_tokens,
+        "temperature": 0.0,
+        "stream": True,
+    }
+    if served.tells_reading:
+        body["return_progress"] = True
+        body["cache_prompt"] = True
+    return body
+
+
+def _chunk(line: str) -> dict[str, Any]:
+    try:
+        chunk = json.loads(line.removeprefix("data:"))
+    except ValueError as error:
+        raise SummarizerFailed("The summarizer's stream could not be read.") from error
+    if "error" in chunk:
+        raise SummarizerFailed(f"The summarizer failed: {_said(chunk)}")
+    return dict(chunk)
+
+
+def _refusal(response: httpx.Response) -> Exception:
+    if response.status_code in TRY_AGAIN:
+        return SummarizerAway(f"it answered {response.status_code}")
+    try:
+        said = _said(response.json())
+    except ValueError:
+        said = response.text[:200]
+    return SummarizerFailed(f"The summarizer refused the request ({response.status_code}): {said}")
+
+
+def _said(answer: Any) -> str:
+    error = answer.get("error", answer) if isinstance(answer, dict) else answer
+    return str(error.get("message", error) if isinstance(error, dict) else error)[:200]

@@ -1,0 +1,195 @@
+"""Text in, summary out: asks the model once, or piece by piece where the text is longer than its context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from gateway.summaries.asking import Asker, side_by_side
+from gateway.summaries.chat import Finished, Part, Question, Reading, Written
+from gateway.summaries.errors import SummarizerFailed
+from gateway.summaries.items import NONE, Item, ItemReader, is_new
+from gateway.summaries.language import detect_language
+from gateway.summaries.repetition import tidied
+from gateway.summaries.servers import SummaryServer
+from gateway.summaries.splitting import split
+from gateway.summaries.styles import ACTION_ITEMS, HAS_ACTION_ITEMS, NOTES, Style, messages
+from speech import languages
+
+LARGEST_PIECE = 6000  # tokens: a small model loses the middle of longer ones
+PROMPT_TOKENS = 450  # of the instructions around a transcript, at most
+CHARACTERS_PER_TOKEN = 4.0  # of English; a language with fewer gets more tokens for its answer
+DENSEST = 3.0  # times as many, at most
+SHORTEST_ANSWER = 64  # tokens
+FEWEST_WORDS, MOST_WORDS = 40, 300  # of a detailed summary
+SMALLEST_CONTEXT = 400  # tokens beside the instructions
+UNKNOWN_LANGUAGE = "the language of the transcript"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    name: str  # "reading" (percent of the prompt), "notes" (pieces of a long text), "writing"
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    text: str
+    style: str
+    model: str  # the one that wrote it
+
+
+Progress = Stage | Delta | Summary
+
+
+class Summarizer:
+    def __init__(self, server: SummaryServer) -> None:
+        self.server = server
+        self._turns: dict[int, asyncio.Semaphore] = {}
+
+    async def summarize(self, text: str, style: Style, language: str | None = None) -> AsyncGenerator[Progress, None]:
+        """Stages, then the text as it is written, at last the whole Summary.
+
+        language: ISO 639-1 code of the text's language; found from the text if not given
+        raises: SummarizerAway, SummarizerFailed
+        """
+        chat = self.server.chat()
+        served = await chat.served()
+        turns = self._turns.setdefault(served.at_once, asyncio.Semaphore(served.at_once))
+        named = _named(language or detect_language(text))
+        tokens = await chat.count(text)
+        job = _Job(Asker(chat, served, turns), style, named, _density(text, tokens), tokens)
+        progress = job.items(text) if style is ACTION_ITEMS else job.prose(text)
+        async with aclosing(progress):
+            async for event in progress:
+                yield event
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    asker: Asker
+    style: Style
+    language: str  # as the prompt names it
+    density: float  # tokens that the text's language needs for one of English
+    tokens: int  # of the text
+
+    async def prose(self, text: str) -> AsyncGenerator[Progress, None]:
+        while len(pieces := await self._pieces(text, NOTES)) > 1:
+            notes: list[str] = [""] * len(pieces)
+            async with aclosing(self._ask_all(pieces, NOTES, self._notes_tokens())) as answers:
+                async for index, part in answers:
+                    if isinstance(part, Written):
+                        notes[index] += part.text
+                    elif isinstance(part, Finished):
+                        notes[index] = tidied(notes[index], part.cut)
+                        yield Stage("notes", index + 1, len(pieces))
+            shorter = "\n".join(notes)
+            if len(shorter) >= 0.9 * len(text):
+                raise SummarizerFailed("The summarizer's notes are as long as the text itself.")
+            text = shorter
+        async with aclosing(self._write(pieces[0])) as progress:
+            async for event in progress:
+                yield event
+
+    async def _write(self, text: str) -> AsyncGenerator[Progress, None]:
+        written = ""
+        async with aclosing(self.asker.ask(self._question(text, self.style, self._answer_tokens()))) as parts:
+            async for part in parts:
+                if isinstance(part, Reading):
+                    yield Stage("reading", round(100 * part.fraction), 100)
+                elif isinstance(part, Written):
+                    if not written:
+                        yield Stage("writing")
+                    written += part.text
+                    yield Delta(part.text)
+                else:
+                    summary = tidied(written, part.cut)
+                    if not summary:
+                        raise SummarizerFailed("The summarizer wrote nothing.")
+                    yield Summary(summary, self.style.name, part.model)
+
+    async def items(self, text: str) -> AsyncGenerator[Progress, None]:
+        """Of every piece by itself: a note about a task would only blur who has it."""
+        pieces = await self._pieces(text, self.style)
+        readers = [ItemReader(piece) for piece in pieces]
+        found: list[Item] = []
+        model = self.asker.served.model
+        async with aclosing(side_by_side([self._ask_items(piece) for piece in pieces])) as answers:
+            async for index, part in answers:
+                if isinstance(part, Reading):
+                    if len(pieces) == 1:
+                        yield Stage("reading", round(100 * part.fraction), 100)
+                    continue
+                for item in readers[index].feed(part.text if isinstance(part, Written) else "\n"):
+                    if is_new(item, found):
+                        found.append(item)
+                        yield Delta(f"{item}\n")
+                if isinstance(part, Finished):
+                    model = part.model
+                    if len(pieces) > 1:
+                        yield Stage("notes", index + 1, len(pieces))
+        yield Summary("\n".join(map(str, found)) or NONE, self.style.name, model)
+
+    async def _ask_items(self, piece: str) -> AsyncGenerator[Part, None]:
+        """Whether there are any comes first: a small model that is asked for a list writes one, out of nothing."""
+        said = ""
+        async with aclosing(self.asker.ask(self._question(piece, HAS_ACTION_ITEMS, 4))) as parts:
+            async for part in parts:
+                if isinstance(part, Written):
+                    said += part.text
+                elif isinstance(part, Reading) or said.strip().lower().startswith("no"):
+                    yield part
+        if said.strip().lower().startswith("no"):
+            return
+        async with aclosing(self.asker.ask(self._question(piece, self.style, self._answer_tokens()))) as parts:
+            async for part in parts:
+                yield part
+
+    async def _pieces(self, text: str, asked: Style) -> list[str]:
+        """The text if it fits whole, else pieces with room for what is asked of each."""
+        room, count = self._room(), self.asker.chat.count
+        if room < SMALLEST_CONTEXT:
+            raise SummarizerFailed(f"The summarizer's context of {self.asker.served.context} tokens is too small.")
+        if await count(text) <= room - self._answer_tokens():
+            return [text]
+        answer = self._notes_tokens() if asked is NOTES else self._answer_tokens()
+        return await split(text, min(LARGEST_PIECE, room - answer), count)
+
+    def _room(self) -> int:
+        return self.asker.served.context - PROMPT_TOKENS
+
+    def _answer_tokens(self) -> int:
+        """No more than the text itself has, so that there is nothing to fill up with inventions."""
+        longest = min(self._room() // 2, max(SHORTEST_ANSWER, self.tokens))
+        return min(round(self.style.max_tokens * self.density), longest)
+
+    def _words(self) -> int:
+        """Of a detailed summary: a third of the text, in steps of ten."""
+        return 10 * round(min(MOST_WORDS, max(FEWEST_WORDS, self.tokens / self.density / 3)) / 10)
+
+    def _notes_tokens(self) -> int:
+        return min(round(NOTES.max_tokens * self.density), self._room() // 4)
+
+    def _ask_all(self, pieces: list[str], style: Style, tokens: int) -> AsyncGenerator[tuple[int, Part], None]:
+        questions = [self._question(piece, style, tokens) for piece in pieces]
+        return side_by_side([self.asker.ask(question) for question in questions])
+
+    def _question(self, text: str, style: Style, tokens: int) -> Question:
+        chat = messages(style, text, self.language, self._words())
+        return Question(chat, tokens, style.max_lines)
+
+
+def _named(language: str | None) -> str:
+    return languages.NAMES[language].title() if language in languages.NAMES else UNKNOWN_LANGUAGE
+
+
+def _density(text: str, tokens: int) -> float:
+    return min(DENSEST, max(1.0, CHARACTERS_PER_TOKEN * tokens / max(1, len(text))))

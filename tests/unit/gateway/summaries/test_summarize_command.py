@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+
+from gateway.cli.summarize import read_events, spoken
+
+
+def test_plain_text_is_taken_as_it_is() -> None:
+    assert spoken("Hello. 10:30 is fine.\n") == "Hello. 10:30 is fine.\n"
+
+
+def test_subtitles_lose_their_numbers_and_times() -> None:
+    srt = "1\n00:00:00,000 --> 00:00:02,000\nHello there.\n\n2\n00:00:02,000 --> 00:00:03,000\nGoodbye.\n"
+    vtt = "WEBVTT\n\n00:00.000 --> 00:02.000\n<v Speaker 1>Hello there.\n\n00:02.000 --> 00:03.000\nGoodbye.\n"
+
+    assert spoken(srt) == "Hello there.\nGoodbye."
+    assert spoken(vtt) == "Speaker 1: Hello there.\nGoodbye."
+
+
+def test_of_json_the_text_is_taken_with_its_speakers() -> None:
+    segments = [{"text": "Hello.", "speaker": "Speaker 1"}, {"text": "Bye.", "speaker": None}]
+
+    assert spoken(json.dumps({"text": "Hello. Bye.", "speakers": [], "segments": segments})) == "Hello. Bye."
+    labelled = json.dumps({"text": "Hello. Bye.", "speakers": ["Speaker 1"], "segments": segments})
+    assert spoken(labelled) == "Speaker 1: Hello.\nUnknown: Bye."
+
+
+def test_events_are_read_and_pauses_skipped() -> None:
+    lines = iter([": waiting", "", "event: token", 'data: {"type": "token", "token": "a"}', ""])
+    assert list(read_events(lines)) == [{"type": "token", "token": "a"}]
