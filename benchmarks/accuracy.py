@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.pairs import Transcriber
 from benchmarks.peers.contender import Contender, ContenderFailed, Outcome
+from benchmarks.peers.remembered import Remembered
 from benchmarks.peers.weights import ctranslate2_folder, ggml_file
 from benchmarks.recordings import PROJECT, Recording, as_wav, load
 from benchmarks.scoring import count_errors, invented_words, word_error_rate
@@ -83,9 +84,9 @@ def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[Ent
     faster = stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON))
     cpp = stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON))
     entries += [
-        Entry("faster-whisper int8", faster),
-        Entry("faster-whisper int8, no VAD", faster, vad=False),
-        Entry("whisper.cpp f16", cpp),
+        Entry("faster-whisper int8", remembered := Remembered(faster)),
+        Entry("faster-whisper int8, no VAD", remembered, vad=False),
+        Entry("whisper.cpp f16", Remembered(cpp)),
     ]
     return entries, faster.versions | cpp.versions
 

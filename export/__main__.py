@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
 from export.parity import ParityError
 from export.sources import MODELS, default_place
@@ -32,8 +33,17 @@ def _setup(options: argparse.Namespace) -> None:
     with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
         fetching = beside.submit(_summarizer, options) if _summarizes_here() else None
         export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+        export_diarizer(options.repository, options.data / "wheels", force=options.force)
         if fetching:
-            fetching.result()
+            _report(fetching)
+
+
+def _report(fetching: Future[None]) -> None:
+    """Without the summarizer's model everything else works, and summaries answer 503."""
+    try:
+        fetching.result()
+    except InvalidDownload as error:
+        print(f"warning: no summaries until `python -m export summarizer` succeeds: {error}", file=sys.stderr)
 
 
 def _summarizes_here() -> bool:
@@ -45,6 +55,13 @@ def _summarizes_here() -> bool:
 def _whisper(options: argparse.Namespace) -> None:
     place = options.source or default_place(options.model)
     export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+
+
+def _diarizer(options: argparse.Namespace) -> None:
+    wheels = options.data / "wheels"
+    export_diarizer(options.repository, wheels, force=options.force)
+    if options.pyannote is not None:
+        export_pyannote(options.pyannote, options.repository, wheels)
 
 
 def _summarizer(options: argparse.Namespace) -> None:
@@ -66,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
     whisper.set_defaults(run=_whisper)
+    diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
+    diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")
+    diarizer.set_defaults(run=_diarizer)
     summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
     summarizer.add_argument("--model", dest="summarizer", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
     summarizer.set_defaults(run=_summarizer)

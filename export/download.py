@@ -75,8 +75,10 @@ def _receive(url: str, part: Path) -> None:
             raise OSError(f"the connection ended after {file.tell()} of {expected} bytes")
 
 
-def fetch_wheel(requirement: str, folder: Path, sha256: str) -> Path:
+def fetch_wheel(requirement: str, folder: Path, sha256: str, built_for: tuple[str, str] | None = None) -> Path:
     """Downloads one wheel with pip, from the index that pip is configured for.
+
+    built_for: Python and platform tags of a wheel with compiled parts, so that every machine fetches the same
 
     raises: InvalidDownload
     """
@@ -89,6 +91,8 @@ def fetch_wheel(requirement: str, folder: Path, sha256: str) -> Path:
     print(f"  fetching {requirement}", flush=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
         flags = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
+        if built_for is not None:
+            flags += ["--python-version", built_for[0], "--platform", built_for[1]]
         command = [sys.executable, "-m", "pip", "download", *flags, "-d", temporary, requirement]
         if subprocess.run(command, check=False).returncode != 0:
             raise InvalidDownload(f"pip cannot fetch {requirement}; see its message above")

@@ -95,9 +95,7 @@ def fused_projection(tensors: Tensors, name: str) -> tuple[NDArray[np.float32], 
     return np.concatenate([query * scale, key, value]), bias
 
 
-def cross_projection(
-    tensors: Tensors, dimensions: Dimensions
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def cross_projection(tensors: Tensors, dimensions: Dimensions) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Keys and values of every decoder layer in one dense layer; the keys carry the scale 1/√64."""
     names = [f"decoder.blocks.{layer}.cross_attn" for layer in range(dimensions.n_text_layer)]
     scale = np.float32(HEAD_SIZE**-0.5)

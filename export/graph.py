@@ -73,9 +73,7 @@ class Graph:
         return self.node("Add", [product, self.constant(f"{name}.bias", bias)])
 
     def model(self, opset: int) -> onnx.ModelProto:
-        graph = helper.make_graph(
-            self.nodes, self.name, self.inputs, self.outputs, list(self.constants.values())
-        )
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.constants.values()))
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="stt")
 

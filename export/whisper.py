@@ -18,15 +18,16 @@ from export.download import sha256_of
 from export.encoder import encoder_graph
 from export.graph import save_graph
 from export.onnx_cpu import Float, Int8
-from export.packing import pack_decoder
-from export.parity import Tolerance, check_engine, check_graph
+from export.packing import pack_decoder, pack_encoder
+from export.parity import Tolerance, check_engine, check_graph, warm_up
 from export.sources import Opened, open_source, pinned_sha256
 from export.tokenizer import languages, special_tokens, suppressed_first, suppressed_tokens, write_tokenizer
 from export.weights import Weights
+from speech.whisper.audio_encoder import ENCODER_FILE, PANELS_FILE
 from speech.whisper.manifest import MANIFEST_FILE, InvalidManifest, Manifest, read_manifest, write_manifest
-from speech.whisper.onnx_engine import DECODER_FILE, ENCODER_FILE
+from speech.whisper.onnx_engine import DECODER_FILE
 
-RECIPE = "1"  # grows when an export by an older version should be made again
+RECIPE = "2"  # grows when an export by an older version should be made again
 TOKENIZER_FILE = "tokenizer.json"
 STAGING = ".exporting-"
 
@@ -47,6 +48,7 @@ def export_whisper(order: Order) -> Path:
     """
     folder = order.repository / f"whisper-{order.model}" / "1"
     if not order.force and _up_to_date(folder, order):
+        warm_up(folder)
         print(f"whisper-{order.model} is up to date in {folder}")
         return folder
     with _progress(f"weights of {order.model}"):
@@ -69,7 +71,8 @@ def build(model: str, opened: Opened, folder: Path) -> Manifest:
     with _progress("encoder graph"):
         save_graph(encoder_graph(weights, Float()).model(Float.opset), folder / "float.onnx")
         save_graph(encoder_graph(weights, Int8()).model(Int8.opset), folder / ENCODER_FILE)
-    with _progress("decoder"):
+    with _progress("panels for the compiled kernels"):
+        np.savez(folder / PANELS_FILE, **pack_encoder(weights))
         np.savez(folder / DECODER_FILE, **pack_decoder(weights))
     manifest = _describe(model, opened, folder)
     write_manifest(manifest, folder)
@@ -101,7 +104,7 @@ def _describe(model: str, opened: Opened, folder: Path) -> Manifest:
         suppressed=suppressed_tokens(tokenizer, vocabulary),
         suppressed_first=suppressed_first(tokenizer, vocabulary),
         alignment_heads=weights.alignment_heads,
-        precision={"encoder": "int8, attention float32", "decoder": "int8 weights, float32 sums"},
+        precision={"encoder": "int8", "decoder": "int8 weights, float32 sums"},
         opset=Int8.opset,
         source=opened.source,
         versions=_versions(),

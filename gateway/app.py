@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from gateway.accounts.limits import CREDITS_HEADER
 from gateway.errors import ServiceError, answer_error
 from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
@@ -17,11 +18,15 @@ from gateway.routes.health import health
 from gateway.routes.progress import show_progress
 from gateway.routes.stream import stream
 from gateway.routes.summarize import summarize
-from gateway.routes.transcribe import MODEL_HEADER, transcribe
+from gateway.routes.transcribe import ANSWER_KEY_HEADER, MODEL_HEADER, REPLAYED_HEADER, transcribe
+from gateway.routes.usage import show_usage
 from gateway.services import Services
 
-ALLOWED_HEADERS = ("Authorization", "Content-Type", REQUEST_ID_HEADER)
-EXPOSED_HEADERS = (REQUEST_ID_HEADER, MODEL_HEADER, "Retry-After")
+ALLOWED_HEADERS = ("Authorization", "Content-Type", ANSWER_KEY_HEADER, REQUEST_ID_HEADER)
+EXPOSED_HEADERS = (
+    *(REQUEST_ID_HEADER, MODEL_HEADER, REPLAYED_HEADER, CREDITS_HEADER, "Retry-After"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+)
 
 
 def create_app(services: Services) -> Starlette:
@@ -32,6 +37,7 @@ def create_app(services: Services) -> Starlette:
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/languages", list_languages, methods=["GET"]),
             Route("/v1/transcribe", transcribe, methods=["POST"]),
+            Route("/v1/usage", show_usage, methods=["GET"]),
             Route("/v1/summarize", summarize, methods=["POST"]),
             Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
             WebSocketRoute("/v1/stream", stream),

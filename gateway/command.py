@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
-from gateway.cli import listen, serve, summarize, transcribe
+from gateway.cli import keys, listen, serve, summarize, transcribe
 from gateway.settings import Settings
 
 EXIT_FAILED = 1
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="stt", description="Speech to text on your own machines.")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, transcribe, listen, summarize):
+    for command in (serve, transcribe, summarize, listen, keys):
         command.add_parser(commands)
     return top
 

@@ -9,6 +9,7 @@
     ├── NotFound 404
     ├── MethodNotAllowed 405
     ├── RequestTimeout 408     the client stopped sending in the middle of its request
+    ├── Conflict 409           the same request is in work; with Retry-After
     ├── TooLarge 413
     ├── TooManyRequests 429    with Retry-After
     ├── ClientGone 499         nobody is left to read it; it exists for the log
@@ -83,6 +84,10 @@ class RetryLater(ServiceError):
     def __init__(self, message: str, retry_after: float, headers: dict[str, str] | None = None) -> None:
         self.retry_after = max(1, math.ceil(retry_after))  # seconds
         super().__init__(message, {**(headers or {}), "Retry-After": str(self.retry_after)})
+
+
+class Conflict(RetryLater):
+    status = 409
 
 
 class TooManyRequests(RetryLater):

@@ -25,6 +25,7 @@ class TranscribeParameters:
     language: str | None  # ISO 639-1; None: detect
     diarize: bool
     speakers: int  # 0: find out
+    speaker_labels: bool  # whether txt, srt and vtt name them
     response_format: str  # json, txt, srt or vtt
     prompt: str
 
@@ -38,6 +39,7 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
         model=fields.get("model", "").strip() or DEFAULT_MODEL,
         language=read_language(fields.get("language", "")),
         diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
+        speaker_labels=_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
         speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
         response_format=_response_format(fields.get("response_format", "")),
         prompt=prompt,

@@ -10,6 +10,11 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
+from gateway.accounts import Accounts
+from gateway.accounts.opening import open_accounts
+from gateway.inference.conversation import Conversation, Diarizer, Patience
+from gateway.inference.diarizer import TritonDiarizer
+from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -33,7 +38,16 @@ class Services:
     recognizer: Recognizer
     activity: VoiceActivity
     progress: ProgressBoard
+    accounts: Accounts
     summarizer: Summarizer
+    diarizer: Diarizer | None = None  # None: not deployed
+
+    @property
+    def conversation(self) -> Conversation:
+        """Recognizer and diarizer, side by side."""
+        waiting = self.settings.diarization
+        patience = Patience(waiting.timeout_seconds, waiting.timeout_share)
+        return Conversation(self.recognizer, self.diarizer, patience)
 
     async def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
@@ -44,15 +58,17 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
-    """Connects to the Tritons and keeps watch over them until the end."""
+    """Everything that the routes need; all of it is closed at the end."""
     models = Models(settings.recognition.models, settings.recognition.stand_in)
     servers = [TritonServer(url) for url in triton_urls]
     whisper = TritonWhisper(servers, settings.triton)
     with open_spool(settings.server.data) as spool:
-        watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
-        summaries = summary_server(settings.summarizer)
-        summaries.start()
-        try:
+        async with (
+            watched(whisper, models),
+            open_accounts(settings) as accounts,
+            open_summarizer(settings) as summarizer,
+            open_diarizer(settings, servers) as diarizer,
+        ):
             yield Services(
                 settings=settings,
                 models=models,
@@ -62,12 +78,50 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
                 progress=ProgressBoard(),
-                summarizer=Summarizer(summaries),
+                accounts=accounts,
+                summarizer=summarizer,
+                diarizer=diarizer,
             )
-        finally:
-            watching.cancel()
-            await summaries.stop()
-            await asyncio.gather(watching, *(server.close() for server in servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def watched(whisper: TritonWhisper, models: Models) -> AsyncIterator[None]:
+    """Keeps watch over the Tritons, and closes their connections at the end."""
+    watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, *(server.close() for server in whisper.servers), return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
+    server = summary_server(settings.summarizer)
+    server.start()
+    try:
+        yield Summarizer(server)
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def open_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> AsyncIterator[Diarizer | None]:
+    diarizer = choose_diarizer(settings, servers)
+    try:
+        yield diarizer
+    finally:
+        if isinstance(diarizer, PyannoteDiarizer):
+            await diarizer.close()
+
+
+def choose_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> Diarizer | None:
+    chosen = settings.diarization
+    if not chosen.deployed:
+        return None
+    if chosen.pyannote_python is not None:
+        return PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+    return TritonDiarizer(servers, settings.triton.timeout_seconds)
 
 
 def services_of(connection: HTTPConnection) -> Services:

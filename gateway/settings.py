@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -68,6 +68,34 @@ class RecognitionSettings(Group):
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
+class DiarizationSettings(Group):
+    deployed: bool = True
+    """whether the diarizer runs, so that transcripts can name speakers"""
+    pyannote_python: Path | None = None
+    """Python of an environment with pyannote.audio: its own pipeline diarizes instead of the model in Triton"""
+    pyannote_weights: Path = Path("var/pyannote")
+    """folder of that pipeline's weights"""
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    """how long finished words wait for their speakers, before the transcript goes out without them"""
+    timeout_share: float = Field(default=0.25, ge=0)
+    """share of the recording's length that they wait on top"""
+
+
+class StreamSettings(Group):
+    config_seconds: float = Field(default=10.0, gt=0)
+    """how long a live session may take to send its config"""
+    idle_seconds: float = Field(default=60.0, gt=0)
+    """how long a live session may stand still before it is ended"""
+    longest_seconds: float = Field(default=4 * 3600.0, gt=0)
+    """longest live session, in seconds of audio"""
+    patience_seconds: float = Field(default=120.0, ge=0)
+    """how long a live session waits for a Triton that is away"""
+    ping_seconds: float = Field(default=20.0, gt=0)
+    """time between two keep-alive pings"""
+    max_frame_bytes: int = Field(default=16 * 1024**2, gt=0)
+    """largest frame that is accepted"""
+
+
 class SummarizerSettings(Group):
     mode: Literal["embedded", "off"] = "embedded"
     """embedded: a small model is run on this machine, if there is no `url`; off: summaries answer 503"""
@@ -87,26 +115,24 @@ class SummarizerSettings(Group):
     """summaries that the embedded model writes at once"""
 
 
-class StreamSettings(Group):
-    config_seconds: float = Field(default=10.0, gt=0)
-    """how long a live session may take to send its config"""
-    idle_seconds: float = Field(default=60.0, gt=0)
-    """how long a live session may stand still before it is ended"""
-    longest_seconds: float = Field(default=4 * 3600.0, gt=0)
-    """longest live session, in seconds of audio"""
-    patience_seconds: float = Field(default=120.0, ge=0)
-    """how long a live session waits for a Triton that is away"""
-    ping_seconds: float = Field(default=20.0, gt=0)
-    """time between two keep-alive pings"""
-    max_frame_bytes: int = Field(default=16 * 1024**2, gt=0)
-    """largest frame that is accepted"""
-
-
 class ClientSettings(Group):
     url: str = "http://127.0.0.1:8080"
     """service that the commands talk to"""
     key: str = Field(default="", repr=False)
     """API key that the commands send"""
+
+
+class AccountSettings(Group):
+    database: SecretStr = SecretStr("")
+    """account store, sqlite:///file or postgresql://user:password@host/name; none: accounts.db in the data folder"""
+    tiers: Path | None = None
+    """TOML file with the tiers; none: the packaged gateway/accounts/tiers.toml"""
+    anonymous: str = "anonymous"
+    """tier of requests without a key; `unlimited` opens the service to everybody who reaches it"""
+    trusted_proxies: CommaList = ()
+    """addresses or networks of proxies whose X-Forwarded-For is believed"""
+    lease_seconds: float = Field(default=60.0, ge=3)
+    """after which the work of a gateway that died is given back"""
 
 
 class Settings(BaseSettings):
@@ -118,9 +144,11 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     triton: TritonSettings = TritonSettings()
     recognition: RecognitionSettings = RecognitionSettings()
-    summarizer: SummarizerSettings = SummarizerSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
     stream: StreamSettings = StreamSettings()
     client: ClientSettings = ClientSettings()
+    accounts: AccountSettings = AccountSettings()
+    summarizer: SummarizerSettings = SummarizerSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ MAX_FIELD_BYTES = 16 * 1024
 FORM_OVERHEAD_BYTES = MAX_PARTS * MAX_FIELD_BYTES  # what a form may weigh beside its file
 WRITE_BYTES = 1024 * 1024  # gathered before a thread writes them
 DRAIN_SECONDS = 5.0
+SLOWEST = 1024  # bytes a second that an upload has to make, on average, after its first moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +71,37 @@ async def receive_form(request: Request, limits: UploadLimits, folder: Path) -> 
 async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits) -> None:
     try:
         _check_content_length(request, limits.max_bytes)
-        async for piece in _pieces(request, limits.idle_seconds):
+        async for piece in _pieces(request, limits):
             writer.feed(piece)
             if writer.gathered >= WRITE_BYTES:
                 await asyncio.to_thread(writer.write_out)
     except (BadRequest, TooLarge):
-        await _drain(request)
+        await drain(request)
         raise
 
 
-async def _pieces(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
-    stream = request.stream().__aiter__()
+async def _pieces(request: Request, limits: UploadLimits) -> AsyncIterator[bytes]:
+    """What arrives, while it arrives fast enough and is not too much, whatever part of a form it may be."""
+    stream, began, received = request.stream().__aiter__(), time.monotonic(), 0
     while True:
         try:
-            yield await asyncio.wait_for(anext(stream), idle_seconds)
+            piece = await asyncio.wait_for(anext(stream), limits.idle_seconds)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            message = f"The upload stood still for {idle_seconds:g} s and was given up; send it again."
+            message = f"The upload stood still for {limits.idle_seconds:g} s and was given up; send it again."
             raise RequestTimeout(message) from None
         except ClientDisconnect:
             raise ClientGone("The client left during the upload.") from None
+        received += len(piece)
+        if received > limits.max_bytes + FORM_OVERHEAD_BYTES:
+            raise _too_large(limits.max_bytes)
+        if received < SLOWEST * (time.monotonic() - began - limits.idle_seconds):
+            raise RequestTimeout(f"The upload is slower than {SLOWEST} bytes a second and was given up.")
+        yield piece
 
 
-async def _drain(request: Request) -> None:
+async def drain(request: Request) -> None:
     """Reads on for a moment: many clients look at the answer only after they have sent everything.
 
     A client that waits for "100 Continue" has sent nothing yet, and reading would call for it.

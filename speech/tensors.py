@@ -33,8 +33,16 @@ PRIORITY = Tensor("PRIORITY", "BYTES", (1,))  # a Priority (optional, default fi
 CALLER = Tensor("CALLER", "BYTES", (1,))  # whoever shares the machine fairly with others (optional)
 RESULT = Tensor("RESULT", "BYTES", (1,))  # a WindowResult as JSON
 
+# diarizer: one chunk of a recording in, who speaks when in its windows and their voices out (speech.diarization).
+# A first axis of 1 is the batch's: AUDIO goes as (1, n), n ≤ 1_080_000 (67.5 s).
+ACTIVITY = Tensor("ACTIVITY", "UINT8", (-1, 589))  # (windows, frames), class of the segmentation
+PIECES = Tensor("PIECES", "INT32", (-1, 5))  # (pieces, window · speaker · first frame · end · alone)
+VOICES = Tensor("VOICES", "FP16", (-1, 192))  # (pieces, embedding), unit length
+
 WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER)
 WHISPER_OUTPUTS = (RESULT,)
+DIARIZER_INPUTS = (AUDIO,)
+DIARIZER_OUTPUTS = (ACTIVITY, PIECES, VOICES)
 
 
 def write_result(result: WindowResult) -> bytes:

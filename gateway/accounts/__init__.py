@@ -1,0 +1,9 @@
+"""Keys, tiers, credits and limits."""
+
+from gateway.accounts.accounts import Accounts, Policy
+from gateway.accounts.admission import Admission, LiveSession
+from gateway.accounts.answers import Answer
+from gateway.accounts.callers import Caller, Presented
+from gateway.accounts.limits import RateLimit
+
+__all__ = ["Accounts", "Admission", "Answer", "Caller", "LiveSession", "Policy", "Presented", "RateLimit"]

@@ -16,7 +16,9 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from gateway.accounts.opening import AccountsFailed, check_store
 from gateway.app import create_app
+from gateway.inference.diarizer import MODEL as DIARIZER
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
 from gateway.inference.whisper import triton_name
 from gateway.log import configure_logging
@@ -24,6 +26,7 @@ from gateway.media.ffmpeg import FfmpegMissing
 from gateway.models import Model, Models, UnknownModel
 from gateway.services import open_services
 from gateway.settings import ServerSettings, Settings
+from gateway.slow_heads import PatientProtocol
 from speech.whisper.manifest import MANIFEST_FILE
 
 CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled at shutdown
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         with listen(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, listener))
-    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel) as problem:
+    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
 
@@ -70,6 +73,7 @@ def listen(settings: ServerSettings) -> socket.socket:
 async def serve(settings: Settings, listener: socket.socket) -> int:
     """From start to a clean end. A first signal lets work in hand finish, a second one does not."""
     stopping = Stopping()
+    await check_store(settings)
     try:
         async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
             tritons.tell_deaths(services.whisper.model_died)
@@ -115,11 +119,12 @@ class HttpServer(uvicorn.Server):
 def http_config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="h11",  # limits the size of a request's head; httptools does not
+        http=PatientProtocol,  # h11 limits the size of a request's head; httptools does not
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # accounts decide which proxies are believed
         timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
         ws="websockets-sansio",
         ws_max_size=settings.stream.max_frame_bytes,
@@ -160,6 +165,9 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
     for model in models:
         check_engines(settings.triton.repository, model)
     names = [triton_name(model.id) for model in models]
+    if settings.diarization.deployed and settings.diarization.pyannote_python is None:
+        check_diarizer(settings.triton.repository)
+        names.append(DIARIZER)
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
         say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
@@ -172,6 +180,13 @@ def check_engines(repository: Path, model: Model) -> None:
     if not (folder / MANIFEST_FILE).is_file():
         build = f"python -m export whisper --model {model.id} --target onnx"
         raise ServeFailed(f"the engines of {model.id} are not in {folder}; build them with `{build}`")
+
+
+def check_diarizer(repository: Path) -> None:
+    folder = repository / DIARIZER / "1"
+    if not (folder / MANIFEST_FILE).is_file():
+        help_ = "build it with `python -m export diarizer`, or do without speakers: STT_DIARIZATION_DEPLOYED=false"
+        raise ServeFailed(f"the diarizer is not in {folder}; {help_}")
 
 
 def say(line: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from gateway.inference.triton import TritonFailure, TritonServer
 from gateway.inference.triton import Value as TensorValue
-from speech.audio import SAMPLE_RATE
+from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
 
 _TIMEOUT = 60.0  # seconds
@@ -25,8 +25,8 @@ async def ask(url: str, model: str, seconds: float) -> None:
     try:
         if model.startswith("whisper-"):
             await server.infer(model, _silence(seconds), _TIMEOUT)
-        elif not await server.is_ready(model):
-            raise ModelDied(f"{model} is not ready")
+        else:
+            await server.infer(model, {AUDIO: _samples(seconds)[np.newaxis]}, _TIMEOUT)
     except TritonFailure as failure:
         if failure.process_died or not failure.away:
             raise ModelDied(str(failure)) from failure
@@ -36,5 +36,8 @@ async def ask(url: str, model: str, seconds: float) -> None:
 
 
 def _silence(seconds: float) -> dict[Tensor, TensorValue]:
-    audio = np.zeros(int(seconds * SAMPLE_RATE), dtype=np.int16)
-    return {AUDIO: audio, LANGUAGE: "en", PRIORITY: Priority.LIVE.value, CALLER: "probe"}
+    return {AUDIO: _samples(seconds), LANGUAGE: "en", PRIORITY: Priority.LIVE.value, CALLER: "probe"}
+
+
+def _samples(seconds: float) -> Pcm:
+    return np.zeros(int(seconds * SAMPLE_RATE), dtype=np.int16)

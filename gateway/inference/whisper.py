@@ -84,8 +84,12 @@ class TritonWhisper:
         while True:
             await asyncio.sleep(RECOVERY_SECONDS if server.failing else self._settings.probe_seconds)
             for model in models:
-                if model in server.failing or server.waits_for(model):
+                if model not in server.failing and not server.waits_for(model):
+                    continue
+                try:
                     await self._probe(server, model)
+                except Exception:  # the watch must outlive whatever a probe meets
+                    _log.exception("a probe could not be made", extra={"triton": server.url, "model": model})
 
     async def _probe(self, server: TritonServer, model: str) -> None:
         """Asks the model itself: Triton calls a model READY whose process is dead."""

@@ -99,9 +99,9 @@ class MediaDecoder:
 
     def _finish(self, path: Path, track: Track, spool: Spool) -> Recording:
         try:
-            _check(path, track.report)
             if track.stopped:
                 raise UnsupportedMedia(f"the file is refused: {track.stopped}")
+            _check(path, track.report)
             if spool.samples == 0:
                 raise UnsupportedMedia(
                     f"the file's sound ({_codec(track.report)}) cannot be decoded{_because(track.report)}; {ACCEPTED}"

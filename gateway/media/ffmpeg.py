@@ -7,8 +7,8 @@ file, its processor time and memory are limited, and where the kernel permits it
 
 from __future__ import annotations
 
+import os
 import re
-import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ DECODERS = (
 # These carry no signature, so the name's ending must say what they are.
 RAW_DEMUXERS = {".g722": "g722", ".gsm": "gsm"}
 
+SHELL = "/bin/sh"
 MAX_STREAMS = 64
+AS_NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
 NEWEST_UNTIMED_GAP = 3600  # s: a jump in a file's clock beyond this is a fault, not a pause
 
 # The output's clock is the samples' own. A gap of 0.1 s or more in the file's clock becomes silence, so
@@ -74,7 +76,7 @@ class MediaLimits:
 
 @dataclass(frozen=True, slots=True)
 class Ffmpeg:
-    """A binary and the command that shuts it off from the network ("" where the kernel forbids it)."""
+    """A binary, and the command that takes privileges and network from it (empty where the kernel forbids it)."""
 
     executable: Path
     isolation: tuple[str, ...] = ()
@@ -88,16 +90,16 @@ class Ffmpeg:
             raise FfmpegMissing(
                 "no ffmpeg 6.1 or newer was found: install imageio-ffmpeg, or put an ffmpeg on the PATH"
             )
-        return cls(ranked[-1], _isolation())
+        return cls(ranked[-1], _isolation(ranked[-1]))
 
     def spawn(self, arguments: list[str], source: int, limits: MediaLimits) -> subprocess.Popen[bytes]:
         """Starts ffmpeg on the open file `source`; standard output and error are pipes.
 
-        Limits are set from outside right after the start: code that runs between fork and exec is unsafe
-        in a process with threads.
+        A shell sets the limits and becomes ffmpeg: from outside they would come too late, and may not be
+        set on a process of another user; in between fork and exec no code is safe beside threads.
         """
-        child = subprocess.Popen(
-            [*self.isolation, str(self.executable), *arguments],
+        return subprocess.Popen(
+            [SHELL, "-c", _limited(limits), "ffmpeg", *self.isolation, str(self.executable), *arguments],
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -105,18 +107,14 @@ class Ffmpeg:
             cwd="/",
             bufsize=0,
         )
-        try:
-            for kind, value in (
-                (resource.RLIMIT_CPU, limits.processor),
-                (resource.RLIMIT_AS, limits.memory),
-                (resource.RLIMIT_FSIZE, 0),
-                (resource.RLIMIT_CORE, 0),
-                (resource.RLIMIT_NOFILE, 64),
-            ):
-                resource.prlimit(child.pid, kind, (value, value))
-        except ProcessLookupError:
-            pass  # it ended already
-        return child
+
+
+def _limited(limits: MediaLimits) -> str:
+    """Shell: limit processor time, address space (KiB), written files, core dumps, open files; then go on."""
+    return (
+        f"ulimit -t {limits.processor} && ulimit -v {limits.memory // 1024} && "
+        'ulimit -f 0 && ulimit -c 0 && ulimit -n 64 && exec "$@"'
+    )
 
 
 def input_arguments(demuxer: str | None = None) -> list[str]:
@@ -156,13 +154,22 @@ def _version(executable: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in found[1].split(".")) if found else (0,)
 
 
-def _isolation() -> tuple[str, ...]:
-    """The command that starts a program in a network of its own, if the kernel permits one."""
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        return ()
-    for prefix in ((unshare, "--user", "--net", "--"), (unshare, "--net", "--")):
-        tried = subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=30)
+def _isolation(executable: Path) -> tuple[str, ...]:
+    """The command that starts ffmpeg without privileges and in a network of its own, as far as the kernel permits.
+
+    A user namespace alone is not enough under root: inside it root's files stay open to root.
+    """
+    unshare, setpriv = shutil.which("unshare"), shutil.which("setpriv")
+    apart = [(unshare, "--user", "--net", "--"), (unshare, "--net", "--")] if unshare else []
+    plain = [(setpriv, "--no-new-privs", "--")] if setpriv else []
+    nobody = [(setpriv, *AS_NOBODY, "--no-new-privs", "--")] if setpriv and os.geteuid() == 0 else []
+    # `--net` without `--user` is for root, so it has to come before root is given up.
+    ordered = [(*drop, *net) for drop in (*nobody, *plain) for net in apart]
+    ordered += [(*net, *drop) for drop in (*nobody, *plain) for net in apart]
+    for prefix in (*ordered, *nobody, *apart, *plain):
+        tried = subprocess.run(
+            [*prefix, str(executable), "-version"], capture_output=True, check=False, timeout=30, cwd="/"
+        )
         if tried.returncode == 0:
             return prefix
     return ()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from gateway.accounts import Caller, LiveSession, Presented
 from gateway.errors import (
     BadParameter,
     BadRequest,
     InternalError,
+    PaymentRequired,
     RequestTimeout,
+    RetryLater,
     ServiceError,
     Unauthorized,
-    Unavailable,
 )
 from gateway.inference.whisper import WindowRequest
 from gateway.models import DEFAULT_MODEL, Model
@@ -24,22 +27,32 @@ from gateway.services import Services, services_of
 from gateway.streaming import messages
 from gateway.streaming.messages import CONFIG_EXAMPLE, Message, Stop, StreamConfig
 from gateway.streaming.session import Session, StreamPolicy
-from speech.audio import Pcm
+from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority
 from speech.transcript import WindowResult
 
 NORMAL, GOING_AWAY, REFUSED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013  # RFC 6455, 7.4.1
 
+BYTES_A_SECOND = 2 * SAMPLE_RATE
+
 _log = logging.getLogger(__name__)
 
 
 async def stream(socket: WebSocket) -> None:
+    services = services_of(socket)
+    if not may_call(socket.headers.get("origin"), services.settings.server.cors_origins):
+        await socket.close(REFUSED)  # before it is accepted: the handshake is answered with 403
+        return
     await socket.accept()
-    conversation = Conversation(socket, services_of(socket))
+    conversation = Conversation(socket, services)
     try:
-        session = await conversation.configure()
-        await conversation.converse(session)
-        await conversation.say(messages.complete(session.text, session.language, session.duration))
+        caller = await services.accounts.identify(Presented.by(socket))
+        async with services.accounts.admit_session(caller) as account:
+            session = await conversation.configure(caller)
+            await conversation.converse(session, account)
+            await conversation.say(messages.complete(session.text, session.language, session.duration))
+        if conversation.overdrawn is not None:
+            raise conversation.overdrawn
         await socket.close(NORMAL)
     except WebSocketDisconnect:
         _log.info("a live client left")
@@ -50,6 +63,11 @@ async def stream(socket: WebSocket) -> None:
         await conversation.refuse(InternalError())
 
 
+def may_call(origin: str | None, allowed: Sequence[str]) -> bool:
+    """Browsers ask no leave for a WebSocket, but they say which page opens it."""
+    return origin is None or "*" in allowed or origin in allowed
+
+
 @dataclass(slots=True)
 class Conversation:
     """One client's socket: what it says becomes a session, and what the session says goes back."""
@@ -57,9 +75,12 @@ class Conversation:
     socket: WebSocket
     services: Services
     model: Model | None = None  # that answers
+    caller: str = ""  # with whom the machine is shared fairly
+    overdrawn: ServiceError | None = None  # why the account let no more audio in
 
-    async def configure(self) -> Session:
+    async def configure(self, caller: Caller) -> Session:
         """The session that the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
+        self.caller = caller.subject
         config = messages.read_query(dict(self.socket.query_params))
         if config is None:
             config = await self._first_config()
@@ -69,9 +90,9 @@ class Conversation:
         await self._agree(session, config)
         return session
 
-    async def converse(self, session: Session) -> None:
+    async def converse(self, session: Session, account: LiveSession) -> None:
         """Until everything that the client sent is final. Raises what ended it sooner."""
-        tasks = [asyncio.create_task(session.run()), asyncio.create_task(self._receive(session))]
+        tasks = [asyncio.create_task(session.run()), asyncio.create_task(self._receive(session, account))]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -114,11 +135,10 @@ class Conversation:
 
     async def _recognize(self, pcm: Pcm, language: str | None) -> WindowResult:
         assert self.model is not None  # a session hears nothing before it is configured
-        caller = self.socket.client.host if self.socket.client else ""
-        request = WindowRequest(self.model.id, language, priority=Priority.LIVE, caller=caller)
+        request = WindowRequest(self.model.id, language, priority=Priority.LIVE, caller=self.caller)
         return await self.services.whisper.recognize(pcm, request)
 
-    async def _receive(self, session: Session) -> None:
+    async def _receive(self, session: Session, account: LiveSession) -> None:
         """Feeds the session until the client stops. Raises BadParameter on what is not audio."""
         limits = self.services.settings.stream
         while session.duration < limits.longest_seconds:
@@ -133,12 +153,22 @@ class Conversation:
                     break
                 await self._reconfigure(session, command)
             elif frame:
+                if not await self._paid(account, session.duration + len(frame) / BYTES_A_SECOND):
+                    break
                 await session.feed(frame)
             else:  # an empty frame is the end of a published client's stream
                 break
         else:
             await self.say(messages.failure(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here."))
         await session.stop()
+
+    async def _paid(self, account: LiveSession, seconds: float) -> bool:
+        """Whether the account covers so much audio. If not, what was heard is still finished."""
+        try:
+            await account.meter(seconds)
+        except ServiceError as error:
+            self.overdrawn = error
+        return self.overdrawn is None
 
     async def _reconfigure(self, session: Session, config: StreamConfig) -> None:
         """A config frame of a client that had named something in its address already."""
@@ -155,6 +185,6 @@ class Conversation:
 
 
 def close_code(error: ServiceError) -> int:
-    if isinstance(error, BadRequest | Unauthorized | RequestTimeout):
+    if isinstance(error, BadRequest | Unauthorized | PaymentRequired | RequestTimeout):
         return REFUSED
-    return TRY_LATER if isinstance(error, Unavailable) else FAILED
+    return TRY_LATER if isinstance(error, RetryLater) else FAILED

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.accounts import Presented
 from gateway.connection import while_connected
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.parameters import read_language
@@ -39,29 +40,42 @@ class Order:
 
 
 async def summarize(request: Request) -> Response:
+    services = services_of(request)
+    caller = await services.accounts.identify(Presented.by(request))
     order = read_order(await _body(request))
-    summarizer = services_of(request).summarizer
-    progress = _translated(summarizer.summarize(order.text, order.style, order.language))
-    if EVENT_STREAM not in request.headers.get("accept", ""):
-        return JSONResponse(await while_connected(request, _whole(progress, order)))
-    await while_connected(request, _available(summarizer))
-    return EventStream(request, _events(progress, order))
+    async with AsyncExitStack() as stack:
+        admission = await stack.enter_async_context(services.accounts.admit_summary(caller))
+        summarizer = services.summarizer
+        progress = _translated(summarizer.summarize(order.text, order.style, order.language))
+        headers = admission.limit.headers()
+        if EVENT_STREAM not in request.headers.get("accept", ""):
+            return JSONResponse(await while_connected(request, _whole(progress, order)), headers=headers)
+        await while_connected(request, _available(summarizer))
+        return EventStream(request, Events(progress, order), stack.pop_all(), headers)
+
+
+class SummaryFailed(Exception):
+    """The client was told in an event; what is left is not to count the summary."""
 
 
 class EventStream(StreamingResponse):
-    """Ends its events when the client leaves, also while there is none to send."""
+    """Ends its events when the client leaves, also while there is none to send; keeps the caller's slot until then."""
 
     media_type = EVENT_STREAM
 
-    def __init__(self, request: Request, events: AsyncGenerator[str, None]) -> None:
-        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, request: Request, events: Events, slot: AsyncExitStack, headers: dict[str, str]) -> None:
+        self.lines = events.lines()
+        super().__init__(self.lines, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
         self.request = request
         self.events = events
+        self.slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self.events):
-            with suppress(ClientGone):
+        with suppress(ClientGone, SummaryFailed):
+            async with self.slot, aclosing(self.lines):
                 await while_connected(self.request, self.stream_response(send))
+                if self.events.failed:
+                    raise SummaryFailed
 
 
 def read_order(body: bytes) -> Order:
@@ -111,15 +125,27 @@ async def _whole(progress: AsyncGenerator[Progress, None], order: Order) -> dict
     raise InternalError
 
 
-async def _events(progress: AsyncGenerator[Progress, None], order: Order) -> AsyncGenerator[str, None]:
-    try:
-        async for event in _with_pauses(progress):
-            yield ": waiting\n\n" if event is None else _event(event, order)
-    except ServiceError as error:
-        yield _sent("error", {"error": error.message, "status": error.status})
-    except Exception:
-        _log.exception("summary failed")
-        yield _sent("error", {"error": InternalError().message, "status": InternalError.status})
+class Events:
+    """A summary as server-sent events; an error after the first of them is one, too."""
+
+    def __init__(self, progress: AsyncGenerator[Progress, None], order: Order) -> None:
+        self.failed = False
+        self._progress = progress
+        self._order = order
+
+    async def lines(self) -> AsyncGenerator[str, None]:
+        try:
+            async for event in _with_pauses(self._progress):
+                yield ": waiting\n\n" if event is None else _event(event, self._order)
+        except ServiceError as error:
+            yield self._failure(error)
+        except Exception:
+            _log.exception("summary failed")
+            yield self._failure(InternalError())
+
+    def _failure(self, error: ServiceError) -> str:
+        self.failed = True
+        return _sent("error", {"error": error.message, "status": error.status})
 
 
 def _event(event: Progress, order: Order) -> str:

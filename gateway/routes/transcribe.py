@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.accounts import Admission, Answer, Caller, Presented
 from gateway.connection import while_connected
-from gateway.errors import BadParameter
+from gateway.errors import BadParameter, ServiceError
 from gateway.inference.recognizer import TranscribeOptions
+from gateway.media.recording import Recording
 from gateway.models import Model
 from gateway.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.progress import Progress
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
-from gateway.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
+from gateway.uploads import FILE_FIELD, Upload, UploadLimits, drain, receive_form
+from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"
+ANSWER_KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +37,79 @@ class Job:
     parameters: TranscribeParameters
     model: Model  # that answers, perhaps for another one that was asked for
     caller: str  # with whom the machine is shared fairly
+    repeatable: bool  # the same request may come again, and shall be answered the same
 
 
 async def transcribe(request: Request) -> Response:
     services = services_of(request)
     with services.progress.follow(request.state.request_id) as progress:
-        async with receive_job(request, services) as job:
-            return await while_connected(request, answer(services, job, progress))
-
-
-async def answer(services: Services, job: Job, progress: Progress) -> Response:
-    progress.decoding()
-    with await services.media.decode(job.upload.path, job.upload.name) as recording:
-        transcript = await services.recognizer.transcribe(recording, options(job), progress.recognized)
-        body, media_type = render(transcript, job.parameters.response_format, model=job.model.id)
-    return Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
+        async with enter(request, services) as (caller, admission), receive_job(request, services, caller) as job:
+            return await while_connected(request, answer(services, job, admission, progress))
 
 
 @asynccontextmanager
-async def receive_job(request: Request, services: Services) -> AsyncIterator[Job]:
+async def enter(request: Request, services: Services) -> AsyncIterator[tuple[Caller, Admission]]:
+    """Past the door, before anything is read. A refusal waits for clients that send before they listen."""
+    async with AsyncExitStack() as stack:
+        try:
+            caller = await services.accounts.identify(Presented.by(request))
+            admitted = services.accounts.admit(caller, request.headers.get(ANSWER_KEY_HEADER))
+            admission = await stack.enter_async_context(admitted)
+        except ServiceError:
+            await drain(request)
+            raise
+        yield caller, admission
+
+
+async def answer(services: Services, job: Job, admission: Admission, progress: Progress) -> Response:
+    if (kept := await recall(job, admission)) is not None:
+        return Response(kept.body, kept.status, {**kept.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"})
+    progress.decoding()
+    if admission.by_duration:
+        probe = await services.media.probe(job.upload.path, job.upload.name)
+        await admission.hold(probe.duration or 0.0)
+    with await services.media.decode(job.upload.path, job.upload.name) as recording:
+        await admission.hold(recording.duration)
+        transcript = await recognize(services, job, recording, progress)
+        parameters = job.parameters
+        body, media_type = render(
+            transcript, parameters.response_format, model=job.model.id, labels=parameters.speaker_labels
+        )
+        response = Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
+        await admission.settle(recording.duration, Answer(200, bytes(response.body), dict(response.headers)))
+    response.headers.update(admission.limit.headers())
+    return response
+
+
+async def recognize(services: Services, job: Job, recording: Recording, progress: Progress) -> Transcript:
+    if not job.parameters.diarize:
+        return await services.recognizer.transcribe(recording, options(job), progress.recognized)
+    return await services.conversation.transcribe(recording, options(job), progress.recognized, job.parameters.speakers)
+
+
+async def recall(job: Job, admission: Admission) -> Answer | None:
+    """The answer that was given to the same request before, where it carries an Idempotency-Key."""
+    if not job.repeatable:
+        return None
+    digest = await asyncio.to_thread(_digest, job.upload.path)
+    asked = f"{digest} {job.parameters}"
+    return admission.recall(hashlib.sha256(asked.encode()).hexdigest())
+
+
+@asynccontextmanager
+async def receive_job(request: Request, services: Services, caller: Caller) -> AsyncIterator[Job]:
     """The request's form, checked. Its files are gone when the context ends."""
     media = services.settings.media
     with request_folder(services.spool) as folder:
-        limits = UploadLimits(media.max_upload_bytes, media.upload_idle_seconds)
-        form = await receive_form(request, limits, folder)
+        largest = min(media.max_upload_bytes, caller.tier.largest_file)
+        form = await receive_form(request, UploadLimits(largest, media.upload_idle_seconds), folder)
         parameters = read_transcribe_parameters(form.fields)
         if form.upload is None:
             raise BadParameter(f"The form has no field `{FILE_FIELD}`; send the recording there.")
         if form.upload.size == 0:
             raise BadParameter("The file is empty; send a recording with sound.")
-        yield Job(form.upload, parameters, services.models.answering(parameters.model), caller_of(request))
+        model = services.models.answering(parameters.model)
+        yield Job(form.upload, parameters, model, caller.subject, ANSWER_KEY_HEADER in request.headers)
 
 
 def options(job: Job) -> TranscribeOptions:
@@ -70,5 +121,6 @@ def options(job: Job) -> TranscribeOptions:
     )
 
 
-def caller_of(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,16 +17,17 @@ MEDIA_TYPES = {
 ALIASES = {"text": "txt", "verbose_json": "json"}
 
 
-def render(transcript: Transcript, response_format: str, model: str = "") -> tuple[str, str]:
+def render(transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True) -> tuple[str, str]:
     """The body and its media type. `response_format` is one of MEDIA_TYPES or ALIASES.
 
     model: the one that really answered; left out of JSON if empty
+    labels: whether txt, srt and vtt name the speakers
     """
     response_format = ALIASES.get(response_format, response_format)
     if response_format == "json":
         body = json.dumps(fields(transcript, model), ensure_ascii=False)
     else:
-        body = {"txt": txt, "srt": srt, "vtt": vtt}[response_format](transcript)
+        body = {"txt": txt, "srt": srt, "vtt": vtt}[response_format](transcript, labels=labels)
     return body, MEDIA_TYPES[response_format]
 
 
@@ -43,11 +44,12 @@ def fields(transcript: Transcript, model: str = "") -> dict[str, Any]:
     }
 
 
-def txt(transcript: Transcript) -> str:
-    """A line per segment; a speaker is named where one takes over."""
+def txt(transcript: Transcript, *, labels: bool = True) -> str:
+    """A line per segment; a speaker is named where one takes over, unless one person says everything."""
+    labels = labels and len({piece.speaker for piece in transcript.segments}) > 1
     lines, speaking = [], None
     for piece in transcript.segments:
-        named = piece.speaker is not None and piece.speaker != speaking
+        named = labels and piece.speaker is not None and piece.speaker != speaking
         lines.append(f"{piece.speaker}: {piece.text}" if named else piece.text)
         speaking = piece.speaker
     return "".join(f"{line}\n" for line in lines)

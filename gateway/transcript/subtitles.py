@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.transcript.segments import fitness
 from gateway.transcript.text import join
-from speech.transcript import Transcript, Word
+from speech.transcript import Segment, Transcript, Word
 
 COLUMNS = 42
 LINES = 2
@@ -24,31 +24,48 @@ class Cue:
     speaker: str | None = None
 
 
-def cues(transcript: Transcript) -> list[Cue]:
-    """In order; each ends before the next begins and none is empty."""
+def cues(transcript: Transcript, *, announced: bool = False) -> list[Cue]:
+    """In order; each ends before the next begins and none is empty.
+
+    announced: whoever begins to speak is named in the text, as srt has no other place for it
+    """
     drafts = [
         Cue(round(words[0].start * 1000), round(words[-1].end * 1000), lines, piece.speaker)
-        for piece in transcript.segments
-        for words, lines in _parts(piece.words, transcript.language)
+        for piece, said in _announced(transcript.segments, announced)
+        for words, lines in _parts(said, transcript.language)
     ]
     return _fit(drafts, int(transcript.duration * 1000))
 
 
-def srt(transcript: Transcript) -> str:
+def srt(transcript: Transcript, *, labels: bool = True) -> str:
+    """labels: "Speaker 1: " before what each says first after another, unless one person says everything."""
+    announced = labels and len({piece.speaker for piece in transcript.segments}) > 1
     blocks = []
-    for number, cue in enumerate(cues(transcript), 1):
+    for number, cue in enumerate(cues(transcript, announced=announced), 1):
         text = "\n".join(line.replace("-->", "→") for line in cue.lines)
         blocks.append(f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
-def vtt(transcript: Transcript) -> str:
+def vtt(transcript: Transcript, *, labels: bool = True) -> str:
+    """labels: voice tags, which players can show, style or leave out."""
     blocks = ["WEBVTT\n"]
     for cue in cues(transcript):
         text = "\n".join(_escape(line) for line in cue.lines)
-        voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
+        voice = f"<v {_escape(cue.speaker)}>" if labels and cue.speaker else ""
         blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{voice}{text}\n")
     return "\n".join(blocks)
+
+
+def _announced(segments: Sequence[Segment], named: bool) -> Iterator[tuple[Segment, Sequence[Word]]]:
+    """Every segment with the words to show; a name counts as a word without length."""
+    speaking = None
+    for piece in segments:
+        words: Sequence[Word] = piece.words
+        if named and piece.speaker is not None and piece.speaker != speaking:
+            words = (Word(f"{piece.speaker}:", piece.start, piece.start, 1.0), *words)
+        speaking = piece.speaker
+        yield piece, words
 
 
 def _parts(words: Sequence[Word], language: str) -> Iterator[tuple[Sequence[Word], tuple[str, ...]]]:

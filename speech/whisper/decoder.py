@@ -14,9 +14,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from speech.whisper.engine import Dimensions
-from speech.whisper.kernels import MAX_ROWS, PANEL, barrier, fast_exp, fast_gelu, panel_product
+from speech.whisper.kernels import (
+    FREE,
+    MAX_ROWS,
+    PANEL,
+    barrier,
+    fast_exp,
+    fast_gelu,
+    largest,
+    panel_product,
+)
 
 Array = NDArray[Any]
+LANES = 16  # `largest` reads so many numbers at once
 
 
 class Layers(NamedTuple):
@@ -146,8 +156,8 @@ def remember_audio(cache: Cache, slot: int, cross: Array, layer: int) -> None:
                 keys[head, block, c, column] = np.int8(np.rint(cross[frame, layer, 0, first + c] * step))
 
 
-@njit(nogil=True, error_model="numpy")
-def _layer_norm(source, rows, norm, target):  # type: ignore[no-untyped-def]
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _layer_norm(source, rows, norm, target):
     d = source.shape[1]
     for m in range(rows):
         total = np.float32(0)
@@ -163,38 +173,35 @@ def _layer_norm(source, rows, norm, target):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _dense(rows, source, weight, scale, bias, panel, target):  # type: ignore[no-untyped-def]
+def _dense(rows, source, weight, scale, bias, panel, target):
     """target[:, panel] = source @ weight[panel] · scale + bias."""
     depth, columns = weight.shape[1], target.shape[1]
     first = panel * PANEL
     flat = target.ravel()
-    panel_product(
-        rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, flat, first, columns
-    )
+    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, flat, first, columns)
     for m in range(rows):
         for c in range(first, first + PANEL):
             target[m, c] = target[m, c] * scale[c] + bias[c]
 
 
 @njit(nogil=True, error_model="numpy")
-def _dense_add(rows, source, weight, scale, bias, panel, room, target):  # type: ignore[no-untyped-def]
+def _dense_add(rows, source, weight, scale, bias, panel, room, target):
     """target[:, panel] += source @ weight[panel] · scale + bias."""
     depth = weight.shape[1]
     first = panel * PANEL
-    panel_product(
-        rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL
-    )
+    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL)
     for m in range(rows):
         for c in range(PANEL):
             at = first + c
             target[m, at] += room[m * PANEL + c] * scale[at] + bias[at]
 
 
-@njit(nogil=True, error_model="numpy")
-def _softmax(scores, length):  # type: ignore[no-untyped-def]
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _softmax(scores, length):
     """In place over the first `length`."""
-    peak = scores[0]
-    for i in range(length):
+    whole = length // LANES * LANES
+    peak = largest(scores, whole) if whole else scores[0]
+    for i in range(whole, length):
         peak = max(peak, scores[i])
     for i in range(length):
         scores[i] = fast_exp(scores[i] - peak)
@@ -207,10 +214,9 @@ def _softmax(scores, length):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _self_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-untyped-def]
+def _self_attention(layer, head, m, cache, rows, scores):
     """One row, one head. The keys and values of all rows of the pass are in the cache already."""
     slot, length = rows.slots[m], rows.positions[m] + 1
-    d = rows.hidden.shape[1]
     keys, values = cache.self_keys[slot, layer, head], cache.self_values[slot, layer, head]
     first = head * PANEL
     for block in range((length + PANEL - 1) // PANEL):
@@ -230,7 +236,7 @@ def _self_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-unt
 
 
 @njit(nogil=True, error_model="numpy")
-def _remember_token(layer, head, m, cache, rows):  # type: ignore[no-untyped-def]
+def _remember_token(layer, head, m, cache, rows):
     slot, position = rows.slots[m], rows.positions[m]
     d = rows.hidden.shape[1]
     keys = cache.self_keys[slot, layer, head, position // PANEL]
@@ -241,7 +247,7 @@ def _remember_token(layer, head, m, cache, rows):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, error_model="numpy")
-def _cross_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-untyped-def]
+def _cross_attention(layer, head, m, cache, rows, scores):
     slot = rows.slots[m]
     frames = cache.frames[slot]
     keys, scales = cache.cross_keys[slot, layer, head].ravel(), cache.cross_key_scales[slot, layer, head]
@@ -263,7 +269,7 @@ def _cross_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-un
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cache, rows: Rows) -> None:  # noqa: C901, PLR0912, PLR0913
+def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cache, rows: Rows) -> None:
     """Takes `count` ≤ 8 rows through every layer: one thread's part. All threads run it at once.
 
     rows.hidden is read and written; the caches take the rows' keys, values and alignment weights.
@@ -319,7 +325,7 @@ def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cac
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_head(thread: int, threads: int, count: int, layers: Layers, rows: Rows, logits: Array) -> None:  # noqa: PLR0913
+def run_head(thread: int, threads: int, count: int, layers: Layers, rows: Rows, logits: Array) -> None:
     """logits (8, padded vocabulary) of `count` rows: one thread's panels. rows.normed[0] takes the final norm."""
     normed = rows.normed[thread]
     _layer_norm(rows.hidden, count, layers.final_norm, normed)
@@ -337,8 +343,8 @@ CANDIDATES = 8  # tokens whose logits are computed again exactly
 MARGIN = np.float32(1.0)  # logits: far more than 8-bit weights can be wrong by
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:  # noqa: PLR0913, E501
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=FREE)
+def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:
     """The best tokens of each row, and how much all tokens weigh: rows thread, thread + threads, …
 
     logits: float32 (8, padded), masked in place by masks (8, padded), 0 or -inf
@@ -347,10 +353,9 @@ def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Arra
     """
     for m in range(thread, count, threads):
         row, mask = logits[m], masks[m]
-        peak = np.float32(-np.inf)
         for i in range(len(row)):
             row[i] += mask[i]
-            peak = max(peak, row[i])
+        peak = largest(row, len(row))
         total = np.float32(0)
         for i in range(len(row)):
             total += fast_exp(row[i] - peak)
@@ -358,13 +363,15 @@ def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Arra
         best = chosen[m]
         best[:] = -1
         least = peak - MARGIN
-        for i in range(len(row)):
-            if row[i] >= least:
-                _insert(best, row, i)
+        for block in range(0, len(row), PANEL):
+            if largest(row[block : block + PANEL], PANEL) >= least:
+                for i in range(block, block + PANEL):
+                    if row[i] >= least:
+                        _insert(best, row, i)
 
 
 @njit(nogil=True)
-def _insert(best, row, index):  # type: ignore[no-untyped-def]
+def _insert(best, row, index):
     """Keeps `best` in falling order of row[·]; what falls off its end is lost."""
     for place in range(len(best)):
         if best[place] < 0 or row[index] > row[best[place]]:

@@ -1,35 +1,33 @@
-"""The engine of machines without a GPU: ONNX Runtime encodes, compiled kernels decode."""
+"""The engine of machines without a GPU: an 8-bit encoder, and compiled kernels that decode."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from speech.audio import Samples
+from speech.whisper.audio_encoder import open_encoder
+from speech.whisper.crew import Crew
 from speech.whisper.decoder import (
     CANDIDATES,
     Layers,
     new_cache,
     new_rows,
-    remember_audio,
     run_choice,
     run_head,
     run_layers,
 )
 from speech.whisper.engine import EngineError, Prefill, Sampling, Step
 from speech.whisper.kernels import MAX_ROWS, PANEL
-from speech.whisper.log_mel import FRAMES_PER_CONTEXT, log_mel
+from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest, read_manifest
 
-ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.npz"
+NEVER = np.float32(-1e30)  # added to logits; finite, so that it survives every order of summing
 
 Floats = NDArray[np.float32]
 
@@ -58,8 +56,8 @@ class OnnxEngine:
         self.dimensions = self.manifest.dimensions
         self.slots = slots
         self.encode_batch = threads
-        self._crew = _Crew(threads)
-        self._encoder = _open_encoder(folder / ENCODER_FILE, threads)
+        self._crew = Crew(threads)
+        self._encoder = open_encoder(folder, self.dimensions, self._crew)
         with np.load(folder / DECODER_FILE) as arrays:
             self._embedding = arrays["embedding"]  # float16 (vocabulary, d)
             self._positions = arrays["positions"]  # float32 (448, d)
@@ -72,22 +70,17 @@ class OnnxEngine:
         self._hidden = np.zeros((slots, self.dimensions.n_text_state), np.float32)
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
-        jobs = list(zip(slots, audio, contexts, strict=True))
         for slot in slots:
             self.rewind(slot)
+        jobs = list(zip(audio, contexts, strict=True))
         try:
-            self._crew.map(self._encode, jobs)
+            for slot, mel in zip(slots, self._crew.map(self._log_mel, jobs), strict=True):
+                self._encoder.encode(slot, mel, self._cache)
         except Exception as error:
             raise EngineError(f"the encoder failed: {error}") from error
 
-    def _encode(self, slot: int, samples: Samples, context: int) -> None:
-        mel = log_mel(samples, self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
-        (cross,) = self._encoder.run(None, {"mel": mel[None]})
-        layers = self.dimensions.n_text_layer
-        per_layer = cross.reshape(context, layers, 2, self.dimensions.n_text_state)
-        for layer in range(layers):
-            remember_audio(self._cache, slot, per_layer, layer)
-        self._cache.frames[slot] = context
+    def _log_mel(self, samples: Samples, context: int) -> Mel:
+        return log_mel(samples, self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
 
     def rewind(self, slot: int) -> None:
         self._state[slot] = _Slot()
@@ -202,10 +195,10 @@ class OnnxEngine:
     def _suppression(self) -> tuple[Floats, Floats]:
         """What is added to the logits: -inf for tokens that are never chosen, and those of a first step."""
         mask = np.zeros(self._logits.shape[1], np.float32)
-        mask[self.dimensions.n_vocab :] = -np.inf
-        mask[list(self.manifest.suppressed)] = -np.inf
+        mask[self.dimensions.n_vocab :] = NEVER
+        mask[list(self.manifest.suppressed)] = NEVER
         first = mask.copy()
-        first[list(self.manifest.suppressed_first)] = -np.inf
+        first[list(self.manifest.suppressed_first)] = NEVER
         return mask, first
 
 
@@ -214,42 +207,6 @@ class _Slot:
     length: int = 0  # tokens in the self-attention cache
     unfed: int | None = None  # chosen, not yet in the cache
     first: bool = True  # no token was chosen since the prompt
-
-
-class _Crew:
-    """The calling thread and as many more as make `threads`, for work that releases the interpreter."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(max(1, threads - 1), "whisper")
-
-    def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """work(thread, threads, *arguments) on every thread at once."""
-        others = [self._pool.submit(work, i, self._threads, *arguments) for i in range(1, self._threads)]
-        work(0, self._threads, *arguments)
-        for other in others:
-            other.result()
-
-    def map(self, work: Callable[..., None], jobs: Sequence[tuple[Any, ...]]) -> None:
-        """work(*job) for each job, as many at once as there are threads."""
-        others = [self._pool.submit(work, *job) for index, job in enumerate(jobs) if index % self._threads]
-        for job in jobs[:: self._threads]:
-            work(*job)
-        for other in others:
-            other.result()
-
-    def close(self) -> None:
-        self._pool.shutdown()
-
-
-def _open_encoder(path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise EngineError(f"{path} cannot be opened: {error}") from error
 
 
 def _softmax(logits: Floats) -> Floats:

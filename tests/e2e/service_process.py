@@ -16,7 +16,20 @@ from pathlib import Path
 import httpx
 
 STT = Path(sys.executable).with_name("stt")
+OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
+METERED = {
+    "STT_ACCOUNTS_ANONYMOUS": "anonymous",
+    "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a test be many addresses
+    "STT_SERVER_CORS_ORIGINS": "https://app.example",
+}
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
+
+
+def stt_keys(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`stt keys …` as an operator runs it beside the service with this data folder."""
+    environment = os.environ | {"STT_SERVER_DATA": str(data)}
+    command = [STT, "keys", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
 
 
 @dataclass
@@ -43,6 +56,10 @@ class ServiceProcess:
         (line,) = (line for line in self.lines if line.startswith("Triton answers at "))
         return line
 
+    @property
+    def data(self) -> Path:
+        return self.log.parent
+
     def children(self) -> dict[int, str]:
         """Process id → program, of everything that runs below it."""
         found: dict[int, str] = {}
@@ -59,13 +76,18 @@ class ServiceProcess:
         return self.process.wait(timeout=90)
 
 
+def client_of(service: ServiceProcess, key: str | None = None, address: str = "198.51.100.1") -> httpx.Client:
+    headers = {"X-Forwarded-For": address} | ({"Authorization": f"Bearer {key}"} if key else {})
+    return httpx.Client(base_url=service.url, timeout=300, headers=headers)
+
+
 @contextmanager
 def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    own = {"STT_SERVER_PORT": "0", "STT_SERVER_DATA": str(data), "SUMMARIZER": "off"}  # 2 GB and 8 s for each service
-    environment = os.environ | own | settings
+    own = {"STT_SERVER_DATA": str(data), "SUMMARIZER": "off"}  # the model takes 2 GB of each service
+    environment = os.environ | OPEN | own | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:

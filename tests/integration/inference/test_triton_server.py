@@ -52,7 +52,7 @@ async def test_a_dead_model_is_loaded_again_and_a_dead_server_started_again(conn
         await until(lambda: triton.status.restarts == 1 and triton.status.ready)
         assert triton.pid != first
         assert not any(alive(pid) for pid in processes)
-        assert "ended with -9" in triton.status.failure
+        assert triton.status.failure
         assert (await transcribe(connect(triton), sentence)).text == text
         processes = [triton.pid, *children(triton.pid)]
     assert not triton.status.ready

@@ -10,13 +10,14 @@ import httpx
 import numpy as np
 import pytest
 
+from gateway.accounts.opening import open_accounts
 from gateway.app import create_app
 from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording
 from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.services import Services
-from gateway.settings import Settings
+from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
 from speech.transcript import Segment, Transcript, Word
@@ -61,11 +62,15 @@ def parts() -> Parts:
 @pytest.fixture
 async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     part = cast(Any, parts)
-    models, summarizer = Models(["base"], "base"), Summarizer(NoServer())
-    services = Services(Settings(), models, tmp_path, part, part, part, part, ProgressBoard(), summarizer)
-    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-        yield client
+    settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
+    summarizer = Summarizer(NoServer())
+    async with open_accounts(settings) as accounts:
+        services = Services(
+            settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts, summarizer
+        )
+        transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            yield client
 
 
 async def test_a_recording_becomes_the_contracts_json(client: httpx.AsyncClient, parts: Parts) -> None:

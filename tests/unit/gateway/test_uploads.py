@@ -103,3 +103,38 @@ async def test_an_upload_that_stands_still_is_given_up(tmp_path: Path) -> None:
 
     with pytest.raises(RequestTimeout):
         await receive_form(request(still()), UploadLimits(1000, idle_seconds=0.01), tmp_path)
+
+
+async def test_an_upload_that_trickles_is_given_up(tmp_path: Path) -> None:
+    async def trickling() -> AsyncIterator[Message]:
+        while True:
+            yield {"type": "http.request", "body": b"\r\n", "more_body": True}
+            await asyncio.sleep(0.005)
+
+    with pytest.raises(RequestTimeout, match="slower than 1024 bytes a second"):
+        await receive_form(request(trickling()), UploadLimits(10**6, idle_seconds=0.1), tmp_path)
+
+
+async def test_a_flood_outside_of_the_forms_parts_ends_at_the_cap(tmp_path: Path) -> None:
+    async def flooding() -> AsyncIterator[Message]:
+        while True:
+            yield {"type": "http.request", "body": b"\r\n" * 50_000, "more_body": True}
+
+    with pytest.raises(TooLarge):
+        await receive_form(request(flooding(), expect="100-continue"), LIMITS, tmp_path)
+
+
+@pytest.mark.parametrize("line", [b"X: " + b"a" * 10**6, b"".join(b"X-%d: a\r\n" % n for n in range(10**5))])
+async def test_a_flood_of_headers_in_a_part_is_refused(tmp_path: Path, line: bytes) -> None:
+    content = f"--{BOUNDARY}\r\n".encode() + line + b"\r\n\r\n"
+
+    with pytest.raises(BadRequest):
+        await receive_form(request(pieces(content, 65_536)), UploadLimits(10**7, idle_seconds=5), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "-i", "a\x00b", "c:\\x", "con", "x" * 2000])
+async def test_a_files_name_is_never_a_path(tmp_path: Path, name: str) -> None:
+    form = await receive(body(part("file", b"sound", name)), tmp_path)
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["upload"]
+    assert form.upload is not None and form.upload.path == tmp_path / "upload"

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from chat_fakes import FakeServer, chunk, whole
+from chat_fakes import FakeServer, OpenDoor, chunk, whole
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -19,10 +19,10 @@ TEXT = "Priya will fix the refunds by Friday."
 WHOLE = FakeServer(lambda _: whole("Priya fixes the refunds."))
 
 
-async def post(server: SummaryServer, body: Any, **headers: str) -> httpx.Response:
+async def post(server: SummaryServer, body: Any, door: OpenDoor | None = None, **headers: str) -> httpx.Response:
     routes = [Route("/v1/summarize", summarize, methods=["POST"])]
     app = Starlette(routes=routes, exception_handlers={ServiceError: answer_error})
-    app.state.services = SimpleNamespace(summarizer=Summarizer(server))
+    app.state.services = SimpleNamespace(summarizer=Summarizer(server), accounts=door or OpenDoor())
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         return await client.post("/v1/summarize", content=content, headers=headers)
@@ -114,3 +114,23 @@ async def test_a_failure_after_the_first_event_is_an_event() -> None:
 
     assert events[-1]["type"] == "error"
     assert events[-1]["status"] == 503
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_summary_is_counted_and_what_is_left_is_told(accept: str) -> None:
+    door = OpenDoor()
+
+    answer = await post(WHOLE, {"text": TEXT}, door, accept=accept)
+
+    assert answer.headers["RateLimit-Limit"] == "20"
+    assert (door.counted, door.inside) == (1, 0)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("answer", [400, 'data: {"error": {"message": "out of memory"}}'])
+async def test_a_summary_that_failed_is_not_counted(accept: str, answer: Any) -> None:
+    door = OpenDoor()
+
+    await post(FakeServer(lambda _: answer if answer == 400 else [answer]), {"text": TEXT}, door, accept=accept)
+
+    assert (door.counted, door.inside) == (0, 0)

@@ -48,3 +48,36 @@ def test_text_names_a_speaker_where_one_takes_over() -> None:
     ]
     body, _ = render(Transcript(segment(words, "en"), "en", 3.0), "txt")
     assert body == "Speaker 1: One.\nTwo.\nSpeaker 2: Three.\n"
+
+
+def conversation() -> Transcript:
+    said = [
+        Word("Who", 0.0, 0.3, 0.9, "Speaker 1"),
+        Word("calls?", 0.3, 0.6, 0.9, "Speaker 1"),
+        Word("Me.", 1.0, 1.3, 0.9, "Speaker 2"),
+    ]
+    return Transcript(segment(said, "en"), "en", 3.0, ("Speaker 1", "Speaker 2"))
+
+
+def test_srt_names_who_takes_over() -> None:
+    body, _ = render(conversation(), "srt")
+    assert "Speaker 1: Who calls?" in body
+    assert "Speaker 2: Me." in body
+
+
+def test_vtt_names_speakers_by_voice_tags() -> None:
+    body, _ = render(conversation(), "vtt")
+    assert "<v Speaker 1>Who calls?" in body
+
+
+@pytest.mark.parametrize("response_format", ["txt", "srt", "vtt"])
+def test_the_names_can_be_turned_off(response_format: str) -> None:
+    body, _ = render(conversation(), response_format, labels=False)
+    assert "Speaker" not in body
+    assert "Who calls?" in body
+
+
+@pytest.mark.parametrize("response_format", ["txt", "srt"])
+def test_one_speaker_alone_is_not_announced(response_format: str) -> None:
+    alone = Transcript(conversation().segments[:1], "en", 3.0, ("Speaker 1",))
+    assert "Speaker" not in render(alone, response_format)[0]

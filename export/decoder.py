@@ -1,0 +1,119 @@
+"""Whisper's decoder as a graph for GPUs: caches written in place, one pass over any number of tokens.
+
+Opset 24's TensorScatter and Attention become TensorRT's KV_CACHE_UPDATE and ATTENTION; ONNX Runtime
+runs the same graph on CPUs, where it is held against the reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.encoder import Tensors, fused_projection
+from export.graph import INT64, Graph
+from export.weights import HEAD_SIZE, Weights
+
+OPSET = 24
+
+
+def decoder_graph(weights: Weights, precision: type[np.floating[Any]] = np.float32) -> Graph:
+    """ids (b, s), position (b,), caches → logits (b, vocabulary) of the last token, caches with the new tokens.
+
+    self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
+    cross_key_<l>, cross_value_<l>: (b, heads, frames, 64), the keys scaled by 1/√64 as the encoder graph gives them
+    """
+    dimensions, tensors = weights.dimensions, weights.tensors
+    graph = Graph("decoder", precision)
+    ids = graph.input("ids", INT64, ["batch", "tokens"])
+    position = graph.input("position", INT64, ["batch"])
+    embedding = graph.constant("embedding", tensors["decoder.token_embedding.weight"])
+    places = _places(graph, ids, position)
+    table = graph.constant("positions", tensors["decoder.positional_embedding"])
+    hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, places])])
+    mask = _mask(graph, places, dimensions.n_text_ctx)
+    shapes = _cache_shapes(dimensions.n_text_head, dimensions.n_text_ctx)
+    for layer in range(dimensions.n_text_layer):
+        caches = {name: graph.input(f"{name}_{layer}", graph.element, shape) for name, shape in shapes.items()}
+        hidden = _self_attention(graph, tensors, hidden, (layer, position, mask, caches))
+        hidden = _cross_attention(graph, tensors, hidden, (layer, caches))
+        hidden = _mlp(graph, tensors, hidden, layer)
+    last = graph.node("Gather", [hidden, graph.constant("last", np.array(-1))], axis=1)
+    normed = _norm(graph, tensors, last, "decoder.ln")
+    logits = graph.node("MatMul", [normed, graph.node("Transpose", [embedding], perm=[1, 0])])
+    graph.output(logits, "logits", graph.element, ["batch", dimensions.n_vocab])
+    return graph
+
+
+def _cache_shapes(heads: int, context: int) -> dict[str, list[int | str]]:
+    own: list[int | str] = ["batch", heads, context, HEAD_SIZE]
+    heard: list[int | str] = ["batch", heads, "frames", HEAD_SIZE]
+    return {"self_key": own, "self_value": own, "cross_key": heard, "cross_value": heard}
+
+
+def _places(graph: Graph, ids: str, position: str) -> str:
+    """Where each token stands in its sequence: (b, s)."""
+    count = graph.node("Squeeze", [graph.node("Shape", [ids], start=1, end=2)])
+    zero, one = (graph.constant(f"scalar_{value}", np.array(value)) for value in (0, 1))
+    offsets = graph.node("Range", [zero, count, one])
+    return graph.node("Add", [graph.node("Unsqueeze", [position, graph.integers(1)]), offsets])
+
+
+def _mask(graph: Graph, places: str, context: int) -> str:
+    """What each token may look at: itself and what is before it, (b, 1, s, 448), true or false."""
+    columns = graph.constant("columns", np.arange(context))
+    rows = graph.node("Unsqueeze", [places, graph.integers(1, 3)])
+    return graph.node("LessOrEqual", [columns, rows])
+
+
+def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, str, dict[str, str]]) -> str:
+    layer, position, mask, caches = place
+    name = f"decoder.blocks.{layer}.attn"
+    weight, bias = fused_projection(tensors, name)
+    fused = graph.linear(_norm(graph, tensors, hidden, f"{name}_ln"), weight, bias, f"{name}.fused")
+    query, *written = (_heads(graph, part) for part in graph.split(fused, 3))
+    kept = []
+    for cache, update in zip(("self_key", "self_value"), written, strict=True):
+        whole = graph.node("TensorScatter", [caches[cache], update, position], axis=2)
+        shape = _cache_shapes(weight.shape[1] // HEAD_SIZE, tensors["decoder.positional_embedding"].shape[0])
+        graph.output(whole, f"new_{cache}_{layer}", graph.element, shape[cache])
+        kept.append(whole)
+    attended = graph.node("Attention", [query, *kept, mask], scale=1.0)
+    return _out(graph, tensors, hidden, attended, name)
+
+
+def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, dict[str, str]]) -> str:
+    layer, caches = place
+    name = f"decoder.blocks.{layer}.cross_attn"
+    normed = _norm(graph, tensors, hidden, f"{name}_ln")
+    weight, bias = tensors[f"{name}.query.weight"], tensors[f"{name}.query.bias"]
+    query = _heads(graph, graph.linear(normed, weight, bias, f"{name}.query"))
+    attended = graph.node("Attention", [query, caches["cross_key"], caches["cross_value"]], scale=1.0)
+    return _out(graph, tensors, hidden, attended, name)
+
+
+def _heads(graph: Graph, source: str) -> str:
+    """(b, s, d) → (b, heads, s, 64)"""
+    parts = graph.node("Reshape", [source, graph.integers(0, 0, -1, HEAD_SIZE)])
+    return graph.node("Transpose", [parts], perm=[0, 2, 1, 3])
+
+
+def _out(graph: Graph, tensors: Tensors, hidden: str, attended: str, name: str) -> str:
+    joined = graph.node("Reshape", [graph.node("Transpose", [attended], perm=[0, 2, 1, 3]), graph.integers(0, 0, -1)])
+    weight, bias = tensors[f"{name}.out.weight"], tensors[f"{name}.out.bias"]
+    return graph.node("Add", [hidden, graph.linear(joined, weight, bias, f"{name}.out")])
+
+
+def _mlp(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str:
+    name = f"decoder.blocks.{layer}.mlp"
+    source = _norm(graph, tensors, hidden, f"{name}_ln")
+    for part in ("0", "2"):
+        source = graph.linear(
+            source, tensors[f"{name}.{part}.weight"], tensors[f"{name}.{part}.bias"], f"{name}.{part}"
+        )
+        source = graph.node("Gelu", [source]) if part == "0" else source
+    return graph.node("Add", [hidden, source])
+
+
+def _norm(graph: Graph, tensors: Tensors, source: str, name: str) -> str:
+    return graph.layer_norm(source, tensors[f"{name}.weight"], tensors[f"{name}.bias"], name)

@@ -1,0 +1,158 @@
+"""The door: who calls, what they may do, and what it costs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gateway.accounts.admission import Admission, LiveSession
+from gateway.accounts.answers import checked_key
+from gateway.accounts.books import Books, Grant, Terms
+from gateway.accounts.callers import Caller, Network, Presented, address_subject, client_network
+from gateway.accounts.database import Database
+from gateway.accounts.registry import Registry
+from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
+from gateway.accounts.usage import Usage, read_usage
+from gateway.errors import ServiceError, Unauthorized
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    tiers: Mapping[str, Tier]
+    anonymous: str = ANONYMOUS  # the tier of requests without a key
+    proxies: Sequence[Network] = ()  # whose X-Forwarded-For is believed
+    lease_seconds: float = 60.0  # after which a dead gateway's work is given back
+    answer_seconds: float = 86_400.0  # for which answers are kept under an Idempotency-Key
+
+
+class Accounts:
+    """One for each gateway process. `async with Accounts(…)` brings the store up to date, gives back what
+    a crash left held, and keeps the leases of running work renewed."""
+
+    def __init__(self, database: Database, policy: Policy, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._policy = policy
+        self._clock = clock
+        self._books = Books(database, policy.lease_seconds, policy.answer_seconds, clock)
+        self._registry = Registry(database, policy.tiers, clock)
+        self._running: dict[str, Admission] = {}  # by lease
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._salt = ""
+
+    async def __aenter__(self) -> Accounts:
+        await self._database.migrate()
+        self._salt = await self._registry.salt()
+        await self._books.sweep()
+        self._keeper = asyncio.create_task(self._keep())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._database.close()
+
+    async def identify(self, presented: Presented) -> Caller:
+        """raises: Unauthorized where a key is presented that is not valid now"""
+        key = presented.key()
+        if key is None:
+            network = client_network(presented.peer, presented.forwarded, self._policy.proxies)
+            tier = self._policy.tiers[self._policy.anonymous]
+            return Caller(address_subject(network, self._salt), tier, ANONYMOUS)
+        owner = await self._registry.owner(key)
+        if owner is None:
+            raise Unauthorized("The API key is not valid; check it, or leave it out to be anonymous.")
+        return Caller(owner.account, self._policy.tiers[owner.tier], owner.name)
+
+    @contextlib.asynccontextmanager
+    async def admit(self, caller: Caller, answer_key: str | None = None) -> AsyncIterator[Admission]:
+        """A slot for one file, with the least it can cost held.
+
+        answer_key: the request's Idempotency-Key
+        raises: TooManyRequests, PaymentRequired, Conflict, BadParameter
+        """
+        tier = caller.tier
+        key = None if answer_key is None else checked_key(answer_key)
+        terms = Terms(caller.subject, "transcription", tier.transcription, tier.at_once, key)
+        grant = await self._open(terms, 1)
+        async with self._lasting(Admission(self._books, terms, grant)) as admission:
+            yield admission
+
+    @contextlib.asynccontextmanager
+    async def admit_session(self, caller: Caller) -> AsyncIterator[LiveSession]:
+        """A slot for a live session, with its first minute held, or what is left of one."""
+        tier = caller.tier
+        terms = Terms(caller.subject, "transcription", tier.transcription, tier.at_once)
+        grant = await self._open(terms, tier.transcription.cost(SECONDS_A_MINUTE))
+        session = LiveSession(self._books, terms, grant, tier.longest_session)
+        async with self._lasting(session):
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def admit_summary(self, caller: Caller) -> AsyncIterator[Admission]:
+        """A slot for one summary; counted when the block ends without an error."""
+        tier = caller.tier
+        terms = Terms(caller.subject, "summary", tier.summaries, tier.summaries_at_once)
+        grant = await self._open(terms, 1)
+        async with self._lasting(Admission(self._books, terms, grant)) as admission:
+            yield admission
+            await admission.settle(0)
+
+    async def usage(self, caller: Caller) -> Usage:
+        return await read_usage(self._database, caller, self._clock())
+
+    @contextlib.asynccontextmanager
+    async def _lasting(self, admission: Admission) -> AsyncIterator[Admission]:
+        """Its lease is renewed until the block ends, and ended then, cancelled or not."""
+        self._running[admission.id] = admission
+        try:
+            yield admission
+        finally:
+            await asyncio.shield(self._start(self._end(admission)))
+
+    async def _end(self, admission: Admission) -> None:
+        try:
+            await admission.end()
+        finally:
+            self._running.pop(admission.id, None)
+
+    async def _open(self, terms: Terms, wanted: int) -> Grant:
+        """A caller that is cancelled at the door leaves nothing held behind it."""
+        opening = self._start(self._books.open(terms, wanted))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._start(self._undo(terms, opening))
+            raise
+
+    async def _undo(self, terms: Terms, opening: asyncio.Task[Grant]) -> None:
+        with contextlib.suppress(ServiceError):
+            grant = await opening
+            await self._books.release(terms.subject, grant.lease)
+
+    def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _keep(self) -> None:
+        """Only work that runs here is renewed: whatever could not be given back ends with its lease."""
+        while True:
+            await asyncio.sleep(self._policy.lease_seconds / 3)
+            try:
+                if self._running:
+                    await self._books.renew(list(self._running))
+                await self._books.sweep()
+            except ServiceError:
+                log.warning("the account store is away; leases are renewed when it is back")

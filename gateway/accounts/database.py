@@ -1,0 +1,165 @@
+"""Transactions on the account store, over SQLite (embedded) or PostgreSQL (several gateways).
+
+Work is a function of a connection and runs whole: on PostgreSQL over asyncpg, on SQLite in a thread of
+its own, because a switch of threads at every statement would take longer than the statements.
+
+A write is serialised per subject: SQLite has one writer at a time anyway, PostgreSQL takes an advisory
+lock. Inside it a balance may be read and acted on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from gateway.errors import Unavailable
+
+BUSY_SECONDS = 5.0  # how long a SQLite writer waits for another process
+MIGRATION_LOCK = "migration"  # gateways that start together migrate one after the other
+LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:subject, 0))")
+Result = TypeVar("Result")
+Work = Callable[[Connection], Result]
+
+
+class _Store(Protocol):
+    async def read(self, work: Work[Result]) -> Result: ...
+    async def write(self, subject: str, work: Work[Result]) -> Result: ...
+    async def close(self) -> None: ...
+
+
+class Database:
+    """One store. `durable` makes a SQLite commit survive a power cut, at the price of a disk flush.
+
+    raises: ValueError for an address of any other kind; Unavailable, here and later, while it is away
+    """
+
+    def __init__(self, url: str, *, durable: bool = False) -> None:
+        parsed = driver_url(url)
+        with _store_errors():
+            self._store = _open(parsed, durable)
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest version; several gateways may try at once."""
+        await self.write(MIGRATION_LOCK, _upgrade)
+
+    async def read(self, work: Work[Result]) -> Result:
+        with _store_errors():
+            return await self._store.read(work)
+
+    async def write(self, subject: str, work: Work[Result]) -> Result:
+        """Run work as one transaction, which no other write for the same subject overlaps."""
+        with _store_errors():
+            return await self._store.write(subject, work)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+def _open(url: URL, durable: bool) -> _Store:
+    return _Sqlite(url, durable) if url.drivername == "sqlite" else _Postgres(url)
+
+
+class _Postgres:
+    def __init__(self, url: URL) -> None:
+        self._engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=10)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def read(self, work: Work[Result]) -> Result:
+        async with self._reading.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, subject: str, work: Work[Result]) -> Result:
+        async with self._engine.begin() as connection:
+            await connection.execute(LOCK, {"subject": subject})
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class _Sqlite:
+    """One thread that writes and one that reads: neither waits for the other (write-ahead log)."""
+
+    def __init__(self, url: URL, durable: bool) -> None:
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        self._writer = ThreadPoolExecutor(1, "accounts-writer")
+        self._reader = ThreadPoolExecutor(1, "accounts-reader")
+        event.listen(self._engine, "connect", _configure("FULL" if durable else "NORMAL"))
+        event.listen(self._engine, "begin", _begin)
+
+    async def read(self, work: Work[Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, work)
+
+    async def write(self, subject: str, work: Work[Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._reader.shutdown)
+        self._engine.dispose()
+
+    def _read(self, work: Work[Result]) -> Result:
+        with self._engine.connect() as connection:
+            return work(connection)
+
+    def _write(self, work: Work[Result]) -> Result:
+        with self._engine.connect().execution_options(stt_writes=True) as connection, connection.begin():
+            return work(connection)
+
+
+def driver_url(url: str) -> URL:
+    """`sqlite:///file`, `postgresql://…` and `postgres://…` → the same with the driver that is used."""
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres:") else url)
+    drivers = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg"}
+    backend = parsed.get_backend_name()
+    if backend not in drivers:
+        raise ValueError(f"The account store is sqlite:///file or postgresql://host/name, not {backend}.")
+    return parsed.set(drivername=drivers[backend])
+
+
+def _configure(synchronous: str) -> Callable[[Any, object], None]:
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions begin where _begin says, not where sqlite3 guesses
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return configure
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("stt_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "gateway.accounts:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def _store_errors() -> Iterator[None]:
+    """A store that is away is a 503; the driver's own words may hold its address, so they stay inside."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise Unavailable("The account store is away for now.", retry_after=5) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable("The account store is away for now.", retry_after=5) from error
+        raise

@@ -1,0 +1,88 @@
+"""Leases: one row for each piece of work that runs now, renewed by its gateway until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from gateway.accounts.schema import admissions
+
+Kind = Literal["transcription", "summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    id: str
+    subject: str
+    kind: str
+    bucket: str
+    held: int  # grains taken out of the bucket
+    used: int  # of these, what a live session has already had
+    answer_key: str | None
+    holder: str
+    expires_at: int  # milliseconds since 1970
+
+    @property
+    def unused(self) -> int:
+        return self.held - self.used
+
+
+_COLUMNS = [admissions.c[name] for name in Lease.__slots__]
+_OF_SUBJECT = select(*_COLUMNS).where(admissions.c.subject == bindparam("of_subject"))
+_TAKE = insert(admissions)
+_END = delete(admissions).where(admissions.c.id == bindparam("of_id")).returning(*_COLUMNS)
+_EXPIRE = (
+    delete(admissions)
+    .where(admissions.c.id == bindparam("of_id"), admissions.c.expires_at <= bindparam("by"))
+    .returning(*_COLUMNS)
+)
+_RENEW = (
+    update(admissions)
+    .where(admissions.c.id.in_(bindparam("of_ids", expanding=True)))
+    .values(expires_at=bindparam("until"))
+)
+
+
+def of_subject(connection: Connection, subject: str) -> list[Lease]:
+    return _leases(connection.execute(_OF_SUBJECT, {"of_subject": subject}).all())
+
+
+def take(connection: Connection, lease: Lease) -> None:
+    connection.execute(_TAKE, {name: getattr(lease, name) for name in Lease.__slots__})
+
+
+def end(connection: Connection, lease: str) -> Lease | None:
+    """None where it had already ended, by itself or by force."""
+    rows = _leases(connection.execute(_END, {"of_id": lease}).all())
+    return rows[0] if rows else None
+
+
+def end_expired(connection: Connection, lease: str, by: int) -> Lease | None:
+    """Checks the time in the same statement, as its holder may renew it at this moment."""
+    rows = _leases(connection.execute(_EXPIRE, {"of_id": lease, "by": by}).all())
+    return rows[0] if rows else None
+
+
+def renew(connection: Connection, ids: Sequence[str], until: int) -> None:
+    connection.execute(_RENEW, {"of_ids": list(ids), "until": until})
+
+
+def expired(connection: Connection, by: int) -> list[Lease]:
+    query = select(*_COLUMNS).where(admissions.c.expires_at <= by)
+    return _leases(connection.execute(query).all())
+
+
+def of_holder(connection: Connection, holder: str) -> list[Lease]:
+    query = select(*_COLUMNS).where(admissions.c.holder == holder)
+    return _leases(connection.execute(query).all())
+
+
+def holders(connection: Connection) -> list[str]:
+    return list(connection.execute(select(admissions.c.holder).distinct()).scalars())
+
+
+def _leases(rows: Sequence[Row[Any]]) -> list[Lease]:
+    return [Lease(**row._mapping) for row in rows]

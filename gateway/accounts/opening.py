@@ -1,0 +1,54 @@
+"""From settings to the account store and the policy on it."""
+
+from __future__ import annotations
+
+from gateway.accounts.accounts import Accounts, Policy
+from gateway.accounts.callers import trusted_networks
+from gateway.accounts.database import Database
+from gateway.accounts.tiers import load_tiers
+from gateway.errors import Unavailable
+from gateway.settings import AccountSettings, Settings
+
+FILE = "accounts.db"
+
+
+class AccountsFailed(Exception):
+    """The store or the settings of the accounts cannot be used; the text says why."""
+
+
+async def check_store(settings: Settings) -> None:
+    """Before anything slow starts. raises: AccountsFailed"""
+    try:
+        async with open_accounts(settings):
+            pass
+    except Unavailable as problem:
+        raise AccountsFailed(f"the account store cannot be opened: {problem.__cause__}") from problem
+    except ValueError as problem:
+        raise AccountsFailed(str(problem)) from problem
+
+
+def open_database(settings: Settings, *, durable: bool = False) -> Database:
+    """raises: ValueError"""
+    url = settings.accounts.database.get_secret_value()
+    return Database(url or f"sqlite:///{settings.server.data / FILE}", durable=durable)
+
+
+def open_accounts(settings: Settings) -> Accounts:
+    """raises: ValueError, saying which setting cannot be used"""
+    return Accounts(open_database(settings), read_policy(settings.accounts))
+
+
+def read_policy(settings: AccountSettings) -> Policy:
+    """raises: ValueError"""
+    tiers = load_tiers(settings.tiers)
+    if settings.anonymous not in tiers or tiers[settings.anonymous].transcription.unit == "credits":
+        accepted = [name for name, tier in tiers.items() if tier.transcription.unit != "credits"]
+        raise ValueError(
+            f"STT_ACCOUNTS_ANONYMOUS is a tier without credits, not {settings.anonymous!r}: {', '.join(accepted)}."
+        )
+    return Policy(
+        tiers=tiers,
+        anonymous=settings.anonymous,
+        proxies=trusted_networks(settings.trusted_proxies),
+        lease_seconds=settings.lease_seconds,
+    )

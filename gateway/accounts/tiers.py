@@ -1,0 +1,112 @@
+"""Tiers, read from data: what a caller may do, in which unit it is counted, and until when."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+Unit = Literal["transcriptions", "minutes", "credits", "summaries"]
+ANONYMOUS = "anonymous"
+SECONDS_A_MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where the spending of one period is counted, and when the period ends."""
+
+    bucket: str  # "seconds/2026-11", "transcriptions/2026-11-22", "credits"
+    resets_at: float | None  # seconds since 1970; None: never
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Allowance(_Row):
+    """So much of a unit in each period. Counted in whole grains: seconds for minutes, else the unit."""
+
+    unit: Unit
+    amount: int = Field(default=0, ge=0)
+    every: Literal["day", "month"] | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Allowance:
+        if (self.unit == "credits") != (self.every is None):
+            raise ValueError('credits are bought and have no `every`; other units need "day" or "month"')
+        return self
+
+    @property
+    def by_duration(self) -> bool:
+        """Whether a longer recording costs more."""
+        return self.unit in ("minutes", "credits")
+
+    @property
+    def grains(self) -> int:
+        return self.amount * (SECONDS_A_MINUTE if self.unit == "minutes" else 1)
+
+    def cost(self, seconds: float) -> int:
+        """Grains for so many seconds of audio, rounded up from the nearest thousandth of a second."""
+        milliseconds = round(seconds * 1000)
+        if self.unit == "credits":
+            return math.ceil(milliseconds / 60_000)
+        if self.unit == "minutes":
+            return math.ceil(milliseconds / 1000)
+        return 1 if milliseconds > 0 or self.unit == "summaries" else 0
+
+    def shown(self, grains: int) -> int:
+        """Grains in the unit that callers read, rounded down."""
+        return grains // SECONDS_A_MINUTE if self.unit == "minutes" else grains
+
+    def window(self, now: float) -> Window:
+        """The period that `now` (seconds since 1970) falls in; days and months end at midnight UTC."""
+        name = "seconds" if self.unit == "minutes" else self.unit
+        if self.every is None:
+            return Window(name, None)
+        today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.every == "day":
+            return Window(f"{name}/{today:%Y-%m-%d}", (today + timedelta(days=1)).timestamp())
+        first = today.replace(day=1)
+        following = (first + timedelta(days=31)).replace(day=1)
+        return Window(f"{name}/{first:%Y-%m}", following.timestamp())
+
+
+class Tier(_Row):
+    name: str
+    transcription: Allowance
+    summaries: Allowance
+    largest_file_mb: int = Field(gt=0)
+    at_once: int = Field(gt=0)  # files and live sessions together, over all gateways
+    summaries_at_once: int = Field(gt=0)
+    longest_session_minutes: int | None = Field(default=None, gt=0)
+
+    @property
+    def largest_file(self) -> int:
+        """bytes"""
+        return self.largest_file_mb * 1024**2
+
+    @property
+    def longest_session(self) -> float:
+        """seconds of audio"""
+        minutes = self.longest_session_minutes
+        return math.inf if minutes is None else minutes * SECONDS_A_MINUTE
+
+
+def load_tiers(path: Path | None = None) -> Mapping[str, Tier]:
+    """raises: ValueError, saying what is wrong in the file"""
+    source = path or Path(__file__).with_name("tiers.toml")
+    try:
+        rows = tomllib.loads(source.read_text(encoding="utf-8"))
+        named = {name: {"name": name, **row} for name, row in rows.items()}
+        tiers = TypeAdapter(dict[str, Tier]).validate_python(named)
+    except (OSError, tomllib.TOMLDecodeError, TypeError, ValidationError) as error:
+        raise ValueError(f"The tiers in {source} cannot be used: {error}") from error
+    if ANONYMOUS not in tiers:
+        raise ValueError(f"The tiers in {source} need one named {ANONYMOUS!r}.")
+    return tiers

@@ -1,0 +1,102 @@
+"""Words get their speakers: by overlap with the turns, changing where people change, at pauses and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.transcript.segments import ends_sentence, segment
+from speech.transcript import Transcript, Turn, Word
+
+Floats = NDArray[np.float64]
+
+# What a change of speaker between two words costs, in words that would have to be another's.
+CHANGE = 1.0
+CHANGE_AT_PAUSE = 0.3
+CHANGE_AT_SENTENCE = 0.15
+PAUSE = 0.3  # seconds
+SHORTEST = 0.1  # seconds that a word is taken to last at least: times from attention can coincide
+NEAR = 0.5  # seconds: how fast a turn's claim to a word beside it fades
+
+
+def with_speakers(transcript: Transcript, turns: Sequence[Turn]) -> Transcript:
+    """The transcript with a speaker at every word, and a new segment at every change.
+
+    Speakers are numbered in order of their first word; somebody without a word is not listed.
+    """
+    words = assign([word for piece in transcript.segments for word in piece.words], turns)
+    return replace(
+        transcript,
+        segments=segment(words, transcript.language),
+        speakers=tuple(dict.fromkeys(word.speaker for word in words if word.speaker)),
+    )
+
+
+def assign(words: Sequence[Word], turns: Sequence[Turn]) -> list[Word]:
+    """Every word with its speaker, "Speaker 1" being the first who says one; without turns all are one person's."""
+    if not words:
+        return []
+    people = list(dict.fromkeys(turn.speaker for turn in turns))
+    if not people:
+        return [replace(word, speaker="Speaker 1") for word in words]
+    claims = np.stack([_claim(words, [turn for turn in turns if turn.speaker == person]) for person in people], axis=1)
+    names: dict[int, str] = {}
+    return [
+        replace(word, speaker=names.setdefault(person, f"Speaker {len(names) + 1}"))
+        for word, person in zip(words, _best_path(claims, _change_costs(words)), strict=True)
+    ]
+
+
+def _claim(words: Sequence[Word], turns: Sequence[Turn]) -> Floats:
+    """(words,): share of each word inside one person's turns; beside them at most a half, fading with distance."""
+    starts, ends = (np.array(edge) for edge in zip(*sorted((turn.start, turn.end) for turn in turns), strict=True))
+    first = np.array([word.start for word in words])
+    last = np.maximum(np.array([word.end for word in words]), first + SHORTEST)
+    inside = (_spoken_until(last, starts, ends) - _spoken_until(first, starts, ends)) / (last - first)
+    after = np.searchsorted(starts, last)  # the first turn that begins after the word
+    to_next = np.where(after < len(starts), starts[np.minimum(after, len(starts) - 1)] - last, np.inf)
+    since_last = np.where(after > 0, np.maximum(0.0, first - np.maximum.accumulate(ends)[after - 1]), np.inf)
+    beside = 0.5 * np.exp(-np.minimum(to_next, since_last) / NEAR)
+    # A tail keeps far words with whoever is nearest instead of with whoever is first.
+    tail = 0.01 / (1.0 + np.minimum(to_next, since_last))
+    claim: Floats = np.maximum(np.minimum(inside, 1.0), beside) + tail
+    return claim
+
+
+def _spoken_until(times: Floats, starts: Floats, ends: Floats) -> Floats:
+    """Seconds of one person's turns before each time."""
+    edges = np.stack([starts, ends], axis=1).ravel()
+    spoken = np.concatenate([[0.0], np.cumsum(np.diff(edges) * (np.arange(len(edges) - 1) % 2 == 0))])
+    until: Floats = np.interp(times, edges, spoken)
+    return until
+
+
+def _change_costs(words: Sequence[Word]) -> list[float]:
+    """Cost of a change of speaker before each word but the first."""
+    costs = []
+    for before, after in pairwise(words):
+        if ends_sentence(before.text):
+            costs.append(CHANGE_AT_SENTENCE)
+        else:
+            costs.append(CHANGE_AT_PAUSE if after.start - before.end > PAUSE else CHANGE)
+    return costs
+
+
+def _best_path(claims: Floats, costs: Sequence[float]) -> list[int]:
+    """Viterbi: one person per word with the largest sum of claims, less the costs of the changes."""
+    people = np.arange(claims.shape[1])
+    score = claims[0].copy()
+    back = []
+    for claim, cost in zip(claims[1:], costs, strict=True):
+        best = int(score.argmax())
+        stays = score >= score[best] - cost
+        back.append(np.where(stays, people, best))
+        score = np.where(stays, score, score[best] - cost) + claim
+    path = [int(score.argmax())]
+    for step in reversed(back):
+        path.append(int(step[path[-1]]))
+    return path[::-1]

@@ -1,0 +1,186 @@
+"""Which pieces of speech, over the whole recording, are one person's.
+
+Agglomerative clustering of voices by a calibrated cosine. The cosine of two vectors of one person falls with
+the seconds behind them (0.53 for 0.8 s, 0.66 for 1.5 s, 0.78 for 3 s of CAM++), so it is divided by what one
+person would give: short evidence is then neither merged nor kept apart for being short.
+
+Two things that lose speakers elsewhere are answered here. A local track that holds two people is split by its
+pieces' voices before anything is clustered; and a person who speaks once keeps a cluster if the voice is far
+from every other, however little was said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.diarization.windows import FRAME, PIECE, STEP, WINDOW, LocalSpeech
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int_]
+
+REDUNDANCY = WINDOW / STEP  # windows that hear the same second
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Tuned on one half of the recordings, see docs/diarization.md. Similarities are calibrated cosines."""
+
+    split: float = 0.55  # pieces of one local track below it are two people
+    split_seconds: float = 0.8  # that each of the two must have
+    merge: float = 0.75  # tracks above it are one person
+    rare: float = 0.5  # a small cluster is kept below it
+    rare_seconds: float = 4.0  # what makes a cluster small
+    least_seconds: float = 1.0  # less evidence than this is nobody
+    track_seconds: float = 0.6  # shorter tracks join clusters, they do not make them
+    divide: float = 0.75  # a person's pieces that fall into two halves below it are two people's
+    divide_seconds: float = 4.0  # that the smaller half must have
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Voices with the seconds of speech behind each."""
+
+    voices: Floats  # (n, VECTOR), unit length
+    seconds: Floats  # (n,)
+
+
+def normalise(vectors: Floats) -> Floats:
+    unit: Floats = vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
+    return unit
+
+
+def blur(seconds: Floats) -> Floats:
+    """How much a cosine falls short because of one side's length: the same person's cosine is 1 / (blur · blur')."""
+    blurred: Floats = np.sqrt(1.1 + 0.7 / np.maximum(seconds, 0.1) ** 0.85)
+    return blurred
+
+
+def agglomerate(evidence: Evidence, threshold: float, redundancy: float = 1.0) -> Labels:
+    """Merges the most similar two until none are above the threshold. Returns 0..k-1 per voice.
+
+    A cluster's voice is the sum of its members weighted by seconds; its seconds are its members' divided by
+    the redundancy (at least those of its longest member). Time n² per merge in a numpy call, memory n².
+    """
+    n = len(evidence.voices)
+    sums = evidence.voices * evidence.seconds[:, None]
+    total, longest = evidence.seconds.copy(), evidence.seconds.copy()
+    unit, weight = evidence.voices.copy(), blur(evidence.seconds)
+    alive, labels = np.ones(n, np.bool_), np.arange(n)
+    similarity = (unit @ unit.T) * weight[:, None] * weight
+    np.fill_diagonal(similarity, -np.inf)
+    for _ in range(n - 1):
+        kept, gone = divmod(int(similarity.argmax()), n)
+        if similarity[kept, gone] < threshold:
+            break
+        sums[kept] += sums[gone]
+        total[kept] += total[gone]
+        longest[kept] = max(longest[kept], longest[gone])
+        labels[labels == gone] = kept
+        alive[gone] = False
+        similarity[gone] = similarity[:, gone] = -np.inf
+        unit[kept] = normalise(sums[kept])
+        weight[kept] = blur(np.maximum(longest[kept], total[kept] / redundancy))
+        row = (unit @ unit[kept]) * weight * weight[kept]
+        row[~alive] = row[kept] = -np.inf
+        similarity[kept] = similarity[:, kept] = row
+    numbered: Labels = np.unique(labels, return_inverse=True)[1]
+    return numbered
+
+
+def merged(evidence: Evidence, labels: Labels, redundancy: float = 1.0) -> Evidence:
+    """The clusters as evidence of their own."""
+    count = int(labels.max()) + 1
+    sums = np.zeros((count, evidence.voices.shape[1]), np.float32)
+    np.add.at(sums, labels, evidence.voices * evidence.seconds[:, None])
+    longest = np.zeros(count, np.float32)
+    np.maximum.at(longest, labels, evidence.seconds)
+    total = np.bincount(labels, evidence.seconds, minlength=count).astype(np.float32)
+    return Evidence(normalise(sums), np.maximum(longest, total / redundancy))
+
+
+def piece_seconds(speech: LocalSpeech) -> Floats:
+    frames = speech.pieces[:, PIECE.end] - speech.pieces[:, PIECE.first]
+    seconds: Floats = frames.astype(np.float32) * np.float32(FRAME)
+    return seconds
+
+
+def track_groups(speech: LocalSpeech) -> list[NDArray[np.int_]]:
+    """Indices of each local track's pieces; pieces are ordered by window and speaker already."""
+    if not len(speech.pieces):
+        return []
+    key = speech.pieces[:, PIECE.window] * 3 + speech.pieces[:, PIECE.speaker]
+    return np.split(np.arange(len(key)), np.flatnonzero(np.diff(key)) + 1)
+
+
+def split_tracks(speech: LocalSpeech, thresholds: Thresholds) -> Labels:
+    """A track number per piece; a local track with two voices in it becomes two."""
+    seconds = piece_seconds(speech)
+    numbers = np.zeros(len(seconds), np.int_)
+    count = 0
+    for pieces in track_groups(speech):
+        parts = _voices_in(Evidence(speech.vectors[pieces], seconds[pieces]), thresholds)
+        numbers[pieces] = count + parts
+        count += int(parts.max()) + 1
+    return numbers
+
+
+def _voices_in(track: Evidence, thresholds: Thresholds) -> Labels:
+    clear = np.flatnonzero(track.seconds >= 0.6)
+    one = np.zeros(len(track.seconds), np.int_)
+    if len(clear) < 2:
+        return one
+    sure = Evidence(track.voices[clear], track.seconds[clear])
+    labels = agglomerate(sure, thresholds.split)
+    enough = np.flatnonzero(np.bincount(labels, sure.seconds) >= thresholds.split_seconds)
+    if len(enough) < 2:
+        return one
+    voices = merged(sure, labels).voices[enough]
+    return np.asarray((track.voices @ voices.T).argmax(axis=1))
+
+
+def keep_people(clusters: Evidence, thresholds: Thresholds) -> Evidence:
+    """Drops small clusters that another one explains, and specks; the largest first."""
+    kept: list[int] = []
+    weight = blur(clusters.seconds)
+    for candidate in np.argsort(-clusters.seconds, kind="stable"):
+        if kept:
+            seconds = clusters.seconds[candidate]
+            similarity = (clusters.voices[kept] @ clusters.voices[candidate]) * weight[kept] * weight[candidate]
+            explained = seconds < thresholds.rare_seconds and similarity.max() > thresholds.rare
+            if explained or seconds < thresholds.least_seconds:
+                continue
+        kept.append(int(candidate))
+    return Evidence(clusters.voices[kept], clusters.seconds[kept])
+
+
+def reduce_to(clusters: Evidence, count: int) -> Evidence:
+    """Merges the cheapest two (Ward's cost: how far apart, weighted by how much is moved) until `count` are left."""
+    voices, seconds = clusters.voices.copy(), clusters.seconds.copy()
+    while len(voices) > count:
+        share = seconds[:, None] * seconds / (seconds[:, None] + seconds)
+        cost = (1.0 - voices @ voices.T) * share
+        np.fill_diagonal(cost, np.inf)
+        kept, gone = divmod(int(cost.argmin()), len(voices))
+        voices[kept] = normalise(voices[kept] * seconds[kept] + voices[gone] * seconds[gone])
+        seconds[kept] += seconds[gone]
+        voices, seconds = np.delete(voices, gone, axis=0), np.delete(seconds, gone)
+    return Evidence(voices, seconds)
+
+
+def bisect(pieces: Evidence) -> Labels | None:
+    """The two halves (0 and 1) into which a cluster's pieces fall most naturally: spherical 2-means."""
+    centred = pieces.voices - np.average(pieces.voices, axis=0, weights=pieces.seconds)
+    _, _, axes = np.linalg.svd(centred.T @ (centred * pieces.seconds[:, None]), hermitian=True)
+    halves: Labels = (centred @ axes[0] > 0).astype(np.int_)
+    for _ in range(10):
+        if halves.min() == halves.max():
+            return None
+        voices = merged(pieces, halves).voices
+        nearest = (pieces.voices @ voices.T).argmax(axis=1)
+        if (nearest == halves).all():
+            break
+        halves = nearest
+    return halves if halves.min() != halves.max() else None

@@ -1,0 +1,85 @@
+"""The diarizer behind Triton's Python backend: chunks of several requests share the networks' batches.
+
+The backend's module is passed in (`backend`, triton_python_backend_utils): it exists only inside Triton.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import InvalidAudio, Samples, to_samples
+from speech.diarization.networks import Execution, Networks, silence
+from speech.diarization.windows import CHUNK, FRAMES, LocalSpeech
+from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
+
+
+def read_execution(parameters: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> Execution:
+    """From config.pbtxt's parameters; DIARIZER_<NAME> in the environment goes before. raises: ValueError"""
+
+    def setting(name: str, default: str) -> str:
+        given = parameters.get(name, {}).get("string_value", "")
+        return environment.get(f"DIARIZER_{name.upper()}") or given or default
+
+    return Execution(setting("execution", "auto"), int(setting("threads", "2")))
+
+
+def read_chunk(tensor: NDArray[np.int16]) -> Samples:
+    """AUDIO of one request → samples; none at all is a question whether the model lives. raises: InvalidAudio"""
+    if tensor.dtype != np.int16 or tensor.ndim != 2 or tensor.shape[0] != 1:
+        raise InvalidAudio(f"AUDIO is int16 of shape (1, n), not {tensor.dtype} of shape {tensor.shape}")
+    if tensor.shape[1] > CHUNK:
+        raise InvalidAudio(f"AUDIO holds at most {CHUNK} samples, not {tensor.shape[1]}")
+    return to_samples(tensor[0])
+
+
+class Adapter:
+    def __init__(self, backend: Any, networks: Networks) -> None:
+        self._backend = backend
+        self._networks = networks
+
+    @classmethod
+    def open(cls, backend: Any, args: Mapping[str, str]) -> Adapter:
+        config = json.loads(args["model_config"])
+        execution = read_execution(config.get("parameters", {}), os.environ)
+        folder = Path(args["model_repository"]) / args["model_version"]
+        return cls(backend, Networks(folder, execution))
+
+    def answer(self, requests: Sequence[Any]) -> list[Any]:
+        """One response per request; a bad or cancelled one fails alone."""
+        chunks: list[Samples | Any] = []
+        for request in requests:
+            try:
+                if request.is_cancelled():
+                    chunks.append(self._failure("cancelled", self._backend.TritonError.CANCELLED))
+                    continue
+                tensor = self._backend.get_input_tensor_by_name(request, AUDIO.name).as_numpy()
+                chunks.append(read_chunk(tensor))
+            except InvalidAudio as problem:
+                chunks.append(self._failure(str(problem), self._backend.TritonError.INVALID_ARG))
+        spoken = [chunk for chunk in chunks if isinstance(chunk, np.ndarray) and len(chunk)]
+        heard = iter(self._networks.describe(spoken))
+        return [self._answer_one(chunk, heard) for chunk in chunks]
+
+    def _answer_one(self, chunk: Samples | Any, heard: Iterator[LocalSpeech]) -> Any:
+        if not isinstance(chunk, np.ndarray):
+            return chunk  # the failure that it already is
+        return self._response(next(heard) if len(chunk) else silence(np.zeros((0, FRAMES), np.uint8)))
+
+    def _response(self, heard: LocalSpeech) -> Any:
+        tensor = self._backend.Tensor
+        outputs = [
+            tensor(ACTIVITY.name, heard.activity[np.newaxis]),
+            tensor(PIECES.name, heard.pieces[np.newaxis]),
+            tensor(VOICES.name, heard.vectors[np.newaxis].astype(np.float16)),
+        ]
+        return self._backend.InferenceResponse(output_tensors=outputs)
+
+    def _failure(self, message: str, code: Any) -> Any:
+        return self._backend.InferenceResponse(error=self._backend.TritonError(message, code))

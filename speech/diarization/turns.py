@@ -1,0 +1,235 @@
+"""Local speech of a whole recording → speaker turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.diarization.clustering import (
+    REDUNDANCY,
+    Evidence,
+    Floats,
+    Labels,
+    Thresholds,
+    agglomerate,
+    bisect,
+    blur,
+    keep_people,
+    merged,
+    normalise,
+    piece_seconds,
+    reduce_to,
+    split_tracks,
+    track_groups,
+)
+from speech.diarization.windows import (
+    FRAME,
+    FRAME_HOP,
+    FRAMES,
+    LOCAL_SPEAKERS,
+    PIECE,
+    POWERSET,
+    STEP,
+    LocalSpeech,
+    frame_start,
+    runs,
+)
+from speech.transcript import Turn
+
+BLOCK_WINDOWS = 240  # 10 minutes are clustered at once; then the blocks' clusters are
+CLEAR = 0.6  # seconds of a piece that tells a voice well
+OVERLAPPED = 0.1  # weight of a piece in which others speak too
+SWITCH = 0.1  # seconds of full similarity that a change of speaker inside a local track must gain
+PAUSE = 0.3  # seconds of silence after which a change costs half
+PRESENT = 0.45  # share of the windows that must hear a further speaker in a frame
+
+FrameSpeakers = NDArray[np.int16]  # (windows, FRAMES, LOCAL_SPEAKERS), -1: silent
+
+
+def find_turns(
+    speech: LocalSpeech, duration: float, count: int = 0, thresholds: Thresholds | None = None
+) -> tuple[Turn, ...]:
+    """Turns of "Speaker 1", "Speaker 2" … in order of appearance; turns of different speakers may overlap.
+
+    duration: seconds; count: how many speakers there are, 0 if that is unknown. Fewer than `count` come back
+    when fewer can be told apart.
+    """
+    if not len(speech.pieces):
+        return ()
+    voices = find_voices(speech, count, thresholds or Thresholds())
+    return name_turns(join_windows(place(speech, voices), len(voices), duration))
+
+
+def find_voices(speech: LocalSpeech, count: int, thresholds: Thresholds) -> Floats:
+    """One unit vector per person, (people, VECTOR), at least one."""
+    tracks = _tracks(speech, thresholds)
+    clusters = _cluster(tracks, thresholds, thresholds.merge)
+    people = keep_people(clusters, thresholds)
+    stricter = thresholds.merge
+    while count > len(people.voices) and stricter < 1.2:
+        stricter += 0.05
+        people = keep_people(_cluster(tracks, thresholds, stricter), thresholds)
+    people = divide(speech, people.voices, thresholds)
+    if count:
+        people = reduce_to(people, count)
+    return refine(speech, people.voices)
+
+
+def divide(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> Evidence:
+    """Splits those whose pieces are two people's, until nobody's are."""
+    seconds = piece_seconds(speech)
+    clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
+    clips = Evidence(speech.vectors[clear], seconds[clear] / np.float32(REDUNDANCY))
+    nearest = (clips.voices @ voices.T).argmax(axis=1)
+    waiting = [np.flatnonzero(nearest == person) for person in range(len(voices))]
+    people = [Evidence(voices[i : i + 1], np.zeros(1, np.float32)) for i, own in enumerate(waiting) if not len(own)]
+    waiting = [own for own in waiting if len(own)]
+    while waiting:
+        own = waiting.pop()
+        pieces = Evidence(clips.voices[own], clips.seconds[own])
+        halves = bisect(pieces)
+        if halves is not None and _are_two(merged(pieces, halves), thresholds):
+            waiting += [own[halves == half] for half in (0, 1)]
+        else:
+            people.append(merged(pieces, np.zeros(len(own), np.int_)))
+    return Evidence(
+        np.concatenate([person.voices for person in people]), np.concatenate([person.seconds for person in people])
+    )
+
+
+def _are_two(halves: Evidence, thresholds: Thresholds) -> bool:
+    similarity = float(halves.voices[0] @ halves.voices[1] * blur(halves.seconds).prod())
+    return similarity < thresholds.divide and float(halves.seconds.min()) >= thresholds.divide_seconds
+
+
+def refine(speech: LocalSpeech, voices: Floats) -> Floats:
+    """Each voice as the mean of the clear pieces that are nearest to it."""
+    seconds = piece_seconds(speech)
+    nearest = (speech.vectors @ voices.T).argmax(axis=1)
+    clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
+    refined = voices.copy()
+    for person in range(len(voices)):
+        own = clear & (nearest == person)
+        if own.any():
+            refined[person] = normalise((speech.vectors[own] * seconds[own, None]).sum(axis=0))
+    return refined
+
+
+def _tracks(speech: LocalSpeech, thresholds: Thresholds) -> list[Evidence]:
+    """The tracks worth clustering, in blocks of BLOCK_WINDOWS windows."""
+    numbers = split_tracks(speech, thresholds)
+    alone = speech.pieces[:, PIECE.alone] == 1
+    seconds = piece_seconds(speech) * np.where(alone, 1.0, OVERLAPPED).astype(np.float32)
+    evidence = merged_tracks(Evidence(speech.vectors, seconds), numbers)
+    window = np.zeros(len(evidence.seconds), np.int_)
+    window[numbers] = speech.pieces[:, PIECE.window]
+    enough = evidence.seconds >= min(thresholds.track_seconds, float(evidence.seconds.max()))
+    blocks = window // BLOCK_WINDOWS
+    chosen = [np.flatnonzero(enough & (blocks == block)) for block in range(int(blocks.max()) + 1)]
+    return [Evidence(evidence.voices[i], evidence.seconds[i]) for i in chosen if len(i)]
+
+
+def merged_tracks(pieces: Evidence, numbers: Labels) -> Evidence:
+    """Tracks' voices and seconds: pieces of a track follow each other, so their seconds add up."""
+    return merged(pieces, numbers, redundancy=1.0)
+
+
+def _cluster(blocks: list[Evidence], thresholds: Thresholds, threshold: float) -> Evidence:
+    parts = [merged(block, agglomerate(block, threshold, REDUNDANCY), REDUNDANCY) for block in blocks]
+    if len(parts) == 1:
+        return parts[0]
+    together = Evidence(
+        np.concatenate([part.voices for part in parts]), np.concatenate([part.seconds for part in parts])
+    )
+    return merged(together, agglomerate(together, threshold))
+
+
+def place(speech: LocalSpeech, voices: Floats) -> FrameSpeakers:
+    """Whose every frame of every local track is: the best path through the track's pieces."""
+    seconds = piece_seconds(speech)
+    speakers = np.full((len(speech.activity), FRAMES, LOCAL_SPEAKERS), -1, np.int16)
+    for pieces in track_groups(speech):
+        rows = speech.pieces[pieces]
+        gain = (speech.vectors[pieces] @ voices.T) * seconds[pieces, None]
+        pauses = (rows[1:, PIECE.first] - rows[:-1, PIECE.end]) * FRAME > PAUSE
+        path = best_path(gain, np.where(pauses, SWITCH / 2, SWITCH))
+        window, local = int(rows[0, PIECE.window]), int(rows[0, PIECE.speaker])
+        frames = np.flatnonzero(POWERSET[speech.activity[window], local])
+        middles = (rows[:-1, PIECE.end] + rows[1:, PIECE.first]) / 2
+        speakers[window, frames, local] = path[np.searchsorted(middles, frames, side="right")]
+    return speakers
+
+
+def best_path(gain: Floats, costs: NDArray[np.float64]) -> Labels:
+    """Viterbi: the state at each step with the largest sum of gains, less the costs of the changes.
+
+    gain: (steps, states); costs: (steps - 1,)
+    """
+    score = gain[0].astype(np.float64)
+    back = np.zeros(gain.shape, np.int_)
+    for step in range(1, len(gain)):
+        best = int(score.argmax())
+        moved = score[best] - costs[step - 1]
+        stay = score >= moved
+        back[step] = np.where(stay, np.arange(len(score)), best)
+        score = np.where(stay, score, moved) + gain[step]
+    path = np.zeros(len(gain), np.int_)
+    path[-1] = score.argmax()
+    for step in range(len(gain) - 1, 0, -1):
+        path[step - 1] = back[step, path[step]]
+    return path
+
+
+def join_windows(speakers: FrameSpeakers, people: int, duration: float) -> list[tuple[float, float, int]]:
+    """Overlapping windows' opinions as one: (start, end, person), seconds.
+
+    In a frame as many people speak as the windows hear on average; those whom most windows hear.
+    """
+    hop = STEP / FRAME_HOP
+    total = int(len(speakers) * hop) + FRAMES + 2
+    votes = np.zeros((total, people), np.uint8)
+    heard = np.zeros(total, np.uint8)
+    for window, local in enumerate(speakers):
+        start = round(window * hop)
+        present = np.zeros((FRAMES, people + 1), np.bool_)
+        np.put_along_axis(present, local.astype(np.intp), True, axis=1)  # -1 falls into the last column
+        votes[start : start + FRAMES] += present[:, :people]
+        heard[start : start + FRAMES] += 1
+    # A frame's number of speakers is the sum of the votes over the windows that saw it, rounded.
+    number = np.floor(votes.sum(axis=1) / np.maximum(heard, 1) + 1.0 - PRESENT).astype(np.int_)
+    spoken = _loudest(votes, number)
+    turns = []
+    for person in range(people):
+        for first, end in runs(spoken[:, person]):
+            begin, stop = frame_start(first), min(duration, frame_start(end))
+            if stop > begin:
+                turns.append((begin, stop, person))
+    return sorted(turns)
+
+
+def _loudest(votes: NDArray[np.uint8], number: Labels) -> NDArray[np.bool_]:
+    """(frames, people): the `number` people with most votes in each frame."""
+    spoken = np.zeros(votes.shape, np.bool_)
+    rows = np.arange(len(votes))
+    left = votes.astype(np.int16)
+    for rank in range(int(number.max(initial=0))):
+        best = left.argmax(axis=1)
+        chosen = (number > rank) & (left[rows, best] > 0)
+        spoken[rows[chosen], best[chosen]] = True
+        left[rows, best] = -1
+    return spoken
+
+
+def name_turns(turns: list[tuple[float, float, int]]) -> tuple[Turn, ...]:
+    """Numbers people in order of appearance."""
+    names: dict[int, str] = {}
+    for _, _, person in turns:
+        names.setdefault(person, f"Speaker {len(names) + 1}")
+    return tuple(Turn(names[person], start, end) for start, end, person in turns)
+
+
+def speaker_order(turns: tuple[Turn, ...]) -> Iterator[str]:
+    """Every speaker once, in order of appearance."""
+    yield from dict.fromkeys(turn.speaker for turn in turns)

@@ -1,0 +1,115 @@
+import asyncio
+
+import pytest
+from account_stores import Store, identify
+
+from gateway.accounts import Accounts, Caller
+from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
+
+
+async def listen(accounts: Accounts, caller: Caller, seconds: int) -> float:
+    """Audio in pieces of five seconds. returns: seconds that were let in"""
+    heard = 0.0
+    async with accounts.admit_session(caller) as session:
+        for second in range(5, seconds + 1, 5):
+            await session.meter(second)
+            heard = second
+    return heard
+
+
+async def test_a_session_is_charged_for_the_minutes_it_heard(store: Store) -> None:
+    key = await store.key(credits=10)
+    async with store.gateway() as accounts:
+        await listen(accounts, await identify(accounts, key), 125)
+
+    assert await store.balance() == 7
+    assert await store.leases() == []
+
+
+async def test_minutes_count_while_the_session_runs(store: Store) -> None:
+    key = await store.key(credits=10)
+    async with store.gateway() as accounts:
+        caller = await identify(accounts, key)
+        async with accounts.admit_session(caller) as session:
+            await session.meter(65)
+            running = (await accounts.usage(caller)).as_json()["transcription"]
+
+    assert (running["remaining"], running["held"], running["running"]) == (8, 2, 1)
+
+
+async def test_a_session_ends_with_an_error_when_the_credits_end(store: Store) -> None:
+    key = await store.key(credits=2)
+    async with store.gateway() as accounts:
+        with pytest.raises(PaymentRequired):
+            await listen(accounts, await identify(accounts, key), 600)
+
+    assert await store.balance() == 0
+    assert [entry.milliseconds for entry in await store.entries() if entry.kind == "settle"] == [120_000]
+
+
+async def test_free_minutes_are_used_to_the_last_second(store: Store) -> None:
+    key = await store.key("free")
+    async with store.gateway() as accounts:
+        caller = await identify(accounts, key)
+        async with accounts.admit(caller) as admission:
+            await admission.settle(600 * 60 - 90)
+        with pytest.raises(TooManyRequests):
+            await listen(accounts, caller, 600)
+        usage = await accounts.usage(caller)
+
+    assert usage.transcription.left == 0
+
+
+async def test_two_sessions_share_what_is_left(store: Store) -> None:
+    key = await store.key(credits=7)
+    async with store.gateway() as one, store.gateway() as other:
+        results = await asyncio.gather(
+            listen(one, await identify(one, key), 600),
+            listen(other, await identify(other, key), 600),
+            return_exceptions=True,
+        )
+
+    assert all(isinstance(result, PaymentRequired) for result in results)
+    assert await store.balance() == 0
+
+
+async def test_a_session_without_audio_costs_nothing(store: Store) -> None:
+    key = await store.key(credits=1)
+    async with store.gateway() as accounts:
+        await listen(accounts, await identify(accounts, key), 0)
+
+    assert await store.balance() == 1
+
+
+async def test_a_client_that_just_leaves_pays_for_what_was_heard(store: Store) -> None:
+    key = await store.key(credits=10)
+    async with store.gateway() as accounts:
+        async with asyncio.timeout(30):
+            with pytest.raises(ConnectionResetError):
+                async with accounts.admit_session(await identify(accounts, key)) as session:
+                    await session.meter(61)
+                    raise ConnectionResetError
+
+    assert await store.balance() == 8
+
+
+async def test_an_anonymous_session_is_one_of_the_three_and_ends_after_an_hour(store: Store) -> None:
+    async with store.gateway() as accounts:
+        caller = await identify(accounts)
+        async with accounts.admit_session(caller) as session:
+            with pytest.raises(ServiceError, match="60 minutes"):
+                for second in range(60, 7200, 60):
+                    await session.meter(second)
+        usage = await accounts.usage(caller)
+
+    assert usage.transcription.left == 2
+    assert usage.transcription.milliseconds == 3_600_000
+
+
+async def test_a_session_takes_a_slot(store: Store) -> None:
+    async with store.gateway() as accounts:
+        caller = await identify(accounts)
+        async with accounts.admit_session(caller):
+            with pytest.raises(TooManyRequests, match="At most 1 at once"):
+                async with accounts.admit(caller):
+                    pass

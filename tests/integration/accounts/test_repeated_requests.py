@@ -1,0 +1,101 @@
+import pytest
+from account_stores import Store, identify
+
+from gateway.accounts import Accounts, Answer
+from gateway.errors import BadParameter, Conflict, PaymentRequired
+
+HELLO = Answer(200, b'{"text": "hello"}', {"content-type": "application/json", "x-model": "base"})
+FILE, OTHER_FILE = "1" * 64, "2" * 64
+
+
+async def post(accounts: Accounts, key: str | None, file: str = FILE, answer_key: str = "once") -> Answer:
+    """A request as the route handles it; says `computed` where it had to work."""
+    async with accounts.admit(await identify(accounts, key), answer_key) as admission:
+        if (kept := admission.recall(file)) is not None:
+            return kept
+        await admission.hold(60.0)
+        await admission.settle(60.0, HELLO)
+        return Answer(200, b"computed", {})
+
+
+async def test_the_same_request_is_answered_again_and_charged_once(store: Store) -> None:
+    key = await store.key(credits=1)
+    async with store.gateway() as one, store.gateway() as other:
+        first = await post(one, key)
+        again = await post(other, key)
+
+    assert (first.body, again) == (b"computed", HELLO)
+    assert await store.balance() == 0
+    assert await store.leases() == []
+
+
+async def test_the_key_of_another_file_is_refused(store: Store) -> None:
+    key = await store.key(credits=5)
+    async with store.gateway() as accounts:
+        await post(accounts, key)
+        with pytest.raises(BadParameter, match="another file"):
+            await post(accounts, key, OTHER_FILE)
+
+    assert await store.balance() == 4
+
+
+async def test_the_same_key_of_another_caller_is_another_request(store: Store) -> None:
+    async with store.gateway() as accounts:
+        first = await post(accounts, await store.key(credits=5))
+        second = await post(accounts, await store.key(credits=5))
+
+    assert first.body == second.body == b"computed"
+
+
+async def test_after_a_day_it_is_a_new_request(store: Store) -> None:
+    key = await store.key(credits=5)
+    async with store.gateway() as accounts:
+        await post(accounts, key)
+        store.clock.now += 86_399
+        assert await post(accounts, key) == HELLO
+        store.clock.now += 2
+        assert (await post(accounts, key)).body == b"computed"
+
+
+async def test_while_it_is_in_work_the_same_request_is_told_to_wait(store: Store) -> None:
+    key = await store.key(credits=5)
+    async with store.gateway() as one, store.gateway() as other, one.admit(await identify(one, key), "once"):
+        with pytest.raises(Conflict) as refused:
+            await post(other, key)
+
+    assert int(refused.value.headers["Retry-After"]) > 0
+
+
+async def test_a_failed_request_may_be_made_again(store: Store) -> None:
+    key = await store.key(credits=5)
+    async with store.gateway() as accounts:
+        with pytest.raises(RuntimeError):
+            async with accounts.admit(await identify(accounts, key), "once"):
+                raise RuntimeError("the engine failed")
+        assert (await post(accounts, key)).body == b"computed"
+
+
+async def test_a_new_request_with_nothing_left_is_still_refused(store: Store) -> None:
+    key = await store.key(credits=1)
+    async with store.gateway() as accounts:
+        await post(accounts, key)
+        with pytest.raises(PaymentRequired):
+            await post(accounts, key, answer_key="another")
+
+
+@pytest.mark.parametrize("answer_key", ["", "x" * 256, "line\nbreak", "schlüssel"])
+async def test_a_key_of_the_wrong_kind_is_refused(store: Store, answer_key: str) -> None:
+    async with store.gateway() as accounts:
+        with pytest.raises(BadParameter, match="1 to 255 printable ASCII"):
+            await post(accounts, None, answer_key=answer_key)
+
+
+async def test_old_answers_are_forgotten(store: Store) -> None:
+    key = await store.key(credits=5)
+    async with store.gateway() as accounts:
+        await post(accounts, key)
+    store.clock.now += 86_401
+    async with store.gateway():
+        pass
+
+    assert await store.answers() == []
