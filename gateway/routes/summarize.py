@@ -135,8 +135,9 @@ class Events:
 
     async def lines(self) -> AsyncGenerator[str, None]:
         try:
-            async for event in _with_pauses(self._progress):
-                yield ": waiting\n\n" if event is None else _event(event, self._order)
+            async with aclosing(_with_pauses(self._progress)) as events:
+                async for event in events:
+                    yield ": waiting\n\n" if event is None else _event(event, self._order)
         except ServiceError as error:
             yield self._failure(error)
         except Exception:
