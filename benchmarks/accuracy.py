@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.pairs import Transcriber
 from benchmarks.peers.contender import Contender, ContenderFailed, Outcome
+from benchmarks.peers.remembered import Remembered
 from benchmarks.peers.weights import ctranslate2_folder, ggml_file
 from benchmarks.recordings import PROJECT, Recording, as_wav, load
 from benchmarks.scoring import count_errors, invented_words, word_error_rate
@@ -30,6 +31,7 @@ GROUPS = {  # of the manifest → what is in it
     "C-sim": "simulated conversations of 2 to 8",
     "B-lang": "12 languages, 1 to 9 s",
 }
+PEERS = ("faster_whisper", "whisper_cpp")
 SILENT = "E-nonspeech"
 LANGUAGES = ("B-lang", "B-langid")
 PEERS_PYTHON = PROJECT / ".venv-benchmarks" / "bin" / "python"
@@ -71,23 +73,24 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy", description=__doc__)
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), help="groups of recordings to score")
-    parser.add_argument("--without-peers", action="store_true", help="this service alone")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="none: this service alone")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     return parser
 
 
 def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[Entry], dict[str, str]]:
     entries = [Entry("this service", stack.enter_context(Service()))]
-    if options.without_peers:
-        return entries, {}
-    faster = stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON))
-    cpp = stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON))
-    entries += [
-        Entry("faster-whisper int8", faster),
-        Entry("faster-whisper int8, no VAD", faster, vad=False),
-        Entry("whisper.cpp f16", cpp),
-    ]
-    return entries, faster.versions | cpp.versions
+    versions: dict[str, str] = {}
+    if "faster_whisper" in options.peers:
+        faster = Remembered(stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON)))
+        entries.append(Entry("faster-whisper int8", faster))
+        entries.append(Entry("faster-whisper int8, no VAD", faster, vad=False))
+        versions |= faster.contender.versions
+    if "whisper_cpp" in options.peers:
+        cpp = Remembered(stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON)))
+        entries.append(Entry("whisper.cpp f16", cpp))
+        versions |= cpp.contender.versions
+    return entries, versions
 
 
 def _spoken(groups: Sequence[str]) -> list[Recording]:

@@ -1,4 +1,4 @@
-"""What summaries keep and what they invent: `python -m benchmarks.summaries --url http://127.0.0.1:8080`.
+"""What summaries keep and what they invent: `python -m benchmarks summaries --url http://127.0.0.1:8080`.
 
 Meetings written for the purpose, each with the list of what was said in it, go through POST /v1/summarize of
 a running service, in every style. Counted per style:
@@ -17,10 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import time
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -31,6 +33,7 @@ STYLES = ("brief", "detailed", "bullet_points", "action_items", "headline")
 KINDS = {"action_items": ("task",), "brief": ("decision",), "headline": ()}  # what a style should hold; else all
 SUPPORT = 0.5  # share of a statement's longer words that the meeting must have, too
 TIMEOUT = 1800.0  # seconds
+ATTEMPTS = 5  # while the service has no model yet
 
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -147,13 +150,17 @@ def summarise(url: str, text: str, style: str) -> tuple[str, str, float]:
     """summary, model, seconds. Raises RuntimeError with the service's own words."""
     body = json.dumps({"text": text, "style": style}).encode()
     request = urllib.request.Request(f"{url}/v1/summarize", body, {"Content-Type": "application/json"})
-    began = time.monotonic()
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            answer = json.load(response)
-    except urllib.error.HTTPError as error:
-        raise RuntimeError(f"{error.code}: {error.read().decode()[:300]}") from error
-    return answer["summary"], answer["model"], time.monotonic() - began
+    for attempt in range(ATTEMPTS):
+        began = time.monotonic()
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+                answer = json.load(response)
+            return answer["summary"], answer["model"], time.monotonic() - began
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or attempt == ATTEMPTS - 1:
+                raise RuntimeError(f"{error.code}: {error.read().decode()[:300]}") from error
+            time.sleep(int(error.headers["Retry-After"]))  # the model is still being loaded
+    raise AssertionError
 
 
 def check_injections(url: str, meeting: Meeting) -> list[tuple[str, bool, str]]:
@@ -178,14 +185,14 @@ def obeyed(order: dict[str, str], summary: str) -> bool:
     return alone or started or not re.search(order["must_hold"], text)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.summaries")
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks summaries")
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--styles", default=",".join(STYLES))
     parser.add_argument("--meetings", default="", help="names, comma-separated; all if not given")
     parser.add_argument("--injections", action="store_true", help="also hide orders in a meeting")
     parser.add_argument("--output", type=Path, help="write all summaries and faults there, as JSON lines")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     chosen = [m for m in read_meetings() if not options.meetings or m.name in options.meetings.split(",")]
     scores, model = [], ""
     for meeting in chosen:  # all styles of one text in a row: they share the prompt that was read
@@ -200,6 +207,7 @@ def main() -> None:
     if options.injections:
         for name, carried_out, summary in check_injections(options.url, chosen[0]):
             print(f"{name:24} {'OBEYED' if carried_out else 'reported or ignored':20} {summary[:100]!r}")
+    return 0
 
 
 def table(scores: list[Score], model: str) -> str:
@@ -216,4 +224,4 @@ def table(scores: list[Score], model: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

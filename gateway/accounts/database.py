@@ -93,8 +93,9 @@ class _Sqlite:
     """One thread that writes and one that reads: neither waits for the other (write-ahead log)."""
 
     def __init__(self, url: URL, durable: bool) -> None:
-        if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(url.database or "")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # for the service's user alone; its journals take after it
         self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
         self._writer = ThreadPoolExecutor(1, "accounts-writer")
         self._reader = ThreadPoolExecutor(1, "accounts-reader")
@@ -128,6 +129,8 @@ def driver_url(url: str) -> URL:
     backend = parsed.get_backend_name()
     if backend not in drivers:
         raise ValueError(f"The account store is sqlite:///file or postgresql://host/name, not {backend}.")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("The account store needs a file: sqlite:///accounts.db.")
     return parsed.set(drivername=drivers[backend])
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import time
@@ -116,7 +117,7 @@ async def file_frames(path: Path, fast: bool) -> AsyncIterator[bytes]:
 
 
 async def standard_input() -> AsyncIterator[bytes]:
-    while frame := await asyncio.to_thread(sys.stdin.buffer.read1, FRAME):
+    while frame := await asyncio.to_thread(os.read, sys.stdin.fileno(), FRAME):
         yield frame
 
 

@@ -165,7 +165,7 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
     for model in models:
         check_engines(settings.triton.repository, model)
     names = [triton_name(model.id) for model in models]
-    if settings.diarization.deployed:
+    if settings.diarization.deployed and settings.diarization.pyannote_python is None:
         check_diarizer(settings.triton.repository)
         names.append(DIARIZER)
     say(f"Starting Triton with {', '.join(names)}")

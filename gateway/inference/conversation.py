@@ -7,12 +7,14 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from gateway.inference.diarizer import DiarizationFailed, TritonDiarizer
+from gateway.inference.diarizer import DiarizationFailed
 from gateway.inference.reading import Progress
 from gateway.inference.recognizer import Recognizer, TranscribeOptions
 from gateway.media.recording import Recording
 from gateway.transcript.speakers import with_speakers
+from speech.audio import Pcm
 from speech.transcript import Transcript, Turn
 
 FAILED = "The speakers could not be told apart; the transcript names none."
@@ -20,6 +22,13 @@ TOO_SLOW = "Telling the speakers apart took too long; the transcript names none.
 NOT_DEPLOYED = "This service tells no speakers apart; the transcript names none."
 
 _log = logging.getLogger(__name__)
+
+
+class Diarizer(Protocol):
+    """The model in Triton, or pyannote.audio's own pipeline."""
+
+    async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
+        """Turns of "Speaker 1", …; raises DiarizationFailed. Cancelling this ends the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Conversation:
     """`transcribe` is the recognizer's, with a speaker at every word."""
 
     recognizer: Recognizer
-    diarizer: TritonDiarizer | None  # None: not deployed
+    diarizer: Diarizer | None  # None: not deployed
     patience: Patience = Patience()
 
     async def transcribe(
@@ -65,7 +74,7 @@ class Conversation:
 
 @asynccontextmanager
 async def _beside(
-    diarizer: TritonDiarizer, recording: Recording, speakers: int
+    diarizer: Diarizer, recording: Recording, speakers: int
 ) -> AsyncIterator[asyncio.Task[tuple[Turn, ...]]]:
     """The diarization as a task; it has ended when the context has, since the recording is closed then."""
     listening = asyncio.create_task(diarizer.turns(recording.pcm, speakers))

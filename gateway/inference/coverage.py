@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speech.activity import CHUNK_SECONDS, Probabilities, Region
 from speech.transcript import Word
@@ -31,12 +32,32 @@ def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Reg
     chunks = np.flatnonzero(bare)
     if len(chunks) == 0:
         return []
-    breaks = np.flatnonzero(np.diff(chunks) * CHUNK_SECONDS > PAUSE) + 1
     return [
         Region((first + int(run[0])) * CHUNK_SECONDS, (first + int(run[-1]) + 1) * CHUNK_SECONDS)
-        for run in np.split(chunks, breaks)
+        for run in _runs(chunks)
         if len(run) * CHUNK_SECONDS >= SHORTEST_GAP
     ]
+
+
+def tighten(words: Sequence[Word], speech: Probabilities) -> tuple[Word, ...]:
+    """A word that the alignment stretched over a pause is put back onto the speech in its span."""
+    return tuple(_tighten(word, speech) if word.end - word.start > LONGEST_WORD else word for word in words)
+
+
+def _tighten(word: Word, speech: Probabilities) -> Word:
+    first = int(word.start / CHUNK_SECONDS)
+    chunks = np.flatnonzero(speech[first : int(word.end / CHUNK_SECONDS) + 1] >= SPEECH)
+    if len(chunks) == 0:
+        return word
+    longest = max(_runs(chunks), key=len)
+    start = max(word.start, (first + int(longest[0])) * CHUNK_SECONDS)
+    end = min(word.end, (first + int(longest[-1]) + 1) * CHUNK_SECONDS)
+    return replace(word, start=start, end=max(start, end))
+
+
+def _runs(chunks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Chunks of speech, parted where a pause lies between them."""
+    return np.split(chunks, np.flatnonzero(np.diff(chunks) * CHUNK_SECONDS > PAUSE) + 1)
 
 
 def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Word]:

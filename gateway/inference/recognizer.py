@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gateway.inference.coverage import gaps, in_order, merge
+from gateway.inference.coverage import gaps, in_order, merge, tighten
 from gateway.inference.language import dissents, vote
 from gateway.inference.reading import Heard, Progress, Reader, Recognize
 from gateway.inference.whisper import WindowRequest
@@ -80,7 +80,7 @@ async def _complete(
     reader: Reader, recording: Recording, heard: Sequence[Heard], language: str
 ) -> tuple[list[Word], list[str]]:
     """All words, and what is still missing after a second look at speech without believable words."""
-    spoken = [each for each in heard if each.is_speech]
+    spoken = [replace(each, words=tighten(each.words, recording.speech)) for each in heard if each.is_speech]
     missing = {each.window: _gaps(_believed(each), each.window, recording) for each in spoken}
     pieces = {gap: _pieces(gap, recording) for gaps in missing.values() for gap in gaps}
     again = await reader.read([window for windows in pieces.values() for window in windows], language)

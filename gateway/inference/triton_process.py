@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -145,13 +146,21 @@ def clean_shared_memory(prefix: str, folder: Path = SHARED_MEMORY) -> list[str]:
     return [path.name for path in left]
 
 
-def clean_orphans(folder: Path = SHARED_MEMORY) -> list[str]:
-    """Removes the shared memory of Tritons whose gateway is gone; returns the names."""
+def work_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for one Triton; it names its owner, so that `clean_orphans` finds what a killed one leaves."""
+    return tempfile.TemporaryDirectory(prefix=f"{SHM_OWNER}-{os.getpid()}-")
+
+
+def clean_orphans(folder: Path) -> list[str]:
+    """Removes shared memory or work folders of Tritons whose gateway is gone; returns the names."""
     removed: list[str] = []
     for path in folder.glob(f"{SHM_OWNER}-*"):
         owner = path.name.removeprefix(f"{SHM_OWNER}-").split("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
 

@@ -29,6 +29,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from gateway.inference import launcher
 from gateway.inference.probe import ModelDied, ask
 from gateway.inference.triton_process import (
+    SHARED_MEMORY,
     TritonConfig,
     TritonFailed,
     Wheel,
@@ -41,6 +42,7 @@ from gateway.inference.triton_process import (
     free_ports,
     install_backend,
     shm_prefix,
+    work_folder,
 )
 
 __all__ = ["EmbeddedTriton", "TritonFailed", "TritonOptions", "TritonStatus"]
@@ -65,7 +67,7 @@ class TritonOptions:
 
     grpc_port: int = 0  # 0: any free one
     metrics_port: int = 0
-    start_deadline: float = 120.0  # until all models answered
+    start_deadline: float = 300.0  # until all models answered
     probe_every: float = 2.0
     probe_deadline: float = 60.0
     load_deadline: float = 120.0  # of one model
@@ -104,7 +106,8 @@ class EmbeddedTriton:
         self._models = tuple(models)
         self._process: asyncio.subprocess.Process | None = None
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []  # readers of output
+        self._watching: asyncio.Task[None] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._config: TritonConfig | None = None
         self._client: InferenceServerClient | None = None
@@ -132,8 +135,9 @@ class EmbeddedTriton:
 
     async def __aenter__(self) -> Self:
         check_models(self._repository, self._models)
-        clean_orphans()
-        self._folder = tempfile.TemporaryDirectory(prefix="stt-triton-")
+        for folder in (SHARED_MEMORY, Path(tempfile.gettempdir())):
+            clean_orphans(folder)
+        self._folder = work_folder()
         try:
             self._config = self._configure(Path(self._folder.name))
             wheel = Wheel.find()
@@ -141,9 +145,10 @@ class EmbeddedTriton:
             check_libraries(stub, environment(self.config, wheel, os.environ))
             await self._start()
         except BaseException:
+            await self._kill()
             await self._end()
             raise
-        self._tasks.append(asyncio.create_task(self._watch(), name="triton-watch"))
+        self._watching = asyncio.create_task(self._watch(), name="triton-watch")
         return self
 
     async def __aexit__(
@@ -199,9 +204,9 @@ class EmbeddedTriton:
             await self._probe(self.url, model, _FIRST_PROBE)
 
     async def _end(self) -> None:
-        for task in self._tasks:
-            if task.get_name() == "triton-watch":
-                task.cancel()
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._stop()
         for task in self._tasks:
             task.cancel()

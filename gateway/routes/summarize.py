@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.accounts import Admission
 from gateway.connection import while_connected
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.parameters import read_language
+from gateway.routes.door import enter
 from gateway.services import services_of
 from gateway.summaries.errors import SummarizerAway, SummarizerFailed
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style
@@ -39,27 +41,35 @@ class Order:
 
 
 async def summarize(request: Request) -> Response:
-    order = read_order(await _body(request))
-    summarizer = services_of(request).summarizer
-    progress = _translated(summarizer.summarize(order.text, order.style, order.language))
-    if EVENT_STREAM not in request.headers.get("accept", ""):
-        return JSONResponse(await while_connected(request, _whole(progress, order)))
-    await while_connected(request, _available(summarizer))
-    return EventStream(request, _events(progress, order))
+    services = services_of(request)
+    async with AsyncExitStack() as stack:
+        _, admission = await stack.enter_async_context(enter(request, services.accounts.admit_summary))
+        order = read_order(await _body(request))
+        progress = _translated(services.summarizer.summarize(order.text, order.style, order.language))
+        if EVENT_STREAM not in request.headers.get("accept", ""):
+            answer = await while_connected(request, _whole(progress, order))
+            await admission.settle(0)
+            return JSONResponse(answer, headers=admission.limit.headers())
+        await while_connected(request, _available(services.summarizer))
+        return EventStream(request, _events(progress, order, admission), admission, stack.pop_all())
 
 
 class EventStream(StreamingResponse):
-    """Ends its events when the client leaves, also while there is none to send."""
+    """Ends its events when the client leaves, also while there is none to send; admitted until then."""
 
     media_type = EVENT_STREAM
 
-    def __init__(self, request: Request, events: AsyncGenerator[str, None]) -> None:
-        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(
+        self, request: Request, events: AsyncGenerator[str, None], admission: Admission, admitted: AsyncExitStack
+    ) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **admission.limit.headers()}
+        super().__init__(events, headers=headers)
         self.request = request
         self.events = events
+        self.admitted = admitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self.events):
+        async with self.admitted, aclosing(self.events):
             with suppress(ClientGone):
                 await while_connected(self.request, self.stream_response(send))
 
@@ -111,9 +121,13 @@ async def _whole(progress: AsyncGenerator[Progress, None], order: Order) -> dict
     raise InternalError
 
 
-async def _events(progress: AsyncGenerator[Progress, None], order: Order) -> AsyncGenerator[str, None]:
+async def _events(
+    progress: AsyncGenerator[Progress, None], order: Order, admission: Admission
+) -> AsyncGenerator[str, None]:
     try:
         async for event in _with_pauses(progress):
+            if isinstance(event, Summary):
+                await admission.settle(0)
             yield ": waiting\n\n" if event is None else _event(event, order)
     except ServiceError as error:
         yield _sent("error", {"error": error.message, "status": error.status})

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.accounts import Admission, Answer, Caller, Presented
+from gateway.accounts import Admission, Answer, Caller
 from gateway.connection import while_connected
-from gateway.errors import BadParameter, ServiceError
+from gateway.errors import BadParameter
 from gateway.inference.recognizer import TranscribeOptions
 from gateway.media.recording import Recording
 from gateway.models import Model
 from gateway.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.progress import Progress
+from gateway.routes.door import enter
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
-from gateway.uploads import FILE_FIELD, Upload, UploadLimits, drain, receive_form
+from gateway.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
 from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"
@@ -42,23 +43,13 @@ class Job:
 
 async def transcribe(request: Request) -> Response:
     services = services_of(request)
+    answer_key = request.headers.get(ANSWER_KEY_HEADER)
     with services.progress.follow(request.state.request_id) as progress:
-        async with enter(request, services) as (caller, admission), receive_job(request, services, caller) as job:
+        async with (
+            enter(request, lambda caller: services.accounts.admit(caller, answer_key)) as (caller, admission),
+            receive_job(request, services, caller) as job,
+        ):
             return await while_connected(request, answer(services, job, admission, progress))
-
-
-@asynccontextmanager
-async def enter(request: Request, services: Services) -> AsyncIterator[tuple[Caller, Admission]]:
-    """Past the door, before anything is read. A refusal waits for clients that send before they listen."""
-    async with AsyncExitStack() as stack:
-        try:
-            caller = await services.accounts.identify(Presented.by(request))
-            admitted = services.accounts.admit(caller, request.headers.get(ANSWER_KEY_HEADER))
-            admission = await stack.enter_async_context(admitted)
-        except ServiceError:
-            await drain(request)
-            raise
-        yield caller, admission
 
 
 async def answer(services: Services, job: Job, admission: Admission, progress: Progress) -> Response:

@@ -54,7 +54,7 @@ class Voices:
         return self
 
     def __call__(self, waveforms: torch.Tensor, masks: torch.Tensor | None = None) -> np.ndarray[Any, Any]:
-        """waveforms: (batch, 1, samples); masks: (batch, frames). Returns (batch, 192), NaN where there is too little."""
+        """(batch, 192) from (batch, 1, samples) and masks (batch, frames); NaN where there is too little speech."""
         vectors = np.full((len(waveforms), self.dimension), np.nan, np.float32)
         for row, waveform in enumerate(waveforms):
             mel = self._filterbank.run(None, {"input": waveform.numpy()})[0][0]
@@ -69,8 +69,9 @@ class Voices:
         whole = -(-len(mel) // SEGMENT) * SEGMENT
         rows = np.resize(mel - mel.mean(axis=0), (1, whole, mel.shape[1]))
         features = self._embedding.run(None, {"input": rows})[0][0][: max(2, len(mel) // 2)]
-        vector: np.ndarray[Any, Any] = self._weight @ np.concatenate([features.mean(0), features.std(0, ddof=1)])
-        return vector + self._bias
+        statistics = np.concatenate([features.mean(0), features.std(0, ddof=1)])
+        vector: np.ndarray[Any, Any] = self._weight @ statistics + self._bias
+        return vector
 
 
 def leave_out_compiled_torchaudio() -> None:

@@ -157,7 +157,7 @@ def remember_audio(cache: Cache, slot: int, cross: Array, layer: int) -> None:
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _layer_norm(source, rows, norm, target):  # type: ignore[no-untyped-def]
+def _layer_norm(source, rows, norm, target):
     d = source.shape[1]
     for m in range(rows):
         total = np.float32(0)
@@ -173,27 +173,23 @@ def _layer_norm(source, rows, norm, target):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _dense(rows, source, weight, scale, bias, panel, target):  # type: ignore[no-untyped-def]
+def _dense(rows, source, weight, scale, bias, panel, target):
     """target[:, panel] = source @ weight[panel] · scale + bias."""
     depth, columns = weight.shape[1], target.shape[1]
     first = panel * PANEL
     flat = target.ravel()
-    panel_product(
-        rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, flat, first, columns
-    )
+    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, flat, first, columns)
     for m in range(rows):
         for c in range(first, first + PANEL):
             target[m, c] = target[m, c] * scale[c] + bias[c]
 
 
 @njit(nogil=True, error_model="numpy")
-def _dense_add(rows, source, weight, scale, bias, panel, room, target):  # type: ignore[no-untyped-def]
+def _dense_add(rows, source, weight, scale, bias, panel, room, target):
     """target[:, panel] += source @ weight[panel] · scale + bias."""
     depth = weight.shape[1]
     first = panel * PANEL
-    panel_product(
-        rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL
-    )
+    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL)
     for m in range(rows):
         for c in range(PANEL):
             at = first + c
@@ -201,7 +197,7 @@ def _dense_add(rows, source, weight, scale, bias, panel, room, target):  # type:
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _softmax(scores, length):  # type: ignore[no-untyped-def]
+def _softmax(scores, length):
     """In place over the first `length`."""
     whole = length // LANES * LANES
     peak = largest(scores, whole) if whole else scores[0]
@@ -218,10 +214,9 @@ def _softmax(scores, length):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _self_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-untyped-def]
+def _self_attention(layer, head, m, cache, rows, scores):
     """One row, one head. The keys and values of all rows of the pass are in the cache already."""
     slot, length = rows.slots[m], rows.positions[m] + 1
-    d = rows.hidden.shape[1]
     keys, values = cache.self_keys[slot, layer, head], cache.self_values[slot, layer, head]
     first = head * PANEL
     for block in range((length + PANEL - 1) // PANEL):
@@ -241,7 +236,7 @@ def _self_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-unt
 
 
 @njit(nogil=True, error_model="numpy")
-def _remember_token(layer, head, m, cache, rows):  # type: ignore[no-untyped-def]
+def _remember_token(layer, head, m, cache, rows):
     slot, position = rows.slots[m], rows.positions[m]
     d = rows.hidden.shape[1]
     keys = cache.self_keys[slot, layer, head, position // PANEL]
@@ -252,7 +247,7 @@ def _remember_token(layer, head, m, cache, rows):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, error_model="numpy")
-def _cross_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-untyped-def]
+def _cross_attention(layer, head, m, cache, rows, scores):
     slot = rows.slots[m]
     frames = cache.frames[slot]
     keys, scales = cache.cross_keys[slot, layer, head].ravel(), cache.cross_key_scales[slot, layer, head]
@@ -274,7 +269,7 @@ def _cross_attention(layer, head, m, cache, rows, scores):  # type: ignore[no-un
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cache, rows: Rows) -> None:  # noqa: C901, PLR0912, PLR0913
+def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cache, rows: Rows) -> None:
     """Takes `count` ≤ 8 rows through every layer: one thread's part. All threads run it at once.
 
     rows.hidden is read and written; the caches take the rows' keys, values and alignment weights.
@@ -330,7 +325,7 @@ def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cac
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_head(thread: int, threads: int, count: int, layers: Layers, rows: Rows, logits: Array) -> None:  # noqa: PLR0913
+def run_head(thread: int, threads: int, count: int, layers: Layers, rows: Rows, logits: Array) -> None:
     """logits (8, padded vocabulary) of `count` rows: one thread's panels. rows.normed[0] takes the final norm."""
     normed = rows.normed[thread]
     _layer_norm(rows.hidden, count, layers.final_norm, normed)
@@ -349,15 +344,17 @@ MARGIN = np.float32(1.0)  # logits: far more than 8-bit weights can be wrong by
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=FREE)
-def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Array, chosen: Array, sums: Array) -> None:  # noqa: PLR0913
+def run_choice(
+    thread: int, threads: int, logits: Array, masks: Array, kinds: Array, chosen: Array, sums: Array
+) -> None:
     """The best tokens of each row, and how much all tokens weigh: rows thread, thread + threads, …
 
-    logits: float32 (8, padded), masked in place by masks (8, padded), 0 or -inf
+    logits: float32 (8, padded), to which the row of masks (kinds, padded) that `kinds` (rows,) names is added
     chosen: int64 (8, candidates): those within the margin of the best, best first, then -1
     sums: float32 (8,), log Σ exp(logit)
     """
-    for m in range(thread, count, threads):
-        row, mask = logits[m], masks[m]
+    for m in range(thread, len(kinds), threads):
+        row, mask = logits[m], masks[kinds[m]]
         for i in range(len(row)):
             row[i] += mask[i]
         peak = largest(row, len(row))
@@ -376,7 +373,7 @@ def run_choice(thread: int, threads: int, count: int, logits: Array, masks: Arra
 
 
 @njit(nogil=True)
-def _insert(best, row, index):  # type: ignore[no-untyped-def]
+def _insert(best, row, index):
     """Keeps `best` in falling order of row[·]; what falls off its end is lost."""
     for place in range(len(best)):
         if best[place] < 0 or row[index] > row[best[place]]:

@@ -67,7 +67,7 @@ def _panel_dot(rows: int) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def dot(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, quads: Any, y: Any, y_at: Any) -> Any:  # noqa: PLR0913
+    def dot(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, quads: Any, y: Any, y_at: Any) -> Any:
         whole = types.int64
         return types.void(x, whole, whole, w, whole, whole, y, whole), generate
 
@@ -78,7 +78,7 @@ _ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX = (_panel_dot(rows) for rows in range(1, 
 
 
 @njit(inline="never", nogil=True)
-def panel_dot(rows, x, x_at, x_step, w, w_at, quads, y, y_at):  # type: ignore[no-untyped-def]
+def panel_dot(rows, x, x_at, x_step, w, w_at, quads, y, y_at):
     """y[m, c] = Σ_k x[m, k] · w[k, c] for m < rows ≤ 6 and the 64 columns of one panel; k < 4 · quads.
 
     x: uint8, flat, row m from x_at + m · x_step; w: int8, flat, panel from w_at; y: int32, flat, (rows, 64)

@@ -129,7 +129,7 @@ def new_room(dimensions: Dimensions, threads: int) -> EncoderRoom:
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _quantise_row(source, target):  # type: ignore[no-untyped-def]
+def _quantise_row(source, target):
     """uint8 with zero point 128; returns the scale."""
     peak = max(largest_magnitude(source, len(source)), TINY)
     step = F(127) / peak
@@ -139,7 +139,7 @@ def _quantise_row(source, target):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _norm_row(source, norm, target):  # type: ignore[no-untyped-def]
+def _norm_row(source, norm, target):
     d = len(source)
     total = F(0)
     squares = F(0)
@@ -154,7 +154,7 @@ def _norm_row(source, norm, target):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _dense(rows, x, scales, dense, panel, tile, y):  # type: ignore[no-untyped-def]
+def _dense(rows, x, scales, dense, panel, tile, y):
     """y[:rows, :64] = one panel of a dense layer over rows of uint8 activations x (rows, ≥ depth)."""
     weight, weight_scale, weight_sum, bias = dense
     quads, first = weight.shape[1], panel * PANEL
@@ -171,7 +171,7 @@ def _dense(rows, x, scales, dense, panel, tile, y):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, error_model="numpy")
-def _convolve(thread, first, rows, frames, mel, layers, room):  # type: ignore[no-untyped-def]
+def _convolve(thread, first, rows, frames, mel, layers, room):
     """hidden[first : first + rows] from log-mel (2 frames + 3, n_mels): two rows of zeros, mel, one of zeros."""
     mels, d = mel.shape[1], room.hidden.shape[1]
     once, flat_once, flat_mel = room.conv[thread], room.conv[thread].ravel(), mel.ravel()
@@ -197,7 +197,7 @@ def _convolve(thread, first, rows, frames, mel, layers, room):  # type: ignore[n
 
 
 @njit(nogil=True, error_model="numpy")
-def _project(thread, first, rows, layer, layers, room, tile, y):  # type: ignore[no-untyped-def]
+def _project(thread, first, rows, layer, layers, room, tile, y):
     """Norm, then queries, keys and raw values of a block of rows."""
     d, heads = room.hidden.shape[1], room.hidden.shape[1] // PANEL
     x, scales, line = room.small[thread], room.small_scales[thread], room.wide[thread, 0]
@@ -221,7 +221,7 @@ def _project(thread, first, rows, layer, layers, room, tile, y):  # type: ignore
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _remember_key(frame, key, keys, scales, sums):  # type: ignore[no-untyped-def]
+def _remember_key(frame, key, keys, scales, sums):
     peak = max(largest_magnitude(key, PANEL), TINY)
     step = F(127) / peak
     scales[frame] = peak / F(127)
@@ -235,7 +235,7 @@ def _remember_key(frame, key, keys, scales, sums):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _gather_values(head, frames, room):  # type: ignore[no-untyped-def]
+def _gather_values(head, frames, room):
     """One head's values in 8 bits, a scale per channel over all frames."""
     peaks = np.full(PANEL, TINY, F)
     first = head * PANEL
@@ -254,7 +254,7 @@ def _gather_values(head, frames, room):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _attend(thread, first, rows, frames, turn, room, tile):  # type: ignore[no-untyped-def]
+def _attend(thread, first, rows, frames, turn, room, tile):
     """Attention of a block of rows over all frames; the result replaces the block's queries' place in `wide`."""
     d, padded = room.hidden.shape[1], room.scores.shape[2]
     scores, weights, target = room.scores[thread], room.weights[thread], room.wide[thread]
@@ -285,7 +285,7 @@ def _attend(thread, first, rows, frames, turn, room, tile):  # type: ignore[no-u
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _soften(scores, weights, frames):  # type: ignore[no-untyped-def]
+def _soften(scores, weights, frames):
     """Softmax in 8 bits: e^(score - best) · 255; returns what makes the weights sum to one."""
     whole = frames // LANES * LANES
     peak = largest(scores, whole) if whole else scores[0]
@@ -305,7 +305,7 @@ def _soften(scores, weights, frames):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _finish(thread, first, rows, layer, layers, room, tile, y):  # type: ignore[no-untyped-def]
+def _finish(thread, first, rows, layer, layers, room, tile, y):
     """What follows attention in a layer, for a block of rows: projection, norm, mlp."""
     hidden, wide = room.hidden, room.wide[thread]
     d = hidden.shape[1]
@@ -334,14 +334,14 @@ def _finish(thread, first, rows, layer, layers, room, tile, y):  # type: ignore[
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _add(hidden, first, rows, panel, y):  # type: ignore[no-untyped-def]
+def _add(hidden, first, rows, panel, y):
     for m in range(rows):
         for c in range(PANEL):
             hidden[first + m, panel * PANEL + c] += y[m, c]
 
 
 @njit(nogil=True, error_model="numpy")
-def _close(first, rows, layers, room, line):  # type: ignore[no-untyped-def]
+def _close(first, rows, layers, room, line):
     """The final norm, in 8 bits: what the decoder's projections read."""
     d = room.hidden.shape[1]
     for m in range(first, first + rows):
@@ -350,7 +350,7 @@ def _close(first, rows, layers, room, line):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _cross(first, rows, layer, layers, room, tile, y, slot, cache):  # type: ignore[no-untyped-def]
+def _cross(first, rows, layer, layers, room, tile, y, slot, cache):
     """One decoder layer's keys into the slot, its raw values for `_gather_cross`."""
     heads = layers.cross.shape[1] // 2
     dense = (layers.cross[layer], layers.cross_scale[layer], layers.cross_sum[layer], layers.cross_bias[layer])
@@ -370,7 +370,7 @@ def _cross(first, rows, layer, layers, room, tile, y, slot, cache):  # type: ign
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _gather_cross(head, frames, layer, room, slot, cache):  # type: ignore[no-untyped-def]
+def _gather_cross(head, frames, layer, room, slot, cache):
     first = head * PANEL
     peaks = np.full(PANEL, TINY, F)
     for frame in range(frames):
@@ -386,7 +386,7 @@ def _gather_cross(head, frames, layer, room, slot, cache):  # type: ignore[no-un
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_encoder(  # noqa: C901, PLR0912, PLR0913
+def run_encoder(
     thread: int, threads: int, mel: Array, layers: EncoderLayers, room: EncoderRoom, slot: int, cache: Cache
 ) -> None:
     """Encodes one window into a slot's cross-attention: one thread's part. All threads run it at once.

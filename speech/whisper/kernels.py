@@ -8,14 +8,23 @@ depend on them.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+# numba looks only at a function's own file to see whether its compiled code is stale, but kernels call
+# each other across files: code is kept under a hash of them all.
+_SOURCES = ("kernels.py", "dot_kernel.py", "decoder.py", "encoder.py")
+_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _SOURCES)).hexdigest()
+numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / f"kernels-{_HASH[:16]}")  # type: ignore[attr-defined]
 
 PANEL = 64  # columns
 MAX_ROWS = 8  # of one call: more accumulators than registers would spill
@@ -56,9 +65,7 @@ def _panel_product(rows: int) -> Any:
         x_from = _data(context, builder, signature.args[0], x, x_at)
         w_from = _data(context, builder, signature.args[3], w, w_at)
         y_from = _data(context, builder, signature.args[6], y, y_at)
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{LANES}f32"
-        )
+        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{LANES}f32")
         zero = ir.Constant(wide, [0.0] * LANES)
         for first in range(0, PANEL, columns):
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(rows)]
@@ -93,7 +100,9 @@ def _panel_product(rows: int) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def product(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, depth: Any, y: Any, y_at: Any, y_step: Any) -> Any:  # noqa: PLR0913, E501
+    def product(
+        typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, depth: Any, y: Any, y_at: Any, y_step: Any
+    ) -> Any:
         whole = types.int64
         return types.void(x, whole, whole, w, whole, whole, y, whole, whole), generate
 
@@ -104,7 +113,7 @@ _ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX, _SEVEN, _EIGHT = (_panel_product(rows) f
 
 
 @njit(inline="never", nogil=True, cache=True)
-def panel_product(rows, x, x_at, x_step, w, w_at, depth, y, y_at, y_step):  # type: ignore[no-untyped-def]
+def panel_product(rows, x, x_at, x_step, w, w_at, depth, y, y_at, y_step):
     """y[m, c] = Σ_k x[m, k] · w[k, c] for m < rows ≤ 8 and the 64 columns of one panel.
 
     x, y: float32, flat, row m from x_at + m · x_step, y_at + m · y_step; w: int8, flat, panel from w_at
@@ -219,7 +228,7 @@ SPINS = 2000  # looks at the counter before the core is offered to others
 
 
 @njit(nogil=True)
-def barrier(counters, threads, turn):  # type: ignore[no-untyped-def]
+def barrier(counters, threads, turn):
     """Waits until all threads have come to their `turn`-th barrier. counters: int64 (1,), zero at the start."""
     if threads == 1:
         return
@@ -237,14 +246,12 @@ LOG2_E = _F(1.4426950408889634)
 LN_2_HIGH = _F(0.693359375)
 LN_2_LOW = _F(-2.12194440e-4)
 LEAST_EXPONENT = _F(-87.0)
-EXP_SERIES = tuple(
-    map(_F, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5))
-)
+EXP_SERIES = tuple(map(_F, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)))
 E5, E4, E3, E2, E1, E0 = EXP_SERIES
 
 
 @njit(inline="always", nogil=True)
-def fast_exp(x):  # type: ignore[no-untyped-def]
+def fast_exp(x):
     """e^x in float32, relative error below 3e-7, for x ≤ 87; below -87 it stays at about 1e-38.
 
     source: Cephes expf
@@ -258,7 +265,7 @@ def fast_exp(x):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", nogil=True)
-def fast_gelu(x):  # type: ignore[no-untyped-def]
+def fast_gelu(x):
     """The exact GELU in float32, absolute error below 1e-6.
 
     source: erf by Abramowitz & Stegun 7.1.26

@@ -17,6 +17,7 @@ MAX_SAMPLES = 30 * SAMPLE_RATE
 MAX_FRAMES = MAX_SAMPLES // HOP
 FRAMES_PER_CONTEXT = 2  # the encoder's second convolution halves the frames
 DYNAMIC_RANGE = 8.0  # log10 of power below the loudest cell
+LEAST_POWER = np.float32(1e-10)
 
 
 def log_mel(samples: Samples, n_mels: int, frames: int = MAX_FRAMES) -> Mel:
@@ -31,8 +32,8 @@ def log_mel(samples: Samples, n_mels: int, frames: int = MAX_FRAMES) -> Mel:
         raise InvalidAudio(f"{len(samples)} samples do not fit into {frames} frames of {HOP} samples")
     heard = min(frames, len(samples) // HOP + 2)  # later frames see only silence
     power = _power_spectrum(samples, heard)
-    log_power = np.full((frames, n_mels), -10.0, np.float32)
-    np.log10(np.maximum(power @ mel_filters(n_mels).T, 1e-10), out=log_power[:heard])
+    log_power = np.full((frames, n_mels), np.log10(LEAST_POWER), np.float32)
+    np.log10(np.maximum(power @ mel_filters(n_mels).T, LEAST_POWER), out=log_power[:heard])
     np.maximum(log_power, log_power.max() - DYNAMIC_RANGE, out=log_power)
     return np.ascontiguousarray(((log_power + 4.0) / 4.0).T)
 
@@ -54,7 +55,8 @@ def _power_spectrum(samples: Samples, frames: int) -> NDArray[np.float32]:
 @lru_cache
 def hann() -> NDArray[np.float32]:
     """Periodic Hann window: (N_FFT,)."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    window: NDArray[np.float32] = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    return window
 
 
 @lru_cache
@@ -69,7 +71,8 @@ def mel_filters(n_mels: int) -> NDArray[np.float32]:
     falling = (edges[2:, None] - frequencies) / np.diff(edges)[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
     area = 2.0 / (edges[2:] - edges[:-2])
-    return (triangles * area[:, None]).astype(np.float32)
+    filters: NDArray[np.float32] = (triangles * area[:, None]).astype(np.float32)
+    return filters
 
 
 LINEAR_HERTZ = 200.0 / 3  # below 1 kHz a mel is this many Hz

@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
-    typed = {
+    typed: dict[str, Any] = {
         "dimensions": Dimensions(**fields.pop("dimensions")),
         "tokens": SpecialTokens(**fields.pop("tokens")),
         "source": Source(**fields.pop("source")),

@@ -65,7 +65,7 @@ class OnnxEngine:
         self._cache = new_cache(self.dimensions, slots, self.manifest.alignment_heads)
         self._rows = new_rows(self.dimensions, threads)
         self._logits = np.zeros((MAX_ROWS, len(self._layers.head) * PANEL), np.float32)
-        self._mask, self._first_mask = self._suppression()
+        self._masks = self._suppression()
         self._state = [_Slot() for _ in range(slots)]
         self._hidden = np.zeros((slots, self.dimensions.n_text_state), np.float32)
 
@@ -163,10 +163,10 @@ class OnnxEngine:
         """Tokens and log-probabilities of up to 8 slots. Candidates are weighed by exact logits."""
         count = len(slots)
         hidden = self._project(slots)
-        masks = np.stack([self._first_mask if self._state[slot].first else self._mask for slot in slots])
+        kinds = np.array([self._state[slot].first for slot in slots], np.int64)
         chosen = np.empty((count, CANDIDATES), np.int64)
         sums = np.empty(count, np.float32)
-        self._crew.run(run_choice, count, self._logits, masks, chosen, sums)
+        self._crew.run(run_choice, self._logits, self._masks, kinds, chosen, sums)
         tokens, logprobs = np.empty(count, np.int32), np.empty(count, np.float32)
         for row, wish in enumerate(sampling):
             if wish.temperature > 0:
@@ -192,14 +192,14 @@ class OnnxEngine:
         spoken = self._embedding[first : first + len(self.manifest.languages)].astype(np.float32) @ hidden
         return Prefill(_softmax(spoken), float(silence))
 
-    def _suppression(self) -> tuple[Floats, Floats]:
-        """What is added to the logits: -inf for tokens that are never chosen, and those of a first step."""
+    def _suppression(self) -> Floats:
+        """What is added to the logits of any step, and of a first step: (2, padded vocabulary)."""
         mask = np.zeros(self._logits.shape[1], np.float32)
         mask[self.dimensions.n_vocab :] = NEVER
         mask[list(self.manifest.suppressed)] = NEVER
         first = mask.copy()
         first[list(self.manifest.suppressed_first)] = NEVER
-        return mask, first
+        return np.stack([mask, first])
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Pr
 from speech.transcript import WindowResult
 from speech.whisper.admission import Policy
 from speech.whisper.engine import Engine
+from speech.whisper.manifest import InvalidManifest, read_manifest
 from speech.whisper.scheduler import Closed, Overloaded, Scheduler
 from speech.whisper.sequence import Request
 from speech.whisper.statistics import Statistics
@@ -67,12 +68,22 @@ class ServingOptions:
 OpenEngine = Callable[[Path, ServingOptions], Engine]
 
 
+def open_engine(folder: Path, options: ServingOptions) -> Engine:
+    """The engine that the export in the folder was made for. Raises InvalidManifest, EngineError."""
+    target = read_manifest(folder).target
+    if target not in _ENGINES:
+        raise InvalidManifest(f"{folder} was exported for {target}; this version runs {', '.join(_ENGINES)}")
+    return _ENGINES[target](folder, options)
+
+
 def open_onnx(folder: Path, options: ServingOptions) -> Engine:
-    """The engine of machines without a GPU."""
     from speech.whisper.onnx_engine import OnnxEngine
 
     threads = options.threads or len(os.sched_getaffinity(0))
     return OnnxEngine(folder, slots=options.slots, threads=threads)
+
+
+_ENGINES: dict[str, OpenEngine] = {"onnx": open_onnx}  # by the manifest's target
 
 
 class Adapter:
@@ -88,13 +99,13 @@ class Adapter:
         self._publisher.start()
 
     @classmethod
-    def open(cls, backend: Any, arguments: Mapping[str, str], open_engine: OpenEngine = open_onnx) -> Adapter:
+    def open(cls, backend: Any, arguments: Mapping[str, str], opener: OpenEngine = open_engine) -> Adapter:
         """From the arguments of `initialize`. Raises if the engines beside model.py cannot be served."""
         exit_with_parent()
         options = ServingOptions.read(json.loads(arguments["model_config"]).get("parameters", {}), os.environ)
         folder = Path(arguments["model_repository"]) / arguments["model_version"]
         tokenizer = Tokenizer.load(folder)
-        engine = open_engine(folder, options)
+        engine = opener(folder, options)
         compile_timing()
         scheduler = Scheduler(engine, tokenizer, options.policy)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}

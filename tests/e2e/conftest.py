@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import imageio_ffmpeg
 import pytest
-from service_process import ServiceProcess, run_service, stt_keys
+from service_process import METERED, ServiceProcess, run_service, stt_keys
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -16,6 +16,13 @@ DATA = Path(__file__).parent.parent / "data"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """One service for the whole session: Triton takes seconds to start."""
     with run_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A service with the limits of the published tiers; the other one serves the tests without any."""
+    with run_service(tmp_path_factory.mktemp("metered"), **METERED) as running:
         yield running
 
 

@@ -17,6 +17,11 @@ import httpx
 
 STT = Path(sys.executable).with_name("stt")
 OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
+METERED = {
+    "STT_ACCOUNTS_ANONYMOUS": "anonymous",
+    "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a test be many addresses
+    "STT_SERVER_CORS_ORIGINS": "https://app.example",
+}
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
 
 
@@ -71,12 +76,18 @@ class ServiceProcess:
         return self.process.wait(timeout=90)
 
 
+def client_of(service: ServiceProcess, key: str | None = None, address: str = "198.51.100.1") -> httpx.Client:
+    headers = {"X-Forwarded-For": address} | ({"Authorization": f"Bearer {key}"} if key else {})
+    return httpx.Client(base_url=service.url, timeout=300, headers=headers)
+
+
 @contextmanager
 def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    environment = os.environ | OPEN | {"STT_SERVER_DATA": str(data)} | settings
+    own = {"STT_SERVER_DATA": str(data), "SUMMARIZER": "off"}  # a summarizer costs 2 GB and 8 s
+    environment = os.environ | OPEN | own | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:

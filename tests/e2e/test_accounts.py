@@ -9,35 +9,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from service_process import ServiceProcess, run_service, stt_keys
-
-SETTINGS = {
-    "STT_ACCOUNTS_ANONYMOUS": "anonymous",
-    "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a test be many addresses
-}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("metered")
-
-
-@pytest.fixture(scope="module")
-def metered(data: Path) -> Iterator[ServiceProcess]:
-    with run_service(data, **SETTINGS) as service:
-        yield service
+from service_process import METERED, ServiceProcess, client_of, run_service, stt_keys
 
 
 @pytest.fixture
-def paid(data: Path, metered: ServiceProcess) -> Iterator[httpx.Client]:
-    key = stt_keys(data, "create", "--tier", "paid", "--credits", "1000").stdout.strip()
+def paid(metered: ServiceProcess) -> Iterator[httpx.Client]:
+    key = stt_keys(metered.data, "create", "--tier", "paid", "--credits", "1000").stdout.strip()
     with client_of(metered, key) as client:
         yield client
-
-
-def client_of(service: ServiceProcess, key: str | None = None, address: str = "198.51.100.1") -> httpx.Client:
-    headers = {"X-Forwarded-For": address} | ({"Authorization": f"Bearer {key}"} if key else {})
-    return httpx.Client(base_url=service.url, timeout=300, headers=headers)
 
 
 def post(client: httpx.Client, recording: Path, **headers: str) -> httpx.Response:
@@ -58,10 +37,8 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def test_a_created_key_is_printed_alone_and_pays_for_a_recording(
-    data: Path, metered: ServiceProcess, dashwood: Path
-) -> None:
-    created = stt_keys(data, "create", "--tier", "paid", "--credits", "1000", "--name", "Dashwood")
+def test_a_created_key_is_printed_alone_and_pays_for_a_recording(metered: ServiceProcess, dashwood: Path) -> None:
+    created = stt_keys(metered.data, "create", "--tier", "paid", "--credits", "1000", "--name", "Dashwood")
     key = created.stdout.rstrip("\n")
 
     assert key.startswith("stt_") and len(key.split()) == 1
@@ -69,7 +46,7 @@ def test_a_created_key_is_printed_alone_and_pays_for_a_recording(
         answer = post(client, dashwood)
     assert answer.status_code == 200
     assert answer.headers["X-Credits-Remaining"] == "999"
-    listed = stt_keys(data, "list").stdout
+    listed = stt_keys(metered.data, "list").stdout
     assert "Dashwood" in listed and "999" in listed
     assert key not in listed and key.split("_")[1] in listed
 
@@ -86,11 +63,11 @@ def test_an_anonymous_caller_has_three_a_day(metered: ServiceProcess, dashwood: 
     assert "3 transcriptions" in refused.json()["error"]
 
 
-def test_a_key_that_is_wrong_or_revoked_is_401(data: Path, metered: ServiceProcess, dashwood: Path) -> None:
-    key = stt_keys(data, "create").stdout.strip()
+def test_a_key_that_is_wrong_or_revoked_is_401(metered: ServiceProcess, dashwood: Path) -> None:
+    key = stt_keys(metered.data, "create").stdout.strip()
     with client_of(metered, key) as client:
         assert client.get("/v1/usage").status_code == 200
-        stt_keys(data, "revoke", key)
+        stt_keys(metered.data, "revoke", key)
         answers = [post(client, dashwood), client.get("/v1/usage")]
     with client_of(metered, key[:-1]) as client:
         answers.append(post(client, dashwood))
@@ -99,15 +76,15 @@ def test_a_key_that_is_wrong_or_revoked_is_401(data: Path, metered: ServiceProce
     assert all("API key" in answer.json()["error"] and key not in answer.text for answer in answers)
 
 
-def test_a_key_without_credits_is_402_before_anything_is_sent(data: Path, metered: ServiceProcess) -> None:
-    key = stt_keys(data, "create", "--tier", "paid").stdout.strip()
+def test_a_key_without_credits_is_402_before_anything_is_sent(metered: ServiceProcess) -> None:
+    key = stt_keys(metered.data, "create", "--tier", "paid").stdout.strip()
     headers = {"Authorization": f"Bearer {key}"}
 
     assert _answer_to_head(metered, headers) == (402, "0")
 
 
-def test_a_recording_longer_than_the_credits_is_402(data: Path, metered: ServiceProcess, long_recording: Path) -> None:
-    key = stt_keys(data, "create", "--tier", "paid", "--credits", "3").stdout.strip()
+def test_a_recording_longer_than_the_credits_is_402(metered: ServiceProcess, long_recording: Path) -> None:
+    key = stt_keys(metered.data, "create", "--tier", "paid", "--credits", "3").stdout.strip()
     with client_of(metered, key) as client:
         answer = post(client, long_recording)
 
@@ -171,26 +148,26 @@ def test_a_client_that_leaves_pays_nothing(paid: httpx.Client, long_recording: P
 
 def test_a_service_that_is_killed_gives_back_what_it_held(tmp_path: Path, long_recording: Path) -> None:
     key = stt_keys(tmp_path, "create", "--tier", "paid", "--credits", "6").stdout.strip()
-    with run_service(tmp_path, **SETTINGS) as service, client_of(service, key) as client:
+    with run_service(tmp_path, **METERED) as service, client_of(service, key) as client:
         sending = threading.Thread(target=_post_in_vain, args=[service, key, long_recording])
         sending.start()
         until(lambda: transcription(client)["remaining"] == 2)
         service.process.kill()
         service.process.wait()
         sending.join()
-    with run_service(tmp_path, **SETTINGS) as service, client_of(service, key) as client:
+    with run_service(tmp_path, **METERED) as service, client_of(service, key) as client:
         after = transcription(client)
 
     assert (after["remaining"], after["held"], after["running"]) == (6, 0, 0)
 
 
-def test_no_log_and_no_store_holds_a_key(data: Path, metered: ServiceProcess, dashwood: Path) -> None:
-    key = stt_keys(data, "create").stdout.strip()
+def test_no_log_and_no_store_holds_a_key(metered: ServiceProcess, dashwood: Path) -> None:
+    key = stt_keys(metered.data, "create").stdout.strip()
     with client_of(metered, key) as client:
         post(client, dashwood)
         client.get("/v1/usage", params={"token": key})
         client.get(f"/v1/nowhere?token={key}")
-    written = [path for path in data.rglob("*") if path.is_file()]
+    written = [path for path in metered.data.rglob("*") if path.is_file()]
 
     assert {"service.log", "accounts.db"} <= {path.name for path in written}
     assert not [path.name for path in written if key.rpartition("_")[2].encode() in path.read_bytes()]

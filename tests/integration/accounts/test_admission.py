@@ -159,8 +159,8 @@ async def test_slots_are_counted_over_all_gateways(store: Store) -> None:
 async def test_a_summary_is_counted_for_each_caller_by_itself(store: Store) -> None:
     async with store.gateway() as accounts:
         for _ in range(20):
-            async with accounts.admit_summary(await identify(accounts)):
-                pass
+            async with accounts.admit_summary(await identify(accounts)) as summary:
+                await summary.settle(0)
         with pytest.raises(TooManyRequests, match="20 summaries"):
             async with accounts.admit_summary(await identify(accounts)):
                 pass

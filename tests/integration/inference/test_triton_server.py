@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,9 +81,11 @@ asyncio.run(main())
         assert len(processes) == 2
         parent.kill()
     await until(lambda: not any(alive(pid) for pid in processes), seconds=15)
-    assert shared_memory(parent.pid)  # nobody was left to remove it; the next start does
+    left = [*shared_memory(parent.pid), *Path(tempfile.gettempdir()).glob(f"{SHM_OWNER}-{parent.pid}-*")]
+    assert len(left) >= 2  # nobody was there to remove it; the next start does
     async with EmbeddedTriton(REPOSITORY, [MODEL], OPTIONS):
         assert shared_memory(parent.pid) == []
+        assert not list(Path(tempfile.gettempdir()).glob(f"{SHM_OWNER}-{parent.pid}-*"))
 
 
 async def test_a_model_that_cannot_be_loaded_is_told_with_the_reason(tmp_path: Path) -> None:

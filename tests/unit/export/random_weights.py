@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 
+from export.sources import Opened
+from export.tokenizer import special_tokens
 from export.weights import Array, Tensors, Weights
 from speech.whisper.engine import Dimensions
+from speech.whisper.manifest import Source
 
 
 def dimensions(
@@ -79,3 +87,16 @@ def _block(name: str, d: int, *, cross: bool) -> dict[str, tuple[int, ...]]:
             if part != "key":
                 shapes[f"{name}.{attention}.{part}.bias"] = (d,)
     return shapes
+
+
+def opened(weights: Weights, folder: Path) -> Opened:
+    """The weights as `open_source` would give them, with a tokenizer of single bytes and unused tokens."""
+    end = special_tokens(weights.dimensions.n_vocab).end_of_text
+    alphabet = sorted(ByteLevel.alphabet())
+    vocabulary = {text: id for id, text in enumerate([*alphabet, *(f"unused{i}" for i in range(end - len(alphabet)))])}
+    tokenizer = Tokenizer(BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    path = folder / "tokenizer.json"
+    tokenizer.save(str(path))
+    return Opened(weights, Source("random", "this test", "none", "0" * 64), path)

@@ -6,11 +6,11 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
+from random_weights import dimensions, random_weights
 
 from export.decoder import OPSET, decoder_graph
 from export.reference import Reference
 from export.weights import Weights
-from tests.unit.export.random_weights import dimensions, random_weights
 
 TOKENS = [1, 5, 9, 77, 400, 3]
 FRAMES = 40

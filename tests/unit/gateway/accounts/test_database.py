@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from gateway.accounts.database import driver_url
+from gateway.accounts.database import Database, driver_url
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"])
@@ -13,3 +15,17 @@ def test_another_database_is_refused_without_repeating_its_password() -> None:
         driver_url("mysql://u:secret@h/d")
 
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_store_that_would_forget_everything_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="needs a file"):
+        driver_url(url)
+
+
+async def test_the_file_of_a_store_is_for_its_owner_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new' / 'accounts.db'}")
+    await database.migrate()
+
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "new").iterdir()} == {0}
+    await database.close()

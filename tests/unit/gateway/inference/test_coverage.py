@@ -1,6 +1,6 @@
 import numpy as np
 
-from gateway.inference.coverage import gaps, in_order, merge
+from gateway.inference.coverage import gaps, in_order, merge, tighten
 from speech.activity import CHUNK_SECONDS, Region
 from speech.transcript import Word
 
@@ -37,3 +37,12 @@ def test_words_found_in_a_gap_are_put_in_place_once() -> None:
 def test_times_stay_inside_the_recording_and_in_order() -> None:
     words = in_order([said("a", -0.1, 1.2), said("b", 1.0, 2.0), said("c", 1.9, 9.0)], 3.0)
     assert [(word.start, word.end) for word in words] == [(0.0, 1.0), (1.0, 1.9), (1.9, 3.0)]
+
+
+def test_a_word_stretched_over_a_pause_is_put_back_onto_its_speech() -> None:
+    speech = np.zeros_like(SPEECH)
+    speech[round(4 / CHUNK_SECONDS) : round(5 / CHUNK_SECONDS)] = 1
+    stretched, short = tighten([said("Egyptian", 1.0, 5.5), said("kings", 5.5, 6.0)], speech)
+    assert 3.9 < stretched.start < 4.1
+    assert 4.9 < stretched.end < 5.1
+    assert (short.start, short.end) == (5.5, 6.0)

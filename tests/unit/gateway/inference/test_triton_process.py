@@ -84,11 +84,15 @@ def test_only_the_shared_memory_of_the_prefix_is_removed(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["other_1"]
 
 
-def test_only_the_shared_memory_of_processes_that_are_gone_is_removed(tmp_path: Path) -> None:
+def test_only_what_processes_that_are_gone_left_is_removed(tmp_path: Path) -> None:
     gone = 2**22 + 1  # above the kernel's largest process id
     for name in (f"stt-triton-{gone}-1_a", f"stt-triton-{os.getpid()}-1_b", "stt-triton-x_c", "PostgreSQL.1"):
         (tmp_path / name).touch()
-    assert triton_process.clean_orphans(tmp_path) == [f"stt-triton-{gone}-1_a"]
+    (tmp_path / f"stt-triton-{gone}-work" / "backends").mkdir(parents=True)
+    removed = triton_process.clean_orphans(tmp_path)
+    assert sorted(removed) == [f"stt-triton-{gone}-1_a", f"stt-triton-{gone}-work"]
+    assert not any(str(gone) in path.name for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_free_ports_are_different_and_free() -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +14,11 @@ from chat_fakes import FakeServer, chunk, whole
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from gateway.accounts.opening import open_accounts
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import MAX_BODY, summarize
+from gateway.routes.usage import show_usage
+from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer, SummaryServer
 from gateway.summaries.summarizer import Summarizer
 
@@ -19,13 +26,32 @@ TEXT = "Priya will fix the refunds by Friday."
 WHOLE = FakeServer(lambda _: whole("Priya fixes the refunds."))
 
 
-async def post(server: SummaryServer, body: Any, **headers: str) -> httpx.Response:
-    routes = [Route("/v1/summarize", summarize, methods=["POST"])]
+@asynccontextmanager
+async def service(server: SummaryServer, tier: str = "unlimited") -> AsyncIterator[httpx.AsyncClient]:
+    routes = [
+        Route("/v1/summarize", summarize, methods=["POST"]),
+        Route("/v1/usage", show_usage, methods=["GET"]),
+    ]
     app = Starlette(routes=routes, exception_handlers={ServiceError: answer_error})
-    app.state.services = SimpleNamespace(summarizer=Summarizer(server))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(server=ServerSettings(data=Path(folder)), accounts=AccountSettings(anonymous=tier))
+        async with open_accounts(settings) as accounts:
+            app.state.services = SimpleNamespace(summarizer=Summarizer(server), accounts=accounts)
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                yield client
+
+
+async def post(server: SummaryServer, body: Any, **headers: str) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with service(server) as client:
         return await client.post("/v1/summarize", content=content, headers=headers)
+
+
+async def counted(client: httpx.AsyncClient) -> tuple[int, int]:
+    """Summaries that the caller is charged for, and those that run."""
+    figures = (await client.get("/v1/usage")).json()["summaries"]
+    return figures["limit"] - figures["remaining"], figures["running"]
 
 
 def events_of(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -114,3 +140,31 @@ async def test_a_failure_after_the_first_event_is_an_event() -> None:
 
     assert events[-1]["type"] == "error"
     assert events[-1]["status"] == 503
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_summary_is_counted_once(accept: str) -> None:
+    async with service(WHOLE, "anonymous") as client:
+        answer = await client.post("/v1/summarize", json={"text": TEXT}, headers={"accept": accept})
+
+        assert answer.headers["RateLimit-Limit"] == "20"
+        assert answer.headers["RateLimit-Remaining"] == "19"
+        assert await counted(client) == (1, 0)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_failure_is_not_counted(accept: str) -> None:
+    server = FakeServer(lambda _: [chunk("It "), 'data: {"error": {"message": "out of memory"}}'])
+    async with service(server, "anonymous") as client:
+        await client.post("/v1/summarize", json={"text": TEXT}, headers={"accept": accept})
+        await client.post("/v1/summarize", json={"text": ""}, headers={"accept": accept})
+
+        assert await counted(client) == (0, 0)
+
+
+async def test_summaries_beyond_the_days_are_refused_with_when_to_come_back() -> None:
+    async with service(WHOLE, "anonymous") as client:
+        answers = [await client.post("/v1/summarize", json={"text": TEXT}) for _ in range(21)]
+
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0

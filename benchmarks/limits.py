@@ -1,0 +1,83 @@
+"""How far each part of the engine is from what this machine can do: `python -m benchmarks limits`.
+
+The machine's peaks (matrix products, reads from memory) and the engine's parts are measured one after
+another in the same run. A part's limit is the larger of two times: its arithmetic at the peak of int8
+products, and its memory traffic at the bandwidth of plain reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report
+from benchmarks.recordings import CACHE, PROJECT, english_files
+
+SERVICE_PYTHON = PROJECT / ".venv" / "bin" / "python"
+ENGINE = PROJECT / "model_repository" / "whisper-base" / "1"
+CORES = 2
+SPEECH = "speech.pcm"
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks limits", description=__doc__)
+    parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
+    options = parser.parse_args(arguments)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    speech = CACHE / SPEECH
+    english_files()[-1].pcm[: 5 * 30 * 16_000].tofile(speech)
+    machine = _measure("benchmarks.machine")
+    parts = _measure("benchmarks.engine_parts", ENGINE, speech, "--threads", CORES)
+    again = _measure("benchmarks.machine")  # the limits of a shared machine move: the better of both counts
+    peaks, bandwidth = best_of(machine, again)
+    tables = [_peaks(machine, again), _parts(parts, peaks["int8"] * 1e9, bandwidth)]
+    data: dict[str, object] = {"machine": machine, "machine again": again, "parts": parts}
+    command = " ".join(["python -m benchmarks limits", *arguments])
+    result = report.Report("limits", command, tables, machine["versions"], data)
+    print(report.write(result, options.results).read_text())
+    return 0
+
+
+def _measure(module: str, *arguments: object) -> Any:
+    command = [str(SERVICE_PYTHON), "-m", module, *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(CORES), "PYTHONPATH": str(PROJECT)}
+    ended = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def best_of(*runs: dict[str, Any]) -> tuple[dict[str, float], float]:
+    """The highest rate of each precision in 10⁹ operations a second, and of reads in bytes a second."""
+    peaks: dict[str, float] = {}
+    for peak in (peak for run in runs for peak in run["peaks"]):
+        peaks[peak["precision"]] = max(peaks.get(peak["precision"], 0.0), peak["gops"])
+    return peaks, max(run["read_bandwidth"] for run in runs)
+
+
+def _peaks(*runs: dict[str, Any]) -> report.Table:
+    best: dict[tuple[str, str, str], float] = {}
+    for peak in (peak for run in runs for peak in run["peaks"]):
+        key = peak["precision"], peak["library"], peak["shape"]
+        best[key] = max(best.get(key, 0.0), peak["gops"])
+    rows: list[tuple[object, ...]] = [(*key, gops) for key, gops in sorted(best.items())]
+    read, copy = (max(run[name] for run in runs) / 1e9 for name in ("read_bandwidth", "copy_bandwidth"))
+    note = f"Memory: {read:.1f} GB/s read, {copy:.1f} GB/s copied. {CORES} threads, best of two passes."
+    return report.Table("What the machine can do", ("precision", "library", "shape", "Gop/s"), rows, note)
+
+
+def _parts(parts: Sequence[dict[str, Any]], operations: float, bandwidth: float) -> report.Table:
+    """operations, bandwidth: the machine's, a second."""
+    rows = []
+    for part in parts:
+        limit = max(part["operations"] / operations, part["bytes"] / bandwidth)
+        by = "arithmetic" if part["operations"] / operations >= part["bytes"] / bandwidth else "memory"
+        shown = (limit * 1000, by, f"{limit / part['seconds']:.0%}") if limit else ("", "", "")
+        rate = part["operations"] / part["seconds"] / 1e9
+        rows.append((part["name"], part["seconds"] * 1000, rate, part["bytes"] / part["seconds"] / 1e9, *shown))
+    columns = ("part", "ms", "Gop/s", "GB/s", "limit ms", "set by", "reached")
+    note = "Limit: all arithmetic at the best int8 rate, or all traffic at the read bandwidth, whichever takes longer."
+    return report.Table("How far the engine's parts are from it", columns, rows, note)

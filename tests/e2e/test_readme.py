@@ -1,0 +1,46 @@
+"""The README's examples, run as they stand against the running service."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+from service_process import STT, ServiceProcess
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, dashwood: Path) -> Path:
+    """A folder with the meeting that the examples speak of."""
+    picture = ["-f", "lavfi", "-i", "color=black:s=64x64:r=5", "-i", str(dashwood), "-shortest"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *picture, str(tmp_path / "meeting.mp4")]
+    subprocess.run(command, check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("language", "example"), EXAMPLES, ids=[text.split("\n")[0][:40] for _, text in EXAMPLES])
+def test_an_example_of_the_readme(service: ServiceProcess, folder: Path, key: str, language: str, example: str) -> None:
+    here = example.replace("http://127.0.0.1:8080", service.url)
+    environment = os.environ | {
+        "PATH": f"{STT.parent}:{os.environ['PATH']}",
+        "STT_CLIENT_KEY": key,
+        "STT_CLIENT_URL": service.url,
+        "STT_SERVER_DATA": str(service.log.parent),
+    }
+    command = ["sh", "-ec", here.replace("curl ", "curl --fail --silent --show-error ")]
+    if language == "python":
+        command = [sys.executable, "-c", here]
+
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout or list(folder.glob("subtitles.srt"))

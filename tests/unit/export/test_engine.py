@@ -1,0 +1,140 @@
+"""The engine over an exported model with random weights: what a scheduler relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_weights import dimensions, opened, random_weights
+
+from export.whisper import build
+from speech.audio import Samples
+from speech.whisper.audio_encoder import DotEncoder, OnnxEncoder
+from speech.whisper.crew import Crew
+from speech.whisper.decoder import new_cache
+from speech.whisper.dot_kernel import HAS_DOT_PRODUCT
+from speech.whisper.engine import GREEDY, EngineError, Sampling
+from speech.whisper.log_mel import log_mel
+from speech.whisper.onnx_engine import OnnxEngine
+
+SLOTS = 11  # more than one pass of rows
+CONTEXT = 100
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sources, target = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("engine")
+    weights = random_weights(dimensions(128, (2, 2)), alignment_heads=((0, 1), (1, 0)))
+    build("base", opened(weights, sources), target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[OnnxEngine]:
+    engine = OnnxEngine(folder, slots=SLOTS, threads=2)
+    yield engine
+    engine.close()
+
+
+def sound(seed: int, seconds: float = 1.5) -> Samples:
+    noise = np.random.default_rng(seed).standard_normal(int(seconds * 16_000))
+    return (0.1 * noise).astype(np.float32)
+
+
+def decode(engine: OnnxEngine, slots: list[int], steps: int = 6) -> dict[int, list[tuple[int, float]]]:
+    heard: dict[int, list[tuple[int, float]]] = {slot: [] for slot in slots}
+    for _ in range(steps):
+        step = engine.step(slots, [GREEDY] * len(slots)).result()
+        for slot, token, logprob in zip(slots, step.tokens, step.logprobs, strict=True):
+            heard[slot].append((int(token), float(logprob)))
+    return heard
+
+
+def start(engine: OnnxEngine, slots: list[int]) -> None:
+    engine.encode(slots, [sound(slot) for slot in slots], [CONTEXT + slot for slot in slots])
+    engine.prefill(slots, [engine.manifest.sot_sequence("en")] * len(slots))
+
+
+def test_a_window_s_tokens_do_not_depend_on_its_batch_mates(engine: OnnxEngine) -> None:
+    together = list(range(SLOTS))
+    start(engine, together)
+    expected = decode(engine, together)
+
+    for slot in (0, 7, SLOTS - 1):
+        start(engine, [slot])
+        assert decode(engine, [slot])[slot] == expected[slot]
+
+
+def test_a_rewound_slot_says_the_same_again(engine: OnnxEngine) -> None:
+    start(engine, [3])
+    first = decode(engine, [3])
+
+    engine.rewind(3)
+    engine.prefill([3], [engine.manifest.sot_sequence("en")])
+
+    assert decode(engine, [3]) == first
+
+
+def test_a_prompt_in_two_parts_is_the_same_prompt(engine: OnnxEngine) -> None:
+    start(engine, [0])
+    expected = decode(engine, [0])
+    engine.rewind(0)
+    prompt = engine.manifest.sot_sequence("en")
+
+    heard = engine.prefill([0], [prompt[:1]])
+    engine.prefill([0], [prompt[1:]])
+
+    assert decode(engine, [0]) == expected
+    assert heard[0].language_probabilities.shape == (99,)
+    assert heard[0].language_probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert 0 < heard[0].no_speech_probability < 1
+
+
+def test_suppressed_tokens_are_never_chosen(engine: OnnxEngine) -> None:
+    start(engine, [1])
+    tokens = [token for token, _ in decode(engine, [1], steps=20)[1]]
+
+    assert not set(tokens) & set(engine.manifest.suppressed)
+    assert tokens[0] not in engine.manifest.suppressed_first
+
+
+def test_attention_of_the_last_steps_sums_to_one(engine: OnnxEngine) -> None:
+    start(engine, [2])
+    decode(engine, [2], steps=5)
+
+    weights = engine.attention(2, tokens=5, frames=CONTEXT + 2)
+
+    assert weights.shape == (2, 5, CONTEXT + 2)
+    np.testing.assert_allclose(weights.sum(axis=2), 1, atol=1e-4)
+
+
+def test_a_draw_of_zero_and_of_almost_one_lie_at_the_ends_of_the_distribution(engine: OnnxEngine) -> None:
+    start(engine, [0, 1])
+
+    step = engine.step([0, 1], [Sampling(1.0, 0.0), Sampling(1.0, 0.999999)]).result()
+
+    assert step.tokens[0] < step.tokens[1]
+    assert not set(step.tokens.tolist()) & set(engine.manifest.suppressed)
+
+
+def test_a_full_slot_is_refused(engine: OnnxEngine) -> None:
+    start(engine, [0])
+
+    with pytest.raises(EngineError, match="full"):
+        engine.prefill([0], [[50] * 445])
+
+
+@pytest.mark.skipif(not HAS_DOT_PRODUCT, reason="this CPU has no 8-bit dot products")
+def test_both_encoders_hear_the_same(engine: OnnxEngine, folder: Path) -> None:
+    mel = log_mel(sound(1), 80, 2 * CONTEXT)
+    cache = new_cache(engine.dimensions, 2, ())
+    crew = Crew(2)
+
+    OnnxEncoder(folder, engine.dimensions, crew).encode(0, mel, cache)
+    DotEncoder(folder, engine.dimensions, crew).encode(1, mel, cache)
+
+    values = cache.cross_values[:, :, :, :CONTEXT] * cache.cross_value_scales[:, :, :, None]
+    assert np.abs(values[0] - values[1]).mean() < 0.05 * np.abs(values[0]).mean()
+    crew.close()

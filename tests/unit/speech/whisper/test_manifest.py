@@ -1,0 +1,72 @@
+"""The manifest says what was written, or why it cannot."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from speech.whisper.engine import Dimensions
+from speech.whisper.manifest import (
+    MANIFEST_FILE,
+    InvalidManifest,
+    Manifest,
+    Source,
+    SpecialTokens,
+    read_manifest,
+    write_manifest,
+)
+
+MANIFEST = Manifest(
+    id="base",
+    target="onnx",
+    dimensions=Dimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6),
+    languages=("en", "zh"),
+    tokens=SpecialTokens(10, 11, 12, 14, 15, 16, 17, 18, 19),
+    suppressed=(1, 2),
+    suppressed_first=(3, 10),
+    alignment_heads=((3, 1), (4, 2)),
+    precision={"encoder": "int8"},
+    opset=21,
+    source=Source("base", "somewhere", "MIT", "0" * 64),
+    versions={"recipe": "1"},
+    parity={"encoder": 0.1},
+    files={"encoder.onnx": "1" * 64},
+)
+
+
+def test_a_manifest_reads_back_as_written(tmp_path: Path) -> None:
+    write_manifest(MANIFEST, tmp_path)
+
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
+    with pytest.raises(InvalidManifest, match="python -m export whisper"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 0}', '{"format": 1}'])
+def test_a_broken_manifest(tmp_path: Path, text: str) -> None:
+    (tmp_path / MANIFEST_FILE).write_text(text)
+
+    with pytest.raises(InvalidManifest):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_with_an_unknown_field(tmp_path: Path) -> None:
+    write_manifest(MANIFEST, tmp_path)
+    fields = json.loads((tmp_path / MANIFEST_FILE).read_text())
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps({**fields, "more": 1}))
+
+    with pytest.raises(InvalidManifest, match="more"):
+        read_manifest(tmp_path)
+
+
+def test_prompts_follow_the_tokens() -> None:
+    assert MANIFEST.sot_sequence("zh") == [11, 13, 15, 18]
+    assert replace(MANIFEST, languages=()).sot_sequence("en") == [11, 18]
+    with pytest.raises(ValueError, match="not in"):
+        MANIFEST.sot_sequence("xx")

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
+
+from speech.tensors import read_result
+from speech.whisper.serving import Adapter, ServingOptions
+from speech.whisper.tokenizer import Tokenizer
+
+
+class Metric:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.value = 0.0
+
+    def increment(self, by: float) -> None:
+        self.value += by
+
+    def set(self, to: float) -> None:
+        self.value = to
+
+
+class MetricFamily:
+    COUNTER, GAUGE = "counter", "gauge"
+    made: dict[str, Metric] = {}  # noqa: RUF012
+
+    def __init__(self, name: str, description: str, kind: str) -> None:
+        self.name = name
+
+    def Metric(self, labels: dict[str, str]) -> Metric:
+        self.made[self.name] = Metric(self.name)
+        return self.made[self.name]
+
+
+class BackendError(Exception):
+    INVALID_ARG, UNAVAILABLE, CANCELLED, INTERNAL = "invalid", "unavailable", "cancelled", "internal"
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Response:
+    def __init__(self, output_tensors: list[Any] | None = None, error: BackendError | None = None) -> None:
+        self.tensors = output_tensors or []
+        self.error = error
+
+
+class Tensor:
+    def __init__(self, name: str, values: np.ndarray) -> None:
+        self._name, self._values = name, values
+
+    def name(self) -> str:
+        return self._name
+
+    def as_numpy(self) -> np.ndarray:
+        return self._values
+
+
+BACKEND = SimpleNamespace(
+    MetricFamily=MetricFamily,
+    TritonError=BackendError,
+    InferenceResponse=Response,
+    Tensor=Tensor,
+    TRITONSERVER_RESPONSE_COMPLETE_FINAL=1,
+)
+
+
+class Call:
+    """A request and its response sender in one."""
+
+    def __init__(self, audio: np.ndarray | None = None, **texts: str) -> None:
+        self._tensors = [Tensor(name, np.array([text.encode()], dtype=object)) for name, text in texts.items()]
+        if audio is not None:
+            self._tensors.append(Tensor("AUDIO", audio))
+        self._answered = threading.Event()
+        self.responses: list[Response] = []
+        self.cancelled = False
+
+    def inputs(self) -> list[Tensor]:
+        return self._tensors
+
+    def get_response_sender(self) -> Call:
+        return self
+
+    def request_id(self) -> str:
+        return "recording"
+
+    def correlation_id(self) -> int:
+        return 0
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+    def send(self, response: Response, flags: int) -> None:
+        assert flags == BACKEND.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+        self.responses.append(response)
+        self._answered.set()
+
+    def response(self) -> Response:
+        assert self._answered.wait(20)
+        (response,) = self.responses
+        return response
+
+
+def window(name: int = 1, samples: int = 16000) -> np.ndarray:
+    audio = np.zeros(samples, dtype=np.int16)
+    audio[:1] = name
+    return audio
+
+
+@pytest.fixture
+def engine(multilingual: Tokenizer) -> ScriptedEngine:
+    return ScriptedEngine(multilingual, {1: says(" Hello."), 2: lambda _: Line(" x", endless=True)})
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, engine: ScriptedEngine) -> Iterator[Adapter]:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "tokenizer.json").write_text(byte_tokenizer_json(text_tokens=50257), encoding="utf-8")
+    parameters = {"slots": {"string_value": "4"}, "grace": {"string_value": "5"}}
+    arguments = {
+        "model_name": "whisper-base",
+        "model_version": "1",
+        "model_repository": str(tmp_path),
+        "model_config": json.dumps({"parameters": parameters}),
+    }
+    adapter = Adapter.open(BACKEND, arguments, lambda folder, options: engine)
+    yield adapter
+    adapter.close()
+
+
+def test_a_request_is_answered_with_a_result(adapter: Adapter) -> None:
+    call = Call(window(), LANGUAGE="en", PRIORITY="live", CALLER="me", PROMPT="Ada")
+    adapter.accept([call])
+    result = read_result(call.response().tensors[0].as_numpy()[0])
+    assert (result.text, result.language) == ("Hello.", "en")
+
+
+def test_optional_inputs_may_be_missing(adapter: Adapter) -> None:
+    call = Call(window(), LANGUAGE="")
+    adapter.accept([call])
+    assert call.response().error is None
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (Call(window(samples=480_001), LANGUAGE="en"), "480000"),
+        (Call(window(), LANGUAGE="xx"), "xx"),
+        (Call(window(), LANGUAGE="en", PRIORITY="urgent"), "urgent"),
+        (Call(LANGUAGE="en"), "AUDIO"),
+    ],
+    ids=["too long", "language", "priority", "no audio"],
+)
+def test_a_bad_request_fails_alone(adapter: Adapter, call: Call, told: str) -> None:
+    good = Call(window(), LANGUAGE="en")
+    adapter.accept([call, good])
+    error = call.response().error
+    assert error is not None
+    assert (error.code, told in str(error)) == (BackendError.INVALID_ARG, True)
+    assert good.response().error is None
+
+
+def test_a_window_without_audio_asks_whether_the_model_works(adapter: Adapter, engine: ScriptedEngine) -> None:
+    call = Call(window(samples=0), LANGUAGE="en")
+    adapter.accept([call])
+    assert read_result(call.response().tensors[0].as_numpy()[0]).text == ""
+    assert engine.encodes == []
+
+
+def test_a_cancelled_request_is_told_so(adapter: Adapter, engine: ScriptedEngine) -> None:
+    engine.gate.clear()
+    call = Call(window(2), LANGUAGE="en")
+    adapter.accept([call])
+    call.cancelled = True
+    threading.Event().wait(0.05)  # longer than a poll's interval
+    engine.gate.set()
+    error = call.response().error
+    assert error is not None and error.code == BackendError.CANCELLED
+
+
+def test_a_failing_engine_is_told_as_internal(adapter: Adapter, engine: ScriptedEngine) -> None:
+    engine.fails_to_encode = {1}
+    call = Call(window(), LANGUAGE="en")
+    adapter.accept([call])
+    error = call.response().error
+    assert error is not None and error.code == BackendError.INTERNAL
+
+
+def test_a_model_that_is_unloaded_takes_no_more(adapter: Adapter) -> None:
+    adapter.close()
+    call = Call(window(), LANGUAGE="en")
+    adapter.accept([call])
+    error = call.response().error
+    assert error is not None and error.code == BackendError.UNAVAILABLE
+
+
+def test_metrics_follow_the_statistics(adapter: Adapter) -> None:
+    call = Call(window(), LANGUAGE="en")
+    adapter.accept([call])
+    call.response()
+    for _ in range(100):
+        if MetricFamily.made["whisper_finished_total"].value:
+            break
+        threading.Event().wait(0.05)
+    assert MetricFamily.made["whisper_audio_seconds_total"].value == 1.0
+    assert MetricFamily.made["whisper_tokens_total"].value == len(" Hello.")
+
+
+def test_options_come_from_the_parameters_and_the_environment_goes_before() -> None:
+    parameters = {"slots": {"string_value": "6"}, "threads": {"string_value": "0"}}
+    options = ServingOptions.read(parameters, {"WHISPER_THREADS": "3"})
+    assert (options.slots, options.threads, options.policy.reserved) == (6, 3, 1)
+    with pytest.raises(ValueError, match="many"):
+        ServingOptions.read({"slots": {"string_value": "many"}}, {})
