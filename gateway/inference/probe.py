@@ -9,7 +9,7 @@ from gateway.inference.triton import Value as TensorValue
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
 
-_TIMEOUT = 60.0  # seconds
+_TIMEOUT = 120.0  # seconds: after an update the first inference compiles the kernels
 
 
 class ModelDied(Exception):
