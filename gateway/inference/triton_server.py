@@ -194,7 +194,8 @@ class EmbeddedTriton:
             raise TritonFailed(f"Triton ended while starting (exit {self._process.returncode}):\n{self._told()}")
         if answering not in done:
             raise TritonFailed(f"Triton was not ready within {self.options.start_deadline:.0f} s:\n{self._told()}")
-        answering.result()
+        if problem := answering.exception():
+            raise TritonFailed(f"a model did not answer after it was loaded: {problem}\n{self._told()}") from problem
         self._set(ready=True, models=dict.fromkeys(self._models, True))
 
     async def _all_answer(self, client: InferenceServerClient) -> None:
