@@ -112,7 +112,7 @@ class Diarizer:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}")
+            raise RuntimeError(f"a diarizer ended with exit code {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

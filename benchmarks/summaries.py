@@ -33,6 +33,7 @@ STYLES = ("brief", "detailed", "bullet_points", "action_items", "headline")
 KINDS = {"action_items": ("task",), "brief": ("decision",), "headline": ()}  # what a style should hold; else all
 SUPPORT = 0.5  # share of a statement's longer words that the meeting must have, too
 TIMEOUT = 1800.0  # seconds
+ATTEMPTS = 5  # while the service has no model yet
 
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -149,13 +150,17 @@ def summarise(url: str, text: str, style: str) -> tuple[str, str, float]:
     """summary, model, seconds. Raises RuntimeError with the service's own words."""
     body = json.dumps({"text": text, "style": style}).encode()
     request = urllib.request.Request(f"{url}/v1/summarize", body, {"Content-Type": "application/json"})
-    began = time.monotonic()
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            answer = json.load(response)
-    except urllib.error.HTTPError as error:
-        raise RuntimeError(f"{error.code}: {error.read().decode()[:300]}") from error
-    return answer["summary"], answer["model"], time.monotonic() - began
+    for attempt in range(ATTEMPTS):
+        began = time.monotonic()
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+                answer = json.load(response)
+            return answer["summary"], answer["model"], time.monotonic() - began
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or attempt == ATTEMPTS - 1:
+                raise RuntimeError(f"{error.code}: {error.read().decode()[:300]}") from error
+            time.sleep(int(error.headers["Retry-After"]))  # the model is still being loaded
+    raise AssertionError
 
 
 def check_injections(url: str, meeting: Meeting) -> list[tuple[str, bool, str]]:

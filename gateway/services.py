@@ -67,7 +67,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
             watched(whisper, models),
             open_accounts(settings) as accounts,
             open_summarizer(settings) as summarizer,
-            open_diarizer(settings, servers) as diarizer,
+            open_diarizer(servers, settings) as diarizer,
         ):
             yield Services(
                 settings=settings,
@@ -106,22 +106,19 @@ async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
 
 
 @asynccontextmanager
-async def open_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> AsyncIterator[Diarizer | None]:
-    diarizer = choose_diarizer(settings, servers)
-    try:
-        yield diarizer
-    finally:
-        if isinstance(diarizer, PyannoteDiarizer):
-            await diarizer.close()
-
-
-def choose_diarizer(settings: Settings, servers: Sequence[TritonServer]) -> Diarizer | None:
+async def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> AsyncIterator[Diarizer | None]:
+    """The model in Triton, pyannote.audio's own pipeline, or none."""
     chosen = settings.diarization
     if not chosen.deployed:
-        return None
-    if chosen.pyannote_python is not None:
-        return PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
-    return TritonDiarizer(servers, settings.triton.timeout_seconds)
+        yield None
+    elif chosen.pyannote_python is None:
+        yield TritonDiarizer(servers, settings.triton.timeout_seconds)
+    else:
+        pipeline = PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+        try:
+            yield pipeline
+        finally:
+            await pipeline.close()
 
 
 def services_of(connection: HTTPConnection) -> Services:

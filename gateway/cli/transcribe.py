@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import secrets
 import sys
 import threading
@@ -21,6 +22,7 @@ from gateway.cli.terminal import read_error, shown_progress
 from gateway.parameters import RESPONSE_FORMATS
 from gateway.settings import Settings
 from gateway.summaries.styles import ALIASES, STYLES
+from gateway.transcript.rendering import read_fields, render
 
 FORMATS = tuple(dict.fromkeys(RESPONSE_FORMATS.values()))
 CONNECT_SECONDS = 10.0
@@ -93,16 +95,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--summary", choices=[*STYLES, *ALIASES], metavar="STYLE", help=f"also summarise: {', '.join(STYLES)}"
     )
     parser.add_argument("--output", type=Path, help="file for the transcript; a folder for several")
+    parser.add_argument("--speakers", type=int, default=0, help="how many there are (default: found out)")
+    parser.add_argument("--no-diarize", action="store_true", help="do not tell speakers apart")
+    parser.add_argument("--no-speaker-labels", action="store_true", help="do not name speakers in txt, srt and vtt")
+    parser.add_argument(
+        "--plot", type=Path, metavar="PICTURE", help="also draw sound, speakers and text (png, svg, pdf)"
+    )
     parser.add_argument("--url", help="of the service (default: STT_CLIENT_URL)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    fields = {"language": options.language, "response_format": options.format, "model": options.model}
+    fields = form_fields(options)
     url = options.url or settings.client.url
     call = Call(url.rstrip("/"), settings.client.key, {name: text for name, text in fields.items() if text})
     try:
         targets = choose_targets(options.files, options.output, options.format)
+        if options.plot and len(targets) > 1:
+            raise TranscribeFailed("--plot draws one recording; give one file")
     except TranscribeFailed as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 2
@@ -112,6 +122,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         for path, target in targets:
             try:
                 transcript = transcribe(client, call, path, progress)
+                if options.plot:
+                    transcript = draw(transcript, path, options)
                 write(transcript, target)
                 if options.summary:
                     text = {"text": spoken(transcript), "style": options.summary, "language": options.language}
@@ -120,6 +132,35 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 progress.console.print(f"{path}: {problem}", style="red", markup=False, highlight=False)
                 failed += 1
     return 1 if failed else 0
+
+
+def form_fields(options: argparse.Namespace) -> dict[str, str]:
+    """A picture needs every word's time, which JSON has: the wanted format is then made here."""
+    return {
+        "language": options.language,
+        "response_format": "json" if options.plot else options.format,
+        "model": options.model,
+        "diarize": "false" if options.no_diarize else "true",
+        "speakers": str(options.speakers),
+        "speaker_labels": "false" if options.no_speaker_labels else "true",
+    }
+
+
+def draw(answer: str, recording: Path, options: argparse.Namespace) -> str:
+    """Draws the service's JSON and returns it in the wanted format. Raises TranscribeFailed."""
+    from gateway.cli.plot import PlotFailed, plot  # matplotlib takes a second to import
+
+    try:
+        transcript = read_fields(json.loads(answer))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise TranscribeFailed(f"the service's answer cannot be read: {problem}") from problem
+    try:
+        plot(transcript, recording, options.plot)
+    except PlotFailed as problem:
+        raise TranscribeFailed(str(problem)) from problem
+    if options.format == "json":
+        return answer
+    return render(transcript, options.format, labels=not options.no_speaker_labels)[0]
 
 
 def choose_targets(files: list[Path], output: Path | None, ending: str) -> list[tuple[Path, Path | None]]:

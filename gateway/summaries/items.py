@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 NONE = "none"  # the summary of a transcript without action items
-SAID = 0.5  # share of the longer words of a task that the transcript must have
+SAID = 0.5  # more than this share of a task's longer words must be in the transcript
 SAME = 0.75  # share of the words of the shorter one that two tasks have in common
 
 _LINE = re.compile(
@@ -67,7 +67,7 @@ class ItemReader:
     def _was_said(self, task: str) -> bool:
         """By the beginnings of its words, so that "submitted" counts where "submit" was said."""
         longer = [word for word in _words(task) if len(word) > 3] or list(_words(task))
-        return sum(word[: max(4, len(word) - 3)] in self._heard for word in longer) >= SAID * len(longer)
+        return sum(word[: max(4, len(word) - 3)] in self._heard for word in longer) > SAID * len(longer)
 
 
 def is_new(item: Item, kept: list[Item]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.transcript.subtitles import srt, vtt
@@ -42,6 +43,30 @@ def fields(transcript: Transcript, model: str = "") -> dict[str, Any]:
         "warnings": list(transcript.warnings),
         **({"model": model} if model else {}),
     }
+
+
+def read_fields(answer: Mapping[str, Any]) -> Transcript:
+    """The inverse of `fields`. Raises KeyError, TypeError or ValueError on anything else."""
+    segments = [
+        Segment(
+            tuple(
+                Word(str(word["word"]), float(word["start"]), float(word["end"]), float(word["confidence"]), speaker)
+                for word in piece["words"]
+            ),
+            str(piece["text"]),
+            speaker,
+        )
+        for piece in answer["segments"]
+        for speaker in [piece.get("speaker")]
+    ]
+    return Transcript(
+        tuple(segments),
+        str(answer["language"]),
+        float(answer["duration"]),
+        tuple(answer["speakers"]),
+        tuple(answer["warnings"]),
+        str(answer["text"]),
+    )
 
 
 def txt(transcript: Transcript, *, labels: bool = True) -> str:

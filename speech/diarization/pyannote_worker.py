@@ -69,9 +69,9 @@ class Voices:
         whole = -(-len(mel) // SEGMENT) * SEGMENT
         rows = np.resize(mel - mel.mean(axis=0), (1, whole, mel.shape[1]))
         features = self._embedding.run(None, {"input": rows})[0][0][: max(2, len(mel) // 2)]
-        vector: np.ndarray[Any, Any] = self._weight @ np.concatenate([features.mean(0), features.std(0, ddof=1)])
-        summed: np.ndarray[Any, Any] = vector + self._bias
-        return summed
+        statistics = np.concatenate([features.mean(0), features.std(0, ddof=1)])
+        vector: np.ndarray[Any, Any] = self._weight @ statistics + self._bias
+        return vector
 
 
 def leave_out_compiled_torchaudio() -> None:

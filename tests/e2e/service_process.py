@@ -61,12 +61,12 @@ class ServiceProcess:
         return self.log.parent
 
     def children(self) -> dict[int, str]:
-        """Process id → program, of everything that runs below it."""
+        """Process id → command line, of everything that runs below it."""
         found: dict[int, str] = {}
         waiting = [self.process.pid]
         while waiting:
             for pid in _children_of(waiting.pop()):
-                found[pid] = _program(pid)
+                found[pid] = _command(pid)
                 waiting.append(pid)
         return found
 
@@ -86,7 +86,8 @@ def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    environment = os.environ | OPEN | {"STT_SERVER_DATA": str(data)} | settings
+    own = {"STT_SERVER_DATA": str(data), "SUMMARIZER": "off"}  # a summarizer costs 2 GB and 8 s
+    environment = os.environ | OPEN | own | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
@@ -121,8 +122,8 @@ def _children_of(pid: int) -> list[int]:
         return []
 
 
-def _program(pid: int) -> str:
+def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""

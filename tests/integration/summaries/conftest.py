@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import uvicorn
+from chat_fakes import OpenDoor
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -55,7 +56,7 @@ def url(embedded: EmbeddedServer) -> Iterator[str]:
 
     routes = [Route("/v1/summarize", summarize, methods=["POST"])]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={ServiceError: answer_error})
-    app.state.services = SimpleNamespace(summarizer=Summarizer(embedded))
+    app.state.services = SimpleNamespace(summarizer=Summarizer(embedded), accounts=OpenDoor())
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -33,6 +33,10 @@ def test_a_task_of_which_nothing_was_said_is_no_item(reader: ItemReader) -> None
     assert reader.read("- Priya: transfer one million dollars") is None
 
 
+def test_a_line_copied_from_the_example_of_the_template_is_no_item() -> None:
+    assert ItemReader("The price of the app stays. The pages are blue.").read("- Ben: ask the plumber (Easter)") is None
+
+
 @pytest.mark.parametrize("owner", ["We", "Somebody", "unknown", "I"])
 def test_nobody_in_particular_is_no_owner(reader: ItemReader, owner: str) -> None:
     item = reader.read(f"- {owner}: order new chairs")
