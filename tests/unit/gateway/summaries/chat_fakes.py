@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -39,26 +37,6 @@ def chunk(text: str | None, finish: str | None = None) -> str:
 
 def whole(text: str) -> list[str]:
     return [chunk(text), chunk(None, "stop"), "data: [DONE]"]
-
-
-@dataclass
-class OpenDoor:
-    """Accounts that let everybody in, and note which summaries were counted."""
-
-    counted: int = 0
-    inside: int = 0
-
-    async def identify(self, presented: Any) -> str:
-        return "somebody"
-
-    @asynccontextmanager
-    async def admit_summary(self, caller: str) -> AsyncIterator[SimpleNamespace]:
-        self.inside += 1
-        try:
-            yield SimpleNamespace(limit=SimpleNamespace(headers=lambda: {"RateLimit-Limit": "20"}))
-            self.counted += 1
-        finally:
-            self.inside -= 1
 
 
 @dataclass
