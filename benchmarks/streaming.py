@@ -1,6 +1,6 @@
 """Live speech: how soon a word is shown and final, what streaming costs in accuracy, how many can speak at once.
 
-Recordings are played at the speed of speech into /v1/stream of a running service, one session first, then
+Recordings are played at the speed of speech into /v1/stream, one session first, then
 more at once until the lag of the 95th percentile passes two seconds.
 """
 
@@ -9,8 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from subprocess import PIPE
 
 import httpx
 import numpy as np
@@ -19,6 +24,7 @@ from benchmarks.playback import Played, ShownWord, play
 from benchmarks.recordings import Recording, as_wav, load
 from benchmarks.report import Report, Table, write
 from benchmarks.scoring import Errors, count_errors, word_error_rate
+from benchmarks.service import Service
 
 HELD_LAG = 2.0  # seconds, 95th percentile from spoken to shown
 
@@ -67,22 +73,40 @@ COLUMNS = (
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     recordings = [as_wav(clip) for clip in load(["A-read"]) if 6.0 <= clip.duration <= 30.0][: options.recordings]
-    base = f"http://{options.service}"
-    filed = {recording.id: transcribe(base, recording) for recording in recordings}
-    loads: list[Load] = []
-    for sessions in options.levels or range(1, options.sessions + 1):
-        load_now = asyncio.run(run_level(f"ws://{options.service}/v1/stream", recordings, sessions, filed))
-        loads.append(load_now)
-        print(load_now.row(), flush=True)
-        if not load_now.held:
-            break
-    report(loads, filed, recordings)
+    with Service() as service:
+        host = f"127.0.0.1:{service.port}"
+        filed = {recording.id: transcribe(f"http://{host}", recording) for recording in recordings}
+        loads: list[Load] = []
+        for sessions in options.levels or range(1, options.sessions + 1):
+            loads.append(asyncio.run(run_level(f"ws://{host}/v1/stream", recordings, sessions, filed)))
+            print(loads[-1].row(), flush=True)
+            if not loads[-1].held:
+                break
+    peer = hear_with_peer(recordings, filed) if options.peer else None
+    report(loads, filed, recordings, peer)
     return 0
+
+
+def hear_with_peer(recordings: Sequence[Recording], filed: dict[str, Filed]) -> Load:
+    """The same recordings, one session, through whisper_streaming's own loop in a process of its own."""
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-m", "benchmarks.peers.whisper_streaming"]
+    played = []
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as process:
+        assert process.stdin and process.stdout
+        process.stdout.readline()
+        for recording in recordings:
+            print(recording.path, file=process.stdin, flush=True)
+            heard = json.loads(process.stdout.readline())
+            words = [ShownWord(*word) for word in heard["words"]]
+            played.append(Played(recording, words, heard["first"], heard["stop"], heard["text"]))
+        process.stdin.close()
+    return Load(1, played, {name: entry.first_word for name, entry in filed.items()})
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks streaming", description=__doc__)
-    parser.add_argument("--service", default="127.0.0.1:8080", help="host:port of a running service")
+    parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True, help="whisper_streaming, too")
     parser.add_argument("--recordings", type=int, default=20, help="recordings a level")
     parser.add_argument("--sessions", type=int, default=12, help="most sessions at once")
     parser.add_argument("--levels", type=int, nargs="*", help="these numbers of sessions alone")
@@ -128,17 +152,30 @@ def percentile(values: Sequence[float], q: float) -> float:
     return float(np.percentile(values, q)) if values else float("nan")
 
 
-def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[Recording]) -> None:
+def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[Recording], peer: Load | None) -> None:
     live = {played.recording.id: played.text for played in loads[0].played}
     pairs = [(count_errors(r.text or "", live[r.id]), count_errors(r.text or "", filed[r.id].text)) for r in recordings]
     gap, low, high = gap_interval(pairs)
     streamed, whole = (word_error_rate([pair[side] for pair in pairs]) for side in (0, 1))
+    other = "not run"
+    if peer is not None:
+        other = str(word_error_rate([count_errors(p.recording.text or "", p.text) for p in peer.played]))
     accuracy = Table(
         "Accuracy of one session",
-        ("recordings", "words", "streaming WER %", "file WER %", "difference, points (95 %)"),
-        [[len(pairs), whole.words, str(streamed), str(whole), f"{gap:+.2f} ({low:+.2f} to {high:+.2f})"]],
+        (
+            "recordings",
+            "words",
+            "streaming WER %",
+            "file WER %",
+            "difference, points (95 %)",
+            "whisper_streaming WER %",
+        ),
+        [[len(pairs), whole.words, str(streamed), str(whole), f"{gap:+.2f} ({low:+.2f} to {high:+.2f})", other]],
     )
-    latency = Table("Lag by sessions at once, seconds", COLUMNS, [load_now.row() for load_now in loads])
+    rows = [["this service", *load_now.row()] for load_now in loads]
+    if peer is not None:
+        rows.append(["whisper_streaming", *peer.row()])
+    latency = Table("Lag by sessions at once, seconds", ("who", *COLUMNS), rows)
     data: dict[str, object] = {
         "live": live,
         "file": {name: entry.text for name, entry in filed.items()},
