@@ -37,7 +37,7 @@ class Tolerance:
     decoder: float = 0.35  # largest difference of a chosen token's log-probability
     alignment: float = 0.1  # largest difference of an alignment weight
     decoder_graph: float = 5e-3  # float16 graph: relative root mean square of logits
-    alignment_graph: float = 0.01  # largest difference of an alignment weight
+    alignment_graph: float = 2e-3  # largest difference of an alignment weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,14 @@ def listen(weights: Weights) -> Heard:
 
 def check_encoder(path: Path, heard: Heard, tolerance: float) -> float:
     """Relative error of an encoder graph's output. raises: ParityError"""
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"mel": heard.mel[None]})
+    (found,) = _open(path).run(None, {"mel": heard.mel[None]})
     return _within("encoder", _relative_error(found.reshape(heard.cross.shape), heard.cross), tolerance)
+
+
+def _open(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors; else each step warns that its caches are copied
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def warm_up(folder: Path) -> None:
@@ -136,7 +141,7 @@ def run_decoder_graph(
     cross: (frames, layers, 2, d)
     returns: logits after each chunk (chunks, vocabulary), alignment of its last token (heads, chunks, frames)
     """
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = _open(path)
     inputs = {put.name: put for put in session.get_inputs()}
     names = [output.name for output in session.get_outputs()]
     kind = np.float16 if "float16" in inputs["cross_key_0"].type else np.float32
