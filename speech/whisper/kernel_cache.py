@@ -71,11 +71,11 @@ def _own_temporary() -> Path:
 
 
 def _copy(compiled: Path, target: Path) -> None:
-    """Whole or not at all: another process may be doing the same."""
+    """Whole or not at all: another process may be doing the same. Modes stay behind, they may forbid writing."""
     staging = Path(tempfile.mkdtemp(dir=target.parent))
-    if compiled.is_dir():
-        shutil.copytree(compiled, staging, dirs_exist_ok=True)
-        staging.chmod(0o700)
+    for file in compiled.glob("*/*"):
+        (staging / file.parent.name).mkdir(exist_ok=True)
+        shutil.copyfile(file, staging / file.parent.name / file.name)
     try:
         staging.rename(target)
     except OSError:  # the other one was faster

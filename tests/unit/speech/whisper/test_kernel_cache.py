@@ -56,13 +56,17 @@ def test_code_is_kept_beside_its_sources_and_that_of_older_sources_goes(sources:
 def test_a_read_only_installation_brings_its_own_code(
     sources: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (cache_folder(sources) / "code.nbc").write_text("compiled")
+    module = cache_folder(sources) / "whisper_1"
+    module.mkdir()
+    (module / "code.nbc").write_text("compiled")
+    module.chmod(0o500)
     seal(monkeypatch, sources)
 
     folder = cache_folder(sources)
 
     assert folder.is_relative_to(temporary)
-    assert (folder / "code.nbc").read_text() == "compiled"
+    assert (folder / "whisper_1" / "code.nbc").read_text() == "compiled"
+    assert (folder / "whisper_1").stat().st_mode & 0o200
     assert cache_folder(sources) == folder
 
 
