@@ -84,9 +84,10 @@ def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[in
     query, *written = (_heads(graph, part) for part in graph.split(fused, 3))
     kept = []
     for cache, update in zip(("self_key", "self_value"), written, strict=True):
-        whole = graph.node("TensorScatter", [caches[cache], update, position], axis=2)
+        inputs = [caches[cache], update, position]  # TensorRT wants the written cache itself as output
+        whole = graph.node("TensorScatter", inputs, name=f"new_{cache}_{layer}", axis=2)
         shape = _cache_shapes(weight.shape[1] // HEAD_SIZE, tensors["decoder.positional_embedding"].shape[0])
-        graph.output(whole, f"new_{cache}_{layer}", graph.element, shape[cache])
+        graph.output(whole, whole, graph.element, shape[cache])
         kept.append(whole)
     attended = graph.node("Attention", [query, *kept, mask], scale=1.0)
     return _out(graph, tensors, hidden, attended, name)
