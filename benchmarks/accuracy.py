@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         guessed = {entry.title: _listen(entry, foreign, given=False) for entry in vad}
     tables = [_word_errors(words), _invented(silent), _languages(guessed)]
     data: dict[str, object] = {"words": _plain(words), "silent": _plain(silent), "languages": _plain(guessed)}
-    command = " ".join(["python -m benchmarks accuracy", *arguments])
+    command = report.command("accuracy", arguments)
     print(report.write(report.Report("accuracy", command, tables, versions, data), options.results).read_text())
     return 0
 

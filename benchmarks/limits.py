@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     peaks, bandwidth = best_of(machine, again)
     tables = [_peaks(machine, again), _parts(parts, peaks["int8"] * 1e9, bandwidth)]
     data: dict[str, object] = {"machine": machine, "machine again": again, "parts": parts}
-    command = " ".join(["python -m benchmarks limits", *arguments])
+    command = report.command("limits", arguments)
     result = report.Report("limits", command, tables, machine["versions"], data)
     print(report.write(result, options.results).read_text())
     return 0

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         f"WER {errors.edits / errors.words:.2%}. PSS in MB."
     )
     table = report.Table("One long file", ("process", "ready", "at the peak", "afterwards"), rows, note)
-    command = " ".join(["python -m benchmarks memory", *arguments])
+    command = report.command("memory", arguments)
     print(report.write(report.Report("memory", command, [table]), options.results).read_text())
     return 0
 

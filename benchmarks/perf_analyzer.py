@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         f"{options.count} requests a run, over {len(clips)} windows of read English, {seconds:.1f} s on average.",
     )
     versions = {"perf_analyzer": PACKAGE.read_text().split("==")[1].split()[0]}
-    command = " ".join(["python -m benchmarks perf_analyzer", *arguments])
+    command = report.command("perf_analyzer", arguments)
     print(report.write(report.Report("perf_analyzer", command, [table], versions), options.results).read_text())
     return 0
 

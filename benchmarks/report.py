@@ -60,6 +60,15 @@ def write(report: Report, folder: Path = RESULTS) -> Path:
     return page
 
 
+def command(name: str, arguments: Sequence[str]) -> str:
+    """What was typed, without the folder of the report: it does not change a figure."""
+    kept = list(arguments)
+    if "--results" in kept:
+        at = kept.index("--results")
+        del kept[at : at + 2]
+    return " ".join(["python -m benchmarks", name, *kept])
+
+
 def machine() -> dict[str, str]:
     """What the figures depend on: processor, cores, memory, vector instructions, load by others."""
     described = {"processor": platform.machine(), "cores": str(len(os.sched_getaffinity(0)))}

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         tables = [table for table, _ in measured.values()]
         tables.append(_memory(watch))
     data = {name: rounds for name, (_, rounds) in measured.items()}
-    command = " ".join(["python -m benchmarks throughput", *arguments])
+    command = report.command("throughput", arguments)
     name = "-".join(filter(None, ["throughput", options.only]))
     print(report.write(report.Report(name, command, tables, versions, data), options.results).read_text())
     return 0

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from export.diarizer import export_diarizer, export_pyannote
@@ -37,7 +37,15 @@ def _setup(options: argparse.Namespace) -> None:
         export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
         export_diarizer(options.repository, options.data / "wheels", force=options.force)
         if fetching:
-            fetching.result()
+            _report(fetching)
+
+
+def _report(fetching: Future[None]) -> None:
+    """Without the summarizer's model everything else works, and summaries answer 503."""
+    try:
+        fetching.result()
+    except InvalidDownload as error:
+        print(f"warning: no summaries until `python -m export summarizer` succeeds: {error}", file=sys.stderr)
 
 
 def _summarizes_here() -> bool:

@@ -38,5 +38,5 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("uvicorn", "uvicorn.error", "python_multipart", "httpx", "httpcore", "asyncio"):
+    for noisy in ("alembic", "grpc", "uvicorn", "uvicorn.error", "python_multipart", "httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

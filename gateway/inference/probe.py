@@ -10,6 +10,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
 
 _TIMEOUT = 60.0  # seconds
+_FIRST_TIMEOUT = 240.0  # of a real inference: the first one on a machine compiles
 
 
 class ModelDied(Exception):
@@ -22,11 +23,12 @@ async def ask(url: str, model: str, seconds: float) -> None:
     raises: ModelDied; TritonFailure where the server itself is away
     """
     server = TritonServer(url)
+    timeout = _FIRST_TIMEOUT if seconds else _TIMEOUT
     try:
         if model.startswith("whisper-"):
-            await server.infer(model, _silence(seconds), _TIMEOUT)
+            await server.infer(model, _silence(seconds), timeout)
         else:
-            await server.infer(model, {AUDIO: _samples(seconds)[np.newaxis]}, _TIMEOUT)
+            await server.infer(model, {AUDIO: _samples(seconds)[np.newaxis]}, timeout)
     except TritonFailure as failure:
         if failure.process_died or not failure.away:
             raise ModelDied(str(failure)) from failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
 from collections import defaultdict
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from speech.tensors import Tensor
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
 CONNECT_SECONDS = 5.0
 
-# Errors of a stream arrive as gRPC status codes instead of bare text.
-_METADATA = (("triton_grpc_error", "true"),)
+# Errors of a stream are bare text. (Triton's metadata `triton_grpc_error` makes them status codes, but a server asked
+# so aborts after some dozens of errors.) Our models begin theirs with the code; Triton's own are known by their words.
+_CODED = re.compile(r"(?:\[request id: [^]]*\] )?(INVALID_ARGUMENT|UNAVAILABLE|CANCELLED|INTERNAL): (.*)", re.DOTALL)
 _OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -78,7 +80,7 @@ class TritonServer:
         raises: TritonFailure
         """
         request = write_request(model, inputs)
-        call = _Call(self._stub.ModelStreamInfer(iter([request]), timeout=timeout, metadata=_METADATA))
+        call = _Call(self._stub.ModelStreamInfer(iter([request]), timeout=timeout))
         self._calls[model].add(call)
         try:
             return await call.outputs()
@@ -121,7 +123,7 @@ class _Call:
         try:
             async for answer in self._stream:
                 if answer.error_message:
-                    raise TritonFailure(_code(answer.error_message), answer.error_message)
+                    raise read_failure(answer.error_message)
                 found.update(read_response(answer.infer_response))
         except grpc.aio.AioRpcError as error:
             raise TritonFailure(error.code(), error.details() or "") from None
@@ -160,6 +162,13 @@ def write_request(model: str, inputs: Mapping[Tensor, Value]) -> Any:
         request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=shape)
         request.raw_input_contents.append(_raw(value))
     return request
+
+
+def read_failure(message: str) -> TritonFailure:
+    """The failure that a stream's error text tells."""
+    if coded := _CODED.fullmatch(message):
+        return TritonFailure(grpc.StatusCode[coded[1]], coded[2])
+    return TritonFailure(_code(message), message)
 
 
 def read_response(response: Any) -> dict[str, bytes]:

@@ -28,6 +28,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.inference import launcher
 from gateway.inference.probe import ModelDied, ask
+from gateway.inference.triton import TritonFailure
 from gateway.inference.triton_process import (
     SHARED_MEMORY,
     TritonConfig,
@@ -194,7 +195,10 @@ class EmbeddedTriton:
             raise TritonFailed(f"Triton ended while starting (exit {self._process.returncode}):\n{self._told()}")
         if answering not in done:
             raise TritonFailed(f"Triton was not ready within {self.options.start_deadline:.0f} s:\n{self._told()}")
-        answering.result()
+        try:
+            answering.result()
+        except (ModelDied, TritonFailure) as problem:
+            raise TritonFailed(f"a model does not answer: {problem}\n{self._told()}") from problem
         self._set(ready=True, models=dict.fromkeys(self._models, True))
 
     async def _all_answer(self, client: InferenceServerClient) -> None:

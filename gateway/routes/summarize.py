@@ -125,10 +125,11 @@ async def _events(
     progress: AsyncGenerator[Progress, None], order: Order, admission: Admission
 ) -> AsyncGenerator[str, None]:
     try:
-        async for event in _with_pauses(progress):
-            if isinstance(event, Summary):
-                await admission.settle(0)
-            yield ": waiting\n\n" if event is None else _event(event, order)
+        async with aclosing(_with_pauses(progress)) as events:
+            async for event in events:
+                if isinstance(event, Summary):
+                    await admission.settle(0)
+                yield ": waiting\n\n" if event is None else _event(event, order)
     except ServiceError as error:
         yield _sent("error", {"error": error.message, "status": error.status})
     except Exception:

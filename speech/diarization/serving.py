@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from speech.audio import InvalidAudio, Samples, to_samples
 from speech.diarization.networks import Execution, Networks, silence
 from speech.diarization.windows import CHUNK, FRAMES, LocalSpeech
+from speech.lifeline import exit_with_parent
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
 
 
@@ -46,6 +47,7 @@ class Adapter:
 
     @classmethod
     def open(cls, backend: Any, args: Mapping[str, str]) -> Adapter:
+        exit_with_parent()
         config = json.loads(args["model_config"])
         execution = read_execution(config.get("parameters", {}), os.environ)
         folder = Path(args["model_repository"]) / args["model_version"]

@@ -163,22 +163,26 @@ class Adapter:
         sender.send(response, flags=self._backend.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def _refuse(self, sender: Any, error: BaseException) -> None:
-        response = self._backend.InferenceResponse(error=self._backend.TritonError(str(error), self._code(error)))
+        name, code = self._code(error)
+        # A stream carries the text alone, so it begins with the code.
+        failure = self._backend.TritonError(f"{name}: {error}", code)
+        response = self._backend.InferenceResponse(error=failure)
         try:
             sender.send(response, flags=self._backend.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
         except Exception:  # the caller is gone
             log.debug("an error could not be sent", exc_info=True)
 
-    def _code(self, error: BaseException) -> Any:
+    def _code(self, error: BaseException) -> tuple[str, Any]:
+        """The gRPC name and Triton's value."""
         codes = self._backend.TritonError
         match error:
             case InvalidAudio() | UnknownLanguage() | ValueError() | KeyError():
-                return codes.INVALID_ARG
+                return "INVALID_ARGUMENT", codes.INVALID_ARG
             case Overloaded() | Closed():
-                return codes.UNAVAILABLE
+                return "UNAVAILABLE", codes.UNAVAILABLE
             case CancelledError():
-                return codes.CANCELLED
-        return codes.INTERNAL
+                return "CANCELLED", codes.CANCELLED
+        return "INTERNAL", codes.INTERNAL
 
     def _publish(self) -> None:
         while not self._stopped.wait(PUBLISH_SECONDS):

@@ -61,12 +61,12 @@ class ServiceProcess:
         return self.log.parent
 
     def children(self) -> dict[int, str]:
-        """Process id → program, of everything that runs below it."""
+        """Process id → command line, of everything that runs below it."""
         found: dict[int, str] = {}
         waiting = [self.process.pid]
         while waiting:
             for pid in _children_of(waiting.pop()):
-                found[pid] = _program(pid)
+                found[pid] = _command(pid)
                 waiting.append(pid)
         return found
 
@@ -122,8 +122,8 @@ def _children_of(pid: int) -> list[int]:
         return []
 
 
-def _program(pid: int) -> str:
+def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""

@@ -14,8 +14,10 @@ from starlette.routing import Route
 
 from export.download import InvalidDownload
 from export.summarizer import SUMMARIZERS, fetch_summarizer
+from gateway.accounts.opening import open_accounts
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import summarize
+from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.embedded import EmbeddedServer, LlamaOptions
 from gateway.summaries.summarizer import Summarizer
 
@@ -43,19 +45,22 @@ def embedded(options: LlamaOptions) -> EmbeddedServer:
 
 
 @pytest.fixture(scope="session")
-def url(embedded: EmbeddedServer) -> Iterator[str]:
+def url(embedded: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """POST /v1/summarize over the real llama.cpp, without the rest of the service."""
+    data = ServerSettings(data=tmp_path_factory.mktemp("accounts"))
+    settings = Settings(server=data, accounts=AccountSettings(anonymous="unlimited"))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         embedded.start()
         await embedded.ready()
-        yield
+        async with open_accounts(settings) as accounts:
+            app.state.services = SimpleNamespace(summarizer=Summarizer(embedded), accounts=accounts)
+            yield
         await embedded.stop()
 
     routes = [Route("/v1/summarize", summarize, methods=["POST"])]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={ServiceError: answer_error})
-    app.state.services = SimpleNamespace(summarizer=Summarizer(embedded))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.report import Report, Table, write
+from benchmarks.report import Report, Table, command, write
 
 
 def test_markdown_and_json_hold_the_same_table_and_the_machine(tmp_path: Path) -> None:
@@ -18,3 +18,8 @@ def test_markdown_and_json_hold_the_same_table_and_the_machine(tmp_path: Path) -
     assert "peer 1.0" in text
     assert record["tables"][0]["rows"] == [["ours", 1.234], ["theirs", 5]]
     assert record["machine"]["cores"] in text
+
+
+def test_the_command_leaves_out_where_the_report_went() -> None:
+    assert command("memory", ["--hours", "1", "--results", "somewhere"]) == "python -m benchmarks memory --hours 1"
+    assert command("memory", []) == "python -m benchmarks memory"
