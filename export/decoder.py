@@ -15,10 +15,13 @@ from export.graph import INT64, Graph
 from export.weights import HEAD_SIZE, Weights
 
 OPSET = 24
+GRAPH_FILE = "decoder.onnx"
+PRECISION = np.float16  # what GPUs compute in, and the published weights' own: half the file, nothing lost
 
 
 def decoder_graph(weights: Weights, precision: type[np.floating[Any]] = np.float32) -> Graph:
-    """ids (b, s), position (b,), caches → logits (b, vocabulary) of the last token, caches with the new tokens.
+    """ids (b, s), position (b,), caches → logits (b, vocabulary) of the last token, caches with the new tokens,
+    alignment (b, heads, s, frames): where each token looks, by the alignment heads in their order.
 
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
     cross_key_<l>, cross_value_<l>: (b, heads, frames, 64), the keys scaled by 1/√64 as the encoder graph gives them
@@ -33,15 +36,22 @@ def decoder_graph(weights: Weights, precision: type[np.floating[Any]] = np.float
     hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, places])])
     mask = _mask(graph, places, dimensions.n_text_ctx)
     shapes = _cache_shapes(dimensions.n_text_head, dimensions.n_text_ctx)
+    alignment: list[str] = []
     for layer in range(dimensions.n_text_layer):
         caches = {name: graph.input(f"{name}_{layer}", graph.element, shape) for name, shape in shapes.items()}
         hidden = _self_attention(graph, tensors, hidden, (layer, position, mask, caches))
-        hidden = _cross_attention(graph, tensors, hidden, (layer, caches))
+        query = _cross_query(graph, tensors, hidden, layer)
+        heads = [head for aligned, head in weights.alignment_heads if aligned == layer]
+        if heads:
+            alignment.append(_looks(graph, query, caches["cross_key"], heads))
+        hidden = _cross_attention(graph, tensors, hidden, (layer, query, caches))
         hidden = _mlp(graph, tensors, hidden, layer)
     last = graph.node("Gather", [hidden, graph.constant("last", np.array(-1))], axis=1)
     normed = _norm(graph, tensors, last, "decoder.ln")
     logits = graph.node("MatMul", [normed, graph.node("Transpose", [embedding], perm=[1, 0])])
     graph.output(logits, "logits", graph.element, ["batch", dimensions.n_vocab])
+    looks = graph.node("Concat", alignment, axis=1)
+    graph.output(looks, "alignment", graph.element, ["batch", len(weights.alignment_heads), "tokens", "frames"])
     return graph
 
 
@@ -74,22 +84,34 @@ def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[in
     query, *written = (_heads(graph, part) for part in graph.split(fused, 3))
     kept = []
     for cache, update in zip(("self_key", "self_value"), written, strict=True):
-        whole = graph.node("TensorScatter", [caches[cache], update, position], axis=2)
+        inputs = [caches[cache], update, position]  # TensorRT wants the written cache itself as output
+        whole = graph.node("TensorScatter", inputs, name=f"new_{cache}_{layer}", axis=2)
         shape = _cache_shapes(weight.shape[1] // HEAD_SIZE, tensors["decoder.positional_embedding"].shape[0])
-        graph.output(whole, f"new_{cache}_{layer}", graph.element, shape[cache])
+        graph.output(whole, whole, graph.element, shape[cache])
         kept.append(whole)
     attended = graph.node("Attention", [query, *kept, mask], scale=1.0)
     return _out(graph, tensors, hidden, attended, name)
 
 
-def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, dict[str, str]]) -> str:
-    layer, caches = place
+def _cross_query(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str:
     name = f"decoder.blocks.{layer}.cross_attn"
     normed = _norm(graph, tensors, hidden, f"{name}_ln")
     weight, bias = tensors[f"{name}.query.weight"], tensors[f"{name}.query.bias"]
-    query = _heads(graph, graph.linear(normed, weight, bias, f"{name}.query"))
+    return _heads(graph, graph.linear(normed, weight, bias, f"{name}.query"))
+
+
+def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, dict[str, str]]) -> str:
+    layer, query, caches = place
     attended = graph.node("Attention", [query, caches["cross_key"], caches["cross_value"]], scale=1.0)
-    return _out(graph, tensors, hidden, attended, name)
+    return _out(graph, tensors, hidden, attended, f"decoder.blocks.{layer}.cross_attn")
+
+
+def _looks(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
+    """Attention weights of some heads, (b, heads, s, frames): fused attention does not give its own away."""
+    chosen = graph.constant("heads_" + "_".join(map(str, heads)), np.array(heads))
+    few_queries, few_keys = (graph.node("Gather", [source, chosen], axis=1) for source in (query, keys))
+    turned = graph.node("Transpose", [few_keys], perm=[0, 1, 3, 2])
+    return graph.node("Softmax", [graph.node("MatMul", [few_queries, turned])], axis=-1)
 
 
 def _heads(graph: Graph, source: str) -> str:

@@ -37,7 +37,8 @@ class Graph:
         return name
 
     def output(self, source: str, name: str, element: int, shape: Sequence[int | str]) -> None:
-        self.node("Identity", [source], name=name)
+        if source != name:
+            self.node("Identity", [source], name=name)
         self.outputs.append(helper.make_tensor_value_info(name, element, list(shape)))
 
     def constant(self, name: str, value: NDArray[Any]) -> str:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from speech.whisper.kernel_cache import cpu_features, keep_compiled
+
+keep_compiled()
+
 PANEL = 64  # columns
 QUAD = 4  # numbers that one lane multiplies at once
 MAX_ROWS = 6  # 24 sums, 4 weights and an activation fill the 32 registers
 
-HAS_DOT_PRODUCT = all(llvm.get_host_cpu_features().get(name) for name in ("avx512f", "avx512vnni"))
+HAS_DOT_PRODUCT = {"avx512f", "avx512vnni"} <= cpu_features()
 LANES = 16  # int32 in a register
 VECTORS = PANEL // LANES
 

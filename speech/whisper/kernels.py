@@ -8,28 +8,22 @@ depend on them.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# numba looks only at a function's own file to see whether its compiled code is stale, but kernels call
-# each other across files: code is kept under a hash of them all.
-_SOURCES = ("kernels.py", "dot_kernel.py", "decoder.py", "encoder.py")
-_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _SOURCES)).hexdigest()
-numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / f"kernels-{_HASH[:16]}")  # type: ignore[attr-defined]
+from speech.whisper.kernel_cache import cpu_features, keep_compiled
+
+keep_compiled()
 
 PANEL = 64  # columns
 MAX_ROWS = 8  # of one call: more accumulators than registers would spill
 
-HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
+HAS_AVX512 = "avx512f" in cpu_features()
 LANES = 16 if HAS_AVX512 else 8  # float32 in a register
 ACCUMULATORS = 16 if HAS_AVX512 else 8  # registers, of 32 or 16
 

@@ -49,11 +49,11 @@ class Manifest:
     suppressed_first: tuple[int, ...]  # besides, right after a prompt: blank, end of text
     alignment_heads: tuple[tuple[int, int], ...]  # (layer, head) of the decoder, in that order
     precision: dict[str, str]  # of each network's weights
-    opset: int
+    opset: dict[str, int]  # of each ONNX graph
     source: Source
     versions: dict[str, str]  # of the programs that wrote the export
     parity: dict[str, float]  # largest relative error against the reference, by network
-    files: dict[str, str]  # sha256 by name, of every file that serving reads
+    files: dict[str, str]  # sha256 by name, of every file beside the manifest
 
     @property
     def multilingual(self) -> bool:

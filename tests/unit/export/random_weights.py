@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,10 @@ def dimensions(
 
 
 def random_weights(sizes: Dimensions, alignment_heads: tuple[tuple[int, int], ...] = ((0, 1),)) -> Weights:
-    """Small normal numbers; norms near one, so that activations keep their size."""
+    """Small normal numbers; norms near one, so that activations keep their size. Each is drawn once."""
     shapes = _shapes(sizes)
     readers: dict[str, Callable[[], Array]] = {
-        name: lambda name=name, shape=shape: _draw(name, shape) for name, shape in shapes.items()
+        name: cache(partial(_draw, name, shape)) for name, shape in shapes.items()
     }
     return Weights(sizes, Tensors(readers), alignment_heads)
 
