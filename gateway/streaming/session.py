@@ -43,7 +43,7 @@ class StreamPolicy:
     """Samples unless the name says otherwise."""
 
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
-    first_update: int = seconds(0.55)  # of speech, before its first decoding
+    first_update: int = seconds(0.3)  # of speech, before its first decoding
     update: int = seconds(0.8)  # of new audio between two decodings, when the machine is not busy
     load_factor: float = 1.5  # new audio between two decodings, in lengths of the last one
     slowest_update: int = seconds(8.0)
