@@ -181,6 +181,7 @@ def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[
         "file": {name: entry.text for name, entry in filed.items()},
         "held": max((load_now.sessions for load_now in loads if load_now.held), default=0),
     }
+    command = " ".join(["python -m benchmarks streaming", *sys.argv[2:]])
     page = write(Report("streaming", command, [latency, accuracy], data=data))
     print(page.read_text())
 
