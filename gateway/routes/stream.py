@@ -31,7 +31,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority
 from speech.transcript import WindowResult
 
-NORMAL, GOING_AWAY, REFUSED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013  # RFC 6455, 7.4.1
+NORMAL, REFUSED, FAILED, TRY_LATER = 1000, 1008, 1011, 1013  # RFC 6455, 7.4.1
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
 
