@@ -16,10 +16,10 @@ from export.decoder import GRAPH_FILE
 from export.reference import Reference
 from export.weights import HEAD_SIZE, Weights
 from speech.audio import SAMPLE_RATE, Samples
+from speech.whisper.cpu_engine import CpuEngine
 from speech.whisper.engine import GREEDY
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest
-from speech.whisper.onnx_engine import OnnxEngine
 
 SECONDS = 6  # of the sound that is compared
 CONTEXT = 400  # encoder frames
@@ -91,7 +91,7 @@ def _open(path: Path) -> ort.InferenceSession:
 
 def warm_up(folder: Path) -> None:
     """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
-    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine = CpuEngine(folder, slots=1, threads=2)
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     engine.step([0], [GREEDY]).result()
@@ -123,7 +123,7 @@ def check_decoders(folder: Path, heard: Heard, tolerance: Tolerance) -> dict[str
 
 
 def _engine_says(folder: Path) -> tuple[Manifest, Spoken]:
-    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine = CpuEngine(folder, slots=1, threads=2)
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     steps = [engine.step([0], [GREEDY]).result() for _ in range(TOKENS)]

@@ -25,8 +25,8 @@ from export.sources import Opened, open_source, pinned_sha256
 from export.tokenizer import languages, special_tokens, suppressed_first, suppressed_tokens, write_tokenizer
 from export.weights import Weights
 from speech.whisper.audio_encoder import ENCODER_FILE, PANELS_FILE
+from speech.whisper.cpu_engine import DECODER_FILE
 from speech.whisper.manifest import MANIFEST_FILE, InvalidManifest, Manifest, read_manifest, write_manifest
-from speech.whisper.onnx_engine import DECODER_FILE
 
 RECIPE = "3"  # grows when an export by an older version should be made again
 TOKENIZER_FILE = "tokenizer.json"

@@ -76,14 +76,14 @@ def open_engine(folder: Path, options: ServingOptions) -> Engine:
     return _ENGINES[target](folder, options)
 
 
-def open_onnx(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.onnx_engine import OnnxEngine
+def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.cpu_engine import CpuEngine
 
     threads = options.threads or len(os.sched_getaffinity(0))
-    return OnnxEngine(folder, slots=options.slots, threads=threads)
+    return CpuEngine(folder, slots=options.slots, threads=threads)
 
 
-_ENGINES: dict[str, OpenEngine] = {"onnx": open_onnx}  # by the manifest's target
+_ENGINES: dict[str, OpenEngine] = {"onnx": open_cpu_engine}  # by the manifest's target
 
 
 class Adapter:
