@@ -14,6 +14,7 @@ from export.download import InvalidDownload
 from export.parity import ParityError
 from export.sources import MODELS, default_place
 from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
+from export.targets import TARGETS
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import Order, export_whisper
@@ -56,7 +57,8 @@ def _summarizes_here() -> bool:
 
 def _whisper(options: argparse.Namespace) -> None:
     place = options.source or default_place(options.model)
-    export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+    target = TARGETS[options.target]
+    export_whisper(Order(options.model, place, options.data, options.repository, options.force, target))
 
 
 def _diarizer(options: argparse.Namespace) -> None:
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     setup.set_defaults(run=_setup)
     whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")
-    whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
+    whisper.add_argument("--target", choices=list(TARGETS), default="onnx", help="runtime that will serve it")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
     whisper.set_defaults(run=_whisper)
     diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
