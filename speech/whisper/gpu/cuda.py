@@ -52,8 +52,10 @@ class CudaMemory:
         return int(call(cudart.cudaMemGetInfo)[0])
 
     def allocate(self, size: int) -> int:
-        self._blocks.append(int(call(cudart.cudaMalloc, max(size, ALIGNMENT))))
-        return self._blocks[-1]
+        address = int(call(cudart.cudaMalloc, max(size, ALIGNMENT)))
+        self._blocks.append(address)
+        self.clear(address, size)
+        return address
 
     def pin(self, size: int) -> NDArray[np.uint8]:
         """Host memory that the GPU reads and writes by itself, all zero."""
@@ -155,7 +157,6 @@ class Block:
             length = np.dtype(field.kind).itemsize * math.prod(field.shape)
             self.size += -(-length // ALIGNMENT) * ALIGNMENT
         self._address = memory.allocate(self.size)
-        memory.clear(self._address, self.size)
 
     def address(self, name: str) -> int:
         return self._address + self._offsets[name]

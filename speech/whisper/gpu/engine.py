@@ -19,6 +19,7 @@ from speech.whisper.gpu.runner import Floats, Prompts, Rows, Runner, buckets
 from speech.whisper.manifest import Manifest
 
 UNHEARD = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
+NONSENSE = -100.0  # log-probability where float16 ran over its end: the text is not believed
 EMPTY = -1  # position of a slot that was fed nothing
 
 
@@ -31,7 +32,8 @@ class Asked:
 
     def result(self) -> Step:
         step = self.pending.result()
-        return Step(step.tokens[self.slots], step.logprobs[self.slots])
+        logprobs = np.nan_to_num(step.logprobs[self.slots], nan=NONSENSE)
+        return Step(step.tokens[self.slots], logprobs)
 
 
 class GraphEngine:
@@ -152,7 +154,9 @@ class GraphEngine:
         self._position[run] += lengths
         self._first[run] = True
         return {
-            slot: Prefill(heard.language[row], float(heard.no_speech[row])) if start in prompts[row] else UNHEARD
+            slot: Prefill(heard.language[row, : len(self.manifest.languages)], float(heard.no_speech[row]))
+            if start in prompts[row]
+            else UNHEARD
             for row, slot in enumerate(run)
         }
 

@@ -18,7 +18,6 @@ from speech.audio import Samples
 from speech.whisper.engine import Done, EngineError, Step
 from speech.whisper.gpu.runner import WINDOW, Floats, Heard, Prompts, Rows, fill_windows
 from speech.whisper.gpu.store import ELEMENT, Store
-from speech.whisper.manifest import Manifest
 
 ENCODER_GRAPH = "encoder.onnx"
 DECODER_GRAPH = "decoder.onnx"
@@ -27,6 +26,7 @@ CUDA = "CUDAExecutionProvider"
 CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",  # memory stays what was planned for
     "cudnn_conv_algo_search": "HEURISTIC",  # the exhaustive search would run again for every batch size
+    "use_tf32": "0",  # the spectrum and the probabilities are in float32 for a reason
 }
 
 
@@ -70,12 +70,13 @@ class OnnxRunner:
     lookahead = 0
     prefill_batch = PREFILL_BATCH
 
-    def __init__(self, manifest: Manifest, sessions: Sessions, store: Store) -> None:
+    def __init__(self, sessions: Sessions, store: Store) -> None:
         self.slots = store.slots
         self.encode_batch = store.encode_batch
         self._sessions = sessions
         self._store = store
-        self._languages = len(manifest.languages)
+        told = {output.name: output.shape for output in sessions.decoder.get_outputs()}
+        self._languages = int(told["language"][1])  # English-only vocabularies have them too
         self._audio = np.zeros((store.encode_batch, WINDOW), np.float32)
         self._last = np.zeros((store.slots, 1), np.int64)  # the token that each slot's next step is fed with
 

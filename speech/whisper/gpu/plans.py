@@ -40,6 +40,11 @@ class Plans:
     def prefill_rows(self) -> int:
         return self._most(self.decoder, "ids", PREFILL)
 
+    @property
+    def languages(self) -> int:
+        """Of the decoder's vocabulary; English-only weights know their names too."""
+        return int(self.decoder.get_tensor_shape("language")[1])
+
     @staticmethod
     def _most(plan: Any, name: str, profile: int) -> int:
         """Largest batch of a profile."""

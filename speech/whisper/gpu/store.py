@@ -24,10 +24,13 @@ class Memory(Protocol):
     device: str  # as ONNX Runtime calls it
 
     def allocate(self, size: int) -> int:
-        """Address of so many bytes, aligned to 256 on a GPU. Raises EngineError if there are not so many."""
+        """Address of so many bytes, all zero, aligned to 256 on a GPU. Raises EngineError if there are not so many."""
 
     def copy(self, target: int, source: int, size: int) -> None:
         """Within the memory; may return before it is done."""
+
+    def clear(self, target: int, size: int) -> None:
+        """All zero; may return before it is done."""
 
     def fetch(self, source: int, target: NDArray[Any]) -> None:
         """To the host, into a contiguous array; `wait` before it is read."""
@@ -53,6 +56,9 @@ class HostMemory:
 
     def copy(self, target: int, source: int, size: int) -> None:
         ctypes.memmove(target, source, size)
+
+    def clear(self, target: int, size: int) -> None:
+        ctypes.memset(target, 0, size)
 
     def fetch(self, source: int, target: NDArray[Any]) -> None:
         ctypes.memmove(target.ctypes.data, source, target.nbytes)
@@ -109,7 +115,15 @@ class Store:
             yield name, address + first * self._sizes[name], not name.startswith(CROSS)
 
     def adopt(self, slots: Sequence[int]) -> None:
-        """Copies the encoder's rows into their slots."""
+        """Copies the encoder's rows into their slots, and empties the slots of what was said before.
+
+        A window that drives float16 over its end leaves numbers that are none, and those would shine through the
+        mask into the next window: nothing times such a number is such a number again.
+        """
+        for slot in slots:
+            for name, address, written in self.addresses(slot):
+                if written:
+                    self.memory.clear(address, self._sizes[name])
         for name, source in self._encoded.items():
             size = self._sizes[name]
             for row, slot in enumerate(slots):

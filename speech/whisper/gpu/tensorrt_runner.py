@@ -58,8 +58,7 @@ class TensorRtRunner:
         self._store = store
         self._memory = memory
         self._fed = memory.allocate(store.slots * TOKEN_BYTES)  # the token that each slot's next step is fed with
-        memory.clear(self._fed, store.slots * TOKEN_BYTES)
-        languages, text = len(manifest.languages), manifest.dimensions.n_text_ctx
+        languages, text = plans.languages, manifest.dimensions.n_text_ctx
         self._audio = Block(memory, {"audio": Field(np.float32, (store.encode_batch, WINDOW))})
         self._controls = Block(memory, _controls(store.slots))
         self._results = Block(memory, _results(store.slots, languages))

@@ -40,7 +40,7 @@ def next_token(sound: float, tokens: Sequence[float], first: bool, temperature: 
     state = sound * 7 + 3 * first + 11 * temperature + 13 * draw
     for token in tokens:
         state = state * 31 + token + 1
-    return 100 + int(round(state * 8)) % (VOCABULARY - 100)
+    return 100 + round(state * 8) % (VOCABULARY - 100)
 
 
 def said(sound: float, prompt: Sequence[int], count: int) -> list[int]:
@@ -71,7 +71,7 @@ class ListRunner:
 
     def encode(self, slots: Sequence[int], audio: Sequence[Floats]) -> None:
         for slot, samples in zip(slots, audio, strict=True):
-            self.sounds[slot] = float(samples[0])
+            self.sounds[slot] = float(samples[0]) if samples.size else 0.0
 
     def prefill(self, prompts: Prompts) -> Heard:
         slots = range(prompts.first, prompts.first + len(prompts.ids))
