@@ -29,7 +29,8 @@ class Engine:
         options = ServingOptions(threads=threads)  # the defaults are those of config.pbtxt
         tokenizer = Tokenizer.load(weights / "1")
         compile_timing()
-        self.scheduler = Scheduler(open_cpu_engine(weights / "1", options), tokenizer, options.policy)
+        engine = open_cpu_engine(weights / "1", options)
+        self.scheduler = Scheduler(engine, tokenizer, options.policy(engine))
         self.windows = cache(_windows)
         self.versions = {"onnxruntime": version("onnxruntime")}
 

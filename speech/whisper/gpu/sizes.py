@@ -51,11 +51,6 @@ def footprint(network: Network) -> Footprint:
     )
 
 
-def slots_that_fit(free: int, slot: int) -> int:
-    """How many slots fit into free bytes."""
-    return max(0, free // slot)
-
-
 def _encoder_weights(network: Network) -> int:
     """Two convolutions, positions, per layer 12 d² and the decoder's cross-attention keys and values, 2 d² a layer."""
     sizes = network.dimensions
