@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from speech.audio import Samples
 from speech.whisper.engine import Done, EngineError, Step
+from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH, PREFILL_ROWS
 from speech.whisper.gpu.runner import WINDOW, Floats, Heard, Prompts, Rows, fill_windows
 from speech.whisper.gpu.store import ELEMENT, Store
 
-ENCODER_GRAPH = "encoder.onnx"
-DECODER_GRAPH = "decoder.onnx"
-PREFILL_BATCH = 16
 CUDA = "CUDAExecutionProvider"
 CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",  # memory stays what was planned for
@@ -68,7 +66,7 @@ class OnnxRunner:
     """Runner over a store that lies in the sessions' own memory."""
 
     lookahead = 0
-    prefill_batch = PREFILL_BATCH
+    prefill_batch = PREFILL_ROWS
 
     def __init__(self, sessions: Sessions, store: Store) -> None:
         self.slots = store.slots

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS
 from speech.whisper.gpu.runner import Runner
-from speech.whisper.gpu.sizes import ENCODE_BATCH, MOST_SLOTS, SHARE, Network, footprint
+from speech.whisper.gpu.sizes import SHARE, Network, footprint
 from speech.whisper.gpu.store import Memory, Store, slot_shapes
 from speech.whisper.manifest import Manifest, check_plan, read_manifest
 

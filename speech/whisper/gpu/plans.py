@@ -10,10 +10,7 @@ import tensorrt as trt
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.cuda import CudaMemory
-
-ENCODER_PLAN = "encoder.plan"
-DECODER_PLAN = "decoder.plan"
-ONE_TOKEN, PREFILL = 0, 1  # profiles of the decoder
+from speech.whisper.gpu.exported import DECODER_PLAN, ENCODER_PLAN, ONE_TOKEN, PREFILL
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from speech.whisper.engine import Dimensions
+from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
 from speech.whisper.gpu.runner import WINDOW
 from speech.whisper.gpu.store import CROSS, slot_shapes, tensor_bytes
 
 HALF, SINGLE = 2, 4  # bytes of a float16, of a float32
-MOST_SLOTS = 64  # rows of the largest step that the plans are compiled for
-ENCODE_BATCH = 16  # windows of the largest encoder pass
-PREFILL_ROWS = 16
 SHARE = 0.8  # of the free memory that is taken: the rest is left to CUDA itself and to other models
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from speech.audio import Samples
 from speech.whisper.engine import Step
 from speech.whisper.gpu.cuda import Block, Captured, CudaMemory, Event, Field, HostBlock
-from speech.whisper.gpu.plans import ONE_TOKEN, PREFILL, Pass, Plans
+from speech.whisper.gpu.exported import ONE_TOKEN, PREFILL
+from speech.whisper.gpu.plans import Pass, Plans
 from speech.whisper.gpu.runner import WINDOW, Floats, Heard, Prompts, Rows, buckets, fill_windows
 from speech.whisper.gpu.store import Store
 from speech.whisper.manifest import Manifest

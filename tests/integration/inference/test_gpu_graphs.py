@@ -26,7 +26,8 @@ from speech.transcript import WindowResult
 from speech.whisper.cpu_engine import CpuEngine
 from speech.whisper.engine import GREEDY, Engine, Sampling
 from speech.whisper.gpu.engine import GraphEngine
-from speech.whisper.gpu.onnx_runner import DECODER_GRAPH, ENCODER_GRAPH, OnnxRunner, load_sessions
+from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
+from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
 from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
 from speech.whisper.manifest import read_manifest, write_manifest
 from speech.whisper.scheduler import Scheduler
