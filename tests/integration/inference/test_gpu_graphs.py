@@ -105,7 +105,8 @@ def test_a_window_is_heard_as_the_cpu_hears_it(engine: GraphEngine, folder: Path
     cpu.close()
     assert [each.text for each in heard] == [
         "He was not an ill-disposed young man.",
-        "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them.",
+        "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power "
+        "to do for them.",
     ]
     for ours, theirs in zip(heard, expected, strict=True):
         assert (ours.text, ours.language) == (theirs.text, "en")
