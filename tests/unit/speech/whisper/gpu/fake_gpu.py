@@ -331,11 +331,14 @@ class DecoderPlan(Plan):
             begin = int(inputs["position"][row])
             end, asked = begin + len(ids), begin + int(inputs["at"][row]) + 1
             assert end <= TEXT, "written behind the cache"
-            cache = inputs["self_key_0"][row, 0, :, 0]
-            assert np.isfinite(cache).all(), "what is no number shines through the mask"
+            cache, sound = inputs["self_key_0"][row, 0, :, 0], float(inputs["cross_key_0"][row, 0, 0, 0])
+            if np.isnan(sound):
+                cache[begin:end] = np.nan
+                continue
             cache[begin:end] = ids
+            assert np.isfinite(cache).all(), "what is no number shines through the mask"
             inputs["looks"][row, :, begin:end] = np.arange(begin, end)[None, :, None]
-            sound, tokens = float(inputs["cross_key_0"][row, 0, 0, 0]), cache[:asked].tolist()
+            tokens = cache[:asked].tolist()
             how = bool(inputs["first"][row]), float(inputs["temperature"][row]), float(inputs["draw"][row])
             active = bool(inputs["active"][row])
             outputs["token"][row] = self.gpu.say(sound, tokens, *how) if active else ids[asked - begin - 1]

@@ -106,6 +106,7 @@ def test_attention_is_read_from_the_slot(engine: GraphEngine) -> None:
 
 def test_a_window_that_left_no_numbers_does_not_haunt_its_slot(engine: GraphEngine) -> None:
     engine.encode([0], [np.full(4, np.nan, np.float32)], [HEARD])
+    engine.prefill([0], [[*PROMPT, *PROMPT]])
     start(engine, [0])
 
     assert engine.step([0], [GREEDY]).result().tokens.tolist() == said(0, PROMPT, 1)
