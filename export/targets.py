@@ -13,7 +13,7 @@ import numpy as np
 from export.choice import Vocabulary
 from export.decoder import DECODER_GRAPH, decoder_graph
 from export.encoder import ENCODER_GRAPH, audio_encoder_graph, encoder_graph
-from export.gpu_parity import GpuTolerance, check_gpu_graphs
+from export.gpu_parity import check_gpu_graphs
 from export.graph import save_graph
 from export.onnx_cpu import Float, Int8
 from export.onnx_gpu import Half
@@ -64,7 +64,7 @@ def write_cuda(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, 
         save_graph(audio_encoder_graph(weights, Half()).model(Half.opset), folder / ENCODER_GRAPH)
         save_graph(decoder_graph(weights, vocabulary).model(Half.opset), folder / DECODER_GRAPH)
     with progress("parity with the reference"):
-        return check_gpu_graphs(folder, weights, manifest, GpuTolerance())
+        return check_gpu_graphs(folder, weights, manifest)
 
 
 CPU = Target(
