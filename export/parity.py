@@ -14,10 +14,10 @@ from export.onnx_decoder import open_graph
 from export.reference import Reference
 from export.weights import Weights
 from speech.audio import SAMPLE_RATE, Samples
+from speech.whisper.cpu_engine import CpuEngine
 from speech.whisper.engine import GREEDY
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest
-from speech.whisper.onnx_engine import OnnxEngine
 
 SECONDS = 6  # of the sound that is compared
 CONTEXT = 400  # encoder frames
@@ -81,7 +81,7 @@ def check_encoder(path: Path, heard: Heard, tolerance: float) -> float:
 
 def warm_up(folder: Path) -> None:
     """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
-    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine = CpuEngine(folder, slots=1, threads=2)
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     engine.step([0], [GREEDY]).result()
@@ -108,7 +108,7 @@ def check_decoder(folder: Path, heard: Heard, tolerance: Tolerance) -> dict[str,
 
 
 def _engine_says(folder: Path) -> tuple[Manifest, Spoken]:
-    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine = CpuEngine(folder, slots=1, threads=2)
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     steps = [engine.step([0], [GREEDY]).result() for _ in range(TOKENS)]

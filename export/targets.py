@@ -21,8 +21,8 @@ from export.packing import pack_decoder, pack_encoder
 from export.parity import Tolerance, check_decoder, check_encoder, listen
 from export.weights import Weights
 from speech.whisper.audio_encoder import ENCODER_FILE, PANELS_FILE
+from speech.whisper.cpu_engine import DECODER_FILE
 from speech.whisper.manifest import Manifest
-from speech.whisper.onnx_engine import DECODER_FILE
 
 
 @dataclass(frozen=True, slots=True)

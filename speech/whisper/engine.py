@@ -60,6 +60,16 @@ class PendingStep(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A step that was computed when it was asked for."""
+
+    step: Step
+
+    def result(self) -> Step:
+        return self.step
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How one row picks its token. temperature 0 is argmax; else the inverse CDF at `draw`."""
 
@@ -79,6 +89,7 @@ class Engine(Protocol):
     slots: int  # live sequences at once; slots are 0..slots-1
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
+    short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
         """Fills each slot's cross-attention from its window and empties its self-attention cache.

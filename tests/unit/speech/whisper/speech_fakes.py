@@ -87,6 +87,7 @@ class ScriptedEngine:
         self.slots = slots
         self.encode_batch = 2
         self.lookahead = lookahead
+        self.short_contexts = True
         self.language = "en"
         self.no_speech = 0.01
         self.encodes: list[list[tuple[int, int]]] = []  # per call: (name, context) of each
