@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.decoder import DECODER_GRAPH
-from export.encoder import ENCODER_GRAPH
 from export.onnx_decoder import Answer, Feed, OnnxDecoder, open_graph
 from export.parity import ParityError, largest_difference, probe_sound, relative_error, softmax, suppressed, within
 from export.reference import Reference
 from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import GREEDY, Sampling
+from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
 from speech.whisper.log_mel import MAX_SAMPLES, log_mel
 from speech.whisper.manifest import Manifest
 

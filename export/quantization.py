@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from export.encoder import audio_encoder_graph
 from export.graph import FLOAT, Graph
 from export.onnx_gpu import Half
+from export.tensorrt import CompileError
 from export.weights import Weights
 from speech.audio import Samples
 from speech.whisper.log_mel import MAX_SAMPLES
+from speech.whisper.manifest import Compiled
 
 LEAST = 1e-5  # a channel that is never heard keeps a scale
 Array = NDArray[np.float32]
@@ -52,6 +54,17 @@ GRIDS = {
     "int8": Grid(np.int8, 127, _nearest_integers, (7, 5), 0.5, ".mlp.2"),
     "float8": Grid(ml_dtypes.float8_e4m3fn, 448, _nearest_floats, (8, 9), 0.0, "none"),
 }
+
+
+def check_card(precision: str, card: Compiled) -> None:
+    """raises: CompileError if the card does not multiply such numbers"""
+    least = GRIDS[precision].compute_capability
+    if tuple(map(int, card.compute_capability.split("."))) < least:
+        needed = "{}.{}".format(*least)
+        raise CompileError(
+            f"--precision {precision} needs a card of compute capability {needed} or later; "
+            f"this one has {card.compute_capability}. int8 runs from 7.5 on, float16 everywhere."
+        )
 
 
 class Quantised(Half):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
 from speech.whisper.manifest import Compiled
 
 TENSORRT = 11  # the first version whose networks are all strongly typed
@@ -19,7 +20,7 @@ NEEDED = (
     "--target tensorrt needs TensorRT 11 and the NVIDIA GPU that will serve: run it on that machine in NVIDIA's "
     "container, from the root of this project:\n"
     "  docker run --rm --gpus all -v $PWD:/project -w /project nvcr.io/nvidia/tensorrt:26.09-py3 "
-    "sh -c 'pip install .[serving,export] && python -m export whisper --target tensorrt --model …'"
+    "sh -c 'pip install .[serving,export,gpu] && python -m export whisper --target tensorrt --model large-v3-turbo'"
 )
 
 
@@ -35,8 +36,12 @@ class Profile:
     tokens: tuple[int, int, int] = (1, 1, 1)
 
 
-ENCODER_PROFILES = (Profile((1, 8, 16)),)
-DECODER_PROFILES = (Profile((1, 32, 64)), Profile((1, 4, 16), (1, 8, 448)))  # one token; a prompt
+TEXT = 448  # tokens, of every Whisper
+ENCODER_PROFILES = (Profile((1, ENCODE_BATCH // 2, ENCODE_BATCH)),)
+DECODER_PROFILES = (  # one token; a prompt
+    Profile((1, MOST_SLOTS // 2, MOST_SLOTS)),
+    Profile((1, PREFILL_ROWS // 4, PREFILL_ROWS), (1, 8, TEXT)),
+)
 
 
 def load_tensorrt() -> tuple[ModuleType, Compiled]:
@@ -51,9 +56,8 @@ def load_tensorrt() -> tuple[ModuleType, Compiled]:
 
 
 def _compute_capability() -> str:
-    from speech.whisper.gpu.cuda import compute_capability
-
     from speech.whisper.engine import EngineError
+    from speech.whisper.gpu.cuda import compute_capability
 
     try:
         return compute_capability()
@@ -109,21 +113,25 @@ def _ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...
         yield (batch, *(tokens if size < 0 else size for size in shape[1:]))
 
 
-def compile_plan(trt: ModuleType, graph: Path, profiles: Sequence[Profile], timings: Path) -> Path:
-    """Writes <name>.plan beside the graph. raises: CompileError
+@dataclass(frozen=True, slots=True)
+class Plan:
+    graph: Path  # what it is compiled from
+    path: Path
+    profiles: tuple[Profile, ...]
+
+
+def compile_plan(trt: ModuleType, plan: Plan, timings: Path) -> None:
+    """Writes the plan. raises: CompileError
 
     timings: file that remembers how fast kernels were on this card, so that the next build is short
     """
-    compiler = Compiler(trt, graph)
-    config = compiler.configure(profiles)
+    compiler = Compiler(trt, plan.graph)
+    config = compiler.configure(plan.profiles)
     config.progress_monitor = progress_monitor(trt)
     cache = config.create_timing_cache(timings.read_bytes() if timings.exists() else b"")
     config.set_timing_cache(cache, ignore_mismatch=False)
-    plan = compiler.build(config)
+    plan.path.write_bytes(compiler.build(config))
     timings.write_bytes(config.get_timing_cache().serialize())
-    path = graph.with_suffix(".plan")
-    path.write_bytes(plan)
-    return path
 
 
 def progress_monitor(trt: Any) -> Any:
