@@ -17,8 +17,6 @@ from export.onnx_gpu import join_heads, split_heads
 from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import Dimensions
 
-DECODER_GRAPH = "decoder.onnx"
-
 
 def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.floating[Any]] = np.float16) -> Graph:
     """ids (b, s), position (b,), at (b,), what `choice.choose` asks for, and caches → its answers for token

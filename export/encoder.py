@@ -15,7 +15,6 @@ from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import Dimensions
 from speech.whisper.log_mel import MAX_SAMPLES
 
-ENCODER_GRAPH = "encoder.onnx"  # of GPUs
 Tensors = Mapping[str, NDArray[np.float32]]
 
 

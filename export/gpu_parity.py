@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.decoder import DECODER_GRAPH
-from export.encoder import ENCODER_GRAPH
 from export.onnx_decoder import Answer, Feed, OnnxDecoder, open_graph
 from export.parity import ParityError, largest_difference, probe_sound, relative_error, softmax, suppressed, within
 from export.reference import Reference
 from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import GREEDY, Sampling
+from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
 from speech.whisper.log_mel import MAX_SAMPLES, log_mel
 from speech.whisper.manifest import Manifest
 
@@ -24,27 +24,36 @@ PAUSE = 3  # the step at which the second row is left out
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class GpuTolerance:
-    encoder: float = 1e-2  # relative root mean square, log-mel included
-    probability: float = 1e-2  # largest difference of a language's or silence's
-    logprob: float = 0.1  # largest difference of a chosen token's log-probability
-    choice: float = 0.1  # by which a greedy token's log-probability may lie below the best one
-    draw: float = 2e-2  # distance of a draw from the share of the distribution that its token holds
-    alignment: float = 1e-2  # largest difference of an alignment weight
+TOLERANCE = {
+    "encoder": 1e-2,  # relative root mean square of keys and values, log-mel included
+    "language": 1e-2,  # largest difference of a probability
+    "no_speech": 1e-2,  # likewise
+    "logprob": 0.1,  # largest difference of a chosen token's log-probability
+    "choice": 0.1,  # by which a greedy token's log-probability may lie below the best one
+    "draw": 2e-2,  # distance of a draw from the share of the distribution that its token holds
+    "alignment": 1e-2,  # largest difference of an alignment weight
+}
 
 
-def check_gpu_graphs(folder: Path, weights: Weights, manifest: Manifest, tolerance: GpuTolerance) -> dict[str, float]:
+def check_gpu_graphs(
+    folder: Path, weights: Weights, manifest: Manifest, tolerance: Mapping[str, float] = TOLERANCE
+) -> dict[str, float]:
     """Largest error by name, of encoder.onnx and decoder.onnx. raises: ParityError"""
     reference = Reference(weights)
     audio = np.zeros(MAX_SAMPLES, np.float32)
     audio[: len(probe_sound())] = probe_sound()
     encoded = reference.encode(log_mel(audio, weights.dimensions.n_mels))
     cross = reference.cross(encoded)
-    errors = {"encoder": (_encoder_error(folder / ENCODER_GRAPH, audio, cross), tolerance.encoder)}
-    said = _decode(folder / DECODER_GRAPH, cross, manifest)
-    errors |= _decoder_errors(said, reference, encoded, manifest, tolerance)
-    return {name: within(name, error, limit) for name, (error, limit) in errors.items()}
+    error = _encoder_error(folder / ENCODER_GRAPH, audio, cross)
+    errors = {"encoder": within("encoder", error, tolerance["encoder"])}
+    decoder, prompt = OnnxDecoder(folder / DECODER_GRAPH, [cross, cross]), manifest.sot_sequence("en")
+    heard = decoder.run([Feed(prompt, 0)] * 2)
+    for row, said in enumerate(_decode(decoder, prompt)):
+        expected = _expect(reference, encoded, manifest, said.tokens)
+        looks = decoder.caches["looks"][row, :, len(prompt) - 1 :][:, :STEPS].astype(np.float32)
+        for name, error in (_prompt_errors(heard, expected, manifest) | _row_errors(said, looks, expected)).items():
+            errors[name] = max(errors.get(name, 0.0), within(name, error, tolerance[name]))
+    return errors
 
 
 def _encoder_error(path: Path, audio: Array, cross: Array) -> float:
@@ -59,74 +68,81 @@ def _encoder_error(path: Path, audio: Array, cross: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What two rows decoded after the same prompt: the first greedily, the second by sampling."""
+    """What a row decoded after the prompt."""
 
-    prompt: list[int]
-    heard: Answer  # at <|startoftranscript|>
-    greedy: list[int]
-    drawn: list[int]
-    draws: list[float]  # one per drawn token
-    logprobs: NDArray[np.float64]  # (2, tokens)
-    looks: Array  # (2, heads, tokens, frames)
+    sampling: list[Sampling]  # one per token
+    tokens: list[int]
+    logprobs: list[float]
 
 
-def _decode(path: Path, cross: Array, manifest: Manifest) -> Said:
-    prompt = manifest.sot_sequence("en")
-    decoder = OnnxDecoder(path, [cross, cross])
-    heard = decoder.run([Feed(prompt, 0)] * 2)
-    rows, draws = ([prompt[-1]], [prompt[-1]]), []
-    logprobs: tuple[list[float], list[float]] = ([], [])
-    ways = (GREEDY, Sampling(1.0))
-    for step in range(STEPS + 1):
-        pausing, draw = step == PAUSE, (step + 0.5) / (STEPS + 1)
-        feeds = [
-            _next(prompt, row, sampling) for row, sampling in zip(rows, (GREEDY, Sampling(1.0, draw)), strict=True)
-        ]
-        answer = decoder.run([feeds[0], replace(feeds[1], active=not pausing)])
-        if pausing and answer.token[1] != rows[1][-1]:
-            raise ParityError("a row that was left out of a step did not keep its token")
-        for row in range(1 if pausing else 2):
-            rows[row].append(int(answer.token[row]))
-            logprobs[row].append(float(answer.logprob[row]))
-        draws += [] if pausing else [draw]
-    first = len(prompt) - 1
-    looks = decoder.caches["looks"][:, :, first : first + STEPS].astype(np.float32)
-    said = np.array([row[:STEPS] for row in logprobs])
-    return Said(prompt, heard, rows[0][1 : STEPS + 1], rows[1][1:], draws, said, looks)
+def _decode(decoder: OnnxDecoder, prompt: list[int]) -> tuple[Said, Said]:
+    """The first row greedily, the second by sampling. raises: ParityError if a row left out does not keep its token"""
+    draws = [Sampling(1.0, (step + 0.5) / STEPS) for step in range(STEPS)]
+    greedy, drawn = Said([GREEDY] * STEPS, [], []), Said(draws, [], [])
+    for step in range(STEPS):
+        feeds = [_next(prompt, said) for said in (greedy, drawn)]
+        if step == PAUSE:
+            kept = decoder.run([replace(feeds[0], active=False), feeds[1]]).token[0]
+            if kept != greedy.tokens[-1]:
+                raise ParityError("a row that was left out of a step did not keep its token")
+        answer = decoder.run(feeds)
+        for row, said in enumerate((greedy, drawn)):
+            said.tokens.append(int(answer.token[row]))
+            said.logprobs.append(float(answer.logprob[row]))
+    return greedy, drawn
 
 
-def _next(prompt: list[int], row: list[int], sampling: Sampling) -> Feed:
+def _next(prompt: list[int], said: Said) -> Feed:
     """The last token of a row, at its place: right after the prompt it is the prompt's own last."""
-    return Feed([row[-1]], len(prompt) + len(row) - 2, first=len(row) == 1, sampling=sampling)
+    fed = [*prompt, *said.tokens]
+    return Feed(fed[-1:], len(fed) - 1, first=not said.tokens, sampling=said.sampling[len(said.tokens)])
 
 
-def _decoder_errors(
-    said: Said, reference: Reference, encoded: Tensor, manifest: Manifest, tolerance: GpuTolerance
-) -> dict[str, tuple[float, float]]:
-    first = len(said.prompt) - 1
-    passes = [reference.decode([*said.prompt, *row[:-1]], encoded) for row in (said.greedy, said.drawn)]
-    expected = np.stack([suppressed(logits.numpy()[first:], manifest.suppressed, manifest.suppressed_first)
-                         for logits, _ in passes])  # fmt: skip
-    alignment = np.stack(
-        [[seen[layer][head, first:].numpy() for layer, head in manifest.alignment_heads] for _, seen in passes]
-    )
-    start = passes[0][0].numpy()[0].astype(np.float64)
-    chosen = [[row[index, token] for index, token in enumerate(tokens)]
-              for row, tokens in zip(expected, (said.greedy, said.drawn), strict=True)]  # fmt: skip
-    language = slice(manifest.tokens.first_language, manifest.tokens.first_language + said.heard.language.shape[1])
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the reference says of the same tokens."""
+
+    start: NDArray[np.float64]  # probabilities (vocabulary,) at <|startoftranscript|>, nothing suppressed
+    logprobs: NDArray[np.float64]  # (tokens, vocabulary), the suppressed tokens left out
+    alignment: Array  # (heads, tokens, frames)
+
+
+def _expect(reference: Reference, encoded: Tensor, manifest: Manifest, tokens: list[int]) -> Expected:
+    prompt = manifest.sot_sequence("en")
+    first = len(prompt) - 1
+    logits, seen = reference.decode([*prompt, *tokens[:-1]], encoded)
+    logprobs = suppressed(logits.numpy()[first:], manifest.suppressed, manifest.suppressed_first)
+    alignment = np.stack([seen[layer][head, first:].numpy() for layer, head in manifest.alignment_heads])
+    return Expected(softmax(logits.numpy()[0].astype(np.float64)), logprobs, alignment)
+
+
+def _prompt_errors(heard: Answer, expected: Expected, manifest: Manifest) -> dict[str, float]:
+    language = expected.start[manifest.tokens.first_language :][: heard.language.shape[1]]
     return {
-        "language": (largest_difference(said.heard.language, softmax(start[language])), tolerance.probability),
-        "no_speech": (
-            largest_difference(said.heard.no_speech, softmax(start)[manifest.tokens.no_speech]), tolerance.probability
-        ),
-        "decoder": (largest_difference(said.logprobs, np.array(chosen)), tolerance.logprob),
-        "choice": (float((expected[0].max(axis=1) - chosen[0]).max()), tolerance.choice),
-        "draw": (max(map(_distance, said.draws, said.drawn, np.exp(expected[1]))), tolerance.draw),
-        "alignment": (largest_difference(said.looks, alignment), tolerance.alignment),
-    }  # fmt: skip
+        "language": largest_difference(heard.language, language / language.sum()),
+        "no_speech": largest_difference(heard.no_speech, expected.start[manifest.tokens.no_speech]),
+    }
 
 
-def _distance(draw: float, token: int, probabilities: NDArray[np.float64]) -> float:
+def _row_errors(said: Said, looks: Array, expected: Expected) -> dict[str, float]:
+    chosen = expected.logprobs[np.arange(STEPS), said.tokens]
+    far = [
+        _gap(row, token) if sampling == GREEDY else _distance(row, token, sampling.draw)
+        for row, token, sampling in zip(expected.logprobs, said.tokens, said.sampling, strict=True)
+    ]
+    return {
+        "logprob": largest_difference(np.array(said.logprobs), chosen),
+        "draw" if said.sampling[0].temperature else "choice": max(far),
+        "alignment": largest_difference(looks, expected.alignment),
+    }
+
+
+def _gap(logprobs: NDArray[np.float64], token: int) -> float:
+    """By how much the token lies below the most probable one."""
+    return float(logprobs.max() - logprobs[token])
+
+
+def _distance(logprobs: NDArray[np.float64], token: int, draw: float) -> float:
     """How far a draw lies outside of the share that its token holds of the cumulative distribution."""
-    end = float(probabilities[: token + 1].sum())
-    return max(end - float(probabilities[token]) - draw, draw - end, 0.0)
+    start, end = (float(np.exp(logprobs[:stop]).sum()) for stop in (token, token + 1))
+    return max(start - draw, draw - end, 0.0)

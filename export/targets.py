@@ -11,18 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from export.choice import Vocabulary
-from export.decoder import DECODER_GRAPH, decoder_graph
-from export.encoder import ENCODER_GRAPH, audio_encoder_graph, encoder_graph
-from export.gpu_parity import GpuTolerance, check_gpu_graphs
+from export.decoder import decoder_graph
+from export.encoder import audio_encoder_graph, encoder_graph
+from export.gpu_parity import TOLERANCE, check_gpu_graphs
 from export.graph import save_graph
 from export.onnx_cpu import Float, Int8
 from export.onnx_gpu import Half
 from export.packing import pack_decoder, pack_encoder
 from export.parity import Tolerance, check_decoder, check_encoder, listen
+from export.quantization import GRIDS, Quantised, calibrate, check_card
+from export.recordings import InvalidRecordings, read_windows
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, Plan, compile_plan, load_tensorrt
 from export.weights import Weights
 from speech.whisper.audio_encoder import ENCODER_FILE, PANELS_FILE
 from speech.whisper.cpu_engine import DECODER_FILE
-from speech.whisper.manifest import Manifest
+from speech.whisper.gpu.exported import DECODER_GRAPH, DECODER_PLAN, ENCODER_GRAPH, ENCODER_PLAN
+from speech.whisper.manifest import Compiled, Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Target:
     opset: dict[str, int]  # of each graph
     write: Callable[[Weights, Manifest, Path], dict[str, float]]  # raises: ParityError
     """Writes the engines beside the manifest, which lies there already; returns their errors by name."""
+    compiled: Compiled | None = None  # by and for what, where that matters
 
 
 def write_cpu(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
@@ -59,27 +64,58 @@ def write_cpu(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, f
 
 def write_cuda(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
     """ONNX Runtime's CUDA provider, in float16."""
+    return _write_graphs(weights, manifest, folder, Half())
+
+
+def _write_graphs(weights: Weights, manifest: Manifest, folder: Path, dialect: Half) -> dict[str, float]:
     vocabulary = Vocabulary(weights.dimensions.n_vocab, manifest.tokens, manifest.suppressed, manifest.suppressed_first)
     with progress("encoder and decoder graph"):
-        save_graph(audio_encoder_graph(weights, Half()).model(Half.opset), folder / ENCODER_GRAPH)
+        save_graph(audio_encoder_graph(weights, dialect).model(dialect.opset), folder / ENCODER_GRAPH)
         save_graph(decoder_graph(weights, vocabulary).model(Half.opset), folder / DECODER_GRAPH)
     with progress("parity with the reference"):
-        return check_gpu_graphs(folder, weights, manifest, GpuTolerance())
+        tolerance = TOLERANCE if type(dialect) is Half else TOLERANCE | {"encoder": Tolerance().encoder}
+        return check_gpu_graphs(folder, weights, manifest, tolerance)
 
 
-CPU = Target(
-    "onnx",
-    {"encoder": "int8", "decoder": "int8 weights, float32 sums"},
-    {"encoder": Int8.opset},
-    write_cpu,
-)
-CUDA = Target(
-    "cuda",
-    {"encoder": "float16", "decoder": "float16"},
-    {"encoder": Half.opset, "decoder": Half.opset},
-    write_cuda,
-)
-TARGETS = {target.name: target for target in (CPU, CUDA)}
+HALVES = {"encoder": "float16", "decoder": "float16"}
+GPU_OPSET = {"encoder": Half.opset, "decoder": Half.opset}
+CPU = Target("onnx", {"encoder": "int8", "decoder": "int8 weights, float32 sums"}, {"encoder": Int8.opset}, write_cpu)
+CUDA = Target("cuda", HALVES, GPU_OPSET, write_cuda)
+
+
+def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> Target:
+    """Plans for the TensorRT and the card at hand.
+
+    precision: float16, or one of GRIDS for the encoder; recordings: folder that its scales are calibrated on
+    timings: folder for what TensorRT learns about the card's kernels
+    raises: CompileError where one of them is missing or cannot do it
+    """
+    trt, here = load_tensorrt()
+    if precision in GRIDS:
+        check_card(precision, here)
+    file = timings / f"tensorrt-{here.version}-{here.compute_capability}.timings"
+
+    def write(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
+        errors = _write_graphs(weights, manifest, folder, _dialect(weights, precision, recordings))
+        timings.mkdir(parents=True, exist_ok=True)
+        for graph, plan, profiles in (
+            (ENCODER_GRAPH, ENCODER_PLAN, ENCODER_PROFILES),
+            (DECODER_GRAPH, DECODER_PLAN, DECODER_PROFILES),
+        ):
+            with progress(f"{plan} by TensorRT {here.version} for compute capability {here.compute_capability}"):
+                compile_plan(trt, Plan(folder / graph, folder / plan, profiles), file)
+        return errors
+
+    return Target("tensorrt", HALVES | {"encoder": precision}, GPU_OPSET, write, here)
+
+
+def _dialect(weights: Weights, precision: str, recordings: Path | None) -> Half:
+    if precision not in GRIDS:
+        return Half()
+    if recordings is None:
+        raise InvalidRecordings(f"--precision {precision} needs --recordings, a folder with some minutes of speech")
+    with progress(f"calibration on {recordings}"):
+        return Quantised(GRIDS[precision], calibrate(weights, read_windows(recordings)))
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Order:
 def export_whisper(order: Order) -> Path:
     """Writes model_repository/whisper-<id>/1/ and returns it. Does nothing where it is up to date.
 
-    raises: InvalidDownload, InvalidWeights, InvalidTokenizer, ParityError
+    raises: InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError
     """
     folder = order.repository / f"whisper-{order.model}" / "1"
     if not order.force and _up_to_date(folder, order):
@@ -87,6 +87,7 @@ def _describe(model: str, opened: Opened, target: Target, folder: Path) -> Manif
         versions=_versions(),
         parity={},
         files={},
+        tensorrt=target.compiled,
     )
 
 
@@ -103,6 +104,7 @@ def _up_to_date(folder: Path, order: Order) -> bool:
     return (
         manifest.versions.get("recipe") == RECIPE
         and manifest.target == order.target.name
+        and manifest.tensorrt == order.target.compiled
         and manifest.precision["encoder"] == order.target.precision["encoder"]
         and manifest.source.sha256 == pinned_sha256(order.model, order.place)
         and all((folder / name).exists() for name in manifest.files)
