@@ -28,6 +28,7 @@ Say = Callable[[float, list[float], bool, float, float], int]
 class Error(enum.IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
+    cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
 
 
@@ -65,6 +66,7 @@ class FakeGpu:
         self.open = 0  # graphs and events that were not destroyed
         self.waits = 0  # for the whole stream
         self.failing = ""  # the call that fails
+        self.error = Error.cudaErrorIllegalAddress  # and how
         self.passes: list[tuple[str, int]] = []  # plan and rows of each that ran
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
@@ -96,7 +98,7 @@ class FakeGpu:
     def _checked(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             if name == self.failing:
-                return (Error.cudaErrorMemoryAllocation, None)
+                return (self.error, None)
             unsafe = name in ("cudaMalloc", "cudaMallocHost", "cudaStreamSynchronize", "cudaEventSynchronize")
             if unsafe and any(stream.captured is not None for stream in self.streams):
                 return (Error.cudaErrorStreamCaptureUnsupported, None)

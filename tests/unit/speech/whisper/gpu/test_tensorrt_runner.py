@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_gpu import CAPABILITY, SLOTS, VERSION, FakeGpu
+from fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
 from speech_fakes import byte_tokenizer_json
 from tokenizers import Tokenizer as Vocabulary
 from toy_decoder import HEARD, START, manifest, said
 
 from speech.audio import SAMPLE_RATE
-from speech.whisper.engine import GREEDY, EngineError
+from speech.whisper.engine import GREEDY, EngineDied, EngineError
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.opening import Wish, open_tensorrt
 from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
@@ -130,8 +130,15 @@ def test_an_error_of_cuda_names_the_call(engine: GraphEngine, gpu: FakeGpu) -> N
     start(engine, [0])
     gpu.failing = "cudaGraphLaunch"
 
-    with pytest.raises(EngineError, match="cudaGraphLaunch: cudaErrorMemoryAllocation"):
+    with pytest.raises(EngineDied, match="cudaGraphLaunch: cudaErrorIllegalAddress"):
         engine.step([0], [GREEDY])
+
+
+def test_memory_that_is_full_is_said_to_be(gpu: FakeGpu, folder: Path) -> None:
+    gpu.failing, gpu.error = "cudaMalloc", Error.cudaErrorMemoryAllocation
+
+    with pytest.raises(EngineError, match="cudaMalloc: the GPU's memory is full"):
+        open_tensorrt(folder, Wish())
 
 
 def test_a_plan_that_tensorrt_refuses_is_an_error(gpu: FakeGpu, folder: Path) -> None:
