@@ -96,7 +96,7 @@ class Compiler:
         shapes = self._builder.create_optimization_profile()
         for index in range(self.network.num_inputs):
             put = self.network.get_input(index)
-            shapes.set_shape(put.name, *_ranges(tuple(put.shape), profile))
+            shapes.set_shape(put.name, *ranges(tuple(put.shape), profile))
         return shapes
 
     def build(self, config: Any) -> Any:
@@ -107,7 +107,7 @@ class Compiler:
         return plan
 
 
-def _ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
+def ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
     """The first axis is the batch; another one that is open (−1) is that of the tokens."""
     for batch, tokens in zip(profile.batch, profile.tokens, strict=True):
         yield (batch, *(tokens if size < 0 else size for size in shape[1:]))
