@@ -11,6 +11,7 @@ from pathlib import Path
 
 from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
+from export.memory import CARDS, memory_table
 from export.parity import ParityError
 from export.quantization import GRIDS
 from export.recordings import InvalidRecordings
@@ -84,6 +85,10 @@ def _summarizer(options: argparse.Namespace) -> None:
     print(f"summarizer: {fetch_summarizer(source, options.data / 'summarizer')}", flush=True)
 
 
+def _memory(options: argparse.Namespace) -> None:
+    print(memory_table(options.gb))
+
+
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
@@ -108,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
     summarizer.add_argument("--model", dest="summarizer", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
     summarizer.set_defaults(run=_summarizer)
+    memory = networks.add_parser("memory", help="how many slots of each size of Whisper a GPU holds")
+    memory.add_argument("gb", nargs="*", type=int, default=list(CARDS), help="memory of GPUs, in GB")
+    memory.set_defaults(run=_memory)
     return parser
 
 

@@ -84,6 +84,10 @@ class EngineError(RuntimeError):
     """The engine failed on this call; the slots named in it hold nothing usable."""
 
 
+class EngineDied(RuntimeError):
+    """The device is lost to this process: no call will ever work again. Any call of an engine may raise it."""
+
+
 class Engine(Protocol):
     dimensions: Dimensions
     slots: int  # live sequences at once; slots are 0..slots-1

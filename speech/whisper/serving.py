@@ -123,7 +123,7 @@ class Adapter:
         tokenizer = Tokenizer.load(folder)
         engine = opener(folder, options)
         compile_timing()
-        scheduler = Scheduler(engine, tokenizer, options.policy(engine))
+        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_death=_end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
         return cls(backend, scheduler, options, labels)
 
@@ -203,6 +203,11 @@ class Adapter:
     def _publish(self) -> None:
         while not self._stopped.wait(PUBLISH_SECONDS):
             self._gauges.publish(self._scheduler.statistics)
+
+
+def _end_process() -> None:
+    """A lost GPU comes back to a new process only. The gateway asks the windows of a dead one again, elsewhere."""
+    os._exit(1)
 
 
 class Gauges:

@@ -15,21 +15,26 @@ import numpy as np
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
-from speech.whisper.engine import EngineError
+from speech.whisper.engine import EngineDied, EngineError
 
 ALIGNMENT = 256  # bytes; what TensorRT asks of every address
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a CUDA call gives back besides its error. Raises EngineError, naming the call, if it failed."""
+    """What a CUDA call gives back besides its error.
+
+    raises: EngineError if memory is short; EngineDied for anything else, which CUDA repeats at every later call
+    """
     error, *values = function(*arguments)
+    if error == cudart.cudaError_t.cudaErrorMemoryAllocation:
+        raise EngineError(f"{function.__name__}: the GPU's memory is full")
     if error != cudart.cudaError_t.cudaSuccess:
-        raise EngineError(f"{function.__name__}: {getattr(error, 'name', error)}")
+        raise EngineDied(f"{function.__name__}: {error.name}")
     return values[0] if len(values) == 1 else tuple(values)
 
 
 def compute_capability() -> str:
-    """Of the first GPU, such as "8.0". Raises EngineError if there is none."""
+    """Of the first GPU, such as "8.0". Raises EngineDied if there is none."""
     kinds = cudart.cudaDeviceAttr
     major = call(cudart.cudaDeviceGetAttribute, kinds.cudaDevAttrComputeCapabilityMajor, 0)
     minor = call(cudart.cudaDeviceGetAttribute, kinds.cudaDevAttrComputeCapabilityMinor, 0)

@@ -10,7 +10,7 @@ from speech.whisper.engine import EngineError
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS
 from speech.whisper.gpu.runner import Runner
-from speech.whisper.gpu.sizes import SHARE, Network, footprint
+from speech.whisper.gpu.sizes import SHARE, Network, fitting_slots, footprint
 from speech.whisper.gpu.store import Memory, Store, slot_shapes
 from speech.whisper.manifest import Manifest, check_plan, read_manifest
 
@@ -76,7 +76,7 @@ class Room:
 
 def slots_that_fit(manifest: Manifest, wish: Wish, room: Room, most: int) -> int:
     """As many slots as are wished for, as a step can have and as the memory takes. Raises EngineError if not one."""
-    fitting = (int(room.free * wish.share) - room.fixed) // room.slot
+    fitting = fitting_slots(room.free, room.fixed, room.slot, wish.share)
     if fitting < 1:
         raise EngineError(
             f"whisper-{manifest.id} needs {_size(room.fixed + room.slot)} of the GPU's memory besides its weights; "

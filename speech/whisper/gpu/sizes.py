@@ -33,10 +33,6 @@ class Footprint:
     encoded: int  # what the encoder writes before it goes to the slots
     scratch: int  # between the layers of the largest pass
 
-    @property
-    def fixed(self) -> int:
-        return self.weights + self.encoded + self.scratch
-
 
 def footprint(network: Network) -> Footprint:
     shapes = slot_shapes(network.dimensions, network.alignment_heads)
@@ -47,6 +43,14 @@ def footprint(network: Network) -> Footprint:
         encoded=ENCODE_BATCH * (heard + WINDOW * SINGLE),
         scratch=max(ENCODE_BATCH * _encoder_scratch(network.dimensions), _decoder_scratch(network)),
     )
+
+
+def fitting_slots(free: int, fixed: int, slot: int, share: float = SHARE) -> int:
+    """How many slots a share of the memory takes that is free when the weights are loaded.
+
+    fixed, slot: bytes, needed whatever the number of slots, and for each
+    """
+    return max(0, (int(free * share) - fixed) // slot)
 
 
 def _encoder_weights(network: Network) -> int:

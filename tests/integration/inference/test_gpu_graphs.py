@@ -18,6 +18,7 @@ from export.choice import Vocabulary
 from export.decoder import decoder_graph
 from export.encoder import audio_encoder_graph
 from export.graph import save_graph
+from export.memory import published
 from export.onnx_gpu import Half
 from export.sources import default_place, open_source
 from speech.audio import Pcm, to_samples
@@ -28,6 +29,7 @@ from speech.whisper.engine import GREEDY, Engine, Sampling
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
 from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
+from speech.whisper.gpu.sizes import Network
 from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
 from speech.whisper.manifest import read_manifest, write_manifest
 from speech.whisper.scheduler import Scheduler
@@ -105,7 +107,8 @@ def test_a_window_is_heard_as_the_cpu_hears_it(engine: GraphEngine, folder: Path
     cpu.close()
     assert [each.text for each in heard] == [
         "He was not an ill-disposed young man.",
-        "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them.",
+        "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power "
+        "to do for them.",
     ]
     for ours, theirs in zip(heard, expected, strict=True):
         assert (ours.text, ours.language) == (theirs.text, "en")
@@ -175,3 +178,7 @@ def test_attention_follows_the_sound(listening: GraphEngine, sentence: Pcm) -> N
     assert listening.attention(SENTENCE, 10, 1500).sum(axis=2) == pytest.approx(1, abs=0.02)
     assert starts[0] < 0.8
     assert 1.8 < starts[-1] < 3.0
+
+
+def test_the_published_sizes_of_base_are_those_of_its_weights(engine: GraphEngine) -> None:
+    assert published("base") == Network(engine.dimensions, len(engine.manifest.alignment_heads))

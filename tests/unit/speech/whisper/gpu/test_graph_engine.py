@@ -93,7 +93,7 @@ def test_a_pass_of_prompts_takes_consecutive_slots_and_no_more_than_fit(
 
 
 def test_a_long_prompt_does_not_push_its_neighbour_over_the_end(engine: GraphEngine, runner: ListRunner) -> None:
-    start(engine, [0], [START] * 20)
+    start(engine, [0], [START] * (TEXT - 4))
     start(engine, [1], [START])
     engine.prefill([0, 1], [[3], [3] * 10])
 

@@ -12,7 +12,7 @@ from speech.whisper.manifest import Manifest, Source, SpecialTokens
 
 VOCABULARY = 2000  # float16 holds each exactly
 START, LANGUAGES = 1, ("en", "de", "fr")
-TEXT, HEARD = 24, 6  # tokens, encoder frames
+TEXT, HEARD = 64, 16  # tokens, encoder frames
 SIZES = Dimensions(80, HEARD, 64, 1, 1, VOCABULARY, TEXT, 64, 1, 1)
 
 
