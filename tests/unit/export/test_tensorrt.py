@@ -78,7 +78,7 @@ def test_without_tensorrt_the_export_says_what_it_needs(
 
     assert main(["whisper", "--target", "tensorrt", "--repository", str(tmp_path)]) == 1
 
-    assert "docker run --rm --gpus all" in capsys.readouterr().err
+    assert "docker compose -f docker/compose.gpu.yaml run --rm export" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
