@@ -17,10 +17,9 @@ WORKSPACE = 4 << 30  # bytes of scratch that a plan may ask for
 OPTIMIZATION = 3  # of 5: what TensorRT recommends; 4 and 5 measure more kernels and take several times as long
 PROGRESS_EVERY = 10  # seconds
 NEEDED = (
-    "--target tensorrt needs TensorRT 11 and the NVIDIA GPU that will serve: run it on that machine in NVIDIA's "
-    "container, from the root of this project:\n"
-    "  docker run --rm --gpus all -v $PWD:/project -w /project nvcr.io/nvidia/tensorrt:26.09-py3 "
-    "sh -c 'pip install .[serving,export,gpu] && python -m export whisper --target tensorrt --model large-v3-turbo'"
+    "--target tensorrt needs TensorRT 11 and the NVIDIA GPU that will serve. On that machine, with its GPU:\n"
+    "  STT_MODEL=large-v3-turbo docker compose -f docker/compose.gpu.yaml run --rm export\n"
+    "or the same command as here inside NVIDIA's container nvcr.io/nvidia/tensorrt:26.09-py3"
 )
 
 
@@ -96,7 +95,7 @@ class Compiler:
         shapes = self._builder.create_optimization_profile()
         for index in range(self.network.num_inputs):
             put = self.network.get_input(index)
-            shapes.set_shape(put.name, *_ranges(tuple(put.shape), profile))
+            shapes.set_shape(put.name, *ranges(tuple(put.shape), profile))
         return shapes
 
     def build(self, config: Any) -> Any:
@@ -107,7 +106,7 @@ class Compiler:
         return plan
 
 
-def _ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
+def ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
     """The first axis is the batch; another one that is open (−1) is that of the tokens."""
     for batch, tokens in zip(profile.batch, profile.tokens, strict=True):
         yield (batch, *(tokens if size < 0 else size for size in shape[1:]))
