@@ -60,9 +60,11 @@ class ServingOptions:
         return cls(**values)
 
     def policy(self, engine: Engine) -> Policy:
-        """A GPU, which encodes all 30 s of a window, wants them in batches."""
-        gather = self.gather or (1 if engine.short_contexts else max(1, engine.encode_batch // 2))
-        return replace(Policy.for_slots(engine.slots), gather=gather, longest_queue=self.longest_queue)
+        """Who encodes no less than 30 s is a GPU."""
+        suits = Policy.for_slots(engine.slots)
+        if not engine.short_contexts:
+            suits = Policy.for_gpu(engine.slots, engine.encode_batch)
+        return replace(suits, gather=self.gather or suits.gather, longest_queue=self.longest_queue)
 
 
 OpenEngine = Callable[[Path, ServingOptions], Engine]

@@ -7,33 +7,24 @@ With GPU_EXPORT=model_repository/whisper-base/1, an export of base for `tensorrt
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_triton import REPOSITORY
 
-from export.choice import Vocabulary
-from export.decoder import decoder_graph
-from export.encoder import audio_encoder_graph
-from export.graph import save_graph
 from export.memory import published
-from export.onnx_gpu import Half
-from export.sources import default_place, open_source
 from speech.audio import Pcm, to_samples
 from speech.tensors import Priority
 from speech.transcript import WindowResult
 from speech.whisper.cpu_engine import CpuEngine
 from speech.whisper.engine import GREEDY, Engine, Sampling
 from speech.whisper.gpu.engine import GraphEngine
-from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
 from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
 from speech.whisper.gpu.sizes import Network
 from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
-from speech.whisper.manifest import read_manifest, write_manifest
+from speech.whisper.manifest import read_manifest
 from speech.whisper.scheduler import Scheduler
 from speech.whisper.sequence import Request
 from speech.whisper.serving import ServingOptions, open_engine
@@ -41,36 +32,21 @@ from speech.whisper.timing import token_starts
 from speech.whisper.tokenizer import Tokenizer
 
 BASE = REPOSITORY / "whisper-base" / "1"
-WEIGHTS = REPOSITORY.parent / "var" / "weights"
 SLOTS = 3
 PASSAGE, SENTENCE = 0, 2  # slots, one left empty between them
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `python -m export whisper --target cuda` writes it, which other tests hold against the reference."""
-    folder = tmp_path_factory.mktemp("cuda")
-    weights = open_source("base", default_place("base"), WEIGHTS).weights
-    manifest = replace(read_manifest(BASE), target="cuda", precision={"encoder": "float16"})
-    vocabulary = Vocabulary(weights.dimensions.n_vocab, manifest.tokens, manifest.suppressed, manifest.suppressed_first)
-    save_graph(audio_encoder_graph(weights, Half()).model(Half.opset), folder / ENCODER_GRAPH)
-    save_graph(decoder_graph(weights, vocabulary).model(Half.opset), folder / DECODER_GRAPH)
-    shutil.copy(BASE / "tokenizer.json", folder)
-    write_manifest(manifest, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[GraphEngine]:
+def engine(gpu_export: Path) -> Iterator[GraphEngine]:
     if exported := os.environ.get("GPU_EXPORT"):
         opened = open_engine(Path(exported), ServingOptions(slots=SLOTS))
         assert isinstance(opened, GraphEngine)
         yield opened
         opened.close()
         return
-    manifest = read_manifest(folder)
+    manifest = read_manifest(gpu_export)
     store = Store(slot_shapes(manifest.dimensions, len(manifest.alignment_heads)), SLOTS, 2, HostMemory())
-    engine = GraphEngine(manifest, OnnxRunner(load_sessions(folder, "CPUExecutionProvider", threads=2), store))
+    engine = GraphEngine(manifest, OnnxRunner(load_sessions(gpu_export, "CPUExecutionProvider", threads=2), store))
     yield engine
     engine.close()
 
@@ -106,8 +82,10 @@ def transcribe(engine: Engine, tokenizer: Tokenizer, windows: Sequence[Pcm]) -> 
         scheduler.close()
 
 
-def test_a_window_is_heard_as_the_cpu_hears_it(engine: GraphEngine, folder: Path, sentence: Pcm, passage: Pcm) -> None:
-    tokenizer = Tokenizer.load(folder)
+def test_windows_are_heard_as_the_cpu_hears_them(
+    engine: GraphEngine, gpu_export: Path, sentence: Pcm, passage: Pcm
+) -> None:
+    tokenizer = Tokenizer.load(gpu_export)
     cpu = CpuEngine(BASE, slots=2, threads=2)
 
     expected = transcribe(cpu, tokenizer, [sentence, passage])
@@ -159,8 +137,8 @@ def test_a_prompt_in_two_parts_is_the_same_prompt_and_its_start_tells_the_langua
     assert told.no_speech_probability < 0.1
 
 
-def test_a_prompt_sets_the_spelling(listening: GraphEngine, folder: Path) -> None:
-    tokenizer = Tokenizer.load(folder)
+def test_a_prompt_sets_the_spelling(listening: GraphEngine, gpu_export: Path) -> None:
+    tokenizer = Tokenizer.load(gpu_export)
     previous = [tokenizer.special.previous, *tokenizer.encode(" Mister John Dashwode, Mister James Dashwode")]
 
     heard = tokenizer.decode(decode(listening, [PASSAGE], 8, prompt=previous)[PASSAGE])
