@@ -103,6 +103,7 @@ class Store:
         self._encoded = {
             name: memory.allocate(encode_batch * size) for name, size in sizes.items() if name.startswith(CROSS)
         }
+        memory.wait()  # whoever runs the graphs may do so on a stream of its own
 
     @property
     def encoded(self) -> dict[str, int]:

@@ -1,10 +1,12 @@
 """The GPU's engine on real speech: base's own graphs, run by ONNX Runtime on the CPU.
 
 All that a GPU would do but the GPU: the same graphs, slots, batches and caches written in place, float16 throughout.
+With GPU_EXPORT=model_repository/whisper-base/1, an export of base for `tensorrt` or `cuda`, the card here does it.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -34,6 +36,7 @@ from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
 from speech.whisper.manifest import read_manifest, write_manifest
 from speech.whisper.scheduler import Scheduler
 from speech.whisper.sequence import Request
+from speech.whisper.serving import ServingOptions, open_engine
 from speech.whisper.timing import token_starts
 from speech.whisper.tokenizer import Tokenizer
 
@@ -59,6 +62,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Iterator[GraphEngine]:
+    if exported := os.environ.get("GPU_EXPORT"):
+        opened = open_engine(Path(exported), ServingOptions(slots=SLOTS))
+        assert isinstance(opened, GraphEngine)
+        yield opened
+        opened.close()
+        return
     manifest = read_manifest(folder)
     store = Store(slot_shapes(manifest.dimensions, len(manifest.alignment_heads)), SLOTS, 2, HostMemory())
     engine = GraphEngine(manifest, OnnxRunner(load_sessions(folder, "CPUExecutionProvider", threads=2), store))
