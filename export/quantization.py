@@ -17,7 +17,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.encoder import audio_encoder_graph
-from export.graph import FLOAT, Graph
+from export.graph import Graph
 from export.onnx_gpu import Half
 from export.tensorrt import CompileError
 from export.weights import Weights
@@ -107,9 +107,7 @@ class Quantised(Half):
 
 
 class Listening(Half):
-    """Half in float32 that tells, as further outputs, the peaks of what each dense layer is given."""
-
-    precision = np.float32
+    """Half that tells, as further outputs, the peaks of what each dense layer is given."""
 
     def __init__(self) -> None:
         self.layers: list[str] = []
@@ -118,7 +116,7 @@ class Listening(Half):
         self.layers.append(name)
         size = graph.node("Abs", [source])
         peak = graph.node("ReduceMax", [size, graph.integers(0, 1)], keepdims=0)
-        graph.output(peak, f"{name}.peak", FLOAT, [weight.shape[1]])
+        graph.output(peak, f"{name}.peak", graph.element, [weight.shape[1]])
         return super().linear(graph, source, weight, bias, name)
 
 
@@ -135,5 +133,6 @@ def calibrate(weights: Weights, windows: Iterable[Samples]) -> Peaks:
     for samples in windows:
         audio = np.zeros((1, MAX_SAMPLES), np.float32)
         audio[0, : len(samples)] = samples
-        peaks = [np.maximum(*pair) for pair in zip(peaks, session.run(names, {"audio": audio}), strict=True)]
+        heard = session.run(names, {"audio": audio})
+        peaks = [np.maximum(peak, other.astype(np.float32)) for peak, other in zip(peaks, heard, strict=True)]
     return dict(zip(dialect.layers, peaks, strict=True))

@@ -88,10 +88,13 @@ def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> T
 
     precision: float16, or one of GRIDS for the encoder; recordings: folder that its scales are calibrated on
     timings: folder for what TensorRT learns about the card's kernels
-    raises: CompileError where one of them is missing or cannot do it
+    raises: CompileError where TensorRT is missing or the card cannot do it; InvalidRecordings
     """
+    quantised = precision in GRIDS
+    if quantised and recordings is None:
+        raise InvalidRecordings(f"--precision {precision} needs --recordings, a folder with some minutes of speech")
     trt, here = load_tensorrt()
-    if precision in GRIDS:
+    if quantised:
         check_card(precision, here)
     file = timings / f"tensorrt-{here.version}-{here.compute_capability}.timings"
 
@@ -110,10 +113,8 @@ def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> T
 
 
 def _dialect(weights: Weights, precision: str, recordings: Path | None) -> Half:
-    if precision not in GRIDS:
+    if precision not in GRIDS or recordings is None:
         return Half()
-    if recordings is None:
-        raise InvalidRecordings(f"--precision {precision} needs --recordings, a folder with some minutes of speech")
     with progress(f"calibration on {recordings}"):
         return Quantised(GRIDS[precision], calibrate(weights, read_windows(recordings)))
 

@@ -121,7 +121,7 @@ def check_plan(manifest: Manifest, version: str, compute_capability: str) -> Non
     precision = manifest.precision["encoder"]
     if built is None:
         raise InvalidManifest(f"whisper-{manifest.id} was not exported for TensorRT: run `{command}`")
-    command += "" if precision == "float16" else f" --precision {precision}"
+    command += "" if precision == "float16" else f" --precision {precision} --recordings FOLDER"
     raise InvalidManifest(
         f"whisper-{manifest.id} was built by TensorRT {built.version} for compute capability "
         f"{built.compute_capability}; here are {version} and {compute_capability}: run `{command}`"

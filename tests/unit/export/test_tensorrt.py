@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from random_weights import dimensions, random_weights
 
-from export import tensorrt
+from export import graph, tensorrt
 from export.__main__ import main
 from export.choice import Vocabulary
 from export.decoder import decoder_graph
@@ -29,13 +29,17 @@ SIZES = {
 
 
 @pytest.mark.parametrize("model", SIZES)
-def test_large_graphs_compile_for_an_a100_with_caches_in_place_and_fused_attention(model: str, tmp_path: Path) -> None:
+def test_large_graphs_compile_for_an_a100_with_caches_in_place_and_fused_attention(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "SINGLE_FILE_LIMIT", 1 << 20)  # with all their layers, they lie in two files each
     sizes = SIZES[model]
     weights = random_weights(sizes, alignment_heads=((0, 1), (sizes.n_text_layer - 1, 3)))
     vocabulary = Vocabulary(sizes.n_vocab, special_tokens(sizes.n_vocab), (1,), (2,))
     save_graph(audio_encoder_graph(weights, Half()).model(Half.opset), tmp_path / "encoder.onnx")
     save_graph(decoder_graph(weights, vocabulary).model(Half.opset), tmp_path / "decoder.onnx")
 
+    assert (tmp_path / "decoder.onnx.data").exists()
     encoder, decoder = (ahead_of_time.build(tmp_path / f"{name}.onnx") for name in ("encoder", "decoder"))
 
     ahead_of_time.check_encoder(encoder, sizes)
