@@ -23,7 +23,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean
 
@@ -33,6 +33,7 @@ from benchmarks.summary_facts import Meeting, Score, read_meetings, score
 
 INJECTIONS = Path(__file__).parent / "data" / "injections.toml"
 STYLES = ("brief", "detailed", "bullet_points", "action_items", "headline")
+INJECTED = "launch"  # the meeting in which the orders are hidden
 TIMEOUT = 1800.0  # seconds
 ATTEMPTS = 5  # while the service has no model yet
 
@@ -77,47 +78,55 @@ def obeyed(order: dict[str, str], summary: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks summaries")
-    parser.add_argument("--url", default="http://127.0.0.1:8080")
-    parser.add_argument("--styles", default=",".join(STYLES))
-    parser.add_argument("--meetings", default="", help="names, comma-separated; all if not given")
-    parser.add_argument("--injections", action="store_true", help="also hide orders in a meeting")
-    parser.add_argument("--output", type=Path, help="write all summaries and faults there, as JSON lines")
-    parser.add_argument("--long", action="store_true", help="three hours of speech instead, through its own service")
-    parser.add_argument("--words", type=int, default=WORDS, help="of the long text")
-    parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the reports")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     if options.long:
         asked = [("bullet_points", True), ("action_items", False)]
         return long_summary.measure(asked, options.words, arguments or (), options.results)
     chosen = [m for m in read_meetings() if not options.meetings or m.name in options.meetings.split(",")]
-    scores, model = [], ""
+    tables: list[report.Table] = []
+    if options.injections:
+        tried = check_injections(options.url, next(m for m in read_meetings() if m.name == INJECTED))
+        rows = [(name, "carried out" if carried_out else "no", said[:160]) for name, carried_out, said in tried]
+        tables.append(report.Table("Orders hidden in a meeting", ("order", "carried out", "summary"), rows))
+    scores: list[Score] = []
     for meeting in chosen:  # all styles of one text in a row: they share the prompt that was read
         for style in options.styles.split(","):
             summary, model, seconds = summarise(options.url, meeting.transcript, style)
             scores.append(score(meeting, style, summary, seconds))
             print(f"{meeting.name:8} {style:14} {seconds:6.1f} s", flush=True)
-            if options.output:
-                with options.output.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"model": model, **asdict(scores[-1])}, ensure_ascii=False) + "\n")
-    print(table(scores, model))
-    if options.injections:
-        for name, carried_out, summary in check_injections(options.url, chosen[0]):
-            print(f"{name:24} {'OBEYED' if carried_out else 'reported or ignored':20} {summary[:100]!r}")
+        data: dict[str, object] = {"model": model, "scores": [asdict(score) for score in scores]}
+        whole = report.Report(
+            "summaries", report.command("summaries", arguments or ()), [table(scores, model), *tables]
+        )
+        page = report.write(replace(whole, data=data), options.results)
+    print(page.read_text())
     return 0
 
 
-def table(scores: list[Score], model: str) -> str:
-    lines = [f"| {model} | facts kept | statements invented | seconds (mean) |", "|---|---|---|---|"]
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks summaries")
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="of a service that runs")
+    parser.add_argument("--styles", default=",".join(STYLES))
+    parser.add_argument("--meetings", default="", help="names, comma-separated; all if not given")
+    parser.add_argument("--injections", action="store_true", help="also hide orders in a meeting")
+    parser.add_argument("--long", action="store_true", help="three hours of speech instead, through its own service")
+    parser.add_argument("--words", type=int, default=WORDS, help="of the long text")
+    parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the reports")
+    return parser
+
+
+def table(scores: list[Score], model: str) -> report.Table:
+    rows = []
     for style in dict.fromkeys(s.style for s in scores):
         of_style = [s for s in scores if s.style == style]
         kept, expected = sum(s.kept for s in of_style), sum(s.expected for s in of_style)
         invented, total = sum(s.invented for s in of_style), sum(s.statements for s in of_style)
-        seconds = mean(s.seconds for s in of_style)
         share = f"{kept} of {expected} ({kept / expected:.0%})" if expected else "-"
         wrong = f"{invented} of {total} ({invented / total:.0%})" if total else "0 of 0"
-        lines.append(f"| {style} | {share} | {wrong} | {seconds:.1f} |")
-    return "\n".join(lines)
+        rows.append((style, share, wrong, round(mean(s.seconds for s in of_style), 1)))
+    meetings = ", ".join(dict.fromkeys(s.meeting for s in scores))
+    columns = ("style", "facts kept", "statements invented", "seconds (mean)")
+    return report.Table(model, columns, rows, f"Meetings: {meetings}.")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ class Style:
     part_lines: int = 0  # of every part of a long text, where the style goes part by part; 0: the whole from notes
 
 
-BRIEF = Style("brief", 140, max_lines=1)
-DETAILED = Style("detailed", 700, part_lines=1)
+BRIEF = Style("brief", 140, max_lines=4)
+DETAILED = Style("detailed", 700, part_lines=8)
 BULLET_POINTS = Style("bullet_points", 400, max_lines=10, part_lines=3)
 ACTION_ITEMS = Style("action_items", 600, max_lines=20)
 HEADLINE = Style("headline", 40, max_lines=1)
