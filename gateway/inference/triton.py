@@ -27,6 +27,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.use_local_subchannel_pool", 1),  # a new connection does not inherit the pause after another one's failure
 )
 
 Value = NDArray[Any] | str
