@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import HTTPConnection
@@ -19,6 +19,7 @@ from gateway.inference.recognizer import Recognizer
 from gateway.inference.triton import TritonServer
 from gateway.inference.whisper import TritonWhisper
 from gateway.media.decoding import MediaDecoder
+from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import Settings
@@ -41,6 +42,7 @@ class Services:
     accounts: Accounts
     summarizer: Summarizer
     diarizer: Diarizer | None = None  # None: not deployed
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def conversation(self) -> Conversation:

@@ -99,6 +99,7 @@ class Conversation:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.services.metrics.heard("live", session.duration)
 
     async def say(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:

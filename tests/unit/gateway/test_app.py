@@ -60,17 +60,21 @@ def parts() -> Parts:
 
 
 @pytest.fixture
-async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def services(parts: Parts, tmp_path: Path) -> AsyncIterator[Services]:
     part = cast(Any, parts)
     settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
     summarizer = Summarizer(NoServer())
     async with open_accounts(settings) as accounts:
-        services = Services(
+        yield Services(
             settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts, summarizer
         )
-        transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield client
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield client
 
 
 async def test_a_recording_becomes_the_contracts_json(client: httpx.AsyncClient, parts: Parts) -> None:
@@ -236,3 +240,9 @@ async def test_a_client_may_ask_how_far_its_request_is(client: httpx.AsyncClient
 
     assert during.json() == {"stage": "recognizing", "done": 0.25}
     assert after.status_code == 404
+
+
+async def test_the_audio_that_was_transcribed_is_counted(client: httpx.AsyncClient, services: Services) -> None:
+    await client.post("/v1/transcribe", files=FILE)
+
+    assert services.metrics.registry.get_sample_value("stt_audio_seconds_total", {"kind": "file"}) == 1.0
