@@ -1,7 +1,8 @@
-"""Triton's own load generator against whisper-base, with windows of real speech: `python -m benchmarks perf_analyzer`.
+"""Triton's own load generator against whisper-<id>, with windows of real speech: `python -m benchmarks perf_analyzer`.
 
 perf_analyzer and the newer C library that it needs are fetched the first time (pinned by hash, and signed by
-Debian); the service is started as users start it, and its Triton is asked directly.
+Debian). A Triton of one's own is named by --triton; without it the service is started as users start it, and its
+Triton is asked directly.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import report
@@ -24,7 +26,6 @@ from benchmarks.service import Service
 
 PACKAGE = Path(__file__).parent / "peers" / "perf_analyzer.txt"  # pinned by hash
 PLATFORM = "manylinux_2_38_x86_64"
-MODEL = "whisper-base"
 REQUESTS = 24  # different windows; perf_analyzer goes round
 COLUMNS = {  # perf_analyzer's column → ours
     "Concurrency": "windows at once",
@@ -44,19 +45,24 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks perf_analyzer", description=__doc__)
     parser.add_argument("--concurrency", default="1,2,4,8", help="windows at once, one run each")
     parser.add_argument("--count", type=int, default=48, help="requests a run")
+    parser.add_argument("--model", default="base", help="id of a deployed Whisper")
+    parser.add_argument(
+        "--triton", metavar="HOST:PORT", help="gRPC address of a Triton that runs; none: one is started"
+    )
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     options = parser.parse_args(arguments)
     analyzer = command_under_new_loader(_program(), CACHE / "perf_analyzer" / "libraries")
     clips = [clip for clip in load(["A-read"]) if clip.duration > 4][:REQUESTS]
     rows = []
-    with Service() as service, tempfile.TemporaryDirectory() as scratch:
+    model = f"whisper-{options.model}"
+    with _triton(options.triton) as address, tempfile.TemporaryDirectory() as scratch:
         requests = write_requests(clips, Path(scratch) / "requests.json")
         for concurrency in options.concurrency.split(","):
-            target = ["-u", triton_address(service.log.read_text()), "--concurrency-range", concurrency]
+            target = ["-m", model, "-u", address, "--concurrency-range", concurrency]
             rows.append(_run([*analyzer, *target], requests, options.count))
     seconds = sum(clip.duration for clip in clips) / len(clips)
     table = report.Table(
-        f"{MODEL} over gRPC streams",
+        f"{model} over gRPC streams",
         (*COLUMNS.values(), "× real time"),
         [(*row, row[1] * seconds) for row in rows],
         f"{options.count} requests a run, over {len(clips)} windows of read English, {seconds:.1f} s on average.",
@@ -65,6 +71,16 @@ def main(arguments: Sequence[str]) -> int:
     command = report.command("perf_analyzer", arguments)
     print(report.write(report.Report("perf_analyzer", command, [table], versions), options.results).read_text())
     return 0
+
+
+@contextmanager
+def _triton(address: str | None) -> Iterator[str]:
+    """The address given, or that of an embedded Triton."""
+    if address is not None:
+        yield address
+        return
+    with Service() as service:
+        yield triton_address(service.log.read_text())
 
 
 def _program(folder: Path = CACHE / "perf_analyzer") -> Path:
@@ -107,9 +123,9 @@ def triton_address(log: str) -> str:
 def _run(command: Sequence[str], requests: Path, count: int) -> tuple[float, ...]:
     table = requests.with_name("latency.csv")
     table.unlink(missing_ok=True)
-    model = ["-m", MODEL, "-i", "grpc", "--streaming", "--async", "--input-data", str(requests)]
+    way = ["-i", "grpc", "--streaming", "--async", "--input-data", str(requests)]
     asked = ["--request-count", str(count), "-f", str(table)]
-    ended = subprocess.run([*command, *model, *asked], capture_output=True, text=True, check=False)
+    ended = subprocess.run([*command, *way, *asked], capture_output=True, text=True, check=False)
     print(ended.stdout, file=sys.stderr)
     if ended.returncode or not table.exists():
         raise AnalyzerFailed(f"perf_analyzer ended with {ended.returncode}: {ended.stderr[-1000:]}")

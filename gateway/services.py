@@ -21,6 +21,7 @@ from gateway.inference.recognizer import Recognizer
 from gateway.inference.whisper import TritonWhisper, triton_name
 from gateway.leaving import Leaving
 from gateway.media.decoding import MediaDecoder
+from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.progress import ProgressBoard
 from gateway.settings import DiarizationSettings, Settings
@@ -46,6 +47,7 @@ class Services:
     summarizer: Summarizer
     diarizer: Diarizer | None = None  # None: not deployed
     leaving: Leaving = field(default_factory=Leaving)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def conversation(self) -> Conversation:

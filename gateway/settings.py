@@ -1,7 +1,8 @@
 """Every setting of the service, and the only place that reads environment variables.
 
 A setting is `STT_<GROUP>_<NAME>`: `STT_SERVER_PORT=9000`, `STT_TRITON_URLS=gpu1:8001,gpu2:8001`.
-Lists are separated by commas.
+Lists are separated by commas. What nobody should see in a process's environment may lie in a file of that name in
+small letters, in the folder that STT_SECRETS names (/run/secrets, where containers find them).
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 
 def _split(value: object) -> object:
@@ -31,6 +38,8 @@ class ServerSettings(Group):
     """address to listen on"""
     port: int = Field(default=8080, ge=0, le=65535)
     """port to listen on; 0 takes a free one"""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """port of the metrics for Prometheus, on the same address; none: no metrics. Not for the public"""
     data: Path = Path("var")
     """folder for everything that the service writes"""
     shutdown_seconds: float = Field(default=30.0, gt=0)
@@ -163,7 +172,12 @@ class Settings(BaseSettings):
         *others: PydanticBaseSettingsSource,
         **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, SummarizerNames(settings_cls)
+        secrets = NestedSecretsSettingsSource(
+            settings_cls,
+            secrets_dir=os.environ.get("STT_SECRETS", "/run/secrets"),
+            secrets_dir_missing="ok",
+        )
+        return init_settings, env_settings, SummarizerNames(settings_cls), secrets
 
 
 class SummarizerNames(PydanticBaseSettingsSource):

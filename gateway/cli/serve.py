@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from gateway.inference.whisper import triton_name
 from gateway.leaving import Leaving
 from gateway.log import configure_logging
 from gateway.media.ffmpeg import FfmpegMissing
+from gateway.metrics import served
 from gateway.models import Model, Models, UnknownModel
-from gateway.services import open_services, triton_models
+from gateway.services import Services, open_services, triton_models
 from gateway.settings import ServerSettings, Settings
 from gateway.slow_heads import PatientProtocol
 from speech.whisper.manifest import MANIFEST_FILE
@@ -85,7 +86,8 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
             http = HttpServer(http_config(create_app(services), settings), services.leaving)
             http.announce_seconds = settings.server.leaving_seconds
             stopping.watch(http)
-            await serve_http(http, listener, settings)
+            with serve_metrics(services, settings.server):
+                await serve_http(http, listener, settings)
     except asyncio.CancelledError:
         if not stopping.asked:
             raise
@@ -168,6 +170,22 @@ def http_config(app: object, settings: Settings) -> uvicorn.Config:
         ws_ping_interval=settings.stream.ping_seconds,
         ws_ping_timeout=None,  # a pong may wait behind audio; a silent client is found by stream.idle_seconds
     )
+
+
+@contextmanager
+def serve_metrics(services: Services, settings: ServerSettings) -> Iterator[None]:
+    """Raises ServeFailed if the port of the metrics cannot be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(served(services.metrics, settings.host, settings.metrics_port))
+        except OSError as problem:
+            where = f"{settings.host}:{settings.metrics_port}"
+            raise ServeFailed(
+                f"cannot serve metrics on {where} ({problem}); STT_SERVER_METRICS_PORT names another"
+            ) from problem
+        if address:
+            say(f"Metrics for Prometheus: {address}")
+        yield
 
 
 async def serve_http(http: uvicorn.Server, listener: socket.socket, settings: Settings) -> None:

@@ -95,8 +95,11 @@ class Conversation:
 
     async def converse(self, session: Session, account: LiveSession) -> None:
         """Until everything that the client sent is final. Raises what ended it sooner."""
-        async with side_by_side(session.run(), self._listen(session, account)) as (deciding, listening):
-            await asyncio.gather(deciding, listening)
+        try:
+            async with side_by_side(session.run(), self._listen(session, account)) as (deciding, listening):
+                await asyncio.gather(deciding, listening)
+        finally:
+            self.services.metrics.heard("live", session.duration)
 
     async def say(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:

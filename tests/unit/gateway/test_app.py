@@ -272,3 +272,9 @@ async def test_a_client_may_ask_how_far_its_request_is(client: httpx.AsyncClient
 
     assert during.json() == {"stage": "recognizing", "done": 0.25}
     assert after.status_code == 404
+
+
+async def test_the_audio_that_was_transcribed_is_counted(client: httpx.AsyncClient, services: Services) -> None:
+    await client.post("/v1/transcribe", files=FILE)
+
+    assert services.metrics.registry.get_sample_value("stt_audio_seconds_total", {"kind": "file"}) == 1.0
