@@ -103,7 +103,6 @@ async def test_a_triton_that_is_killed_under_load_costs_nobody_anything(
     await check_load(machines, recording, undisturbed, pcm, lambda: os.kill(victim.pid, signal.SIGKILL))
 
     await until(lambda: victim.status.restarts == 1 and victim.status.ready)
-    assert await metric(victim, "whisper_finished_total") == 0
     async with asyncio.timeout(60):
         while not await metric(victim, "whisper_finished_total"):
             await transcribe(machines, machines.gateways[0], recording)
