@@ -61,6 +61,7 @@ lock:  ## pin every requirement again (needs uv)
 	$(LOCK) --extra serving --extra export -o requirements/service.txt
 	$(LOCK) --extra serving --extra export --extra development $(TESTED) -o requirements/development.txt
 	$(LOCK) --extra benchmarks -o requirements/benchmarks.txt
+	$(LOCK) --extra build $(TESTED) -o requirements/container-build.txt
 	$(LOCK) --extra gateway $(TESTED) -o requirements/container-gateway.txt
 	$(LOCK) --extra triton --extra models --extra cpu $(TESTED) -o requirements/container-triton-cpu.txt
 	$(LOCK) --extra export --extra models --extra cpu $(TESTED) -o requirements/container-export-cpu.txt
