@@ -198,6 +198,34 @@ def test_triton_is_started_like_the_embedded_one(monkeypatch: pytest.MonkeyPatch
     assert left_out == addresses | image | {"--allow-gpu-metrics", "--pinned-memory-pool-byte-size"}  # there is a GPU
 
 
+def compose(file: str) -> dict[str, Resource]:
+    services: dict[str, Resource] = yaml.safe_load((KUBERNETES.parent / file).read_text(encoding="utf-8"))["services"]
+    return services
+
+
+def test_images_and_commands_are_those_of_one_machine() -> None:
+    services = compose("compose.gpu.yaml")
+    export, triton = containers(named("StatefulSet", "triton"))
+    default = re.compile(r"\$\{STT_MODEL:-([^}]*)\}")
+    assert export["image"] == services["export"]["image"]
+    assert export["command"] == [default.sub(r"\1", word) for word in services["export"]["command"]]
+    assert triton["image"] == services["triton"]["image"]
+    own = {"--allow-http=false"}  # the health check of one machine asks over HTTP
+    assert set(triton["command"]) - own == {default.sub(r"\1", word) for word in services["triton"]["command"]}
+    assert containers(named("Deployment", "gateway"))[0]["image"] == compose("services.yaml")["gateway"]["image"]
+
+
+def test_the_summarizer_is_that_of_one_machine_but_has_a_gpu_of_its_own() -> None:
+    (vllm,) = containers(named("Deployment", "summarizer"))
+    single = compose("services.yaml")["summarizer"]
+    assert single["image"].startswith(f"{vllm['image']}:")
+    shared = ("--gpu-memory-utilization", "--max-num-seqs")
+    assert [flag for flag in vllm["args"] if not flag.startswith(shared)] == [
+        flag for flag in single["command"] if not flag.startswith(shared)
+    ]
+    assert {each["name"] for each in vllm["env"]} == {*single["environment"], "VLLM_API_KEY"}
+
+
 def test_one_model_is_exported_loaded_probed_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     export, triton = containers(named("StatefulSet", "triton"))
     name, size, target = export["command"]
