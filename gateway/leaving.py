@@ -13,5 +13,6 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Leaving:
+    seconds: float = 0.0  # between the two
     announced: bool = False  # shown by /health
     begun: asyncio.Event = field(default_factory=asyncio.Event)  # live sessions end now

@@ -87,6 +87,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 accounts=accounts,
                 summarizer=summarizer,
                 diarizer=diarizer,
+                leaving=Leaving(settings.server.leaving_seconds),
             )
 
 

@@ -84,7 +84,6 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
         async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
             tritons.tell_deaths(services.fleet.model_died)
             http = HttpServer(http_config(create_app(services), settings), services.leaving)
-            http.announce_seconds = settings.server.leaving_seconds
             stopping.watch(http)
             with serve_metrics(services, settings.server):
                 await serve_http(http, listener, settings)
@@ -122,8 +121,6 @@ class HttpServer(uvicorn.Server):
     It leaves as `gateway.leaving` tells; uvicorn alone would cut live sessions off.
     """
 
-    announce_seconds = 0.0
-
     def __init__(self, config: uvicorn.Config, leaving: Leaving) -> None:
         super().__init__(config)
         self._leaving = leaving
@@ -134,7 +131,7 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._leaving.announced = True
-        await self._wait_while(lambda: True, self.announce_seconds)
+        await self._wait_while(lambda: True, self._leaving.seconds)
         for server in self.servers:
             server.close()
         for connection in self.server_state.connections - self._live():
