@@ -79,7 +79,7 @@ class Fleet:
             server.abandon(model)
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; connections are closed then."""
         async with asyncio.TaskGroup() as group:
             while True:
                 for server in await self._discover():
@@ -90,9 +90,6 @@ class Fleet:
         """Returns when every Triton that was found has answered, or not."""
         while not self._looked_at.issuperset(self.servers or [None]):
             await asyncio.sleep(0.02)
-
-    async def close(self) -> None:
-        await asyncio.gather(*(server.close() for server in self.servers))
 
     async def _discover(self) -> list[TritonServer]:
         """Looks the addresses up; returns the servers that are new."""
@@ -111,12 +108,14 @@ class Fleet:
 
     async def _look_after(self, server: TritonServer) -> None:
         """As long as it is in the fleet, or has calls in hand."""
-        while server in self.servers or server.load():
-            await asyncio.gather(*(self._probe(server, model) for model in self._models))
-            self._looked_at.add(server)
-            await asyncio.sleep(RECOVERY_SECONDS if server.away else self._settings.probe_seconds)
-        self._looked_at.discard(server)
-        await server.close()
+        try:
+            while server in self.servers or server.load():
+                await asyncio.gather(*(self._probe(server, model) for model in self._models))
+                self._looked_at.add(server)
+                await asyncio.sleep(RECOVERY_SECONDS if server.away else self._settings.probe_seconds)
+        finally:
+            self._looked_at.discard(server)
+            await server.close()
 
     async def _probe(self, server: TritonServer, model: str) -> None:
         """Asks the model itself: Triton calls a model READY whose process is dead."""
@@ -139,7 +138,7 @@ class Fleet:
 
 @asynccontextmanager
 async def watched(fleet: Fleet) -> AsyncIterator[Fleet]:
-    """Under watch until the block ends; connections are closed then."""
+    """Under watch until the block ends."""
     watching = asyncio.create_task(fleet.watch(), name="triton-fleet")
     try:
         with suppress(TimeoutError):
@@ -149,7 +148,6 @@ async def watched(fleet: Fleet) -> AsyncIterator[Fleet]:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        await fleet.close()
 
 
 async def ask_name_service(address: str) -> tuple[str, ...]:
