@@ -63,11 +63,16 @@ async def machines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ma
         options = TritonOptions(probe_every=0.5, exit_seconds=90, parameters={"WHISPER_THREADS": "1"})
         tritons = [EmbeddedTriton(REPOSITORY, MODELS, options) for _ in range(2)]
         await asyncio.gather(*(stack.enter_async_context(triton) for triton in tritons))
-        settings = database | SETTINGS | {"STT_TRITON_URLS": ",".join(triton.url for triton in tritons)}
+        settings = database | SETTINGS | {"STT_TRITON_URLS": ",".join(name_of(triton) for triton in tritons)}
         services = [run_service(folder / name, **settings) for name in ("one", "other")]
         gateways = [await asyncio.to_thread(stack.enter_context, service) for service in services]
         key = stt_keys(folder, "create", "--tier", "paid", "--credits", str(CREDITS), **database).stdout.strip()
         yield Machines(tritons, gateways, key)
+
+
+def name_of(triton: EmbeddedTriton) -> str:
+    """Its address by a name that has to be looked up."""
+    return triton.url.replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +163,7 @@ async def check_load(
     one, other = machines.gateways
     left = await machines.left(one)
     windows = await metric(machines.tritons[0], "whisper_windows_total")
-    files = [asyncio.create_task(transcribe(machines, each, recording)) for each in (one, other, one, other)]
+    files = [asyncio.create_task(transcribe(machines, each, recording)) for each in (one, other, one)]
     async with live(machines, other) as talk:
         await talk.say(pcm[: 3 * SECOND])
         async with asyncio.timeout(60):
@@ -168,11 +173,11 @@ async def check_load(
         await talk.say(pcm[3 * SECOND :])
         await talk.stop()
 
-    assert [(each.status_code, each.json()) for each in await asyncio.gather(*files)] == [(200, undisturbed)] * 4
+    assert [(each.status_code, each.json()) for each in await asyncio.gather(*files)] == [(200, undisturbed)] * 3
     assert SAID in plain(talk.last["text"])
     assert talk.code == 1000
     spent = [left - await machines.left(each) for each in (one, other)]
-    assert spent == [4 + 1] * 2
+    assert spent == [3 + 1] * 2
 
 
 async def transcribe(machines: Machines, gateway: ServiceProcess, recording: Path) -> httpx.Response:
