@@ -169,11 +169,11 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        *others: PydanticBaseSettingsSource,
-        **named: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         secrets = NestedSecretsSettingsSource(
-            settings_cls,
+            file_secret_settings,
             secrets_dir=os.environ.get("STT_SECRETS", "/run/secrets"),
             secrets_dir_missing="ok",
         )
