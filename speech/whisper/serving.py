@@ -11,9 +11,9 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
 
 PUBLISH_SECONDS = 1.0  # between two updates of the metrics
+CPU_SLOTS = 10
 STUCK_SECONDS = 120.0  # without a turn: the engine hangs
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,10 @@ log = logging.getLogger(__name__)
 class ServingOptions:
     """From config.pbtxt's parameters; WHISPER_<NAME> in the environment goes before."""
 
-    slots: int = 10  # windows decoded at once, a fifth of them kept for live ones
+    slots: int = 0  # windows decoded at once, a fifth of them kept for live ones; 0: as suits the engine
     threads: int = 0  # of the engine on a CPU; 0: one per core this process may use
-    gather: int = 1  # file windows collected before encoding beside a busy decoder
+    gather: int = 0  # file windows collected before encoding beside a busy decoder; 0: as suits the engine
+    gpu_memory: float = 0.8  # share of a GPU's free memory that the model may take
     longest_queue: int = 2048  # windows; more are refused
     grace: float = 25.0  # seconds for windows in hand when the model is unloaded
 
@@ -50,19 +52,19 @@ class ServingOptions:
     def read(cls, parameters: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> ServingOptions:
         """Raises ValueError for a value that is no number."""
         values: dict[str, Any] = {}
-        for name, kind in (("slots", int), ("threads", int), ("gather", int), ("longest_queue", int), ("grace", float)):
+        for option in fields(cls):
+            name, default = option.name, cast(Any, option.default)
             text = environment.get(f"WHISPER_{name.upper()}") or parameters.get(name, {}).get("string_value", "")
             if text:
-                values[name] = kind(text)
+                values[name] = type(default)(text)
         return cls(**values)
 
-    @property
-    def policy(self) -> Policy:
-        return Policy(
-            reserved=max(1, self.slots // 5) if self.slots > 1 else 0,
-            gather=self.gather,
-            longest_queue=self.longest_queue,
-        )
+    def policy(self, engine: Engine) -> Policy:
+        """Who encodes no less than 30 s is a GPU."""
+        suits = Policy.for_slots(engine.slots)
+        if not engine.short_contexts:
+            suits = Policy.for_gpu(engine.slots, engine.encode_batch)
+        return replace(suits, gather=self.gather or suits.gather, longest_queue=self.longest_queue)
 
 
 OpenEngine = Callable[[Path, ServingOptions], Engine]
@@ -76,14 +78,30 @@ def open_engine(folder: Path, options: ServingOptions) -> Engine:
     return _ENGINES[target](folder, options)
 
 
-def open_onnx(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.onnx_engine import OnnxEngine
+def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.cpu_engine import CpuEngine
 
     threads = options.threads or len(os.sched_getaffinity(0))
-    return OnnxEngine(folder, slots=options.slots, threads=threads)
+    return CpuEngine(folder, slots=options.slots or CPU_SLOTS, threads=threads)
 
 
-_ENGINES: dict[str, OpenEngine] = {"onnx": open_onnx}  # by the manifest's target
+def open_cuda_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.gpu.opening import Wish, open_cuda
+
+    return open_cuda(folder, Wish(options.slots, options.gpu_memory))
+
+
+def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.gpu.opening import Wish, open_tensorrt
+
+    return open_tensorrt(folder, Wish(options.slots, options.gpu_memory))
+
+
+_ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
+    "onnx": open_cpu_engine,
+    "cuda": open_cuda_engine,
+    "tensorrt": open_tensorrt_engine,
+}
 
 
 class Adapter:
@@ -107,7 +125,7 @@ class Adapter:
         tokenizer = Tokenizer.load(folder)
         engine = opener(folder, options)
         compile_timing()
-        scheduler = Scheduler(engine, tokenizer, options.policy)
+        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_death=_end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
         return cls(backend, scheduler, options, labels)
 
@@ -187,6 +205,11 @@ class Adapter:
     def _publish(self) -> None:
         while not self._stopped.wait(PUBLISH_SECONDS):
             self._gauges.publish(self._scheduler.statistics)
+
+
+def _end_process() -> None:
+    """A lost GPU comes back to a new process only. The gateway asks the windows of a dead one again, elsewhere."""
+    os._exit(1)
 
 
 class Gauges:
