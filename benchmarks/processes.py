@@ -53,12 +53,14 @@ class MemoryWatch:
         self.interval = interval
         self.peak = 0.0  # megabytes, all processes together
         self.parts: dict[str, float] = {}  # megabytes by command name, at the peak
+        self.samples: list[dict[str, float]] = []  # the same at every look
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory-watch", daemon=True)
 
     def _watch(self) -> None:
         while True:
             parts = memory(self.root)
+            self.samples.append(parts)
             if (total := sum(parts.values())) > self.peak:
                 self.peak, self.parts = total, parts
             if self._done.wait(self.interval):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from speech.whisper.engine import EngineDied, EngineError
 from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
 from speech.whisper.manifest import Compiled
 
@@ -55,12 +56,11 @@ def load_tensorrt() -> tuple[ModuleType, Compiled]:
 
 
 def _compute_capability() -> str:
-    from speech.whisper.engine import EngineError
-    from speech.whisper.gpu.cuda import compute_capability
-
     try:
+        from speech.whisper.gpu.cuda import compute_capability
+
         return compute_capability()
-    except EngineError as error:
+    except (ImportError, EngineDied, EngineError) as error:
         raise CompileError(f"{NEEDED}\nHere: {error}") from error
 
 

@@ -44,6 +44,8 @@ class ServerSettings(Group):
     """folder for everything that the service writes"""
     shutdown_seconds: float = Field(default=30.0, gt=0)
     """how long work in hand may take to finish at shutdown"""
+    leaving_seconds: float = Field(default=0.0, ge=0)
+    """how long /health answers 503 before that, and requests are still taken, for load balancers to look elsewhere"""
     cors_origins: CommaList = ("*",)
     """web pages that may call the API from a browser"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -59,7 +61,9 @@ class MediaSettings(Group):
 
 class TritonSettings(Group):
     urls: CommaList = ()
-    """gRPC addresses of Triton servers (host:port); none: one is started here"""
+    """gRPC addresses (host:port); every machine behind a name is a Triton of its own; none: one is started here"""
+    metrics_port: int = Field(default=8002, ge=0, le=65535)
+    """port of their metrics, where /health reads of their GPU; 0: not read"""
     repository: Path = Path("model_repository")
     """models of the Triton that is started here"""
     timeout_seconds: float = Field(default=600.0, gt=0)

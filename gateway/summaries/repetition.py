@@ -1,4 +1,4 @@
-"""What greedy decoding does wrong in small models: saying the same again and again, stopping in mid-sentence."""
+"""What small models do wrong: saying the same again and again, stopping in mid-sentence, writing Markdown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 REPEATS = 2  # the same line this often is a loop
 
+_HEADING = re.compile(r"^\s*#{1,6}\s+|[ \t]+#*$")
+_STRONG = re.compile(r"\*\*")
 _ENDS = re.compile(r"[.!?…。！？।؟۔][\"'»”)]*(?=\s|$)|[。！？]")
 
 
@@ -16,14 +18,15 @@ def looping(text: str) -> bool:
 
 
 def tidied(text: str, cut: bool) -> str:
-    """The text without repeated lines and code fences; of one that was cut, up to its last whole sentence."""
+    """The text without repeated lines and Markdown; of one that was cut, up to its last whole sentence."""
     seen: set[str] = set()
     lines = []
-    for line in text.strip().split("\n"):
+    for written in text.strip().split("\n"):
+        line = _STRONG.sub("", _HEADING.sub("", written))
         if line.startswith("```") or (line.strip() and line in seen):
             continue
         seen.add(line)
-        lines.append(line.rstrip())
+        lines.append(line)
     if cut:
         lines = _whole(lines)
     return "\n".join(lines).strip()

@@ -21,16 +21,17 @@ class Style:
     name: str
     max_tokens: int  # of the answer, in English
     max_lines: int = 1000  # after which there is nothing more to say
+    part_lines: int = 0  # of every part of a long text, where the style goes part by part; 0: the whole from notes
 
 
-BRIEF = Style("brief", 140, max_lines=1)
-DETAILED = Style("detailed", 700)
-BULLET_POINTS = Style("bullet_points", 400, max_lines=10)
+BRIEF = Style("brief", 140, max_lines=4)
+DETAILED = Style("detailed", 700, part_lines=8)
+BULLET_POINTS = Style("bullet_points", 400, max_lines=10, part_lines=3)
 ACTION_ITEMS = Style("action_items", 600, max_lines=20)
 HEADLINE = Style("headline", 40, max_lines=1)
 
 # Not for clients: the questions on the way to a summary.
-NOTES = Style("notes", 600, max_lines=30)  # of one piece of a long text
+NOTES = Style("notes", 300, max_lines=8)  # of one piece of a long text
 HAS_ACTION_ITEMS = Style("has_action_items", 4, max_lines=1)  # asked before the list, which is never empty
 
 STYLES = {style.name: style for style in (BRIEF, DETAILED, ACTION_ITEMS, BULLET_POINTS, HEADLINE)}
@@ -42,13 +43,20 @@ def find_style(name: str) -> Style | None:
     return STYLES.get(ALIASES.get(wanted, wanted))
 
 
-def messages(style: Style, transcript: str, language: str, words: int = 0) -> tuple[dict[str, str], ...]:
-    """The chat that asks for one style of one transcript.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One style of one transcript, as its template says it."""
 
-    language: its English name, or words such as "the language of the transcript"
-    words: how long a detailed summary should be
-    """
-    asked = _template(style.name).substitute(transcript=fenced(transcript), language=language, words=words)
+    style: Style
+    language: str  # its English name, or words such as "the language of the transcript"
+    words: int = 100  # of a detailed summary
+    lines: int = 10  # of a list, at most
+
+
+def messages(wanted: Wanted, transcript: str) -> tuple[dict[str, str], ...]:
+    """The chat that asks for it."""
+    slots = {"language": wanted.language, "words": wanted.words, "lines": wanted.lines}
+    asked = _template(wanted.style.name).substitute(transcript=fenced(transcript), **slots)
     return {"role": "system", "content": _template("system").substitute()}, {"role": "user", "content": asked}
 
 

@@ -15,22 +15,25 @@ from gateway.summaries.language import detect_language
 from gateway.summaries.repetition import tidied
 from gateway.summaries.servers import SummaryServer
 from gateway.summaries.splitting import split
-from gateway.summaries.styles import ACTION_ITEMS, HAS_ACTION_ITEMS, NOTES, Style, messages
+from gateway.summaries.styles import ACTION_ITEMS, HAS_ACTION_ITEMS, NOTES, Style, Wanted, messages
 from speech import languages
 
-LARGEST_PIECE = 6000  # tokens: a small model loses the middle of longer ones
+LARGEST_PIECE = 2000  # tokens: of a longer one a small model remembers little but the end
+LARGEST_NOTES = 6000  # tokens: they are short and plain
 PROMPT_TOKENS = 450  # of the instructions around a transcript, at most
 CHARACTERS_PER_TOKEN = 4.0  # of English; a language with fewer gets more tokens for its answer
 DENSEST = 3.0  # times as many, at most
 SHORTEST_ANSWER = 64  # tokens
 FEWEST_WORDS, MOST_WORDS = 40, 300  # of a detailed summary
+PART_WORDS = 80  # of a detailed summary of a long text, for every piece
+PART_TOKENS = 200  # of the answer to one piece, in English
 SMALLEST_CONTEXT = 400  # tokens beside the instructions
 UNKNOWN_LANGUAGE = "the language of the transcript"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    name: str  # "reading" (percent of the prompt), "notes" (pieces of a long text), "writing"
+    name: str  # "reading" (percent of the prompt), "notes" and "writing" (pieces of a long text)
     done: int = 0
     total: int = 0
 
@@ -67,8 +70,7 @@ class Summarizer:
         named = _named(language or detect_language(text))
         tokens = await chat.count(text)
         job = _Job(Asker(chat, served, turns), style, named, _density(text, tokens), tokens)
-        progress = job.items(text) if style is ACTION_ITEMS else job.prose(text)
-        async with aclosing(progress):
+        async with aclosing(job.progress(text)) as progress:
             async for event in progress:
                 yield event
 
@@ -81,10 +83,19 @@ class _Job:
     density: float  # tokens that the text's language needs for one of English
     tokens: int  # of the text
 
-    async def prose(self, text: str) -> AsyncGenerator[Progress, None]:
-        while len(pieces := await self._pieces(text, NOTES)) > 1:
-            notes: list[str] = [""] * len(pieces)
-            async with aclosing(self._ask_all(pieces, NOTES, self._notes_tokens())) as answers:
+    def progress(self, text: str) -> AsyncGenerator[Progress, None]:
+        if self.style is ACTION_ITEMS:
+            return self._items(text)
+        return self._parts(text) if self.style.part_lines else self._whole(text)
+
+    async def _whole(self, text: str) -> AsyncGenerator[Progress, None]:
+        """Of a long text, notes are written on every piece, and the style is applied to the notes."""
+        largest = LARGEST_PIECE
+        while len(pieces := await self._pieces(text, self._notes_tokens(), largest)) > 1:
+            yield Stage("notes", 0, len(pieces))
+            notes = [""] * len(pieces)
+            wanted = Wanted(NOTES, self.language, lines=NOTES.max_lines)
+            async with aclosing(self._ask_all(pieces, wanted, self._notes_tokens())) as answers:
                 async for index, part in answers:
                     if isinstance(part, Written):
                         notes[index] += part.text
@@ -94,10 +105,35 @@ class _Job:
             shorter = "\n".join(notes)
             if len(shorter) >= 0.9 * len(text):
                 raise SummarizerFailed("The summarizer's notes are as long as the text itself.")
-            text = shorter
+            text, largest = shorter, LARGEST_NOTES
         async with aclosing(self._write(pieces[0])) as progress:
             async for event in progress:
                 yield event
+
+    async def _parts(self, text: str) -> AsyncGenerator[Progress, None]:
+        """Of a long text, every piece is told by itself, so that its beginning and middle are not lost."""
+        pieces = await self._pieces(text, self._part_tokens(), LARGEST_PIECE)
+        if len(pieces) == 1:
+            async with aclosing(self._write(text)) as progress:
+                async for event in progress:
+                    yield event
+            return
+        yield Stage("writing", 0, len(pieces))
+        model, told = self.asker.served.model, [""] * len(pieces)
+        wanted = Wanted(self.style, self.language, PART_WORDS, self.style.part_lines)
+        async with aclosing(self._ask_all(pieces, wanted, self._part_tokens())) as answers:
+            async for index, part in answers:
+                if isinstance(part, Written):
+                    told[index] += part.text
+                    yield Delta(part.text)
+                elif isinstance(part, Finished):
+                    told[index], model = tidied(told[index], part.cut), part.model
+                    yield Delta("\n")
+                    yield Stage("writing", index + 1, len(pieces))
+        summary = tidied("\n".join(told), cut=False)
+        if not summary:
+            raise SummarizerFailed("The summarizer wrote nothing.")
+        yield Summary(summary, self.style.name, model)
 
     async def _write(self, text: str) -> AsyncGenerator[Progress, None]:
         written = ""
@@ -116,9 +152,11 @@ class _Job:
                         raise SummarizerFailed("The summarizer wrote nothing.")
                     yield Summary(summary, self.style.name, part.model)
 
-    async def items(self, text: str) -> AsyncGenerator[Progress, None]:
+    async def _items(self, text: str) -> AsyncGenerator[Progress, None]:
         """Of every piece by itself: a note about a task would only blur who has it."""
-        pieces = await self._pieces(text, self.style)
+        pieces = await self._pieces(text, self._answer_tokens(), LARGEST_PIECE)
+        if len(pieces) > 1:
+            yield Stage("notes", 0, len(pieces))
         readers = [ItemReader(piece) for piece in pieces]
         found: list[Item] = []
         model = self.asker.served.model
@@ -153,15 +191,18 @@ class _Job:
             async for part in parts:
                 yield part
 
-    async def _pieces(self, text: str, asked: Style) -> list[str]:
-        """The text if it fits whole, else pieces with room for what is asked of each."""
+    async def _pieces(self, text: str, answer: int, largest: int) -> list[str]:
+        """The text if it is short enough to be read whole, else pieces with room for an answer to each.
+
+        answer: tokens
+        largest: tokens of a piece
+        """
         room, count = self._room(), self.asker.chat.count
         if room < SMALLEST_CONTEXT:
             raise SummarizerFailed(f"The summarizer's context of {self.asker.served.context} tokens is too small.")
-        if await count(text) <= room - self._answer_tokens():
+        if await count(text) <= min(largest, room - self._answer_tokens()):
             return [text]
-        answer = self._notes_tokens() if asked is NOTES else self._answer_tokens()
-        return await split(text, min(LARGEST_PIECE, room - answer), count)
+        return await split(text, min(largest, room - answer), count)
 
     def _room(self) -> int:
         return self.asker.served.context - PROMPT_TOKENS
@@ -178,13 +219,16 @@ class _Job:
     def _notes_tokens(self) -> int:
         return min(round(NOTES.max_tokens * self.density), self._room() // 4)
 
-    def _ask_all(self, pieces: list[str], style: Style, tokens: int) -> AsyncGenerator[tuple[int, Part], None]:
-        questions = [self._question(piece, style, tokens) for piece in pieces]
+    def _part_tokens(self) -> int:
+        return min(round(PART_TOKENS * self.density), self._room() // 4)
+
+    def _ask_all(self, pieces: list[str], wanted: Wanted, tokens: int) -> AsyncGenerator[tuple[int, Part], None]:
+        questions = [Question(messages(wanted, piece), tokens, wanted.lines) for piece in pieces]
         return side_by_side([self.asker.ask(question) for question in questions])
 
     def _question(self, text: str, style: Style, tokens: int) -> Question:
-        chat = messages(style, text, self.language, self._words())
-        return Question(chat, tokens, style.max_lines)
+        wanted = Wanted(style, self.language, self._words())
+        return Question(messages(wanted, text), tokens, style.max_lines)
 
 
 def _named(language: str | None) -> str:

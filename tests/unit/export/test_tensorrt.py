@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import ahead_of_time
 import numpy as np
@@ -84,6 +85,15 @@ def test_without_tensorrt_the_export_says_what_it_needs(
 
     assert "docker compose -f docker/compose.gpu.yaml run --rm export" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_older_tensorrt_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ModuleType("tensorrt")
+    older.__dict__["__version__"] = "10.15.1"
+    monkeypatch.setitem(sys.modules, "tensorrt", older)
+
+    with pytest.raises(CompileError, match=r"Here: TensorRT 10\.15\.1"):
+        tensorrt.load_tensorrt()
 
 
 def test_float8_needs_a_card_that_has_it() -> None:

@@ -20,6 +20,7 @@ from gateway.services import Services
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
+from speech.gpu import Gpu
 from speech.transcript import Segment, Transcript, Word
 
 HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
@@ -31,6 +32,7 @@ class Parts:
     """Stands for the decoder, the recognizer and Triton."""
 
     away: list[str] = field(default_factory=list)
+    gpu: Gpu | None = None
     failure: Exception | None = None
     uploads: list[Path] = field(default_factory=list)
     options: list[Any] = field(default_factory=list)
@@ -48,8 +50,11 @@ class Parts:
         await self.finish.wait()
         return Transcript((HELLO,), "en", recording.duration, text="Hello.")
 
-    async def is_ready(self, model: str) -> bool:
+    def is_ready(self, model: str) -> bool:
         return model not in self.away
+
+    async def find(self) -> Gpu | None:
+        return self.gpu
 
 
 @pytest.fixture
@@ -63,10 +68,20 @@ def parts() -> Parts:
 async def services(parts: Parts, tmp_path: Path) -> AsyncIterator[Services]:
     part = cast(Any, parts)
     settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
-    summarizer = Summarizer(NoServer())
     async with open_accounts(settings) as accounts:
         yield Services(
-            settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts, summarizer
+            settings=settings,
+            models=Models(["base"], "base"),
+            spool=tmp_path,
+            media=part,
+            fleet=part,
+            gpus=part,
+            whisper=part,
+            recognizer=part,
+            activity=part,
+            progress=ProgressBoard(),
+            accounts=accounts,
+            summarizer=Summarizer(NoServer()),
         )
 
 
@@ -192,8 +207,25 @@ async def test_health_has_the_contracts_fields(client: httpx.AsyncClient) -> Non
     answer = await client.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json().keys() == {"status", "gpu_available", "gpu_name", "gpu_memory_mb"}
-    assert answer.json()["status"] == "ok"
+    assert answer.json() == {"status": "ok", "gpu_available": False, "gpu_name": None, "gpu_memory_mb": None}
+
+
+@pytest.mark.parametrize("name", ["NVIDIA A100-SXM4-80GB", None])
+async def test_health_tells_the_gpu(client: httpx.AsyncClient, parts: Parts, name: str | None) -> None:
+    parts.gpu = Gpu(name, 80 * 2**30)
+
+    told = (await client.get("/health")).json()
+
+    assert (told["gpu_available"], told["gpu_name"], told["gpu_memory_mb"]) == (True, name, 81920)
+
+
+async def test_a_service_that_stops_says_so_in_its_health(client: httpx.AsyncClient, services: Services) -> None:
+    services.leaving.announced = True
+
+    answer = await client.get("/health")
+
+    assert answer.status_code == 503
+    assert "stopping" in answer.json()["error"]
 
 
 async def test_health_is_503_while_a_deployed_model_is_away(client: httpx.AsyncClient, parts: Parts) -> None:

@@ -12,6 +12,13 @@ def test_a_repeated_line_and_a_code_fence_are_removed() -> None:
     assert tidied("```\n- one\n- two\n- one\n```", cut=False) == "- one\n- two"
 
 
+def test_markdown_becomes_plain_text() -> None:
+    assert (
+        tidied("## Price ##\n- **Decision**: C# stays #1\n5 * 3 #", cut=False)
+        == "Price\n- Decision: C# stays #1\n5 * 3"
+    )
+
+
 def test_a_text_that_was_cut_ends_with_its_last_whole_sentence() -> None:
     assert tidied("It was decided. The price stays. And then the", cut=True) == "It was decided. The price stays."
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from chat_fakes import FakeServer, chunk, whole
 
@@ -48,6 +50,20 @@ async def test_a_long_text_goes_in_pieces_and_its_notes_are_summarised() -> None
     assert stages[-1].done == stages[-1].total > 2
     assert progress[-1] == Summary("The end.", "brief", "spoken-1b")
     assert server.asked[-1]["messages"][-1]["content"].count("- A note.") == stages[-1].total
+
+
+@pytest.mark.parametrize("style", ["detailed", "bullet_points"])
+async def test_every_part_of_a_long_text_is_told_by_itself_in_its_order(style: str) -> None:
+    server = FakeServer(lambda prompt: whole(f"- Up to {re.findall(r'Day ([0-9]+)', prompt)[-1]}."), context=2000)
+
+    progress = await progress_of(server, " ".join(f"Day {n} was a quiet one." for n in range(1500)), style)
+
+    summary, stages = progress[-1], [event for event in progress if isinstance(event, Stage)]
+    assert isinstance(summary, Summary)
+    days = [int(day) for day in re.findall("Up to ([0-9]+)", summary.text)]
+    assert days == sorted(days)
+    assert days[-1] == 1499
+    assert len(days) == stages[-1].done == stages[-1].total == len(server.asked) > 3
 
 
 async def test_every_question_fits_the_context() -> None:

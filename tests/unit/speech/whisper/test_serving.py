@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
-from speech.tensors import read_result
-from speech.whisper.serving import Adapter, ServingOptions
+from speech.gpu import Gpu
+from speech.tensors import GPU_METRIC, read_result
+from speech.whisper.serving import Adapter, ServingOptions, tell_gpu
 from speech.whisper.tokenizer import Tokenizer
 
 
@@ -235,3 +236,10 @@ def test_options_come_from_the_parameters_and_the_environment_goes_before() -> N
     assert (options.slots, options.threads, options.gpu_memory) == (6, 3, 0.8)
     with pytest.raises(ValueError, match="many"):
         ServingOptions.read({"slots": {"string_value": "many"}}, {})
+
+
+def test_a_gpu_is_told_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speech.whisper.serving.find_gpu", lambda: Gpu("NVIDIA A100", 40 * 2**30))
+
+    assert tell_gpu(BACKEND, {"model": "whisper-base"}) is not None
+    assert MetricFamily.made[GPU_METRIC].value == 40 * 2**30
