@@ -1,0 +1,1 @@
+import speech as speech  # before ONNX Runtime is loaded: it turns its reports off

@@ -18,7 +18,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry
+os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry, nor by ONNX Runtime
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched while serving
 
 import numpy as np
