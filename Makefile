@@ -49,14 +49,25 @@ check: $(VENV)/development.stamp  ## ruff, mypy, the import rule
 benchmarks: .venv-benchmarks/benchmarks.stamp  ## environment and weights of the peers; then: python -m benchmarks NAME
 	.venv-benchmarks/bin/python -m benchmarks.peers.weights
 
-UV_COMPILE = uv pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-header \
+UV_COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links $(addprefix --find-links ,$(PIP_FIND_LINKS))
+# Containers run the versions that the tests run; NVIDIA's images bring Python 3.12.
+LOCK = $(UV_COMPILE) --python-version 3.11
+LOCK_NVIDIA = $(UV_COMPILE) --python-version 3.12
+TESTED = --constraint requirements/service.txt
+TRITON_GPU = requirements/container-triton-gpu.txt
 
 lock:  ## pin every requirement again (needs uv)
-	$(UV_COMPILE) --extra serving --extra export -o requirements/service.txt
-	$(UV_COMPILE) --extra serving --extra export --extra development \
-	  --constraint requirements/service.txt -o requirements/development.txt
-	$(UV_COMPILE) --extra benchmarks -o requirements/benchmarks.txt
+	$(LOCK) --extra serving --extra export -o requirements/service.txt
+	$(LOCK) --extra serving --extra export --extra development $(TESTED) -o requirements/development.txt
+	$(LOCK) --extra benchmarks -o requirements/benchmarks.txt
+	$(LOCK) --extra build $(TESTED) -o requirements/container-build.txt
+	$(LOCK) --extra gateway $(TESTED) -o requirements/container-gateway.txt
+	$(LOCK) --extra triton --extra models --extra cpu $(TESTED) -o requirements/container-triton-cpu.txt
+	$(LOCK) --extra export --extra models --extra cpu $(TESTED) -o requirements/container-export-cpu.txt
+	$(LOCK_NVIDIA) --extra models --extra gpu $(TESTED) -o $(TRITON_GPU)
+	$(LOCK_NVIDIA) --extra export --extra models --extra gpu --constraint $(TRITON_GPU) \
+	  -o requirements/container-export-gpu.txt
 
 clean:  ## remove what was built (environment, engines, weights, data)
 	rm -rf $(VENV) var build *.egg-info

@@ -10,7 +10,7 @@ from pathlib import Path
 
 NAMES = (
     "limits", "throughput", "accuracy", "memory", "perf_analyzer",
-    "diarization", "streaming", "accounts", "summaries",
+    "diarization", "streaming", "accounts", "summaries", "capacity", "planning",
 )  # fmt: skip
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-benchmarks"
 

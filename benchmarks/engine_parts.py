@@ -18,7 +18,7 @@ from benchmarks.machine import best_time
 from speech.audio import SAMPLE_RATE, Samples
 from speech.whisper.engine import GREEDY, Dimensions, Engine
 from speech.whisper.log_mel import log_mel
-from speech.whisper.serving import ServingOptions, open_onnx
+from speech.whisper.serving import ServingOptions, open_cpu_engine
 from speech.whisper.tokenizer import Tokenizer
 
 FRAMES_PER_SECOND = 50  # of the encoder's output
@@ -104,7 +104,7 @@ def main() -> None:
     chosen = options.parse_args()
     pcm = np.fromfile(chosen.speech, dtype=np.int16).astype(np.float32) / 32768
     speech = list(pcm[: len(pcm) // (30 * SAMPLE_RATE) * 30 * SAMPLE_RATE].reshape(-1, 30 * SAMPLE_RATE))
-    engine = open_onnx(chosen.folder, ServingOptions(threads=chosen.threads))
+    engine = open_cpu_engine(chosen.folder, ServingOptions(threads=chosen.threads))
     print(json.dumps([asdict(part) for part in parts(engine, chosen.folder, speech)]))
 
 

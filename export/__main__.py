@@ -11,9 +11,14 @@ from pathlib import Path
 
 from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
+from export.memory import CARDS, memory_table
 from export.parity import ParityError
+from export.quantization import GRIDS
+from export.recordings import InvalidRecordings
 from export.sources import MODELS, default_place
 from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
+from export.targets import CPU, CUDA, Target, tensorrt_target
+from export.tensorrt import CompileError
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import Order, export_whisper
@@ -24,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # temporary folders are removed on the way out
     try:
         options.run(options)
-    except (InvalidDownload, InvalidWeights, InvalidTokenizer, ParityError) as error:
+    except (InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -56,7 +61,16 @@ def _summarizes_here() -> bool:
 
 def _whisper(options: argparse.Namespace) -> None:
     place = options.source or default_place(options.model)
-    export_whisper(Order(options.model, place, options.data, options.repository, options.force))
+    target = _target(options)
+    export_whisper(Order(options.model, place, options.data, options.repository, options.force, target))
+
+
+def _target(options: argparse.Namespace) -> Target:
+    if options.target == "tensorrt":
+        return tensorrt_target(options.precision, options.recordings, options.data)
+    if options.precision != "float16":
+        raise CompileError(f"--precision {options.precision} is for --target tensorrt")
+    return CUDA if options.target == CUDA.name else CPU
 
 
 def _diarizer(options: argparse.Namespace) -> None:
@@ -71,6 +85,10 @@ def _summarizer(options: argparse.Namespace) -> None:
     print(f"summarizer: {fetch_summarizer(source, options.data / 'summarizer')}", flush=True)
 
 
+def _memory(options: argparse.Namespace) -> None:
+    print(memory_table(options.gb))
+
+
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
@@ -82,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     setup.set_defaults(run=_setup)
     whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")
-    whisper.add_argument("--target", choices=["onnx"], default="onnx", help="runtime that will serve it")
+    whisper.add_argument(
+        "--target", choices=["onnx", "cuda", "tensorrt"], default="onnx", help="runtime that will serve it"
+    )
+    whisper.add_argument("--precision", choices=["float16", *GRIDS], default="float16", help="TensorRT's encoder")
+    whisper.add_argument("--recordings", type=Path, help="folder of speech that int8 and float8 are calibrated on")
     whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
     whisper.set_defaults(run=_whisper)
     diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
@@ -91,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     summarizer = networks.add_parser("summarizer", parents=[shared], help="the embedded summarizer's model file")
     summarizer.add_argument("--model", dest="summarizer", choices=list(SUMMARIZERS), default=DEFAULT_SUMMARIZER)
     summarizer.set_defaults(run=_summarizer)
+    memory = networks.add_parser("memory", help="how many slots of each size of Whisper a GPU holds")
+    memory.add_argument("gb", nargs="*", type=int, default=list(CARDS), help="memory of GPUs, in GB")
+    memory.set_defaults(run=_memory)
     return parser
 
 

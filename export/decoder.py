@@ -10,54 +10,56 @@ from typing import Any
 
 import numpy as np
 
+from export.choice import Vocabulary, choose, padded_embedding
 from export.encoder import Tensors, fused_projection
-from export.graph import INT64, Graph
+from export.graph import FLOAT, INT64, Graph
+from export.onnx_gpu import join_heads, split_heads
 from export.weights import HEAD_SIZE, Weights
-
-OPSET = 24
-GRAPH_FILE = "decoder.onnx"
-PRECISION = np.float16  # what GPUs compute in, and the published weights' own: half the file, nothing lost
+from speech.whisper.engine import Dimensions
 
 
-def decoder_graph(weights: Weights, precision: type[np.floating[Any]] = np.float32) -> Graph:
-    """ids (b, s), position (b,), caches → logits (b, vocabulary) of the last token, caches with the new tokens,
-    alignment (b, heads, s, frames): where each token looks, by the alignment heads in their order.
+def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.floating[Any]] = np.float16) -> Graph:
+    """ids (b, s), position (b,), at (b,), what `choice.choose` asks for, and caches → its answers for token
+    `at` of each row, and the caches with the new tokens, as new_<name>.
 
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
-    cross_key_<l>, cross_value_<l>: (b, heads, frames, 64), the keys scaled by 1/√64 as the encoder graph gives them
+    looks: (b, alignment heads, 448, 1500), likewise: where each token looks, a softmax over the frames
+    cross_key_<l>, cross_value_<l>: (b, heads, 1500, 64), the keys scaled by 1/√64 as the encoder graph gives them
+    Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is looked at.
     """
     dimensions, tensors = weights.dimensions, weights.tensors
     graph = Graph("decoder", precision)
     ids = graph.input("ids", INT64, ["batch", "tokens"])
-    position = graph.input("position", INT64, ["batch"])
-    embedding = graph.constant("embedding", tensors["decoder.token_embedding.weight"])
+    position, at = (graph.input(name, INT64, ["batch"]) for name in ("position", "at"))
+    embedding = graph.constant("embedding", padded_embedding(tensors["decoder.token_embedding.weight"]))
     places = _places(graph, ids, position)
     table = graph.constant("positions", tensors["decoder.positional_embedding"])
     hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, places])])
     mask = _mask(graph, places, dimensions.n_text_ctx)
-    shapes = _cache_shapes(dimensions.n_text_head, dimensions.n_text_ctx)
-    alignment: list[str] = []
+    shapes = _cache_shapes(dimensions)
+    seen: list[str] = []
     for layer in range(dimensions.n_text_layer):
         caches = {name: graph.input(f"{name}_{layer}", graph.element, shape) for name, shape in shapes.items()}
         hidden = _self_attention(graph, tensors, hidden, (layer, position, mask, caches))
         query = _cross_query(graph, tensors, hidden, layer)
         heads = [head for aligned, head in weights.alignment_heads if aligned == layer]
         if heads:
-            alignment.append(_looks(graph, query, caches["cross_key"], heads))
+            seen.append(_looks(graph, query, caches["cross_key"], heads))
         hidden = _cross_attention(graph, tensors, hidden, (layer, query, caches))
         hidden = _mlp(graph, tensors, hidden, layer)
-    last = graph.node("Gather", [hidden, graph.constant("last", np.array(-1))], axis=1)
-    normed = _norm(graph, tensors, last, "decoder.ln")
+    _keep_looks(graph, seen, position, [len(weights.alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx])
+    asked = graph.node("Unsqueeze", [at, graph.integers(1)])
+    normed = _norm(graph, tensors, graph.node("GatherND", [hidden, asked], batch_dims=1), "decoder.ln")
     logits = graph.node("MatMul", [normed, graph.node("Transpose", [embedding], perm=[1, 0])])
-    graph.output(logits, "logits", graph.element, ["batch", dimensions.n_vocab])
-    looks = graph.node("Concat", alignment, axis=1)
-    graph.output(looks, "alignment", graph.element, ["batch", len(weights.alignment_heads), "tokens", "frames"])
+    kept = graph.node("GatherElements", [ids, asked], axis=1)
+    choose(graph, vocabulary, graph.node("Cast", [logits], to=FLOAT), kept)
     return graph
 
 
-def _cache_shapes(heads: int, context: int) -> dict[str, list[int | str]]:
-    own: list[int | str] = ["batch", heads, context, HEAD_SIZE]
-    heard: list[int | str] = ["batch", heads, "frames", HEAD_SIZE]
+def _cache_shapes(dimensions: Dimensions) -> dict[str, list[int | str]]:
+    heads = dimensions.n_text_head
+    own: list[int | str] = ["batch", heads, dimensions.n_text_ctx, HEAD_SIZE]
+    heard: list[int | str] = ["batch", heads, dimensions.n_audio_ctx, HEAD_SIZE]
     return {"self_key": own, "self_value": own, "cross_key": heard, "cross_value": heard}
 
 
@@ -81,23 +83,27 @@ def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[in
     name = f"decoder.blocks.{layer}.attn"
     weight, bias = fused_projection(tensors, name)
     fused = graph.linear(_norm(graph, tensors, hidden, f"{name}_ln"), weight, bias, f"{name}.fused")
-    query, *written = (_heads(graph, part) for part in graph.split(fused, 3))
+    query, *written = (split_heads(graph, part) for part in graph.split(fused, 3))
     kept = []
     for cache, update in zip(("self_key", "self_value"), written, strict=True):
-        inputs = [caches[cache], update, position]  # TensorRT wants the written cache itself as output
-        whole = graph.node("TensorScatter", inputs, name=f"new_{cache}_{layer}", axis=2)
-        shape = _cache_shapes(weight.shape[1] // HEAD_SIZE, tensors["decoder.positional_embedding"].shape[0])
-        graph.output(whole, whole, graph.element, shape[cache])
-        kept.append(whole)
+        shape = [weight.shape[1] // HEAD_SIZE, len(tensors["decoder.positional_embedding"]), HEAD_SIZE]
+        kept.append(_write(graph, caches[cache], update, position, shape))
     attended = graph.node("Attention", [query, *kept, mask], scale=1.0)
     return _out(graph, tensors, hidden, attended, name)
+
+
+def _write(graph: Graph, cache: str, update: str, position: str, shape: list[int]) -> str:
+    """The cache with what each row's tokens add from its position on; TensorRT wants it itself as an output."""
+    whole = graph.node("TensorScatter", [cache, update, position], name=f"new_{cache}", axis=2)
+    graph.output(whole, whole, graph.element, ["batch", *shape])
+    return whole
 
 
 def _cross_query(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str:
     name = f"decoder.blocks.{layer}.cross_attn"
     normed = _norm(graph, tensors, hidden, f"{name}_ln")
     weight, bias = tensors[f"{name}.query.weight"], tensors[f"{name}.query.bias"]
-    return _heads(graph, graph.linear(normed, weight, bias, f"{name}.query"))
+    return split_heads(graph, graph.linear(normed, weight, bias, f"{name}.query"))
 
 
 def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, dict[str, str]]) -> str:
@@ -114,16 +120,14 @@ def _looks(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
     return graph.node("Softmax", [graph.node("MatMul", [few_queries, turned])], axis=-1)
 
 
-def _heads(graph: Graph, source: str) -> str:
-    """(b, s, d) → (b, heads, s, 64)"""
-    parts = graph.node("Reshape", [source, graph.integers(0, 0, -1, HEAD_SIZE)])
-    return graph.node("Transpose", [parts], perm=[0, 2, 1, 3])
+def _keep_looks(graph: Graph, seen: list[str], position: str, shape: list[int]) -> None:
+    cache = graph.input("looks", graph.element, ["batch", *shape])
+    _write(graph, cache, graph.node("Concat", seen, axis=1), position, shape)
 
 
 def _out(graph: Graph, tensors: Tensors, hidden: str, attended: str, name: str) -> str:
-    joined = graph.node("Reshape", [graph.node("Transpose", [attended], perm=[0, 2, 1, 3]), graph.integers(0, 0, -1)])
     weight, bias = tensors[f"{name}.out.weight"], tensors[f"{name}.out.bias"]
-    return graph.node("Add", [hidden, graph.linear(joined, weight, bias, f"{name}.out")])
+    return graph.node("Add", [hidden, graph.linear(join_heads(graph, attended), weight, bias, f"{name}.out")])
 
 
 def _mlp(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str:

@@ -8,9 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph import Graph
+from export.graph import FLOAT, Graph
+from export.log_mel import log_mel_nodes
+from export.onnx_gpu import split_heads
 from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import Dimensions
+from speech.whisper.log_mel import MAX_SAMPLES
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -41,14 +44,39 @@ def encoder_graph(weights: Weights, dialect: Dialect) -> Graph:
     dimensions, tensors = weights.dimensions, weights.tensors
     graph = Graph("encoder", dialect.precision)
     mel = graph.input("mel", graph.element, ["batch", dimensions.n_mels, "mel_frames"])
-    hidden = _convolutions(graph, dialect, tensors, mel)
-    for layer in range(dimensions.n_audio_layer):
-        hidden = _block(graph, dialect, tensors, (hidden, f"encoder.blocks.{layer}", dimensions.n_audio_head))
-    hidden = _norm(graph, tensors, hidden, "encoder.ln_post")
+    hidden = _encode(graph, dialect, weights, mel)
     weight, bias = cross_projection(tensors, dimensions)
     cross = dialect.linear(graph, hidden, weight, bias, "cross")
     graph.output(cross, "cross", graph.element, ["batch", "frames", len(bias)])
     return graph
+
+
+def audio_encoder_graph(weights: Weights, dialect: Dialect) -> Graph:
+    """audio (b, 480000) float32, −1..1, zeros where it ends → for each decoder layer l
+    cross_key_<l>, cross_value_<l> (b, heads, 1500, 64), the keys scaled by 1/√64.
+
+    Each layer's part is laid out as the decoder graph reads it, by a projection of its own.
+    """
+    dimensions, tensors = weights.dimensions, weights.tensors
+    graph = Graph("encoder", dialect.precision)
+    audio = graph.input("audio", FLOAT, ["batch", MAX_SAMPLES])
+    hidden = _encode(graph, dialect, weights, log_mel_nodes(graph, audio, dimensions.n_mels))
+    shape: list[int | str] = ["batch", dimensions.n_text_head, dimensions.n_audio_ctx, HEAD_SIZE]
+    matrices, biases = (np.split(part, 2 * dimensions.n_text_layer) for part in cross_projection(tensors, dimensions))
+    for index, (weight, bias) in enumerate(zip(matrices, biases, strict=True)):
+        name = f"cross_{('key', 'value')[index % 2]}_{index // 2}"
+        projected = dialect.linear(graph, hidden, weight, bias, name)
+        graph.output(split_heads(graph, projected), name, graph.element, shape)
+    return graph
+
+
+def _encode(graph: Graph, dialect: Dialect, weights: Weights, mel: str) -> str:
+    """(b, n_mels, 2 frames) → (b, frames, d)"""
+    dimensions, tensors = weights.dimensions, weights.tensors
+    hidden = _convolutions(graph, dialect, tensors, mel)
+    for layer in range(dimensions.n_audio_layer):
+        hidden = _block(graph, dialect, tensors, (hidden, f"encoder.blocks.{layer}", dimensions.n_audio_head))
+    return _norm(graph, tensors, hidden, "encoder.ln_post")
 
 
 def _convolutions(graph: Graph, dialect: Dialect, tensors: Tensors, mel: str) -> str:

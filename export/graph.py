@@ -48,6 +48,11 @@ class Graph:
             self.constants[name] = onnx.numpy_helper.from_array(array.reshape(value.shape), name)
         return name
 
+    def exact(self, name: str, value: NDArray[Any]) -> str:
+        """Holds floats in float32, whatever the graph's precision."""
+        self.constants.setdefault(name, onnx.numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
     def integers(self, *values: int) -> str:
         return self.constant("int64_" + "_".join(map(str, values)), np.array(values, np.int64))
 
@@ -61,6 +66,9 @@ class Graph:
         names = [f"split_{len(self.nodes)}_{part}" for part in range(parts)]
         self.nodes.append(helper.make_node("Split", [source], names, name=names[0], axis=-1, num_outputs=parts))
         return names
+
+    def slice(self, source: str, start: int, end: int, axis: int) -> str:
+        return self.node("Slice", [source, self.integers(start), self.integers(end), self.integers(axis)])
 
     def layer_norm(self, source: str, weight: NDArray[Any], bias: NDArray[Any], name: str) -> str:
         scale, shift = self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)
@@ -93,3 +101,4 @@ def save_graph(model: onnx.ModelProto, path: Path) -> None:
 
 FLOAT = int(TensorProto.FLOAT)
 INT64 = int(TensorProto.INT64)
+BOOL = int(TensorProto.BOOL)

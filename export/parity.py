@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.decoder import GRAPH_FILE
+from export.onnx_decoder import open_graph
 from export.reference import Reference
-from export.weights import HEAD_SIZE, Weights
+from export.weights import Weights
 from speech.audio import SAMPLE_RATE, Samples
+from speech.whisper.cpu_engine import CpuEngine
 from speech.whisper.engine import GREEDY
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest
-from speech.whisper.onnx_engine import OnnxEngine
 
 SECONDS = 6  # of the sound that is compared
 CONTEXT = 400  # encoder frames
@@ -36,8 +34,6 @@ class Tolerance:
     encoder: float = 0.3  # 8-bit encoder, likewise
     decoder: float = 0.35  # largest difference of a chosen token's log-probability
     alignment: float = 0.1  # largest difference of an alignment weight
-    decoder_graph: float = 5e-3  # float16 graph: relative root mean square of logits
-    alignment_graph: float = 2e-3  # largest difference of an alignment weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +75,21 @@ def listen(weights: Weights) -> Heard:
 
 def check_encoder(path: Path, heard: Heard, tolerance: float) -> float:
     """Relative error of an encoder graph's output. raises: ParityError"""
-    (found,) = _open(path).run(None, {"mel": heard.mel[None]})
-    return _within("encoder", _relative_error(found.reshape(heard.cross.shape), heard.cross), tolerance)
-
-
-def _open(path: Path) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3  # errors; else each step warns that its caches are copied
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    (found,) = open_graph(path).run(None, {"mel": heard.mel[None]})
+    return within("encoder", relative_error(found.reshape(heard.cross.shape), heard.cross), tolerance)
 
 
 def warm_up(folder: Path) -> None:
     """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
-    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine = CpuEngine(folder, slots=1, threads=2)
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     engine.step([0], [GREEDY]).result()
     engine.close()
 
 
-def check_decoders(folder: Path, heard: Heard, tolerance: Tolerance) -> dict[str, float]:
-    """Decodes a few tokens with the engine, and the same ones with the graph and the reference.
+def check_decoder(folder: Path, heard: Heard, tolerance: Tolerance) -> dict[str, float]:
+    """Decodes a few tokens with the engine, and the same ones with the reference.
 
     raises: ParityError
     """
@@ -109,21 +99,16 @@ def check_decoders(folder: Path, heard: Heard, tolerance: Tolerance) -> dict[str
     logits, seen = heard.reference.decode([*prompt, *spoken.tokens[:-1]], heard.encoded)
     expected = logits.numpy()[first:]
     alignment = np.stack([seen[layer][head, first:] for layer, head in manifest.alignment_heads])
-    logprobs = _suppressed(expected, manifest.suppressed, manifest.suppressed_first)
+    logprobs = suppressed(expected, manifest.suppressed, manifest.suppressed_first)
     chosen = logprobs[np.arange(TOKENS), spoken.tokens]
-    written, looks = run_decoder_graph(folder / GRAPH_FILE, heard.cross, [prompt, *([t] for t in spoken.tokens[:-1])])
     return {
-        "decoder": _within("decoder", _largest_difference(spoken.logprobs, chosen), tolerance.decoder),
-        "alignment": _within("alignment", _largest_difference(spoken.alignment, alignment), tolerance.alignment),
-        "decoder_graph": _within("decoder graph", _relative_error(written, expected), tolerance.decoder_graph),
-        "alignment_graph": _within(
-            "alignment of the decoder graph", _largest_difference(looks, alignment), tolerance.alignment_graph
-        ),
+        "decoder": within("decoder", largest_difference(spoken.logprobs, chosen), tolerance.decoder),
+        "alignment": within("alignment", largest_difference(spoken.alignment, alignment), tolerance.alignment),
     }
 
 
 def _engine_says(folder: Path) -> tuple[Manifest, Spoken]:
-    engine = OnnxEngine(folder, slots=1, threads=2)
+    engine = CpuEngine(folder, slots=1, threads=2)
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     steps = [engine.step([0], [GREEDY]).result() for _ in range(TOKENS)]
@@ -133,35 +118,7 @@ def _engine_says(folder: Path) -> tuple[Manifest, Spoken]:
     return engine.manifest, Spoken([int(step.tokens[0]) for step in steps], logprobs, alignment)
 
 
-def run_decoder_graph(
-    path: Path, cross: NDArray[np.float32], chunks: Sequence[Sequence[int]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Feeds chunks of tokens one after the other, the caches of one call going into the next.
-
-    cross: (frames, layers, 2, d)
-    returns: logits after each chunk (chunks, vocabulary), alignment of its last token (heads, chunks, frames)
-    """
-    session = _open(path)
-    inputs = {put.name: put for put in session.get_inputs()}
-    names = [output.name for output in session.get_outputs()]
-    kind = np.float16 if "float16" in inputs["cross_key_0"].type else np.float32
-    heads, context = inputs["self_key_0"].shape[1:3]
-    feeds = {name: np.zeros((1, heads, context, HEAD_SIZE), kind) for name in inputs if name.startswith("self")}
-    for layer, part in np.ndindex(*cross.shape[1:3]):
-        heard = cross[:, layer, part].reshape(len(cross), heads, HEAD_SIZE).transpose(1, 0, 2)
-        feeds[f"cross_{('key', 'value')[part]}_{layer}"] = np.ascontiguousarray(heard[None], kind)
-    position, logits, alignment = 0, [], []
-    for chunk in chunks:
-        place = {"ids": np.array([chunk]), "position": np.array([position])}
-        answers = dict(zip(names, session.run(None, {**place, **feeds}), strict=True))
-        feeds |= {name.removeprefix("new_"): answers[name] for name in names if name.startswith("new_")}
-        logits.append(answers["logits"][0])
-        alignment.append(answers["alignment"][0, :, -1])
-        position += len(chunk)
-    return np.stack(logits).astype(np.float32), np.stack(alignment, axis=1).astype(np.float32)
-
-
-def _suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]) -> NDArray[np.float64]:
+def suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]) -> NDArray[np.float64]:
     masked = logits.astype(np.float64)
     masked[:, list(always)] = -np.inf
     masked[0, list(first)] = -np.inf
@@ -170,15 +127,21 @@ def _suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tup
     return result
 
 
-def _relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = np.exp(logits - logits.max())
+    weights /= weights.sum()
+    return weights
+
+
+def relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.sqrt(((found - expected) ** 2).mean() / (expected**2).mean()))
 
 
-def _largest_difference(found: NDArray[np.float32], expected: NDArray[np.floating[Any]]) -> float:
+def largest_difference(found: NDArray[np.floating[Any]], expected: NDArray[np.floating[Any]]) -> float:
     return float(np.abs(found - expected).max())
 
 
-def _within(name: str, error: float, tolerance: float) -> float:
+def within(name: str, error: float, tolerance: float) -> float:
     if not error <= tolerance:
         raise ParityError(f"{name} differs from the reference by {error:.3g}, more than {tolerance:.3g}")
     return round(error, 8)

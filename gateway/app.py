@@ -12,6 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway.accounts.limits import CREDITS_HEADER
 from gateway.errors import ServiceError, answer_error
+from gateway.metrics import Measured
 from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
@@ -30,20 +31,22 @@ EXPOSED_HEADERS = (
 
 
 def create_app(services: Services) -> Starlette:
+    routes = [
+        Route("/", index, methods=["GET"]),
+        Route("/health", health, methods=["GET"]),
+        Route("/v1/models", list_models, methods=["GET"]),
+        Route("/v1/languages", list_languages, methods=["GET"]),
+        Route("/v1/transcribe", transcribe, methods=["POST"]),
+        Route("/v1/usage", show_usage, methods=["GET"]),
+        Route("/v1/summarize", summarize, methods=["POST"]),
+        Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
+        WebSocketRoute("/v1/stream", stream),
+    ]
     app = Starlette(
-        routes=[
-            Route("/", index, methods=["GET"]),
-            Route("/health", health, methods=["GET"]),
-            Route("/v1/models", list_models, methods=["GET"]),
-            Route("/v1/languages", list_languages, methods=["GET"]),
-            Route("/v1/transcribe", transcribe, methods=["POST"]),
-            Route("/v1/usage", show_usage, methods=["GET"]),
-            Route("/v1/summarize", summarize, methods=["POST"]),
-            Route("/v1/progress/{identity}", show_progress, methods=["GET"]),
-            WebSocketRoute("/v1/stream", stream),
-        ],
+        routes=routes,
         middleware=[
             Middleware(RequestRecord),
+            Middleware(Measured, metrics=services.metrics, routes=routes),
             Middleware(
                 CORSMiddleware,
                 allow_origins=services.settings.server.cors_origins,

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
 from gateway.accounts import Accounts
 from gateway.accounts.opening import open_accounts
+from gateway.health import GpuFinder
 from gateway.inference.conversation import Conversation, Diarizer, Patience
+from gateway.inference.diarizer import MODEL as DIARIZER
 from gateway.inference.diarizer import TritonDiarizer
+from gateway.inference.fleet import Fleet, watched
 from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
 from gateway.inference.recognizer import Recognizer
-from gateway.inference.triton import TritonServer
-from gateway.inference.whisper import TritonWhisper
+from gateway.inference.whisper import TritonWhisper, triton_name
+from gateway.leaving import Leaving
 from gateway.media.decoding import MediaDecoder
+from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.progress import ProgressBoard
-from gateway.settings import Settings
+from gateway.settings import DiarizationSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
@@ -34,6 +37,8 @@ class Services:
     models: Models
     spool: Path  # folder for the files of requests in hand
     media: MediaDecoder
+    fleet: Fleet
+    gpus: GpuFinder
     whisper: TritonWhisper
     recognizer: Recognizer
     activity: VoiceActivity
@@ -41,6 +46,8 @@ class Services:
     accounts: Accounts
     summarizer: Summarizer
     diarizer: Diarizer | None = None  # None: not deployed
+    leaving: Leaving = field(default_factory=Leaving)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def conversation(self) -> Conversation:
@@ -49,31 +56,30 @@ class Services:
         patience = Patience(waiting.timeout_seconds, waiting.timeout_share)
         return Conversation(self.recognizer, self.diarizer, patience)
 
-    async def models_away(self) -> list[str]:
+    def models_away(self) -> list[str]:
         """Deployed models that no Triton serves now."""
-        ids = [model.id for model in self.models.deployed]
-        ready = await asyncio.gather(*(self.whisper.is_ready(name) for name in ids))
-        return [name for name, is_ready in zip(ids, ready, strict=True) if not is_ready]
+        return [model.id for model in self.models.deployed if not self.whisper.is_ready(model.id)]
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
     """Everything that the routes need; all of it is closed at the end."""
     models = Models(settings.recognition.models, settings.recognition.stand_in)
-    servers = [TritonServer(url) for url in triton_urls]
-    whisper = TritonWhisper(servers, settings.triton)
     with open_spool(settings.server.data) as spool:
         async with (
-            watched(whisper, models),
+            watched(Fleet(triton_urls, triton_models(models, settings.diarization), settings.triton)) as fleet,
             open_accounts(settings) as accounts,
             open_summarizer(settings) as summarizer,
-            open_diarizer(servers, settings) as diarizer,
+            open_diarizer(fleet, settings) as diarizer,
         ):
+            whisper = TritonWhisper(fleet, settings.triton)
             yield Services(
                 settings=settings,
                 models=models,
                 spool=spool,
                 media=MediaDecoder(spool),
+                fleet=fleet,
+                gpus=GpuFinder(fleet, settings.triton.metrics_port),
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
@@ -81,18 +87,16 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 accounts=accounts,
                 summarizer=summarizer,
                 diarizer=diarizer,
+                leaving=Leaving(settings.server.leaving_seconds),
             )
 
 
-@asynccontextmanager
-async def watched(whisper: TritonWhisper, models: Models) -> AsyncIterator[None]:
-    """Keeps watch over the Tritons, and closes their connections at the end."""
-    watching = asyncio.create_task(whisper.watch([model.id for model in models.deployed]))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, *(server.close() for server in whisper.servers), return_exceptions=True)
+def triton_models(models: Models, diarization: DiarizationSettings) -> list[str]:
+    """Names of everything that Triton has to serve."""
+    names = [triton_name(model.id) for model in models.deployed]
+    if diarization.deployed and diarization.pyannote_python is None:
+        names.append(DIARIZER)
+    return names
 
 
 @asynccontextmanager
@@ -106,13 +110,13 @@ async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
 
 
 @asynccontextmanager
-async def open_diarizer(servers: Sequence[TritonServer], settings: Settings) -> AsyncIterator[Diarizer | None]:
+async def open_diarizer(fleet: Fleet, settings: Settings) -> AsyncIterator[Diarizer | None]:
     """The model in Triton, pyannote.audio's own pipeline, or none."""
     chosen = settings.diarization
     if not chosen.deployed:
         yield None
     elif chosen.pyannote_python is None:
-        yield TritonDiarizer(servers, settings.triton.timeout_seconds)
+        yield TritonDiarizer(fleet, settings.triton.timeout_seconds)
     else:
         pipeline = PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
         try:

@@ -1,7 +1,8 @@
 """Every setting of the service, and the only place that reads environment variables.
 
 A setting is `STT_<GROUP>_<NAME>`: `STT_SERVER_PORT=9000`, `STT_TRITON_URLS=gpu1:8001,gpu2:8001`.
-Lists are separated by commas.
+Lists are separated by commas. What nobody should see in a process's environment may lie in a file of that name in
+small letters, in the folder that STT_SECRETS names (/run/secrets, where containers find them).
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 
 def _split(value: object) -> object:
@@ -31,10 +38,14 @@ class ServerSettings(Group):
     """address to listen on"""
     port: int = Field(default=8080, ge=0, le=65535)
     """port to listen on; 0 takes a free one"""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """port of the metrics for Prometheus, on the same address; none: no metrics. Not for the public"""
     data: Path = Path("var")
     """folder for everything that the service writes"""
     shutdown_seconds: float = Field(default=30.0, gt=0)
     """how long work in hand may take to finish at shutdown"""
+    leaving_seconds: float = Field(default=0.0, ge=0)
+    """how long /health answers 503 before that, and requests are still taken, for load balancers to look elsewhere"""
     cors_origins: CommaList = ("*",)
     """web pages that may call the API from a browser"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -50,7 +61,9 @@ class MediaSettings(Group):
 
 class TritonSettings(Group):
     urls: CommaList = ()
-    """gRPC addresses of Triton servers (host:port); none: one is started here"""
+    """gRPC addresses (host:port); every machine behind a name is a Triton of its own; none: one is started here"""
+    metrics_port: int = Field(default=8002, ge=0, le=65535)
+    """port of their metrics, where /health reads of their GPU; 0: not read"""
     repository: Path = Path("model_repository")
     """models of the Triton that is started here"""
     timeout_seconds: float = Field(default=600.0, gt=0)
@@ -156,10 +169,15 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        *others: PydanticBaseSettingsSource,
-        **named: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, SummarizerNames(settings_cls)
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get("STT_SECRETS", "/run/secrets"),
+            secrets_dir_missing="ok",
+        )
+        return init_settings, env_settings, SummarizerNames(settings_cls), secrets
 
 
 class SummarizerNames(PydanticBaseSettingsSource):

@@ -16,7 +16,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult
 from speech.whisper.scheduler import Scheduler
 from speech.whisper.sequence import Request
-from speech.whisper.serving import ServingOptions, open_onnx
+from speech.whisper.serving import ServingOptions, open_cpu_engine
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer
 from speech.windows import Window, plan
@@ -29,7 +29,8 @@ class Engine:
         options = ServingOptions(threads=threads)  # the defaults are those of config.pbtxt
         tokenizer = Tokenizer.load(weights / "1")
         compile_timing()
-        self.scheduler = Scheduler(open_onnx(weights / "1", options), tokenizer, options.policy)
+        engine = open_cpu_engine(weights / "1", options)
+        self.scheduler = Scheduler(engine, tokenizer, options.policy(engine))
         self.windows = cache(_windows)
         self.versions = {"onnxruntime": version("onnxruntime")}
 

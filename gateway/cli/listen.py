@@ -70,24 +70,30 @@ async def listen(options: argparse.Namespace, settings: Settings) -> None:
 
 async def converse(socket: ClientConnection, options: argparse.Namespace) -> None:
     sending: asyncio.Task[None] | None = None
+    problem = ""  # text that is final may come after it
     try:
         with Screen() as screen:
             async for text in socket:
                 message = json.loads(text)
                 if message["type"] == "error":
-                    raise ListenFailed(message["error"])
+                    problem = message["error"]
                 if message["type"] == "ready" and sending is None:
                     sending = asyncio.create_task(send(socket, options))
                 screen.show(message)
                 if message["is_final"]:
                     break
-                if sending is not None and sending.done():
+                if sending is not None and sending.done() and not problem:
                     sending.result()  # raises what went wrong with the sound
+    except ConnectionClosed:
+        if not problem:
+            raise
     finally:
         if sending is not None:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
                 await sending
+    if problem:
+        raise ListenFailed(problem)
 
 
 async def send(socket: ClientConnection, options: argparse.Namespace) -> None:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.accounts.opening import AccountsFailed, check_store
 from gateway.app import create_app
 from gateway.inference.diarizer import MODEL as DIARIZER
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
 from gateway.inference.whisper import triton_name
+from gateway.leaving import Leaving
 from gateway.log import configure_logging
 from gateway.media.ffmpeg import FfmpegMissing
+from gateway.metrics import served
 from gateway.models import Model, Models, UnknownModel
-from gateway.services import open_services
+from gateway.services import Services, open_services, triton_models
 from gateway.settings import ServerSettings, Settings
 from gateway.slow_heads import PatientProtocol
 from speech.whisper.manifest import MANIFEST_FILE
@@ -76,10 +82,11 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     await check_store(settings)
     try:
         async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
-            tritons.tell_deaths(services.whisper.model_died)
-            http = HttpServer(http_config(create_app(services), settings))
+            tritons.tell_deaths(services.fleet.model_died)
+            http = HttpServer(http_config(create_app(services), settings), services.leaving)
             stopping.watch(http)
-            await serve_http(http, listener, settings)
+            with serve_metrics(services, settings.server):
+                await serve_http(http, listener, settings)
     except asyncio.CancelledError:
         if not stopping.asked:
             raise
@@ -109,11 +116,40 @@ class Stopping:
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handling, which would end the process before Triton is stopped."""
+    """uvicorn without its own signal handling, which would end the process before Triton is stopped.
+
+    It leaves as `gateway.leaving` tells; uvicorn alone would cut live sessions off.
+    """
+
+    def __init__(self, config: uvicorn.Config, leaving: Leaving) -> None:
+        super().__init__(config)
+        self._leaving = leaving
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.announced = True
+        await self._wait_while(lambda: True, self._leaving.seconds)
+        for server in self.servers:
+            server.close()
+        for connection in self.server_state.connections - self._live():
+            connection.shutdown()  # after its answer
+        self._leaving.begun.set()
+        began, patience = time.monotonic(), self.config.timeout_graceful_shutdown or 0
+        await self._wait_while(self._live, patience)
+        self.config.timeout_graceful_shutdown = max(0, math.ceil(patience - (time.monotonic() - began)))
+        await super().shutdown(sockets)
+
+    def _live(self) -> set[Any]:
+        """Connections of live sessions."""
+        return {each for each in self.server_state.connections if isinstance(each, WebSocketsSansIOProtocol)}
+
+    async def _wait_while(self, condition: Callable[[], object], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while condition() and time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(0.05)
 
 
 def http_config(app: object, settings: Settings) -> uvicorn.Config:
@@ -126,11 +162,27 @@ def http_config(app: object, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,  # accounts decide which proxies are believed
         timeout_graceful_shutdown=int(settings.server.shutdown_seconds),
-        ws="websockets-sansio",
+        ws=WebSocketsSansIOProtocol,
         ws_max_size=settings.stream.max_frame_bytes,
         ws_ping_interval=settings.stream.ping_seconds,
         ws_ping_timeout=None,  # a pong may wait behind audio; a silent client is found by stream.idle_seconds
     )
+
+
+@contextmanager
+def serve_metrics(services: Services, settings: ServerSettings) -> Iterator[None]:
+    """Raises ServeFailed if the port of the metrics cannot be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(served(services.metrics, settings.host, settings.metrics_port))
+        except OSError as problem:
+            where = f"{settings.host}:{settings.metrics_port}"
+            raise ServeFailed(
+                f"cannot serve metrics on {where} ({problem}); STT_SERVER_METRICS_PORT names another"
+            ) from problem
+        if address:
+            say(f"Metrics for Prometheus: {address}")
+        yield
 
 
 async def serve_http(http: uvicorn.Server, listener: socket.socket, settings: Settings) -> None:
@@ -161,13 +213,12 @@ async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
     if settings.triton.urls:
         yield Tritons(settings.triton.urls)
         return
-    models = Models(settings.recognition.models, settings.recognition.stand_in).deployed
-    for model in models:
+    models = Models(settings.recognition.models, settings.recognition.stand_in)
+    for model in models.deployed:
         check_engines(settings.triton.repository, model)
-    names = [triton_name(model.id) for model in models]
-    if settings.diarization.deployed and settings.diarization.pyannote_python is None:
+    names = triton_models(models, settings.diarization)
+    if DIARIZER in names:
         check_diarizer(settings.triton.repository)
-        names.append(DIARIZER)
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
         say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import grpc
 import numpy as np
 
+from gateway.inference.fleet import Fleet
 from gateway.inference.triton import TritonFailure, TritonServer
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.diarization.turns import find_turns
@@ -23,7 +24,7 @@ from speech.transcript import Turn
 MODEL = "diarizer"
 IN_FLIGHT = 2  # chunks of one recording at Triton at once: two minutes of audio, shared with other recordings
 TRIES = 3
-PAUSE = 1.0  # seconds before a chunk is tried again
+PATIENCE = 5.0  # seconds for a diarizer that is away: rather no speakers than a late transcript
 
 _log = logging.getLogger(__name__)
 
@@ -33,12 +34,11 @@ class DiarizationFailed(Exception):
 
 
 class TritonDiarizer:
-    """Spreads chunks over Tritons, least loaded first."""
+    """Sends chunks to the fleet's Tritons."""
 
-    def __init__(self, servers: Sequence[TritonServer], chunk_seconds: float) -> None:
-        self._servers = tuple(servers)
+    def __init__(self, fleet: Fleet, chunk_seconds: float) -> None:
+        self._fleet = fleet
         self._chunk_seconds = chunk_seconds
-        self._turn = 0
 
     async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
         """Turns of "Speaker 1", … in order; () where nobody speaks. Cancelling this cancels the work in Triton.
@@ -59,14 +59,10 @@ class TritonDiarizer:
         heard = join([task.result() for task in tasks])
         return await asyncio.to_thread(find_turns, heard, len(pcm) / SAMPLE_RATE, speakers)
 
-    async def is_ready(self) -> bool:
-        """Some Triton has the model."""
-        return any(await asyncio.gather(*(server.is_ready(MODEL) for server in self._servers)))
-
     async def _describe(self, pcm: Pcm, places: asyncio.Semaphore) -> LocalSpeech:
         async with places:
             for attempt in range(1, TRIES + 1):
-                server = self._least_loaded()
+                server = await self._server()
                 try:
                     outputs = await server.infer(MODEL, {AUDIO: pcm[np.newaxis]}, self._chunk_seconds)
                     return read_chunk(outputs)
@@ -74,13 +70,15 @@ class TritonDiarizer:
                     _log.warning("a chunk failed: %s", failure, extra={"triton": server.url, "model": MODEL})
                     if attempt == TRIES or failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
                         raise DiarizationFailed(str(failure)) from failure
-                    await asyncio.sleep(PAUSE)
+                    if failure.away:
+                        self._fleet.exclude(server, MODEL, failure)
         raise AssertionError("unreachable")
 
-    def _least_loaded(self) -> TritonServer:
-        self._turn += 1
-        first = self._turn % len(self._servers)
-        return min(self._servers[first:] + self._servers[:first], key=TritonServer.load)
+    async def _server(self) -> TritonServer:
+        try:
+            return await self._fleet.server_for(MODEL, PATIENCE)
+        except TimeoutError:
+            raise DiarizationFailed("no Triton has a diarizer that answers") from None
 
 
 def read_chunk(outputs: Mapping[str, bytes]) -> LocalSpeech:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -18,7 +18,6 @@ from gateway.log import request_id
 from speech.tensors import Tensor
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
-CONNECT_SECONDS = 5.0
 
 # Errors of a stream are bare text. (Triton's metadata `triton_grpc_error` makes them status codes, but a server asked
 # so aborts after some dozens of errors.) Our models begin theirs with the code; Triton's own are known by their words.
@@ -28,6 +27,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.use_local_subchannel_pool", 1),  # a new connection does not inherit the pause after another one's failure
 )
 
 Value = NDArray[Any] | str
@@ -47,6 +47,14 @@ class TritonFailure(Exception):
         return self.code is grpc.StatusCode.INTERNAL and "stub process" in self.message.lower()
 
     @property
+    def refused(self) -> bool:
+        """The request was not taken at all: sending it elsewhere risks nothing."""
+        signs = ("failed to connect", "unknown model", "not ready", "is stopping", "unavailable", "try again later")
+        return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND) and any(
+            sign in self.message.lower() for sign in signs
+        )
+
+    @property
     def away(self) -> bool:
         """The server or the model does not take requests now; another may, or this one later."""
         return self.process_died or self.code in (
@@ -57,11 +65,12 @@ class TritonFailure(Exception):
 
 
 class TritonServer:
-    """Keeps a connection, the calls in hand, and which models have been found dead there."""
+    """Keeps a connection, the calls in hand, and which models do not answer there."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, away: Iterable[str] = ()) -> None:
         self.url = url
-        self.failing: set[str] = set()
+        self.away = set(away)  # models that do not answer, or have not yet
+        self.answers: Counter[str] = Counter()  # by model
         self._calls: dict[str, set[_Call]] = defaultdict(set)
         self._channel = grpc.aio.insecure_channel(url, options=_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
@@ -69,9 +78,6 @@ class TritonServer:
     def load(self) -> int:
         """Calls in hand."""
         return sum(len(calls) for calls in self._calls.values())
-
-    def waits_for(self, model: str) -> bool:
-        return bool(self._calls[model])
 
     async def infer(self, model: str, inputs: Mapping[Tensor, Value], timeout: float) -> dict[str, bytes]:
         """The raw bytes of each output. Cancelling the caller cancels the request in Triton.
@@ -83,7 +89,9 @@ class TritonServer:
         call = _Call(self._stub.ModelStreamInfer(iter([request]), timeout=timeout))
         self._calls[model].add(call)
         try:
-            return await call.outputs()
+            outputs = await call.outputs()
+            self.answers[model] += 1
+            return outputs
         finally:
             self._calls[model].discard(call)
 
@@ -94,18 +102,6 @@ class TritonServer:
         """
         for call in self._calls[model]:
             call.abandon()
-
-    async def is_ready(self, model: str | None = None) -> bool:
-        """What Triton says of itself or of one model; False also where it cannot be reached."""
-        try:
-            if model is None:
-                answer = await self._stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=CONNECT_SECONDS)
-            else:
-                asked = service_pb2.ModelReadyRequest(name=model)
-                answer = await self._stub.ModelReady(asked, timeout=CONNECT_SECONDS)
-        except grpc.aio.AioRpcError:
-            return False
-        return bool(answer.ready)
 
     async def close(self) -> None:
         await self._channel.close()

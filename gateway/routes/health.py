@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.health import find_gpu
-from gateway.services import services_of
+from gateway.services import Services, services_of
 
 RETRY_SECONDS = 5
 
 
 async def health(request: Request) -> Response:
     services = services_of(request)
-    gpu = await asyncio.to_thread(find_gpu)
-    away = await services.models_away()
+    gpu = await services.gpus.find()
+    problem = _problem(services)
     body = {
-        "status": "unavailable" if away else "ok",
+        "status": "unavailable" if problem else "ok",
         "gpu_available": gpu is not None,
         "gpu_name": gpu.name if gpu else None,
-        "gpu_memory_mb": gpu.memory_mb if gpu else None,
+        "gpu_memory_mb": gpu.memory // 2**20 if gpu else None,
     }
-    if not away:
+    if not problem:
         return JSONResponse(body)
-    body["error"] = f"Triton does not serve {', '.join(away)} at the moment."
+    body["error"] = problem
     return JSONResponse(body, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def _problem(services: Services) -> str:
+    if services.leaving.announced:
+        return "The service is stopping; another one takes new requests."
+    if away := services.models_away():
+        return f"Triton does not serve {', '.join(away)} at the moment."
+    return ""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -31,7 +33,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority
 from speech.transcript import WindowResult
 
-NORMAL, REFUSED, FAILED, TRY_LATER = 1000, 1008, 1011, 1013  # RFC 6455, 7.4.1
+NORMAL, REFUSED, FAILED, RESTART, TRY_LATER = 1000, 1008, 1011, 1012, 1013  # RFC 6455, 7.4.1, and IANA
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
 
@@ -53,7 +55,7 @@ async def stream(socket: WebSocket) -> None:
             await conversation.say(messages.complete(session.text, session.language, session.duration))
         if conversation.overdrawn is not None:
             raise conversation.overdrawn
-        await socket.close(NORMAL)
+        await socket.close(conversation.ending)
     except WebSocketDisconnect:
         _log.info("a live client left")
     except ServiceError as error:
@@ -77,6 +79,7 @@ class Conversation:
     model: Model | None = None  # that answers
     caller: str = ""  # with whom the machine is shared fairly
     overdrawn: ServiceError | None = None  # why the account let no more audio in
+    ending: int = NORMAL  # close code
 
     async def configure(self, caller: Caller) -> Session:
         """The session that the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
@@ -92,13 +95,11 @@ class Conversation:
 
     async def converse(self, session: Session, account: LiveSession) -> None:
         """Until everything that the client sent is final. Raises what ended it sooner."""
-        tasks = [asyncio.create_task(session.run()), asyncio.create_task(self._receive(session, account))]
         try:
-            await asyncio.gather(*tasks)
+            async with side_by_side(session.run(), self._listen(session, account)) as (deciding, listening):
+                await asyncio.gather(deciding, listening)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self.services.metrics.heard("live", session.duration)
 
     async def say(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:
@@ -137,6 +138,18 @@ class Conversation:
         assert self.model is not None  # a session hears nothing before it is configured
         request = WindowRequest(self.model.id, language, priority=Priority.LIVE, caller=self.caller)
         return await self.services.whisper.recognize(pcm, request)
+
+    async def _listen(self, session: Session, account: LiveSession) -> None:
+        """Until the client stops, or the service does: then the client is told from where to go on elsewhere."""
+        leaving = self.services.leaving.begun
+        async with side_by_side(self._receive(session, account), leaving.wait()) as (receiving, waiting):
+            await asyncio.wait((receiving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                await receiving
+                return
+        self.ending = RESTART
+        await self.say(messages.failure(f"The service restarts: connect again, and go on at {session.duration:.3f} s."))
+        await session.stop()
 
     async def _receive(self, session: Session, account: LiveSession) -> None:
         """Feeds the session until the client stops. Raises BadParameter on what is not audio."""
@@ -182,6 +195,18 @@ class Conversation:
             raise WebSocketDisconnect(message.get("code", NORMAL))
         text: str | None = message.get("text")
         return text if text is not None else bytes(message["bytes"])
+
+
+@asynccontextmanager
+async def side_by_side(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Tasks that have all ended when the block has."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def close_code(error: ServiceError) -> int:

@@ -68,6 +68,7 @@ async def answer(services: Services, job: Job, admission: Admission, progress: P
         )
         response = Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
         await admission.settle(recording.duration, Answer(200, bytes(response.body), dict(response.headers)))
+        services.metrics.heard("file", recording.duration)
     response.headers.update(admission.limit.headers())
     return response
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from speech.whisper.sequence import Sequence
 from speech.whisper.waiting import FairQueue
@@ -14,7 +14,7 @@ class Policy:
     """How a scheduler shares its engine."""
 
     reserved: int  # slots that files leave to live windows
-    gather: int = 1  # file windows to collect before encoding beside a busy decoder; more suits a GPU
+    gather: int = 1  # file windows to collect before encoding beside a busy decoder
     longest_queue: int = 2048  # windows
     files_every: int = 4  # while live windows decode, files step along in every n-th turn
     patience: float = 2.0  # seconds between file admissions while live windows decode
@@ -25,6 +25,13 @@ class Policy:
     def for_slots(cls, slots: int) -> Policy:
         """A fifth of the slots, at least one of several, is kept for live windows."""
         return cls(reserved=max(1, slots // 5) if slots > 1 else 0)
+
+    @classmethod
+    def for_gpu(cls, slots: int, encode_batch: int) -> Policy:
+        """There a batch is encoded in a tenth of a second, and a step costs little more with many rows than with few:
+        files are encoded in batches and step along with live windows."""
+        gather = max(1, encode_batch // 2)
+        return replace(cls.for_slots(slots), gather=gather, files_every=1, patience=0.25, live_memory=0.0)
 
 
 class Admission:

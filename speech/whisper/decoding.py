@@ -103,7 +103,7 @@ class Decoder:
 
     def _context(self, sequence: Sequence) -> int:
         whole = self._engine.dimensions.n_audio_ctx
-        if sequence.attempt.whole_context:
+        if sequence.attempt.whole_context or not self._engine.short_contexts:
             return whole
         return short_context(len(sequence.request.audio), whole)
 

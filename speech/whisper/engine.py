@@ -60,6 +60,16 @@ class PendingStep(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A step that was computed when it was asked for."""
+
+    step: Step
+
+    def result(self) -> Step:
+        return self.step
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How one row picks its token. temperature 0 is argmax; else the inverse CDF at `draw`."""
 
@@ -74,11 +84,16 @@ class EngineError(RuntimeError):
     """The engine failed on this call; the slots named in it hold nothing usable."""
 
 
+class EngineDied(RuntimeError):
+    """The device is lost to this process: no call will ever work again. Any call of an engine may raise it."""
+
+
 class Engine(Protocol):
     dimensions: Dimensions
     slots: int  # live sequences at once; slots are 0..slots-1
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
+    short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
         """Fills each slot's cross-attention from its window and empties its self-attention cache.

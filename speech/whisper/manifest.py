@@ -39,9 +39,17 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Compiled:
+    """What TensorRT's plans were made by and for: they run nowhere else."""
+
+    version: str  # of TensorRT
+    compute_capability: str  # of the card: 8.0, 9.0 …
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     id: str  # as in the API: base, large-v3-turbo …
-    target: str  # onnx or tensorrt
+    target: str  # onnx, cuda or tensorrt
     dimensions: Dimensions
     languages: tuple[str, ...]  # codes, in the order of their tokens; empty for English-only weights
     tokens: SpecialTokens
@@ -54,6 +62,7 @@ class Manifest:
     versions: dict[str, str]  # of the programs that wrote the export
     parity: dict[str, float]  # largest relative error against the reference, by network
     files: dict[str, str]  # sha256 by name, of every file beside the manifest
+    tensorrt: Compiled | None = None  # of the target tensorrt
 
     @property
     def multilingual(self) -> bool:
@@ -99,8 +108,30 @@ def read_manifest(folder: Path) -> Manifest:
         raise InvalidManifest(f"{path} lacks or has too many fields: {error}") from None
 
 
+def check_plan(manifest: Manifest, version: str, compute_capability: str) -> None:
+    """Plans fit one exact version of TensorRT and one kind of card.
+
+    version: of the TensorRT that would run them; compute_capability: of the card here, as in "8.0"
+    raises: InvalidManifest, with the command that builds them again
+    """
+    here, built = Compiled(version, compute_capability), manifest.tensorrt
+    if built == here:
+        return
+    command = f"python -m export whisper --model {manifest.id} --target tensorrt"
+    precision = manifest.precision["encoder"]
+    if built is None:
+        raise InvalidManifest(f"whisper-{manifest.id} was not exported for TensorRT: run `{command}`")
+    command += "" if precision == "float16" else f" --precision {precision} --recordings FOLDER"
+    raise InvalidManifest(
+        f"whisper-{manifest.id} was built by TensorRT {built.version} for compute capability "
+        f"{built.compute_capability}; here are {version} and {compute_capability}: run `{command}`"
+    )
+
+
 def _manifest(fields: dict[str, Any]) -> Manifest:
+    compiled = fields.pop("tensorrt", None)
     typed: dict[str, Any] = {
+        "tensorrt": Compiled(**compiled) if compiled else None,
         "dimensions": Dimensions(**fields.pop("dimensions")),
         "tokens": SpecialTokens(**fields.pop("tokens")),
         "source": Source(**fields.pop("source")),

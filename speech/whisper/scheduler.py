@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -19,7 +20,7 @@ from speech.audio import SAMPLE_RATE, InvalidAudio
 from speech.transcript import WindowResult
 from speech.whisper.admission import Admission, Policy
 from speech.whisper.decoding import Decoder
-from speech.whisper.engine import Engine, EngineError
+from speech.whisper.engine import Engine, EngineDied, EngineError
 from speech.whisper.rules import Attempt, Ladder
 from speech.whisper.sequence import Candidate, Request, Sequence, compose
 from speech.whisper.statistics import Statistics
@@ -47,13 +48,19 @@ class Scheduler:
     """
 
     def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, policy: Policy | None = None, ladder: Ladder | None = None
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        policy: Policy | None = None,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
+        """on_death: called, from the scheduler's thread, when the engine is lost and before its windows fail."""
         self.statistics = Statistics()
         self._tokenizer = tokenizer
         self._policy = policy or Policy.for_slots(engine.slots)
         self._admission = Admission(engine.slots, engine.encode_batch, self._policy)
-        self._decoder = Decoder(engine, tokenizer, ladder or Ladder(), self.statistics)
+        self._decoder = Decoder(engine, tokenizer, Ladder(), self.statistics)
+        self._on_death = on_death
         self._turns = 0
         self._turn_began = time.monotonic()
         self._next_poll = [0.0, 0.0]  # of the decoding, of the waiting; seconds, monotonic
@@ -101,6 +108,10 @@ class Scheduler:
         while self._wait():
             try:
                 self._turn()
+            except EngineDied as error:
+                log.critical("the engine is lost: %s", error)
+                self._on_death()
+                self._abandoned = self._closing = True
             except Exception as error:  # a fault of one turn must not end the service
                 log.exception("a turn of the scheduler failed")
                 self._decoder.fail_all(EngineError(f"the scheduler failed: {error}"))

@@ -11,15 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from speech.audio import InvalidAudio
+from speech.gpu import find_gpu
 from speech.lifeline import exit_with_parent
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
+from speech.tensors import AUDIO, CALLER, GPU_METRIC, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
 from speech.transcript import WindowResult
 from speech.whisper.admission import Policy
 from speech.whisper.engine import Engine
@@ -31,6 +32,7 @@ from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
 
 PUBLISH_SECONDS = 1.0  # between two updates of the metrics
+CPU_SLOTS = 10
 STUCK_SECONDS = 120.0  # without a turn: the engine hangs
 
 log = logging.getLogger(__name__)
@@ -40,9 +42,10 @@ log = logging.getLogger(__name__)
 class ServingOptions:
     """From config.pbtxt's parameters; WHISPER_<NAME> in the environment goes before."""
 
-    slots: int = 10  # windows decoded at once, a fifth of them kept for live ones
+    slots: int = 0  # windows decoded at once, a fifth of them kept for live ones; 0: as suits the engine
     threads: int = 0  # of the engine on a CPU; 0: one per core this process may use
-    gather: int = 1  # file windows collected before encoding beside a busy decoder
+    gather: int = 0  # file windows collected before encoding beside a busy decoder; 0: as suits the engine
+    gpu_memory: float = 0.8  # share of a GPU's free memory that the model may take
     longest_queue: int = 2048  # windows; more are refused
     grace: float = 25.0  # seconds for windows in hand when the model is unloaded
 
@@ -50,19 +53,19 @@ class ServingOptions:
     def read(cls, parameters: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> ServingOptions:
         """Raises ValueError for a value that is no number."""
         values: dict[str, Any] = {}
-        for name, kind in (("slots", int), ("threads", int), ("gather", int), ("longest_queue", int), ("grace", float)):
+        for option in fields(cls):
+            name, default = option.name, cast(Any, option.default)
             text = environment.get(f"WHISPER_{name.upper()}") or parameters.get(name, {}).get("string_value", "")
             if text:
-                values[name] = kind(text)
+                values[name] = type(default)(text)
         return cls(**values)
 
-    @property
-    def policy(self) -> Policy:
-        return Policy(
-            reserved=max(1, self.slots // 5) if self.slots > 1 else 0,
-            gather=self.gather,
-            longest_queue=self.longest_queue,
-        )
+    def policy(self, engine: Engine) -> Policy:
+        """Who encodes no less than 30 s is a GPU."""
+        suits = Policy.for_slots(engine.slots)
+        if not engine.short_contexts:
+            suits = Policy.for_gpu(engine.slots, engine.encode_batch)
+        return replace(suits, gather=self.gather or suits.gather, longest_queue=self.longest_queue)
 
 
 OpenEngine = Callable[[Path, ServingOptions], Engine]
@@ -76,14 +79,30 @@ def open_engine(folder: Path, options: ServingOptions) -> Engine:
     return _ENGINES[target](folder, options)
 
 
-def open_onnx(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.onnx_engine import OnnxEngine
+def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.cpu_engine import CpuEngine
 
     threads = options.threads or len(os.sched_getaffinity(0))
-    return OnnxEngine(folder, slots=options.slots, threads=threads)
+    return CpuEngine(folder, slots=options.slots or CPU_SLOTS, threads=threads)
 
 
-_ENGINES: dict[str, OpenEngine] = {"onnx": open_onnx}  # by the manifest's target
+def open_cuda_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.gpu.opening import Wish, open_cuda
+
+    return open_cuda(folder, Wish(options.slots, options.gpu_memory))
+
+
+def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.gpu.opening import Wish, open_tensorrt
+
+    return open_tensorrt(folder, Wish(options.slots, options.gpu_memory))
+
+
+_ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
+    "onnx": open_cpu_engine,
+    "cuda": open_cuda_engine,
+    "tensorrt": open_tensorrt_engine,
+}
 
 
 class Adapter:
@@ -94,6 +113,7 @@ class Adapter:
         self._scheduler = scheduler
         self._options = options
         self._gauges = Gauges(backend, labels)
+        self._gpu = tell_gpu(backend, labels)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
         self._publisher.start()
@@ -107,7 +127,7 @@ class Adapter:
         tokenizer = Tokenizer.load(folder)
         engine = opener(folder, options)
         compile_timing()
-        scheduler = Scheduler(engine, tokenizer, options.policy)
+        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_death=_end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
         return cls(backend, scheduler, options, labels)
 
@@ -189,6 +209,11 @@ class Adapter:
             self._gauges.publish(self._scheduler.statistics)
 
 
+def _end_process() -> None:
+    """A lost GPU comes back to a new process only. The gateway asks the windows of a dead one again, elsewhere."""
+    os._exit(1)
+
+
 class Gauges:
     """A scheduler's statistics as Triton metrics. A family that nobody holds disappears, so they are held here."""
 
@@ -229,6 +254,18 @@ class Gauges:
             else:
                 metric.set(value)
             self._told[field] = value
+
+
+def tell_gpu(backend: Any, labels: dict[str, str]) -> tuple[Any, Any] | None:
+    """Publishes the GPU's name and memory, which Triton's own metrics do not tell; what is returned must be held."""
+    gpu = find_gpu()
+    if gpu is None:
+        return None
+    kinds = backend.MetricFamily
+    family = kinds(name=GPU_METRIC, description="Bytes of memory of the GPU, with its name", kind=kinds.GAUGE)
+    metric = family.Metric(labels=labels | {"gpu": gpu.name or ""})
+    metric.set(float(gpu.memory))
+    return family, metric
 
 
 def _text(tensors: Mapping[str, Any], tensor: Tensor) -> str:

@@ -25,9 +25,9 @@ METERED = {
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
 
 
-def stt_keys(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def stt_keys(data: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """`stt keys …` as an operator runs it beside the service with this data folder."""
-    environment = os.environ | {"STT_SERVER_DATA": str(data)}
+    environment = os.environ | {"STT_SERVER_DATA": str(data)} | settings
     command = [STT, "keys", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
 

@@ -16,8 +16,10 @@ import pytest_asyncio
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.inference.diarizer import MODEL, DiarizationFailed, TritonDiarizer, read_chunk
+from gateway.inference.fleet import Fleet, watched
 from gateway.inference.triton import TritonFailure, TritonServer
 from gateway.inference.triton_server import EmbeddedTriton, TritonOptions
+from gateway.settings import TritonSettings
 from speech.audio import Pcm
 from speech.diarization.windows import CHUNK, window_count
 from speech.tensors import AUDIO
@@ -53,6 +55,12 @@ async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonServer]:
     await server.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fleet(triton: EmbeddedTriton) -> AsyncIterator[Fleet]:
+    async with watched(Fleet([triton.url], [MODEL], TritonSettings())) as fleet:
+        yield fleet
+
+
 def reference() -> list[Turn]:
     lines = (DATA / "telephone.rttm").read_text(encoding="utf-8").splitlines()
     fields = [line.split() for line in lines]
@@ -77,25 +85,25 @@ def right(turns: tuple[Turn, ...]) -> float:
     )
 
 
-async def test_a_telephone_call_has_its_two_speakers(server: TritonServer, telephone: Pcm) -> None:
-    turns = await TritonDiarizer([server], 60).turns(telephone)
+async def test_a_telephone_call_has_its_two_speakers(fleet: Fleet, telephone: Pcm) -> None:
+    turns = await TritonDiarizer(fleet, 60).turns(telephone)
 
     assert {turn.speaker for turn in turns} == {"Speaker 1", "Speaker 2"}
     assert right(turns) > 0.85
 
 
-async def test_a_given_count_of_one_is_respected(server: TritonServer, telephone: Pcm) -> None:
-    turns = await TritonDiarizer([server], 60).turns(telephone, speakers=1)
+async def test_a_given_count_of_one_is_respected(fleet: Fleet, telephone: Pcm) -> None:
+    turns = await TritonDiarizer(fleet, 60).turns(telephone, speakers=1)
 
     assert {turn.speaker for turn in turns} == {"Speaker 1"}
 
 
-async def test_more_speakers_than_there_are_is_no_error(server: TritonServer, telephone: Pcm) -> None:
-    assert await TritonDiarizer([server], 60).turns(telephone[:80_000], speakers=32) is not None
+async def test_more_speakers_than_there_are_is_no_error(fleet: Fleet, telephone: Pcm) -> None:
+    assert await TritonDiarizer(fleet, 60).turns(telephone[:80_000], speakers=32) is not None
 
 
-async def test_silence_has_no_turns(server: TritonServer) -> None:
-    assert await TritonDiarizer([server], 60).turns(np.zeros(16_000 * 100, np.int16)) == ()
+async def test_silence_has_no_turns(fleet: Fleet) -> None:
+    assert await TritonDiarizer(fleet, 60).turns(np.zeros(16_000 * 100, np.int16)) == ()
 
 
 async def test_requests_that_share_a_batch_get_what_they_get_alone(server: TritonServer, telephone: Pcm) -> None:
@@ -126,12 +134,9 @@ async def test_a_chunk_that_is_too_long_fails_alone_and_says_what_is_accepted(
 
 
 async def test_a_triton_that_is_away_costs_the_turns_and_says_so(telephone: Pcm) -> None:
-    nowhere = TritonServer("127.0.0.1:9")
-    try:
+    async with watched(Fleet(["127.0.0.1:9"], [MODEL], TritonSettings())) as nowhere:
         with pytest.raises(DiarizationFailed):
-            await TritonDiarizer([nowhere], 60).turns(telephone)
-    finally:
-        await nowhere.close()
+            await TritonDiarizer(nowhere, 60).turns(telephone)
 
 
 async def test_a_killed_process_is_loaded_again_and_answers(triton: EmbeddedTriton, telephone: Pcm) -> None:
@@ -140,11 +145,8 @@ async def test_a_killed_process_is_loaded_again_and_answers(triton: EmbeddedTrit
         while not triton.status.reloads:
             await asyncio.sleep(0.2)
 
-    server = TritonServer(triton.url)
-    try:
-        assert await TritonDiarizer([server], 60).turns(telephone[:160_000])
-    finally:
-        await server.close()
+    async with watched(Fleet([triton.url], [MODEL], TritonSettings())) as fleet:
+        assert await TritonDiarizer(fleet, 60).turns(telephone[:160_000])
     async with InferenceServerClient(triton.url) as client:
         assert await client.is_model_ready(MODEL)
 

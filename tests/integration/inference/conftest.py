@@ -13,6 +13,9 @@ import pytest
 import pytest_asyncio
 from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 
+from export.sources import default_place
+from export.targets import CUDA
+from export.whisper import Order, export_whisper
 from gateway.inference.triton import TritonServer
 from gateway.inference.triton_server import EmbeddedTriton
 from speech.audio import Pcm
@@ -48,6 +51,14 @@ def recordings() -> list[Pcm]:
     entries = [json.loads(line) for line in (SPEECH / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
     chosen = [entry for entry in entries if entry["group"] in ("A-read", "A-telephone") and 3 < entry["duration"] < 30]
     return [read_pcm(SPEECH / entry["path"]) for entry in chosen[::6]]
+
+
+@pytest.fixture(scope="session")
+def gpu_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base's published weights, exported for ONNX Runtime's CUDA provider."""
+    weights = REPOSITORY.parent / "var" / "weights"
+    repository = tmp_path_factory.mktemp("repository")
+    return export_whisper(Order("base", default_place("base"), weights, repository, target=CUDA))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -28,11 +28,11 @@ import tokenizers
 from speech.whisper.dot_kernel import HAS_DOT_PRODUCT
 from speech.whisper.engine import GREEDY
 from speech.whisper.kernels import LANES
-from speech.whisper.onnx_engine import OnnxEngine
+from speech.whisper.cpu_engine import CpuEngine
 
 folder = Path(sys.argv[1])
 samples = np.frombuffer(sys.stdin.buffer.read(), np.int16).astype(np.float32) / 32768
-engine = OnnxEngine(folder, slots=1, threads=2)
+engine = CpuEngine(folder, slots=1, threads=2)
 engine.encode([0], [samples], [768])
 engine.prefill([0], [engine.manifest.sot_sequence("en")])
 tokens = []

@@ -1,53 +1,138 @@
-"""The decoder graph in ONNX Runtime says what the reference says, token by token and all at once."""
+"""The GPU's decoder graph, run by ONNX Runtime, says and chooses what the reference would."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 from random_weights import dimensions, random_weights
 
-from export.decoder import OPSET, decoder_graph
+from export.choice import Vocabulary
+from export.decoder import decoder_graph
 from export.graph import save_graph
-from export.parity import run_decoder_graph
+from export.onnx_decoder import Feed, OnnxDecoder
+from export.onnx_gpu import Half
+from export.parity import softmax, suppressed
 from export.reference import Reference
-from export.weights import Weights
+from export.tokenizer import special_tokens
+from speech.whisper.engine import Sampling
 
 TOKENS = [1, 5, 9, 77, 400, 3]
 HEADS = ((0, 1), (1, 0), (1, 1))
-FRAMES = 40
+WEIGHTS = random_weights(dimensions(128, (1, 2), vocabulary=51864, context=40), HEADS)
+NEVER, FIRST = tuple(range(0, 51864, 2)), (7, 50256)  # most of them, so that a mistake shows
+VOCABULARY = Vocabulary(51864, special_tokens(51864), NEVER, FIRST)
+
+
+AT_END = 1 - 2**-24  # the largest draw in float32
 
 
 @pytest.fixture(scope="module")
-def weights() -> Weights:
-    return random_weights(dimensions(128, (1, 2), vocabulary=51864), HEADS)
-
-
-@pytest.fixture(scope="module")
-def encoded() -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(1).standard_normal((FRAMES, 128)).astype(np.float32))
-
-
-@pytest.fixture(scope="module", params=[np.float32, np.float16])
-def graph(weights: Weights, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    path = tmp_path_factory.mktemp("graph") / f"{request.param.__name__}.onnx"
-    save_graph(decoder_graph(weights, request.param).model(OPSET), path)
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graph") / "decoder.onnx"
+    save_graph(decoder_graph(WEIGHTS, VOCABULARY).model(Half.opset), path)
     return path
 
 
-@pytest.mark.parametrize("chunks", [[TOKENS], [TOKENS[:3], TOKENS[3:]], [[token] for token in TOKENS]])
-def test_the_graph_says_what_the_reference_says_however_the_tokens_are_fed(
-    weights: Weights, encoded: torch.Tensor, graph: Path, chunks: list[list[int]]
+@pytest.fixture(scope="module")
+def encoded() -> NDArray[np.float32]:
+    return np.random.default_rng(1).standard_normal((40, 128)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def logits(encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """After each of TOKENS: (tokens, vocabulary)"""
+    return _reference(encoded)[0]
+
+
+def _reference(encoded: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    import torch
+
+    logits, seen = Reference(WEIGHTS).decode(TOKENS, torch.from_numpy(encoded))
+    return logits.numpy(), np.stack([seen[layer][head].numpy() for layer, head in HEADS])
+
+
+def _decoder(graph: Path, encoded: NDArray[np.float32], rows: int = 1) -> OnnxDecoder:
+    import torch
+
+    return OnnxDecoder(graph, [Reference(WEIGHTS).cross(torch.from_numpy(encoded))] * rows)
+
+
+@pytest.mark.parametrize("chunks", [[6], [3, 3], [1] * 6])
+def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
+    graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32], chunks: Sequence[int]
 ) -> None:
-    reference = Reference(weights)
-    logits, seen = reference.decode(TOKENS, encoded)
-    ends = np.cumsum([len(chunk) for chunk in chunks]) - 1
-    tolerance = 1e-4 if graph.stem == "float32" else 2e-2
+    decoder, position = _decoder(graph, encoded), 0
+    for size in chunks:
+        answer = decoder.run([Feed(TOKENS[position : position + size], position, at=size - 1)])
+        position += size
 
-    found, looks = run_decoder_graph(graph, reference.cross(encoded), chunks)
+    expected = suppressed(logits[-1:], NEVER, ())[0]
+    assert answer.logprob[0] == pytest.approx(expected.max(), abs=1e-2)
+    assert expected[answer.token[0]] == pytest.approx(expected.max(), abs=1e-2)
+    tokens = special_tokens(51864)
+    spoken = logits[-1, tokens.first_language : tokens.first_language + 99].astype(np.float64)
+    np.testing.assert_allclose(answer.language[0], softmax(spoken), atol=1e-3)
+    assert answer.no_speech[0] == pytest.approx(softmax(logits[-1].astype(np.float64))[tokens.no_speech], rel=0.02)
+    looks = decoder.caches["looks"][0, :, : len(TOKENS)]
+    np.testing.assert_allclose(looks, _reference(encoded)[1], atol=2e-3)
 
-    np.testing.assert_allclose(found, logits.numpy()[ends], atol=tolerance)
-    expected = np.stack([seen[layer][head].numpy()[ends] for layer, head in HEADS])
-    np.testing.assert_allclose(looks, expected, atol=tolerance / 10)
+
+def test_a_row_may_be_asked_at_another_token_than_its_neighbour(
+    graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32]
+) -> None:
+    answer = _decoder(graph, encoded, rows=2).run([Feed(TOKENS, 0, at=0), Feed(TOKENS, 0, at=3)])
+
+    for row, at in enumerate((0, 3)):
+        assert answer.logprob[row] == pytest.approx(suppressed(logits[at : at + 1], NEVER, ())[0].max(), abs=1e-2)
+
+
+def test_further_tokens_are_suppressed_right_after_the_prompt(graph: Path, encoded: NDArray[np.float32]) -> None:
+    even = Sampling(1e6, 3.5 / 25932)  # so hot that all allowed tokens are alike: the fourth odd number
+    feeds = [Feed(TOKENS, 0, at=5, first=first, sampling=even) for first in (False, True)]
+
+    later, first = _decoder(graph, encoded, rows=2).run(feeds).token
+
+    assert (later, first) == (7, 9)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 20.0])
+def test_a_draw_is_inverted_as_numpy_does_it(
+    graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32], temperature: float
+) -> None:
+    draws = [0.0, *np.random.default_rng(2).random(29), AT_END]
+    decoder = _decoder(graph, encoded, rows=len(draws))
+
+    answer = decoder.run([Feed(TOKENS, 0, at=5, sampling=Sampling(temperature, draw)) for draw in draws])
+
+    allowed = suppressed(logits[-1:], NEVER, ())[0]
+    cumulative = softmax(allowed / temperature).cumsum()
+    for draw, token, logprob in zip(draws, answer.token, answer.logprob, strict=True):
+        assert token not in NEVER
+        assert cumulative[token - 1] - 5e-3 <= draw <= cumulative[token] + 5e-3
+        assert logprob == pytest.approx(allowed[token], abs=2e-2)
+
+
+def test_a_row_that_is_left_out_keeps_its_token_and_its_future(graph: Path, encoded: NDArray[np.float32]) -> None:
+    """One decoder steps both rows together, the other leaves the second row out for a while."""
+
+    def steps(left_out: int) -> tuple[list[int], OnnxDecoder]:
+        decoder = _decoder(graph, encoded, rows=2)
+        decoder.run([Feed(TOKENS, 0)] * 2)
+        feed, heard = Feed(TOKENS[-1:], len(TOKENS) - 1), []
+        for _ in range(left_out):
+            kept = decoder.run([feed, Feed(feed.ids, feed.position, active=False)]).token[1]
+            assert kept == TOKENS[-1]
+        for step in range(3):
+            token = int(decoder.run([feed, feed]).token[1])
+            heard.append(token)
+            feed = Feed([token], len(TOKENS) + step)
+        return heard, decoder
+
+    (alone, before), (paused, after) = steps(0), steps(2)
+
+    assert alone == paused
+    np.testing.assert_array_equal(before.caches["self_key_1"], after.caches["self_key_1"])

@@ -12,12 +12,12 @@ from random_weights import dimensions, opened, random_weights
 from export.whisper import build
 from speech.audio import Samples
 from speech.whisper.audio_encoder import DotEncoder, OnnxEncoder
+from speech.whisper.cpu_engine import CpuEngine
 from speech.whisper.crew import Crew
 from speech.whisper.decoder import new_cache
 from speech.whisper.dot_kernel import HAS_DOT_PRODUCT
 from speech.whisper.engine import GREEDY, EngineError, Sampling
 from speech.whisper.log_mel import log_mel
-from speech.whisper.onnx_engine import OnnxEngine
 
 SLOTS = 11  # more than one pass of rows
 CONTEXT = 100
@@ -32,8 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[OnnxEngine]:
-    engine = OnnxEngine(folder, slots=SLOTS, threads=2)
+def engine(folder: Path) -> Iterator[CpuEngine]:
+    engine = CpuEngine(folder, slots=SLOTS, threads=2)
     yield engine
     engine.close()
 
@@ -43,7 +43,7 @@ def sound(seed: int, seconds: float = 1.5) -> Samples:
     return (0.1 * noise).astype(np.float32)
 
 
-def decode(engine: OnnxEngine, slots: list[int], steps: int = 6) -> dict[int, list[tuple[int, float]]]:
+def decode(engine: CpuEngine, slots: list[int], steps: int = 6) -> dict[int, list[tuple[int, float]]]:
     heard: dict[int, list[tuple[int, float]]] = {slot: [] for slot in slots}
     for _ in range(steps):
         step = engine.step(slots, [GREEDY] * len(slots)).result()
@@ -52,12 +52,12 @@ def decode(engine: OnnxEngine, slots: list[int], steps: int = 6) -> dict[int, li
     return heard
 
 
-def start(engine: OnnxEngine, slots: list[int]) -> None:
+def start(engine: CpuEngine, slots: list[int]) -> None:
     engine.encode(slots, [sound(slot) for slot in slots], [CONTEXT + slot for slot in slots])
     engine.prefill(slots, [engine.manifest.sot_sequence("en")] * len(slots))
 
 
-def test_a_window_s_tokens_do_not_depend_on_its_batch_mates(engine: OnnxEngine) -> None:
+def test_a_window_s_tokens_do_not_depend_on_its_batch_mates(engine: CpuEngine) -> None:
     together = list(range(SLOTS))
     start(engine, together)
     expected = decode(engine, together)
@@ -67,7 +67,7 @@ def test_a_window_s_tokens_do_not_depend_on_its_batch_mates(engine: OnnxEngine) 
         assert decode(engine, [slot])[slot] == expected[slot]
 
 
-def test_a_rewound_slot_says_the_same_again(engine: OnnxEngine) -> None:
+def test_a_rewound_slot_says_the_same_again(engine: CpuEngine) -> None:
     start(engine, [3])
     first = decode(engine, [3])
 
@@ -77,7 +77,7 @@ def test_a_rewound_slot_says_the_same_again(engine: OnnxEngine) -> None:
     assert decode(engine, [3]) == first
 
 
-def test_a_prompt_in_two_parts_is_the_same_prompt(engine: OnnxEngine) -> None:
+def test_a_prompt_in_two_parts_is_the_same_prompt(engine: CpuEngine) -> None:
     start(engine, [0])
     expected = decode(engine, [0])
     engine.rewind(0)
@@ -92,7 +92,7 @@ def test_a_prompt_in_two_parts_is_the_same_prompt(engine: OnnxEngine) -> None:
     assert 0 < heard[0].no_speech_probability < 1
 
 
-def test_suppressed_tokens_are_never_chosen(engine: OnnxEngine) -> None:
+def test_suppressed_tokens_are_never_chosen(engine: CpuEngine) -> None:
     start(engine, [1])
     tokens = [token for token, _ in decode(engine, [1], steps=20)[1]]
 
@@ -100,7 +100,7 @@ def test_suppressed_tokens_are_never_chosen(engine: OnnxEngine) -> None:
     assert tokens[0] not in engine.manifest.suppressed_first
 
 
-def test_attention_of_the_last_steps_sums_to_one(engine: OnnxEngine) -> None:
+def test_attention_of_the_last_steps_sums_to_one(engine: CpuEngine) -> None:
     start(engine, [2])
     decode(engine, [2], steps=5)
 
@@ -110,7 +110,7 @@ def test_attention_of_the_last_steps_sums_to_one(engine: OnnxEngine) -> None:
     np.testing.assert_allclose(weights.sum(axis=2), 1, atol=1e-4)
 
 
-def test_a_draw_of_zero_and_of_almost_one_lie_at_the_ends_of_the_distribution(engine: OnnxEngine) -> None:
+def test_a_draw_of_zero_and_of_almost_one_lie_at_the_ends_of_the_distribution(engine: CpuEngine) -> None:
     start(engine, [0, 1])
 
     step = engine.step([0, 1], [Sampling(1.0, 0.0), Sampling(1.0, 0.999999)]).result()
@@ -119,7 +119,7 @@ def test_a_draw_of_zero_and_of_almost_one_lie_at_the_ends_of_the_distribution(en
     assert not set(step.tokens.tolist()) & set(engine.manifest.suppressed)
 
 
-def test_a_full_slot_is_refused(engine: OnnxEngine) -> None:
+def test_a_full_slot_is_refused(engine: CpuEngine) -> None:
     start(engine, [0])
 
     with pytest.raises(EngineError, match="full"):
@@ -127,7 +127,7 @@ def test_a_full_slot_is_refused(engine: OnnxEngine) -> None:
 
 
 @pytest.mark.skipif(not HAS_DOT_PRODUCT, reason="this CPU has no 8-bit dot products")
-def test_both_encoders_hear_the_same(engine: OnnxEngine, folder: Path) -> None:
+def test_both_encoders_hear_the_same(engine: CpuEngine, folder: Path) -> None:
     mel = log_mel(sound(1), 80, 2 * CONTEXT)
     cache = new_cache(engine.dimensions, 2, ())
     crew = Crew(2)

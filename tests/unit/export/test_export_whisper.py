@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from random_weights import dimensions, opened, random_weights
 
-from export import whisper
-from export.decoder import GRAPH_FILE, decoder_graph
+from export import targets, whisper
+from export.decoder import decoder_graph
 from export.parity import ParityError
 from export.sources import Opened
+from export.targets import CUDA
 from export.whisper import Order, export_whisper
 from speech.whisper.manifest import read_manifest
 
@@ -32,28 +33,37 @@ def order(source: Opened, tmp_path: Path) -> Order:
     return Order("base", "package", tmp_path / "data", tmp_path / "repository")
 
 
-def test_an_export_without_its_decoder_graph_is_made_again(order: Order) -> None:
+def test_an_export_without_one_of_its_files_is_made_again(order: Order) -> None:
     folder = export_whisper(order)
-    (folder / GRAPH_FILE).unlink()
+    (folder / "decoder.npz").unlink()
 
     export_whisper(order)
 
-    assert (folder / GRAPH_FILE).exists()
+    assert (folder / "decoder.npz").exists()
+
+
+def test_another_target_takes_the_place_of_the_one_before(order: Order) -> None:
+    folder = export_whisper(order)
+    (folder / "model.py").touch()  # not the export's
+
+    export_whisper(replace(order, target=CUDA))
+
+    assert {path.name for path in folder.iterdir()} == {
+        "encoder.onnx", "decoder.onnx", "tokenizer.json", "manifest.json", "model.py",
+    }  # fmt: skip
     manifest = read_manifest(folder)
-    assert manifest.opset["decoder_graph"] == 24
-    assert manifest.precision["decoder_graph"] == "float16"
-    assert manifest.parity["decoder_graph"] < 5e-3
+    assert (manifest.target, manifest.precision["encoder"], manifest.opset["decoder"]) == ("cuda", "float16", 24)
 
 
-def test_a_decoder_graph_of_other_weights_is_refused_and_nothing_stays(
+def test_a_graph_of_other_weights_is_refused_and_nothing_stays(
     order: Order, source: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tensors = {name: source.weights.tensors[name] for name in source.weights.tensors}
-    tensors["decoder.blocks.0.attn.value.weight"] = tensors["decoder.blocks.0.attn.value.weight"] * 1.1
+    tensors["decoder.blocks.0.attn.value.weight"] = tensors["decoder.blocks.0.attn.value.weight"] * 3
     other = replace(source.weights, tensors=tensors)
-    monkeypatch.setattr(whisper.decoder, "decoder_graph", lambda _, precision: decoder_graph(other, precision))
+    monkeypatch.setattr(targets, "decoder_graph", lambda _, vocabulary: decoder_graph(other, vocabulary))
 
-    with pytest.raises(ParityError, match="decoder graph differs"):
-        export_whisper(order)
+    with pytest.raises(ParityError, match="differs"):
+        export_whisper(replace(order, target=CUDA))
 
     assert not list((order.repository / "whisper-base" / "1").iterdir())

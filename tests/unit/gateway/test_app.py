@@ -20,6 +20,7 @@ from gateway.services import Services
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
+from speech.gpu import Gpu
 from speech.transcript import Segment, Transcript, Word
 
 HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
@@ -31,6 +32,7 @@ class Parts:
     """Stands for the decoder, the recognizer and Triton."""
 
     away: list[str] = field(default_factory=list)
+    gpu: Gpu | None = None
     failure: Exception | None = None
     uploads: list[Path] = field(default_factory=list)
     options: list[Any] = field(default_factory=list)
@@ -48,8 +50,11 @@ class Parts:
         await self.finish.wait()
         return Transcript((HELLO,), "en", recording.duration, text="Hello.")
 
-    async def is_ready(self, model: str) -> bool:
+    def is_ready(self, model: str) -> bool:
         return model not in self.away
+
+    async def find(self) -> Gpu | None:
+        return self.gpu
 
 
 @pytest.fixture
@@ -60,17 +65,31 @@ def parts() -> Parts:
 
 
 @pytest.fixture
-async def client(parts: Parts, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def services(parts: Parts, tmp_path: Path) -> AsyncIterator[Services]:
     part = cast(Any, parts)
     settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
-    summarizer = Summarizer(NoServer())
     async with open_accounts(settings) as accounts:
-        services = Services(
-            settings, Models(["base"], "base"), tmp_path, part, part, part, part, ProgressBoard(), accounts, summarizer
+        yield Services(
+            settings=settings,
+            models=Models(["base"], "base"),
+            spool=tmp_path,
+            media=part,
+            fleet=part,
+            gpus=part,
+            whisper=part,
+            recognizer=part,
+            activity=part,
+            progress=ProgressBoard(),
+            accounts=accounts,
+            summarizer=Summarizer(NoServer()),
         )
-        transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield client
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield client
 
 
 async def test_a_recording_becomes_the_contracts_json(client: httpx.AsyncClient, parts: Parts) -> None:
@@ -188,8 +207,25 @@ async def test_health_has_the_contracts_fields(client: httpx.AsyncClient) -> Non
     answer = await client.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json().keys() == {"status", "gpu_available", "gpu_name", "gpu_memory_mb"}
-    assert answer.json()["status"] == "ok"
+    assert answer.json() == {"status": "ok", "gpu_available": False, "gpu_name": None, "gpu_memory_mb": None}
+
+
+@pytest.mark.parametrize("name", ["NVIDIA A100-SXM4-80GB", None])
+async def test_health_tells_the_gpu(client: httpx.AsyncClient, parts: Parts, name: str | None) -> None:
+    parts.gpu = Gpu(name, 80 * 2**30)
+
+    told = (await client.get("/health")).json()
+
+    assert (told["gpu_available"], told["gpu_name"], told["gpu_memory_mb"]) == (True, name, 81920)
+
+
+async def test_a_service_that_stops_says_so_in_its_health(client: httpx.AsyncClient, services: Services) -> None:
+    services.leaving.announced = True
+
+    answer = await client.get("/health")
+
+    assert answer.status_code == 503
+    assert "stopping" in answer.json()["error"]
 
 
 async def test_health_is_503_while_a_deployed_model_is_away(client: httpx.AsyncClient, parts: Parts) -> None:
@@ -236,3 +272,9 @@ async def test_a_client_may_ask_how_far_its_request_is(client: httpx.AsyncClient
 
     assert during.json() == {"stage": "recognizing", "done": 0.25}
     assert after.status_code == 404
+
+
+async def test_the_audio_that_was_transcribed_is_counted(client: httpx.AsyncClient, services: Services) -> None:
+    await client.post("/v1/transcribe", files=FILE)
+
+    assert services.metrics.registry.get_sample_value("stt_audio_seconds_total", {"kind": "file"}) == 1.0

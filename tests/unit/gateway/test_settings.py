@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -26,3 +28,16 @@ def test_misspelt_names_and_values_are_refused(monkeypatch: pytest.MonkeyPatch, 
 
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_a_secret_lies_in_a_file_of_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "stt_accounts_database").write_text("postgresql://stt:secret@postgres/stt\n")
+    (tmp_path / "stt_summarizer_key").write_text("key\n")
+    (tmp_path / "postgres_password").write_text("of another service")
+    monkeypatch.setenv("STT_SECRETS", str(tmp_path))
+    monkeypatch.setenv("STT_SUMMARIZER_URL", "http://summarizer:8000")
+
+    settings = Settings()
+
+    assert settings.accounts.database.get_secret_value() == "postgresql://stt:secret@postgres/stt"
+    assert (settings.summarizer.key, settings.summarizer.url) == ("key", "http://summarizer:8000")

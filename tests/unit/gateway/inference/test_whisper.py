@@ -1,90 +1,29 @@
 """TritonWhisper against a real gRPC server whose model is written here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
 
 from gateway.errors import BadRequest, Unavailable
-from gateway.inference.triton import TritonServer, read_element
+from gateway.inference.fleet import Fleet, watched
+from gateway.inference.triton import read_element
 from gateway.inference.whisper import TritonWhisper, WindowRequest
 from gateway.settings import TritonSettings
-from speech.tensors import WHISPER_INPUTS, write_result
-from speech.transcript import WindowResult, Word
+from speech.tensors import WHISPER_INPUTS
 
 WINDOW = np.arange(160, dtype=np.int16)
-HEARD = WindowResult((Word("Hello.", 0.1, 0.5, 0.9),), "Hello.", "en", 1.0, -0.1, 0.01)
-DEAD = (grpc.StatusCode.INTERNAL, "Stub process 'whisper-base_0' is not healthy.")
-AWAY = (grpc.StatusCode.UNAVAILABLE, "Server is stopping")
-
-Behaviour = Callable[["Triton", Any], Awaitable[None]]
-
-
-@dataclass
-class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
-    behaviour: Behaviour | None = None
-    requests: list[Any] = field(default_factory=list)
-    cancelled: int = 0
-
-    async def ModelStreamInfer(self, requests: Any, context: Any) -> AsyncIterator[Any]:
-        async for request in requests:
-            self.requests.append(request)
-            try:
-                if self.behaviour is not None:
-                    await self.behaviour(self, context)
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
-            yield answer(HEARD)
-
-    async def ModelReady(self, request: Any, context: Any) -> Any:
-        return service_pb2.ModelReadyResponse(ready=request.name == "whisper-base")
-
-
-def answer(result: WindowResult) -> Any:
-    payload = write_result(result)
-    response = service_pb2.ModelStreamInferResponse()
-    response.infer_response.outputs.add(name="RESULT", datatype="BYTES", shape=[1])
-    response.infer_response.raw_output_contents.append(len(payload).to_bytes(4, "little") + payload)
-    return response
-
-
-def fails(code: grpc.StatusCode, message: str, times: int) -> Behaviour:
-    async def fail(triton: Triton, context: Any) -> None:
-        if len(triton.requests) <= times:
-            await context.abort(code, message)
-
-    return fail
-
-
-async def waits(triton: Triton, context: Any) -> None:
-    await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def whisper(*tritons: Triton, watched: bool = False, patience: float = 5) -> AsyncIterator[TritonWhisper]:
-    listening = [grpc.aio.server() for _ in tritons]
-    clients = []
-    for server, triton in zip(listening, tritons, strict=True):
-        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(triton, server)
-        clients.append(TritonServer(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"))
-        await server.start()
+async def whisper(*tritons: Triton, patience: float = 5) -> AsyncIterator[TritonWhisper]:
     settings = TritonSettings(patience_seconds=patience, probe_seconds=0.05, timeout_seconds=5)
-    asked = TritonWhisper(clients, settings)
-    watching = asyncio.create_task(asked.watch(["base"])) if watched else None
-    try:
-        yield asked
-    finally:
-        if watching:
-            watching.cancel()
-        for each in (*(client.close() for client in clients), *(server.stop(0) for server in listening)):
-            await each
+    async with listening(*tritons) as urls, watched(Fleet(urls, ["whisper-base"], settings)) as fleet:
+        yield TritonWhisper(fleet, settings)
 
 
 async def test_a_window_travels_as_the_wire_contract_says() -> None:
@@ -112,33 +51,26 @@ async def test_windows_go_to_the_tritons_in_turn() -> None:
 
 
 async def test_a_triton_that_is_away_is_left_out_and_its_window_goes_elsewhere() -> None:
-    tritons = Triton(fails(*AWAY, times=99)), Triton()
+    tritons = Triton(refuses, lives=False), Triton()
     async with whisper(*tritons) as asked:
         for _ in range(4):
             assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
 
-    assert len(tritons[0].requests) <= 1
+    assert not tritons[0].requests
 
 
 async def test_a_window_waits_for_a_dead_model_to_come_back() -> None:
-    triton = Triton(fails(*DEAD, times=2))
-    async with whisper(triton, watched=True) as asked:
+    async with whisper(Triton(dies(), lives=False)) as asked:
         assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
 
 
 async def test_windows_that_a_dead_process_held_are_asked_again() -> None:
-    async def first_hangs(triton: Triton, context: Any) -> None:
-        if len(triton.requests) == 1:
-            await waits(triton, context)
-        await fails(*DEAD, times=2)(triton, context)  # the probe finds the process dead
-
-    triton = Triton(first_hangs)
-    async with whisper(triton, watched=True) as asked:
+    async with whisper(Triton(dies(once=waits), lives=False)) as asked:
         assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
 
 
 async def test_when_no_triton_comes_back_in_time_the_client_is_told_when_to_try() -> None:
-    async with whisper(Triton(fails(*AWAY, times=99)), patience=0.05) as asked:
+    async with whisper(Triton(refuses, lives=False), patience=0.05) as asked:
         with pytest.raises(Unavailable) as refused:
             await asked.recognize(WINDOW, WindowRequest("base"))
 
@@ -178,7 +110,17 @@ async def test_cancelling_a_window_cancels_the_call() -> None:
     assert triton.cancelled == 1
 
 
-async def test_readiness_is_what_triton_says_of_the_model() -> None:
-    async with whisper(Triton()) as asked:
-        assert await asked.is_ready("base")
-        assert not await asked.is_ready("small")
+async def test_a_triton_that_refuses_windows_again_and_again_is_not_waited_for_for_ever() -> None:
+    triton = Triton(refuses)
+    async with whisper(triton, patience=0.8) as asked:
+        with pytest.raises(Unavailable):
+            await asked.recognize(WINDOW, WindowRequest("base"))
+
+    assert len(triton.requests) >= 2
+
+
+async def test_readiness_is_what_the_model_itself_answers() -> None:
+    async with whisper(Triton(refuses, lives=False), Triton()) as asked:
+        assert asked.is_ready("base")
+    async with whisper(Triton(refuses, lives=False)) as asked:
+        assert not asked.is_ready("base")

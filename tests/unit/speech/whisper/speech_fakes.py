@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Samples
-from speech.whisper.engine import Dimensions, EngineError, Prefill, Sampling, Step
+from speech.whisper.engine import Dimensions, EngineDied, EngineError, Prefill, Sampling, Step
 from speech.whisper.tokenizer import Tokenizer
 
 LANGUAGES = ["en", "zh", "de", "es", "ru", "ko", "fr", "ja"]
@@ -87,12 +87,14 @@ class ScriptedEngine:
         self.slots = slots
         self.encode_batch = 2
         self.lookahead = lookahead
+        self.short_contexts = True
         self.language = "en"
         self.no_speech = 0.01
         self.encodes: list[list[tuple[int, int]]] = []  # per call: (name, context) of each
         self.steps: list[list[int]] = []  # per call: names
         self.fails_to_encode: set[int] = set()
         self.steps_that_fail = 0
+        self.lost = False
         self.gate = threading.Event()  # steps wait until it is set
         self.gate.set()
         self._tokenizer = tokenizer
@@ -121,6 +123,8 @@ class ScriptedEngine:
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> _Ready:
         self.gate.wait(30)
+        if self.lost:
+            raise EngineDied("the device is gone")
         if self.steps_that_fail:
             self.steps_that_fail -= 1
             raise EngineError("the step failed")

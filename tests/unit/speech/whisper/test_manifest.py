@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from speech.whisper.engine import Dimensions
 from speech.whisper.manifest import (
     MANIFEST_FILE,
+    Compiled,
     InvalidManifest,
     Manifest,
     Source,
     SpecialTokens,
+    check_plan,
     read_manifest,
     write_manifest,
 )
@@ -37,10 +40,30 @@ MANIFEST = Manifest(
 )
 
 
+PLAN = replace(MANIFEST, target="tensorrt", precision={"encoder": "int8"}, tensorrt=Compiled("11.4.0.106", "8.0"))
+
+
 def test_a_manifest_reads_back_as_written(tmp_path: Path) -> None:
     write_manifest(MANIFEST, tmp_path)
 
     assert read_manifest(tmp_path) == MANIFEST
+
+
+def test_the_manifest_of_a_plan_reads_back_as_written(tmp_path: Path) -> None:
+    write_manifest(PLAN, tmp_path)
+
+    assert read_manifest(tmp_path) == PLAN
+
+
+def test_a_plan_is_refused_by_another_tensorrt_and_on_another_card() -> None:
+    check_plan(PLAN, "11.4.0.106", "8.0")
+    command = "run `python -m export whisper --model base --target tensorrt --precision int8 --recordings FOLDER`"
+    with pytest.raises(InvalidManifest, match=r"TensorRT 11\.4\.0\.106 .* 8\.0; here are 11\.5\.0\.1 and 8\.0"):
+        check_plan(PLAN, "11.5.0.1", "8.0")
+    with pytest.raises(InvalidManifest, match=re.escape(command)):
+        check_plan(PLAN, "11.4.0.106", "9.0")
+    with pytest.raises(InvalidManifest, match="was not exported for TensorRT"):
+        check_plan(replace(PLAN, tensorrt=None), "11.4.0.106", "8.0")
 
 
 def test_a_folder_without_a_manifest(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ def start(request: pytest.FixtureRequest, multilingual: Tokenizer) -> Iterator[S
 
         def begin(scripts: dict[int, Script], tokenizer: Tokenizer = multilingual, **options: object):
             policy = options.pop("policy", None)
+            on_death = options.pop("on_death", lambda: None)
             engine = ScriptedEngine(tokenizer, scripts, lookahead=request.param, **options)  # type: ignore[arg-type]
-            scheduler = Scheduler(engine, tokenizer, policy)  # type: ignore[arg-type]
+            scheduler = Scheduler(engine, tokenizer, policy, on_death)  # type: ignore[arg-type]
             stack.callback(scheduler.close)
             stack.callback(engine.gate.set)
             return scheduler, engine
@@ -291,6 +292,23 @@ def test_an_engine_that_keeps_failing_fails_the_window(start: Start) -> None:
     with pytest.raises(EngineError):
         answer(scheduler.submit(window(1)))
     assert answer(scheduler.submit(window(2))).text == "later"
+
+
+def test_a_lost_engine_is_told_and_everything_is_given_up(start: Start) -> None:
+    told = threading.Event()
+    scheduler, engine = start({1: says(" never"), 2: says(" nor this")}, slots=1, on_death=told.set)
+    engine.gate.clear()
+    futures = [scheduler.submit(window(name)) for name in (1, 2)]
+
+    engine.lost = True
+    engine.gate.set()
+
+    for future in futures:
+        with pytest.raises(Closed):
+            answer(future)
+    assert told.is_set()
+    with pytest.raises(Closed):
+        scheduler.submit(window(1))
 
 
 @pytest.mark.parametrize(

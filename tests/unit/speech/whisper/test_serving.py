@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
-from speech.tensors import read_result
-from speech.whisper.serving import Adapter, ServingOptions
+from speech.gpu import Gpu
+from speech.tensors import GPU_METRIC, read_result
+from speech.whisper.serving import Adapter, ServingOptions, tell_gpu
 from speech.whisper.tokenizer import Tokenizer
 
 
@@ -216,9 +217,29 @@ def test_metrics_follow_the_statistics(adapter: Adapter) -> None:
     assert MetricFamily.made["whisper_tokens_total"].value == len(" Hello.")
 
 
+@pytest.mark.parametrize(("short_contexts", "gather"), [(True, 1), (False, 8)])
+def test_an_encoder_of_whole_windows_is_given_batches(
+    multilingual: Tokenizer, short_contexts: bool, gather: int
+) -> None:
+    engine = ScriptedEngine(multilingual, {}, slots=10)
+    engine.short_contexts, engine.encode_batch = short_contexts, 16
+
+    policy = ServingOptions(longest_queue=5).policy(engine)
+
+    assert (policy.reserved, policy.gather, policy.longest_queue) == (2, gather, 5)
+    assert ServingOptions(gather=3).policy(engine).gather == 3
+
+
 def test_options_come_from_the_parameters_and_the_environment_goes_before() -> None:
     parameters = {"slots": {"string_value": "6"}, "threads": {"string_value": "0"}}
     options = ServingOptions.read(parameters, {"WHISPER_THREADS": "3"})
-    assert (options.slots, options.threads, options.policy.reserved) == (6, 3, 1)
+    assert (options.slots, options.threads, options.gpu_memory) == (6, 3, 0.8)
     with pytest.raises(ValueError, match="many"):
         ServingOptions.read({"slots": {"string_value": "many"}}, {})
+
+
+def test_a_gpu_is_told_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speech.whisper.serving.find_gpu", lambda: Gpu("NVIDIA A100", 40 * 2**30))
+
+    assert tell_gpu(BACKEND, {"model": "whisper-base"}) is not None
+    assert MetricFamily.made[GPU_METRIC].value == 40 * 2**30

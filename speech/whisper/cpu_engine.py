@@ -21,7 +21,7 @@ from speech.whisper.decoder import (
     run_head,
     run_layers,
 )
-from speech.whisper.engine import EngineError, Prefill, Sampling, Step
+from speech.whisper.engine import Done, EngineError, Prefill, Sampling, Step
 from speech.whisper.kernels import MAX_ROWS, PANEL
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest, read_manifest
@@ -32,17 +32,7 @@ NEVER = np.float32(-1e30)  # added to logits; finite, so that it survives every 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A step that was computed when it was asked for."""
-
-    step: Step
-
-    def result(self) -> Step:
-        return self.step
-
-
-class OnnxEngine:
+class CpuEngine:
     """Engine of one exported model on `threads` cores. Not to be called by several threads at once.
 
     folder: where `python -m export whisper --target onnx` wrote
@@ -50,6 +40,7 @@ class OnnxEngine:
     """
 
     lookahead = 0
+    short_contexts = True
 
     def __init__(self, folder: Path, slots: int = 16, threads: int = 2) -> None:
         self.manifest: Manifest = read_manifest(folder)

@@ -1,0 +1,114 @@
+"""Capacity on paper: `python -m benchmarks planning [--share 0.4 --a100-hour 1.8 …]` prints docs/capacity.md's tables.
+
+Every assumption is an option. Ideal rates are arithmetic over the GPU's data sheet (fp16, 100 tokens in 30 s, batch
+64); the share of them that will be reached is a goal, not a measurement. What a gateway costs was measured
+(`python -m benchmarks capacity`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from benchmarks.report import Table
+
+IDEAL = {  # seconds of audio a second
+    "H100": {"large-v3-turbo": 7270.0, "large-v3": 2380.0, "small": 11800.0, "base": 37000.0},
+    "A100": {"large-v3-turbo": 2780.0, "large-v3": 1180.0, "small": 6100.0, "base": 19800.0},
+}
+WINDOW = 30.0  # seconds that a GPU encodes, however short what it is given
+KEEPERS = 4  # transactions of a live session beside its minutes: begin, ready, settle, end
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    share: float = 0.4  # of the ideal rate: the goal
+    busy: float = 0.6  # of a day that a GPU works: the rest waits for callers
+    h100_hour: float = 3.0  # price of a GPU with its share of a machine, in your currency
+    a100_hour: float = 1.8
+    core_hour: float = 0.04
+    live: float = 10_000  # sessions at once
+    talking: float = 0.7  # of a session in which somebody speaks
+    updates: float = 1.0  # decodings for a second of speech
+    sent: float = 250.0  # kilobytes to Triton for a second of live speech
+    live_core: float = 0.015  # seconds of a gateway's core for a second of live speech
+    file_core: float = 0.0025  # for a second of a file
+    session_memory: float = 0.25  # megabytes of an open session
+    session_minutes: float = 30.0
+    store: float = 540.0  # checks a second that one PostgreSQL did on two cores (docs/accounts.md)
+    network: float = 25.0  # Gbit/s of a gateway's or a Triton's machine
+
+
+def files(given: Assumptions) -> Table:
+    """What a GPU transcribes of files."""
+    columns = ("GPU", "model", "ideal", "planned: hours of audio an hour", "hours a day", "cost of an hour of audio")
+    rows = []
+    for gpu, price in (("A100", given.a100_hour), ("H100", given.h100_hour)):
+        for model, ideal in IDEAL[gpu].items():
+            rate = ideal * given.share
+            cost = price / (rate * given.busy) + given.file_core * given.core_hour
+            rows.append((gpu, model, f"{ideal:.0f}", f"{rate:.0f}", f"{24 * given.busy * rate:.0f}", f"{cost:.4f}"))
+    return Table("Files", columns, rows)
+
+
+def live_streams(given: Assumptions) -> Table:
+    columns = ("GPU", "model", "streams of a GPU", "GPUs for all", "cost of an hour of a stream")
+    rows = []
+    for gpu, price in (("A100", given.a100_hour), ("H100", given.h100_hour)):
+        for model, ideal in IDEAL[gpu].items():
+            streams = streams_of_a_gpu(ideal, given)
+            cost = price / streams + given.live_core * given.talking * given.core_hour
+            rows.append((gpu, model, f"{streams:.0f}", str(math.ceil(given.live / streams)), f"{cost:.4f}"))
+    return Table(f"Live: {given.live:.0f} streams", columns, rows)
+
+
+def streams_of_a_gpu(ideal: float, given: Assumptions) -> float:
+    return ideal * given.share / (WINDOW * given.updates * given.talking)
+
+
+def saturation(given: Assumptions) -> Table:
+    """What `live` streams need of everything, most pressing first."""
+    spoken = given.live * given.talking
+    gpus = given.live / streams_of_a_gpu(IDEAL["A100"]["large-v3-turbo"], given)
+    gigabits = spoken * given.sent * 8 / 1e6
+    transactions = given.live / 60 + given.live * KEEPERS / (60 * given.session_minutes)
+    columns = ("what", "needed", "in units of one", "how many")
+    rows = [
+        ("GPUs, turbo", f"{spoken * given.updates:.0f} windows a second", "A100", f"{gpus:.0f}"),
+        ("gateways: processor", f"{spoken * given.live_core:.0f} cores", "machine of 16 cores, 70 % used", _units(
+            spoken * given.live_core, 16 * 0.7)),
+        ("PostgreSQL", f"{transactions:.0f} transactions a second", f"{given.store:.0f} a second, 2 cores", _units(
+            transactions, given.store)),
+        ("network to Tritons", f"{gigabits:.1f} Gbit/s", f"{given.network:.0f} Gbit/s, half used", _units(
+            gigabits, given.network / 2)),
+        ("gateways: memory", f"{given.live * given.session_memory / 1024:.1f} GB", "16 GB", _units(
+            given.live * given.session_memory / 1024, 16)),
+    ]  # fmt: skip
+    return Table("What runs short first", columns, rows)
+
+
+def _units(needed: float, one: float) -> str:
+    return f"{needed / one:.2f}"
+
+
+def tables(given: Assumptions) -> Iterator[Table]:
+    yield Table("Assumptions", ("option", "value"), [(f"--{_option(each.name)}", f"{getattr(given, each.name):g}")
+                                                     for each in fields(given)])  # fmt: skip
+    yield files(given)
+    yield live_streams(given)
+    yield saturation(given)
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks planning", description=__doc__)
+    for each in fields(Assumptions):
+        parser.add_argument(f"--{_option(each.name)}", type=float, default=each.default)
+    given = Assumptions(**vars(parser.parse_args(arguments)))
+    print("\n\n".join(table.markdown() for table in tables(given)))
+    return 0

@@ -1,0 +1,126 @@
+"""From hidden states to tokens, inside the decoder graph: suppression, probabilities, argmax and sampling.
+
+A step then needs nothing of the host. All of it is in float32 but the product with the vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.graph import BOOL, FLOAT, INT64, Graph
+from export.tokenizer import language_slots
+from speech.whisper.manifest import SpecialTokens
+
+BLOCK = 256  # tokens whose probabilities are summed before one of them is drawn
+NEVER = -1e9  # added to a logit; finite, so that dividing and subtracting it stays a number
+BELOW_ONE = np.array(1 - 2**-20)  # of a sum of probabilities: rounding must not lead past its end
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Which tokens exist, and which of them are never written."""
+
+    size: int
+    tokens: SpecialTokens
+    suppressed: tuple[int, ...]  # always
+    suppressed_first: tuple[int, ...]  # besides, right after a prompt
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.size // BLOCK)
+
+
+def padded_embedding(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Whole blocks of tokens: (vocabulary, d) → (blocks · BLOCK, d). Tensor cores want even rows besides."""
+    return np.pad(embedding, ((0, -len(embedding) % BLOCK), (0, 0)))
+
+
+def choose(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -> None:
+    """Adds the inputs and outputs of a choice.
+
+    logits: (b, blocks · BLOCK) in float32, of one token per row; kept: (b, 1), what an inactive row repeats
+    inputs: active (b,) and first (b,) bool, temperature (b,) and draw (b,) float32
+    outputs: token (b, 1); logprob (b,) under the suppressed distribution at temperature 1;
+    language (b, languages), softmax over the language tokens; no_speech (b,), over the whole vocabulary
+    """
+    names = ("active", "first", "temperature", "draw")
+    elements = dict(zip(names, (BOOL, BOOL, FLOAT, FLOAT), strict=True))
+    active, first, temperature, draw = (
+        graph.node("Unsqueeze", [graph.input(name, elements[name], ["batch"]), graph.integers(1)]) for name in names
+    )
+    _prompt_answers(graph, vocabulary, logits)
+    masks = [graph.exact(name, mask[None]) for name, mask in _masks(vocabulary).items()]
+    allowed = graph.node("Add", [logits, graph.node("Where", [first, *masks])])
+    best = graph.node("ArgMax", [allowed], axis=1, keepdims=1)
+    warm = graph.node("Greater", [temperature, graph.exact("zero", np.array(0.0))])
+    divisor = graph.node("Where", [warm, temperature, graph.exact("one", np.array(1.0))])
+    drawn = _draw(graph, vocabulary.blocks, graph.node("Div", [allowed, divisor]), draw)
+    chosen = graph.node("Where", [warm, drawn, best])
+    graph.output(_logprob(graph, allowed, chosen), "logprob", FLOAT, ["batch"])
+    graph.output(graph.node("Where", [active, chosen, kept]), "token", INT64, ["batch", 1])
+
+
+def _masks(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
+    """What is added to the logits, (blocks · BLOCK,): at the first choice after a prompt, and at later ones."""
+    later = np.zeros(vocabulary.blocks * BLOCK, np.float32)
+    later[[*vocabulary.suppressed, *range(vocabulary.size, len(later))]] = NEVER
+    first = later.copy()
+    first[list(vocabulary.suppressed_first)] = NEVER
+    return {"never_first": first, "never": later}
+
+
+def _prompt_answers(graph: Graph, vocabulary: Vocabulary, logits: str) -> None:
+    """What is asked at <|startoftranscript|>: which language, and whether nobody spoke."""
+    tokens, count = vocabulary.tokens, language_slots(vocabulary.size)
+    spoken = graph.slice(logits, tokens.first_language, tokens.first_language + count, axis=1)
+    graph.output(graph.node("Softmax", [spoken], axis=1), "language", FLOAT, ["batch", count])
+    whole = graph.slice(logits, 0, vocabulary.size, axis=1)
+    probabilities = graph.node("Softmax", [whole], axis=1)
+    silence = graph.slice(probabilities, tokens.no_speech, tokens.no_speech + 1, axis=1)
+    graph.output(graph.node("Squeeze", [silence, graph.integers(1)]), "no_speech", FLOAT, ["batch"])
+
+
+def _logprob(graph: Graph, allowed: str, chosen: str) -> str:
+    """Natural logarithm of a token's probability: (b,)"""
+    total = graph.node("ReduceLogSumExp", [allowed, graph.integers(1)], keepdims=1)
+    logit = graph.node("GatherElements", [allowed, chosen], axis=1)
+    return graph.node("Squeeze", [graph.node("Sub", [logit, total]), graph.integers(1)])
+
+
+def _draw(graph: Graph, blocks: int, scores: str, draw: str) -> str:
+    """Inverse of the cumulative softmax at `draw`, (b, 1): first the block, then the token within it.
+
+    Two small triangular products instead of a scan over the vocabulary. A token of probability zero is
+    never drawn: the target stays below the sum, and the first sum above it ends at a positive term.
+    """
+    peak = graph.node("ReduceMax", [scores, graph.integers(1)], keepdims=1)
+    weights = graph.node("Exp", [graph.node("Sub", [scores, peak])])
+    table = graph.node("Reshape", [weights, graph.integers(-1, blocks, BLOCK)])
+    sums = graph.node("ReduceSum", [table, graph.integers(2)], keepdims=0)  # (b, blocks)
+    running = _running_sum(graph, sums, blocks)
+    target = graph.node("Mul", [draw, graph.slice(running, blocks - 1, blocks, axis=1)])
+    block = _first_above(graph, running, target, blocks)
+    before = graph.node("GatherElements", [graph.node("Sub", [running, sums]), block], axis=1)
+    tokens = graph.node("GatherND", [table, block], batch_dims=1)  # (b, BLOCK)
+    rest = graph.node("Sub", [target, before])
+    within = _first_above(graph, _running_sum(graph, tokens, BLOCK), rest, BLOCK)
+    start = graph.node("Mul", [block, graph.constant("block_size", np.array(BLOCK))])
+    return graph.node("Add", [start, within])
+
+
+def _running_sum(graph: Graph, terms: str, count: int) -> str:
+    """(b, count) → (b, count), each the sum of the terms up to its own."""
+    triangle = np.triu(np.ones((count, count), np.float32))
+    return graph.node("MatMul", [terms, graph.exact(f"triangle_{count}", triangle)])
+
+
+def _first_above(graph: Graph, running: str, target: str, count: int) -> str:
+    """Index of the first sum above the target, which is held between zero and the last: (b, 1)."""
+    last = graph.node("Mul", [graph.slice(running, count - 1, count, axis=1), graph.exact("below_one", BELOW_ONE)])
+    held = graph.node("Max", [graph.node("Min", [target, last]), graph.exact("zero", np.array(0.0))])
+    passed = graph.node("Cast", [graph.node("LessOrEqual", [running, held])], to=FLOAT)
+    index = graph.node("ReduceSum", [passed, graph.integers(1)], keepdims=1)
+    return graph.node("Cast", [index], to=INT64)

@@ -1,0 +1,148 @@
+"""Do the GPU's graphs say what the reference says? ONNX Runtime runs the very files that a GPU will run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from export.onnx_decoder import Answer, Feed, OnnxDecoder, open_graph
+from export.parity import ParityError, largest_difference, probe_sound, relative_error, softmax, suppressed, within
+from export.reference import Reference
+from export.weights import HEAD_SIZE, Weights
+from speech.whisper.engine import GREEDY, Sampling
+from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
+from speech.whisper.log_mel import MAX_SAMPLES, log_mel
+from speech.whisper.manifest import Manifest
+
+STEPS = 8  # tokens decoded and compared
+PAUSE = 3  # the step at which the second row is left out
+Array = NDArray[np.float32]
+
+
+TOLERANCE = {
+    "encoder": 1e-2,  # relative root mean square of keys and values, log-mel included
+    "language": 1e-2,  # largest difference of a probability
+    "no_speech": 1e-2,  # likewise
+    "logprob": 0.1,  # largest difference of a chosen token's log-probability
+    "choice": 0.1,  # by which a greedy token's log-probability may lie below the best one
+    "draw": 2e-2,  # distance of a draw from the share of the distribution that its token holds
+    "alignment": 1e-2,  # largest difference of an alignment weight
+}
+
+
+def check_gpu_graphs(
+    folder: Path, weights: Weights, manifest: Manifest, tolerance: Mapping[str, float] = TOLERANCE
+) -> dict[str, float]:
+    """Largest error by name, of encoder.onnx and decoder.onnx. raises: ParityError"""
+    reference = Reference(weights)
+    audio = np.zeros(MAX_SAMPLES, np.float32)
+    audio[: len(probe_sound())] = probe_sound()
+    encoded = reference.encode(log_mel(audio, weights.dimensions.n_mels))
+    cross = reference.cross(encoded)
+    error = _encoder_error(folder / ENCODER_GRAPH, audio, cross)
+    errors = {"encoder": within("encoder", error, tolerance["encoder"])}
+    decoder, prompt = OnnxDecoder(folder / DECODER_GRAPH, [cross, cross]), manifest.sot_sequence("en")
+    heard = decoder.run([Feed(prompt, 0)] * 2)
+    for row, said in enumerate(_decode(decoder, prompt)):
+        expected = _expect(reference, encoded, manifest, said.tokens)
+        looks = decoder.caches["looks"][row, :, len(prompt) - 1 :][:, :STEPS].astype(np.float32)
+        for name, error in (_prompt_errors(heard, expected, manifest) | _row_errors(said, looks, expected)).items():
+            errors[name] = max(errors.get(name, 0.0), within(name, error, tolerance[name]))
+    return errors
+
+
+def _encoder_error(path: Path, audio: Array, cross: Array) -> float:
+    """Of every layer's keys and values, put side by side as the reference has them."""
+    session = open_graph(path)
+    layers, heads = cross.shape[1], cross.shape[3] // HEAD_SIZE
+    names = [f"cross_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
+    parts = session.run(names, {"audio": audio[None]})
+    found = np.stack([part[0].transpose(1, 0, 2).reshape(-1, heads * HEAD_SIZE) for part in parts], axis=1)
+    return relative_error(found.astype(np.float32).reshape(cross.shape), cross)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a row decoded after the prompt."""
+
+    sampling: list[Sampling]  # one per token
+    tokens: list[int]
+    logprobs: list[float]
+
+
+def _decode(decoder: OnnxDecoder, prompt: list[int]) -> tuple[Said, Said]:
+    """The first row greedily, the second by sampling. raises: ParityError if a row left out does not keep its token"""
+    draws = [Sampling(1.0, (step + 0.5) / STEPS) for step in range(STEPS)]
+    greedy, drawn = Said([GREEDY] * STEPS, [], []), Said(draws, [], [])
+    for step in range(STEPS):
+        feeds = [_next(prompt, said) for said in (greedy, drawn)]
+        if step == PAUSE:
+            kept = decoder.run([replace(feeds[0], active=False), feeds[1]]).token[0]
+            if kept != greedy.tokens[-1]:
+                raise ParityError("a row that was left out of a step did not keep its token")
+        answer = decoder.run(feeds)
+        for row, said in enumerate((greedy, drawn)):
+            said.tokens.append(int(answer.token[row]))
+            said.logprobs.append(float(answer.logprob[row]))
+    return greedy, drawn
+
+
+def _next(prompt: list[int], said: Said) -> Feed:
+    """The last token of a row, at its place: right after the prompt it is the prompt's own last."""
+    fed = [*prompt, *said.tokens]
+    return Feed(fed[-1:], len(fed) - 1, first=not said.tokens, sampling=said.sampling[len(said.tokens)])
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the reference says of the same tokens."""
+
+    start: NDArray[np.float64]  # probabilities (vocabulary,) at <|startoftranscript|>, nothing suppressed
+    logprobs: NDArray[np.float64]  # (tokens, vocabulary), the suppressed tokens left out
+    alignment: Array  # (heads, tokens, frames)
+
+
+def _expect(reference: Reference, encoded: Tensor, manifest: Manifest, tokens: list[int]) -> Expected:
+    prompt = manifest.sot_sequence("en")
+    first = len(prompt) - 1
+    logits, seen = reference.decode([*prompt, *tokens[:-1]], encoded)
+    logprobs = suppressed(logits.numpy()[first:], manifest.suppressed, manifest.suppressed_first)
+    alignment = np.stack([seen[layer][head, first:].numpy() for layer, head in manifest.alignment_heads])
+    return Expected(softmax(logits.numpy()[0].astype(np.float64)), logprobs, alignment)
+
+
+def _prompt_errors(heard: Answer, expected: Expected, manifest: Manifest) -> dict[str, float]:
+    language = expected.start[manifest.tokens.first_language :][: heard.language.shape[1]]
+    return {
+        "language": largest_difference(heard.language, language / language.sum()),
+        "no_speech": largest_difference(heard.no_speech, expected.start[manifest.tokens.no_speech]),
+    }
+
+
+def _row_errors(said: Said, looks: Array, expected: Expected) -> dict[str, float]:
+    chosen = expected.logprobs[np.arange(STEPS), said.tokens]
+    far = [
+        _gap(row, token) if sampling == GREEDY else _distance(row, token, sampling.draw)
+        for row, token, sampling in zip(expected.logprobs, said.tokens, said.sampling, strict=True)
+    ]
+    return {
+        "logprob": largest_difference(np.array(said.logprobs), chosen),
+        "draw" if said.sampling[0].temperature else "choice": max(far),
+        "alignment": largest_difference(looks, expected.alignment),
+    }
+
+
+def _gap(logprobs: NDArray[np.float64], token: int) -> float:
+    """By how much the token lies below the most probable one."""
+    return float(logprobs.max() - logprobs[token])
+
+
+def _distance(logprobs: NDArray[np.float64], token: int, draw: float) -> float:
+    """How far a draw lies outside of the share that its token holds of the cumulative distribution."""
+    start, end = (float(np.exp(logprobs[:stop]).sum()) for stop in (token, token + 1))
+    return max(start - draw, draw - end, 0.0)

@@ -1,0 +1,85 @@
+"""The GPU's decoder graph, run by ONNX Runtime on the CPU: slow, and enough to hold it against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from speech.whisper.engine import GREEDY, Sampling
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One row's part of a call."""
+
+    ids: Sequence[int]
+    position: int  # of the first token
+    at: int = 0  # which token is asked
+    active: bool = True
+    first: bool = False  # the choice is the first after a prompt
+    sampling: Sampling = GREEDY
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    token: NDArray[np.int64]  # (rows,)
+    logprob: Floats  # (rows,)
+    language: Floats  # (rows, languages)
+    no_speech: Floats  # (rows,)
+
+
+class OnnxDecoder:
+    """Rows with caches that live from call to call, filled with garbage before anything is written."""
+
+    def __init__(self, path: Path, cross: Sequence[NDArray[np.float32]]) -> None:
+        """cross: (frames, layers, 2, d) for each row, as the reference gives it"""
+        self._session = open_graph(path)
+        shapes = {put.name: put.shape for put in self._session.get_inputs() if len(put.shape) == 4}
+        outputs = [output.name for output in self._session.get_outputs()]
+        self._answers = [name for name in outputs if not name.startswith("new_")]
+        self._written = [name for name in outputs if name.startswith("new_")]
+        garbage = np.random.default_rng(0)
+        self.caches: dict[str, NDArray[np.float16]] = {}
+        for name in (written.removeprefix("new_") for written in self._written):
+            shape = (len(cross), *shapes[name][1:])
+            self.caches[name] = garbage.normal(size=shape).astype(np.float16)
+        heads = shapes["cross_key_0"][1]
+        for layer, part in np.ndindex(*cross[0].shape[1:3]):
+            name = f"cross_{('key', 'value')[part]}_{layer}"
+            self.caches[name] = np.stack([_heads(row[:, layer, part], heads) for row in cross])
+
+    def run(self, rows: Sequence[Feed]) -> Answer:
+        feeds: dict[str, Any] = {
+            "ids": np.array([row.ids for row in rows]),
+            "position": np.array([row.position for row in rows]),
+            "at": np.array([row.at for row in rows]),
+            "active": np.array([row.active for row in rows]),
+            "first": np.array([row.first for row in rows]),
+            "temperature": np.array([row.sampling.temperature for row in rows], np.float32),
+            "draw": np.array([row.sampling.draw for row in rows], np.float32),
+        }
+        names = [*self._answers, *self._written]
+        found = dict(zip(names, self._session.run(names, feeds | self.caches), strict=True))
+        for name in self._written:
+            self.caches[name.removeprefix("new_")] = found[name]
+        return Answer(found["token"][:, 0], found["logprob"], found["language"], found["no_speech"])
+
+
+def _heads(part: NDArray[np.float32], heads: int) -> NDArray[np.float16]:
+    """(frames, d) → (heads, frames, 64)"""
+    return np.ascontiguousarray(part.reshape(len(part), heads, -1).transpose(1, 0, 2), np.float16)
+
+
+def open_graph(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors; else each step warns that its caches are copied
+    options.intra_op_num_threads = 2
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

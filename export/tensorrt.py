@@ -1,0 +1,157 @@
+"""ONNX graphs compiled to TensorRT's plans, for the card at hand and no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from speech.whisper.engine import EngineDied, EngineError
+from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
+from speech.whisper.manifest import Compiled
+
+TENSORRT = 11  # the first version whose networks are all strongly typed
+WORKSPACE = 4 << 30  # bytes of scratch that a plan may ask for
+OPTIMIZATION = 3  # of 5: what TensorRT recommends; 4 and 5 measure more kernels and take several times as long
+PROGRESS_EVERY = 10  # seconds
+NEEDED = (
+    "--target tensorrt needs TensorRT 11 and the NVIDIA GPU that will serve. On that machine, with its GPU:\n"
+    "  STT_MODEL=large-v3-turbo docker compose -f docker/compose.gpu.yaml run --rm export\n"
+    "or the same command as here inside NVIDIA's container nvcr.io/nvidia/tensorrt:26.09-py3"
+)
+
+
+class CompileError(RuntimeError):
+    """TensorRT is not there, or does not accept what it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Sizes that a plan accepts: the least, what it is tuned for, the most."""
+
+    batch: tuple[int, int, int]
+    tokens: tuple[int, int, int] = (1, 1, 1)
+
+
+TEXT = 448  # tokens, of every Whisper
+ENCODER_PROFILES = (Profile((1, ENCODE_BATCH // 2, ENCODE_BATCH)),)
+DECODER_PROFILES = (  # one token; a prompt
+    Profile((1, MOST_SLOTS // 2, MOST_SLOTS)),
+    Profile((1, PREFILL_ROWS // 4, PREFILL_ROWS), (1, 8, TEXT)),
+)
+
+
+def load_tensorrt() -> tuple[ModuleType, Compiled]:
+    """TensorRT's module, and what its plans will fit. raises: CompileError, saying what is needed"""
+    try:
+        import tensorrt as trt
+    except ImportError as error:
+        raise CompileError(f"{NEEDED}\nHere: {error}") from error
+    if int(trt.__version__.split(".")[0]) < TENSORRT:
+        raise CompileError(f"{NEEDED}\nHere: TensorRT {trt.__version__}")
+    return trt, Compiled(trt.__version__, _compute_capability())
+
+
+def _compute_capability() -> str:
+    try:
+        from speech.whisper.gpu.cuda import compute_capability
+
+        return compute_capability()
+    except (ImportError, EngineDied, EngineError) as error:
+        raise CompileError(f"{NEEDED}\nHere: {error}") from error
+
+
+class Compiler:
+    """One graph on its way to a plan.
+
+    trt: TensorRT's module, or that of TensorRT-RTX, whose builder has the same names
+    """
+
+    def __init__(self, trt: Any, graph: Path) -> None:
+        """raises: CompileError if the graph is not understood"""
+        self._trt = trt
+        self._logger = trt.Logger(trt.Logger.ERROR)
+        self._builder = trt.Builder(self._logger)
+        self.network = self._builder.create_network(0)
+        self._parser = trt.OnnxParser(self.network, self._logger)  # holds the weights until the plan is built
+        if not self._parser.parse_from_file(str(graph)):
+            errors = [str(self._parser.get_error(index)) for index in range(self._parser.num_errors)]
+            raise CompileError(f"TensorRT does not understand {graph.name}: {'; '.join(errors)}")
+
+    def configure(self, profiles: Sequence[Profile]) -> Any:
+        """The builder's options: no TF32, which would round log-mel and the sums that sampling needs."""
+        config = self._builder.create_builder_config()
+        config.clear_flag(self._trt.BuilderFlag.TF32)
+        config.set_memory_pool_limit(self._trt.MemoryPoolType.WORKSPACE, WORKSPACE)
+        config.builder_optimization_level = OPTIMIZATION
+        for profile in profiles:
+            config.add_optimization_profile(self._profile(profile))
+        return config
+
+    def _profile(self, profile: Profile) -> Any:
+        shapes = self._builder.create_optimization_profile()
+        for index in range(self.network.num_inputs):
+            put = self.network.get_input(index)
+            shapes.set_shape(put.name, *ranges(tuple(put.shape), profile))
+        return shapes
+
+    def build(self, config: Any) -> Any:
+        """The plan, as a buffer. raises: CompileError"""
+        plan = self._builder.build_serialized_network(self.network, config)
+        if plan is None:
+            raise CompileError("TensorRT built no plan; its log above says why")
+        return plan
+
+
+def ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
+    """The first axis is the batch; another one that is open (−1) is that of the tokens."""
+    for batch, tokens in zip(profile.batch, profile.tokens, strict=True):
+        yield (batch, *(tokens if size < 0 else size for size in shape[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    graph: Path  # what it is compiled from
+    path: Path
+    profiles: tuple[Profile, ...]
+
+
+def compile_plan(trt: ModuleType, plan: Plan, timings: Path) -> None:
+    """Writes the plan. raises: CompileError
+
+    timings: file that remembers how fast kernels were on this card, so that the next build is short
+    """
+    compiler = Compiler(trt, plan.graph)
+    config = compiler.configure(plan.profiles)
+    config.progress_monitor = progress_monitor(trt)
+    cache = config.create_timing_cache(timings.read_bytes() if timings.exists() else b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    plan.path.write_bytes(compiler.build(config))
+    timings.write_bytes(config.get_timing_cache().serialize())
+
+
+def progress_monitor(trt: Any) -> Any:
+    """Says now and then how far a build is, which may take many minutes."""
+
+    class Progress(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._steps: dict[str, int] = {}
+            self._said = time.monotonic()
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._steps[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if time.monotonic() - self._said > PROGRESS_EVERY:
+                self._said = time.monotonic()
+                print(f"  {phase_name}: {step} of {self._steps.get(phase_name, step)}", flush=True)
+            return True  # false would end the build
+
+        def phase_finish(self, phase_name: str) -> None:
+            self._steps.pop(phase_name, None)
+
+    return Progress()

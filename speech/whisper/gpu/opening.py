@@ -1,0 +1,108 @@
+"""Opens the engine that an export for GPUs can be run by here, with as many slots as its memory takes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech.whisper.engine import EngineError
+from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS
+from speech.whisper.gpu.runner import Runner
+from speech.whisper.gpu.sizes import SHARE, Network, fitting_slots, footprint
+from speech.whisper.gpu.store import Memory, Store, slot_shapes
+from speech.whisper.manifest import Manifest, check_plan, read_manifest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    slots: int = 0  # at most; 0: as many as fit
+    share: float = SHARE  # of the free memory that may be taken
+
+
+def open_tensorrt(folder: Path, wish: Wish) -> GraphEngine:
+    """An export for TensorRT; without TensorRT, its graphs in ONNX Runtime.
+
+    raises: InvalidManifest if the plans are of another version or for another card; EngineError
+    """
+    try:
+        import tensorrt
+    except ImportError as error:
+        log.warning("TensorRT is missing (%s): ONNX Runtime's CUDA provider runs the same graphs, slower", error)
+        return open_cuda(folder, wish)
+    from speech.whisper.gpu.cuda import CudaMemory, compute_capability
+    from speech.whisper.gpu.plans import load_plans
+    from speech.whisper.gpu.tensorrt_runner import TensorRtRunner
+
+    manifest = read_manifest(folder)
+    check_plan(manifest, tensorrt.__version__, compute_capability())
+    memory = CudaMemory()
+    plans = load_plans(folder)
+    needs = footprint(network(manifest))
+    room = Room(memory.free, needs.encoded + plans.scratch, needs.slot)
+    slots = slots_that_fit(manifest, wish, room, plans.step_rows)
+    store = _store(manifest, slots, min(plans.encode_batch, ENCODE_BATCH), memory)
+    return _warm(manifest, TensorRtRunner(manifest, plans, store, memory))
+
+
+def open_cuda(folder: Path, wish: Wish) -> GraphEngine:
+    """The graphs in ONNX Runtime's CUDA provider. Raises InvalidManifest, EngineError."""
+    from speech.whisper.gpu.onnx_runner import CUDA, OnnxRunner, load_sessions
+
+    manifest = read_manifest(folder)
+    sessions = load_sessions(folder, CUDA)
+    try:
+        from speech.whisper.gpu.cuda import CudaMemory
+    except ImportError as error:
+        raise EngineError(f"the package `cuda-bindings` is missing: {error}") from error
+    memory = CudaMemory()
+    needs = footprint(network(manifest))
+    room = Room(memory.free, needs.encoded + needs.scratch, needs.slot)
+    slots = slots_that_fit(manifest, wish, room, MOST_SLOTS)
+    return _warm(manifest, OnnxRunner(sessions, _store(manifest, slots, ENCODE_BATCH, memory)))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes, when the weights are loaded."""
+
+    free: int
+    fixed: int  # needed whatever the number of slots
+    slot: int
+
+
+def slots_that_fit(manifest: Manifest, wish: Wish, room: Room, most: int) -> int:
+    """As many slots as are wished for, as a step can have and as the memory takes. Raises EngineError if not one."""
+    fitting = fitting_slots(room.free, room.fixed, room.slot, wish.share)
+    if fitting < 1:
+        raise EngineError(
+            f"whisper-{manifest.id} needs {_size(room.fixed + room.slot)} of the GPU's memory besides its weights; "
+            f"{wish.share:.0%} of the {_size(room.free)} that are free is not enough"
+        )
+    slots = min(most, fitting, wish.slots or most)
+    taken = room.fixed + slots * room.slot
+    log.info("whisper-%s: %d slots of %s; %s taken", manifest.id, slots, _size(room.slot), _size(taken))
+    return slots
+
+
+def network(manifest: Manifest) -> Network:
+    element = 2 if manifest.precision["encoder"] == "float16" else 1
+    return Network(manifest.dimensions, len(manifest.alignment_heads), element)
+
+
+def _store(manifest: Manifest, slots: int, encode_batch: int, memory: Memory) -> Store:
+    shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
+    return Store(shapes, slots, min(slots, encode_batch), memory)
+
+
+def _warm(manifest: Manifest, runner: Runner) -> GraphEngine:
+    engine = GraphEngine(manifest, runner)
+    engine.warm_up()
+    return engine
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"

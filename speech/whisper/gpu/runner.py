@@ -1,0 +1,96 @@
+"""What the GPU engine asks of the library that runs its graphs: passes over consecutive slots.
+
+A slot is a row of every tensor in `store`. The last token of each slot stays with the runner, which feeds it to
+the slot's next step: no token makes a round trip through the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import SAMPLE_RATE, Samples
+from speech.whisper.engine import PendingStep
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+WINDOW = 30 * SAMPLE_RATE  # samples of a window, filled up with silence
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """Prompts of consecutive slots, a row each."""
+
+    first: int  # slot of the first row
+    ids: Integers  # (rows, tokens), shorter prompts filled up at their end
+    lengths: Integers  # (rows,): tokens of each prompt, at least 1
+    position: Integers  # (rows,): where each prompt begins in its slot
+    at: Integers  # (rows,): the token after which the row is listened to
+
+    @property
+    def last(self) -> Integers:
+        """(rows,): what each slot's next step is fed with."""
+        last: Integers = self.ids[np.arange(len(self.ids)), self.lengths - 1]
+        return last
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the model says right after the token that each row is listened to at."""
+
+    language: Floats  # (rows, languages), softmax over the language tokens
+    no_speech: Floats  # (rows,), 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One step of the first slots, a row each; the others of those slots run along and keep their token."""
+
+    position: Integers  # (rows,): where the slot's last token stands
+    active: NDArray[np.bool_]  # (rows,): whether it chooses a token
+    first: NDArray[np.bool_]  # (rows,): whether that is the first after a prompt
+    temperature: Floats  # (rows,), 0 is argmax
+    draw: Floats  # (rows,), uniform in [0, 1)
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+class Runner(Protocol):
+    slots: int
+    encode_batch: int  # windows per `encode` at most
+    prefill_batch: int  # rows per `prefill` at most
+    lookahead: int  # steps that may be launched before the first is read
+
+    def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
+        """Fills the cross-attention of any slots, each from its window of at most 30 s."""
+
+    def prefill(self, prompts: Prompts) -> Heard:
+        """Writes the prompts' tokens into the slots' caches and waits for what is heard."""
+
+    def step(self, rows: Rows) -> PendingStep:
+        """Feeds each slot's last token; active rows choose the next. The result has all rows."""
+
+    def looks(self, slot: int, first: int, last: int) -> Floats:
+        """Where the alignment heads looked, fed with the slot's tokens first to last - 1: (heads, tokens, 1500)."""
+
+    def close(self) -> None:
+        """Gives all memory back."""
+
+
+def fill_windows(windows: Floats, audio: Sequence[Samples]) -> None:
+    """Writes sounds of at most 30 s into (rows, 480000), silence behind them."""
+    for row, samples in zip(windows, audio, strict=True):
+        row[: len(samples)] = samples
+        row[len(samples) :] = 0
+
+
+def buckets(slots: int) -> list[int]:
+    """How many rows a step can have: powers of two, then all."""
+    powers = [2**power for power in range(slots.bit_length()) if 2**power < slots]
+    return [*powers, slots]

@@ -1,0 +1,37 @@
+"""What TensorRT-RTX makes of a graph, in a process of its own: its crash or its hunger for memory fails one test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from export.tensorrt import DECODER_PROFILES
+from speech.whisper.engine import Dimensions
+
+SCRIPT = Path(__file__).with_name("rtx_build.py")
+ROOT = Path(__file__).parents[3]
+SECONDS = 240  # a build takes a few; a machine may be busy
+
+
+def build(graph: Path, card: str = "SM80") -> dict[str, Any]:
+    """Layers by kind, bytes and profiles of the plan. card: SM80 is an A100, SM89 an L40."""
+    command = [sys.executable, str(SCRIPT), str(graph), card]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, f"{done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+def check_encoder(said: dict[str, Any], sizes: Dimensions) -> None:
+    assert said["layers"]["ATTENTION_INPUT"] == sizes.n_audio_layer
+    assert (said["profiles"], said["tf32"]) == (1, False)
+
+
+def check_decoder(said: dict[str, Any], sizes: Dimensions) -> None:
+    """Each layer writes keys and values and attends twice; the looks are one cache more."""
+    assert said["layers"]["KV_CACHE_UPDATE"] == 2 * sizes.n_text_layer + 1
+    assert said["layers"]["ATTENTION_INPUT"] == 2 * sizes.n_text_layer
+    assert (said["profiles"], said["tf32"]) == (len(DECODER_PROFILES), False)

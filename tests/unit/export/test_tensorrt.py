@@ -1,0 +1,104 @@
+"""The graphs become plans: TensorRT-RTX, which shares TensorRT's parser and builder, compiles them with no GPU."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import ahead_of_time
+import numpy as np
+import pytest
+from random_weights import dimensions, random_weights
+
+from export import graph, tensorrt
+from export.__main__ import main
+from export.choice import Vocabulary
+from export.decoder import decoder_graph
+from export.encoder import audio_encoder_graph
+from export.graph import Graph, save_graph
+from export.onnx_gpu import Half
+from export.quantization import GRIDS, Quantised, calibrate, check_card
+from export.tensorrt import CompileError, Profile
+from export.tokenizer import special_tokens
+from speech.whisper.manifest import Compiled
+
+SIZES = {
+    "large-v3": dimensions(1280, (2, 2), vocabulary=51866, mels=128),
+    "large-v3-turbo": dimensions(1280, (2, 4), vocabulary=51866, mels=128),
+}
+
+
+@pytest.mark.parametrize("model", SIZES)
+def test_large_graphs_compile_for_an_a100_with_caches_in_place_and_fused_attention(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "SINGLE_FILE_LIMIT", 1 << 20)  # with all their layers, they lie in two files each
+    sizes = SIZES[model]
+    weights = random_weights(sizes, alignment_heads=((0, 1), (sizes.n_text_layer - 1, 3)))
+    vocabulary = Vocabulary(sizes.n_vocab, special_tokens(sizes.n_vocab), (1,), (2,))
+    save_graph(audio_encoder_graph(weights, Half()).model(Half.opset), tmp_path / "encoder.onnx")
+    save_graph(decoder_graph(weights, vocabulary).model(Half.opset), tmp_path / "decoder.onnx")
+
+    assert (tmp_path / "decoder.onnx.data").exists()
+    encoder, decoder = (ahead_of_time.build(tmp_path / f"{name}.onnx") for name in ("encoder", "decoder"))
+
+    ahead_of_time.check_encoder(encoder, sizes)
+    ahead_of_time.check_decoder(decoder, sizes)
+
+
+@pytest.mark.parametrize(("precision", "card"), [("int8", "SM80"), ("float8", "SM89")])
+def test_an_8_bit_encoder_compiles(precision: str, card: str, tmp_path: Path) -> None:
+    weights = random_weights(dimensions(128, (1, 1)))
+    peaks = calibrate(weights, [np.zeros(16_000, np.float32)])
+    save_graph(audio_encoder_graph(weights, Quantised(GRIDS[precision], peaks)).model(24), tmp_path / "encoder.onnx")
+
+    said = ahead_of_time.build(tmp_path / "encoder.onnx", card)
+
+    dense = 5 if precision == "int8" else 6  # of one layer and the cross-attention; int8 leaves out one
+    assert said["layers"]["QUANTIZE"] == dense
+    assert said["layers"]["DEQUANTIZE"] == 2 * dense
+
+
+def test_a_graph_that_is_no_graph_is_refused_with_the_parser_s_words(tmp_path: Path) -> None:
+    unknown = Graph("unknown")
+    unknown.output(unknown.node("NoSuchLayer", [unknown.input("x", 1, ["batch"])]), "y", 1, ["batch"])
+    save_graph(unknown.model(24), tmp_path / "encoder.onnx")
+
+    with pytest.raises(AssertionError, match=r"CompileError: .*encoder\.onnx.*NoSuchLayer"):
+        ahead_of_time.build(tmp_path / "encoder.onnx")
+
+
+def test_a_profile_opens_the_batch_and_the_tokens() -> None:
+    prompts = Profile((1, 4, 16), (1, 8, 448))
+
+    assert list(tensorrt.ranges((-1, -1), prompts)) == [(1, 1), (4, 8), (16, 448)]
+    assert list(tensorrt.ranges((-1, 8, 448, 64), prompts))[2] == (16, 8, 448, 64)
+
+
+def test_without_tensorrt_the_export_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+    assert main(["whisper", "--target", "tensorrt", "--repository", str(tmp_path)]) == 1
+
+    assert "docker compose -f docker/compose.gpu.yaml run --rm export" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_older_tensorrt_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ModuleType("tensorrt")
+    older.__dict__["__version__"] = "10.15.1"
+    monkeypatch.setitem(sys.modules, "tensorrt", older)
+
+    with pytest.raises(CompileError, match=r"Here: TensorRT 10\.15\.1"):
+        tensorrt.load_tensorrt()
+
+
+def test_float8_needs_a_card_that_has_it() -> None:
+    check_card("float8", Compiled("11.4.0", "8.9"))
+    check_card("float8", Compiled("11.4.0", "10.0"))
+    check_card("int8", Compiled("11.4.0", "8.0"))
+    with pytest.raises(CompileError, match=r"needs a card of compute capability 8\.9 or later; this one has 8\.0"):
+        check_card("float8", Compiled("11.4.0", "8.0"))

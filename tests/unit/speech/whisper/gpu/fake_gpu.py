@@ -1,0 +1,349 @@
+"""CUDA and TensorRT in the process's own memory, as lazy as a GPU may be: nothing happens before somebody waits.
+
+What is forbidden on a GPU fails here: waiting or allocating while a graph is captured, addresses out of bounds or
+not aligned, a pass whose shapes were never run outside a capture, outputs without an address. Fresh memory is full
+of what is no number. The plans are those of the toy decoder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import sys
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
+
+VERSION, CAPABILITY = "11.4.0.106", (8, 0)
+ENCODE_BATCH, SLOTS, PREFILL_ROWS = 4, 8, 3  # the plans' largest passes
+
+Work = Callable[[], None]
+Say = Callable[[float, list[float], bool, float, float], int]
+
+
+class Error(enum.IntEnum):
+    cudaSuccess = 0
+    cudaErrorMemoryAllocation = 2
+    cudaErrorIllegalAddress = 700
+    cudaErrorStreamCaptureUnsupported = 900
+
+
+class Stream:
+    def __init__(self) -> None:
+        self.queue: list[Work] = []
+        self.captured: list[Work] | None = None
+
+    def __int__(self) -> int:
+        return id(self)
+
+    def add(self, work: Work) -> None:
+        (self.queue if self.captured is None else self.captured).append(work)
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        while self.queue and not until():
+            self.queue.pop(0)()
+
+
+class Event:
+    def __init__(self) -> None:
+        self.stream: Stream | None = None
+        self.asked = self.reached = 0
+
+    def reach(self, count: int) -> None:
+        self.reached = count
+
+
+class FakeGpu:
+    def __init__(self, say: Say = next_token, free: int = 2**30) -> None:
+        self.free = free
+        self.say = say
+        self.blocks: dict[int, tuple[int, Any]] = {}  # address: size, what holds it
+        self.streams: list[Stream] = []
+        self.open = 0  # graphs and events that were not destroyed
+        self.waits = 0  # for the whole stream
+        self.failing = ""  # the call that fails
+        self.error = Error.cudaErrorIllegalAddress  # and how
+        self.passes: list[tuple[str, int]] = []  # plan and rows of each that ran
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+        bindings, cuda = ModuleType("cuda.bindings"), ModuleType("cuda")
+        bindings.runtime = self.runtime()  # type: ignore[attr-defined]
+        for name, module in {"cuda": cuda, "cuda.bindings": bindings, "tensorrt": self.tensorrt()}.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        for name in ("cuda", "plans", "tensorrt_runner"):
+            monkeypatch.delitem(sys.modules, f"speech.whisper.gpu.{name}", raising=False)
+            monkeypatch.delattr(f"speech.whisper.gpu.{name}", raising=False)
+        return self
+
+    # CUDA
+
+    def runtime(self) -> SimpleNamespace:
+        calls = {name: self._checked(name) for name in dir(self) if name.startswith("cuda")}
+        kinds = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
+        return SimpleNamespace(
+            cudaError_t=Error,
+            cudaMemcpyKind=kinds,
+            cudaStreamNonBlocking=1,
+            cudaEventDisableTiming=2,
+            cudaEventBlockingSync=1,
+            cudaStreamCaptureMode=SimpleNamespace(cudaStreamCaptureModeThreadLocal=1),
+            cudaDeviceAttr=SimpleNamespace(cudaDevAttrComputeCapabilityMajor=0, cudaDevAttrComputeCapabilityMinor=1),
+            **calls,
+        )
+
+    def _checked(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if name == self.failing:
+                return (self.error, None)
+            unsafe = name in ("cudaMalloc", "cudaMallocHost", "cudaStreamSynchronize", "cudaEventSynchronize")
+            if unsafe and any(stream.captured is not None for stream in self.streams):
+                return (Error.cudaErrorStreamCaptureUnsupported, None)
+            result = getattr(self, name)(*arguments)
+            values = result if isinstance(result, tuple) else () if result is None else (result,)
+            return (Error.cudaSuccess, *values)
+
+        call.__name__ = name
+        return call
+
+    def cudaDeviceGetAttribute(self, attribute: int, device: int) -> int:
+        return CAPABILITY[attribute]
+
+    def cudaMemGetInfo(self) -> tuple[int, int]:
+        return self.free, 2 * self.free
+
+    def cudaMalloc(self, size: int) -> int:
+        whole = np.full(size + 256, 0xFF, np.uint8)
+        address = -(-whole.ctypes.data // 256) * 256
+        self.blocks[address] = size, whole
+        return int(address)
+
+    cudaMallocHost = cudaMalloc
+
+    def cudaFree(self, address: int) -> None:
+        del self.blocks[address]
+
+    cudaFreeHost = cudaFree
+
+    def cudaStreamCreateWithFlags(self, flags: int) -> Stream:
+        self.streams.append(Stream())
+        return self.streams[-1]
+
+    def cudaStreamDestroy(self, stream: Stream) -> None:
+        self.streams.remove(stream)
+
+    def cudaStreamSynchronize(self, stream: Stream) -> None:
+        self.waits += 1
+        stream.run()
+
+    def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: Stream) -> None:
+        for address in ([target] if kind != 2 else []) + ([source] if kind != 1 else []):
+            self.inside(address, size)
+        stream.add(lambda: ctypes.memmove(target, source, size) and None)
+
+    def cudaMemsetAsync(self, target: int, value: int, size: int, stream: Stream) -> None:
+        self.inside(target, size)
+        stream.add(lambda: ctypes.memset(target, value, size) and None)
+
+    def cudaEventCreateWithFlags(self, flags: int) -> Event:
+        self.open += 1
+        return Event()
+
+    def cudaEventRecord(self, event: Event, stream: Stream) -> None:
+        event.stream, event.asked = stream, event.asked + 1
+        stream.add(lambda count=event.asked: event.reach(count))  # type: ignore[misc]
+
+    def cudaEventSynchronize(self, event: Event) -> None:
+        if event.stream is not None:
+            event.stream.run(lambda: event.reached >= event.asked)
+
+    def cudaEventDestroy(self, event: Event) -> None:
+        self.open -= 1
+
+    def cudaStreamBeginCapture(self, stream: Stream, mode: int) -> None:
+        stream.captured = []
+
+    def cudaStreamEndCapture(self, stream: Stream) -> list[Work]:
+        captured, stream.captured = stream.captured or [], None
+        return captured
+
+    def cudaGraphInstantiate(self, graph: list[Work], flags: int) -> list[Work]:
+        self.open += 1
+        return list(graph)
+
+    def cudaGraphDestroy(self, graph: list[Work]) -> None:
+        pass
+
+    def cudaGraphExecDestroy(self, graph: list[Work]) -> None:
+        self.open -= 1
+
+    def cudaGraphLaunch(self, graph: list[Work], stream: Stream) -> None:
+        stream.queue += graph
+
+    def inside(self, address: int, size: int) -> None:
+        ends = (begin + length for begin, (length, _) in self.blocks.items() if begin <= address)
+        assert any(address + size <= end for end in ends), "out of bounds"
+
+    # TensorRT
+
+    def tensorrt(self) -> ModuleType:
+        module = ModuleType("tensorrt")
+        strategy = SimpleNamespace(USER_MANAGED="user managed")
+        plans = {b"encoder": EncoderPlan(self), b"decoder": DecoderPlan(self)}
+        runtime = SimpleNamespace(deserialize_cuda_engine=plans.get)
+        names = {"Logger": _Logger, "Runtime": lambda logger: runtime, "ExecutionContextAllocationStrategy": strategy}
+        vars(module).update(names | {"__version__": VERSION})
+        return module
+
+
+class _Logger:
+    WARNING = 2
+
+    def __init__(self, severity: int) -> None:
+        pass
+
+
+Tensors = dict[str, np.ndarray[Any, Any]]
+
+
+class Plan:
+    device_memory_size_v2 = 1000
+    name = ""
+    inputs: dict[str, tuple[Any, tuple[int, ...]]]  # type and shape behind the batch
+    outputs: dict[str, tuple[Any, tuple[int, ...]]]
+    profiles: list[dict[str, tuple[int, ...]]]  # largest of what can change
+
+    def __init__(self, gpu: FakeGpu) -> None:
+        self.gpu = gpu
+
+    def create_execution_context(self, strategy: str) -> Context:
+        assert strategy == "user managed"
+        return Context(self)
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> tuple[tuple[int, ...], ...]:
+        return (), (), self.profiles[profile][name]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return -1, *self.outputs[name][1]
+
+    def work(self, inputs: Tensors, outputs: Tensors) -> None:
+        raise NotImplementedError
+
+
+class Context:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.profile = -1
+        self.memory = 0
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.addresses: dict[str, int] = {}
+        self.ran_with: dict[str, tuple[int, ...]] = {}
+
+    def set_optimization_profile_async(self, profile: int, stream: int) -> bool:
+        self.profile = profile
+        self.shapes.clear()
+        return profile < len(self.plan.profiles)
+
+    def set_device_memory(self, address: int, size: int) -> None:
+        assert size >= self.plan.device_memory_size_v2
+        self.plan.gpu.inside(address, size)
+        self.memory = address
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        largest = self.plan.profiles[self.profile].get(name, ())
+        self.shapes[name] = shape
+        return name in self.plan.inputs and all(map(int.__le__, shape, largest))
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        self.addresses[name] = address
+        return address % 256 == 0 and name in {**self.plan.inputs, **self.plan.outputs}
+
+    def execute_async_v3(self, handle: int) -> bool:
+        plan, gpu = self.plan, self.plan.gpu
+        stream = next(stream for stream in gpu.streams if int(stream) == handle)
+        ready = self.memory and set(self.shapes) == set(plan.inputs)
+        if not ready or set(self.addresses) != {*plan.inputs, *plan.outputs}:
+            return False
+        if stream.captured is not None and self.ran_with != self.shapes:
+            return False  # new shapes are prepared outside of a capture
+        if any(
+            self.addresses[name] != self.addresses[f"new_{name}"]
+            for name in plan.inputs
+            if f"new_{name}" in plan.outputs
+        ):
+            return False
+        self.ran_with = dict(self.shapes)
+        rows = next(iter(self.shapes.values()))[0]
+        inputs = {name: self._view(name, kind, self.shapes[name]) for name, (kind, _) in plan.inputs.items()}
+        outputs = {name: self._view(name, kind, (rows, *shape)) for name, (kind, shape) in plan.outputs.items()}
+
+        def work() -> None:
+            gpu.passes.append((plan.name, rows))
+            plan.work(inputs, outputs)
+
+        stream.add(work)
+        return True
+
+    def _view(self, name: str, kind: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        self.plan.gpu.inside(self.addresses[name], size)
+        raw = (ctypes.c_uint8 * size).from_address(self.addresses[name])
+        return np.frombuffer(raw, kind).reshape(shape)
+
+
+CROSS, SELF, LOOKS = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)
+
+
+class EncoderPlan(Plan):
+    name = "encoder"
+    inputs = {"audio": (np.float32, (480_000,))}  # noqa: RUF012
+    outputs = {"cross_key_0": (np.float16, CROSS), "cross_value_0": (np.float16, CROSS)}  # noqa: RUF012
+    profiles = [{"audio": (ENCODE_BATCH, 480_000)}]  # noqa: RUF012
+
+    def work(self, inputs: Tensors, outputs: Tensors) -> None:
+        """A window's first sample is all that is heard."""
+        outputs["cross_key_0"][:] = inputs["audio"][:, 0][:, None, None, None]
+
+
+class DecoderPlan(Plan):
+    name = "decoder"
+    caches = {"self_key_0": (np.float16, SELF), "self_value_0": (np.float16, SELF), "looks": (np.float16, LOOKS)}  # noqa: RUF012
+    inputs = {  # noqa: RUF012
+        "ids": (np.int64, (-1,)),
+        **{name: (np.int64, ()) for name in ("position", "at")},
+        **{name: (np.bool_, ()) for name in ("active", "first")},
+        **{name: (np.float32, ()) for name in ("temperature", "draw")},
+        **{name: (np.float16, CROSS) for name in ("cross_key_0", "cross_value_0")},
+        **caches,
+    }
+    outputs = {  # noqa: RUF012
+        "token": (np.int64, (1,)),
+        "logprob": (np.float32, ()),
+        "language": (np.float32, (len(LANGUAGES),)),
+        "no_speech": (np.float32, ()),
+        **{f"new_{name}": value for name, value in caches.items()},
+    }
+    profiles = [{"ids": (SLOTS, 1)}, {"ids": (PREFILL_ROWS, TEXT)}]  # noqa: RUF012
+
+    def work(self, inputs: Tensors, outputs: Tensors) -> None:
+        for row, ids in enumerate(inputs["ids"]):
+            begin = int(inputs["position"][row])
+            end, asked = begin + len(ids), begin + int(inputs["at"][row]) + 1
+            assert end <= TEXT, "written behind the cache"
+            cache, sound = inputs["self_key_0"][row, 0, :, 0], float(inputs["cross_key_0"][row, 0, 0, 0])
+            if np.isnan(sound):
+                cache[begin:end] = np.nan
+                continue
+            cache[begin:end] = ids
+            assert np.isfinite(cache).all(), "what is no number shines through the mask"
+            inputs["looks"][row, :, begin:end] = np.arange(begin, end)[None, :, None]
+            tokens = cache[:asked].tolist()
+            how = bool(inputs["first"][row]), float(inputs["temperature"][row]), float(inputs["draw"][row])
+            active = bool(inputs["active"][row])
+            outputs["token"][row] = self.gpu.say(sound, tokens, *how) if active else ids[asked - begin - 1]
+            outputs["logprob"][row] = -len(tokens) / 100
+            outputs["language"][row] = languages(sound, tokens)
+            outputs["no_speech"][row] = outputs["language"][row, 1]

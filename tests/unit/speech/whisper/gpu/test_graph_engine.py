@@ -1,0 +1,167 @@
+"""Slots, positions and batches of the GPU's engine, over a runner that can be followed by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy_decoder import HEARD, START, TEXT, ListRunner, manifest, next_token, said
+
+from speech.whisper.engine import GREEDY, EngineError, Sampling
+from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.runner import buckets
+
+PROMPT = [START, 3, 6]
+
+
+@pytest.fixture
+def runner() -> ListRunner:
+    return ListRunner()
+
+
+@pytest.fixture
+def engine(runner: ListRunner) -> GraphEngine:
+    return GraphEngine(manifest(), runner)
+
+
+def start(engine: GraphEngine, slots: list[int], prompt: list[int] = PROMPT) -> None:
+    engine.encode(slots, [np.full(4, slot, np.float32) for slot in slots], [HEARD] * len(slots))
+    engine.prefill(slots, [prompt] * len(slots))
+
+
+def steps(engine: GraphEngine, slots: list[int], count: int) -> dict[int, list[int]]:
+    heard: dict[int, list[int]] = {slot: [] for slot in slots}
+    for _ in range(count):
+        step = engine.step(slots, [GREEDY] * len(slots)).result()
+        for slot, token in zip(slots, step.tokens.tolist(), strict=True):
+            heard[slot].append(token)
+    return heard
+
+
+def test_every_slot_says_what_its_own_window_and_prompt_say(engine: GraphEngine) -> None:
+    start(engine, [5, 0, 3])
+
+    heard = steps(engine, [5, 0, 3], 4)
+
+    assert heard == {slot: said(slot, PROMPT, 4) for slot in (5, 0, 3)}
+
+
+def test_slots_that_are_not_asked_for_keep_their_place(engine: GraphEngine) -> None:
+    start(engine, [0, 1, 2])
+    first = {0: [], 1: [], 2: []}
+    for asked in ([2], [0, 2], [1], [2, 1], [0]):
+        for slot, tokens in steps(engine, asked, 1).items():
+            first[slot] += tokens
+
+    assert first == {slot: said(slot, PROMPT, len(tokens)) for slot, tokens in first.items()}
+
+
+def test_a_prompt_may_come_in_parts_even_after_steps(engine: GraphEngine) -> None:
+    start(engine, [1], PROMPT[:1])
+    engine.prefill([1], [PROMPT[1:]])
+    spoken = steps(engine, [1], 2)[1]
+    engine.prefill([1], [[20, 21]])
+
+    assert spoken == said(1, PROMPT, 2)
+    assert steps(engine, [1], 3)[1] == said(1, [*PROMPT, *spoken, 20, 21], 3)
+
+
+def test_a_rewound_slot_begins_again_with_the_same_audio(engine: GraphEngine) -> None:
+    start(engine, [4])
+    before = steps(engine, [4], 5)
+
+    engine.rewind(4)
+    engine.prefill([4], [PROMPT])
+
+    assert steps(engine, [4], 5) == before
+
+
+def test_prompts_of_different_lengths_share_a_pass(engine: GraphEngine, runner: ListRunner) -> None:
+    slots, prompts = [0, 1, 2], [[START], [START, 3, 6, 9, 8], [START, 4]]
+    engine.encode(slots, [np.full(4, slot, np.float32) for slot in slots], [HEARD] * 3)
+    engine.prefill(slots, prompts)
+
+    assert runner.prefills == [[0, 1, 2]]
+    assert steps(engine, slots, 3) == {slot: said(slot, prompts[slot], 3) for slot in slots}
+
+
+def test_a_pass_of_prompts_takes_consecutive_slots_and_no_more_than_fit(
+    engine: GraphEngine, runner: ListRunner
+) -> None:
+    start(engine, [7, 0, 1, 2, 3, 5])
+
+    assert runner.prefills == [[0, 1, 2], [3], [5], [7]]
+
+
+def test_a_long_prompt_does_not_push_its_neighbour_over_the_end(engine: GraphEngine, runner: ListRunner) -> None:
+    start(engine, [0], [START] * (TEXT - 4))
+    start(engine, [1], [START])
+    engine.prefill([0, 1], [[3], [3] * 10])
+
+    assert runner.prefills[-2:] == [[0], [1]]
+
+
+def test_what_is_heard_comes_in_the_order_of_the_question(engine: GraphEngine) -> None:
+    engine.encode([2, 0], [np.full(4, 2, np.float32), np.full(4, 0, np.float32)], [HEARD] * 2)
+
+    told = engine.prefill([2, 0], [[7, START, 3], [START]])
+    silent = engine.prefill([2, 0], [[5], [6]])
+
+    np.testing.assert_allclose(told[0].language_probabilities[0], 5 / 7)  # (7 + 1) % 5 + 2 to 1 and 1
+    np.testing.assert_allclose(told[1].language_probabilities[0], 1 / 3)
+    assert told[0].no_speech_probability == pytest.approx(1 / 7)
+    assert [each.language_probabilities.size for each in silent] == [0, 0]
+
+
+def test_a_step_runs_no_more_rows_than_it_must(engine: GraphEngine, runner: ListRunner) -> None:
+    start(engine, [0, 1, 2, 4])
+    for slot in (0, 1, 2, 4):
+        steps(engine, [slot], 1)
+
+    assert runner.steps == [1, 2, 4, 8]
+
+
+def test_buckets_are_powers_of_two_and_the_whole() -> None:
+    assert buckets(1) == [1]
+    assert buckets(8) == [1, 2, 4, 8]
+    assert buckets(11) == [1, 2, 4, 8, 11]
+
+
+def test_each_row_is_drawn_as_it_was_asked(engine: GraphEngine) -> None:
+    start(engine, [0, 1])
+
+    step = engine.step([1, 0], [Sampling(1.0, 0.5), GREEDY]).result()
+
+    assert step.tokens.tolist() == [next_token(1, PROMPT, True, 1.0, 0.5), next_token(0, PROMPT, True, 0.0, 0.0)]
+
+
+def test_attention_is_that_of_the_last_steps_cut_to_the_window(engine: GraphEngine) -> None:
+    start(engine, [3])
+    steps(engine, [3], 4)
+
+    weights = engine.attention(3, tokens=3, frames=2)
+
+    assert weights.shape == (2, 3, 2)
+    assert weights[0, :, 0].tolist() == [3, 4, 5]  # the first step was fed the prompt's last token, at 2
+
+
+def test_a_full_slot_is_refused(engine: GraphEngine) -> None:
+    start(engine, [0], [START] * (TEXT - 1))
+    steps(engine, [0], 1)
+
+    with pytest.raises(EngineError, match="slot 0 is full"):
+        engine.step([0], [GREEDY])
+    with pytest.raises(EngineError, match="slot 0 is full"):
+        engine.prefill([0], [[5]])
+
+
+def test_a_slot_without_a_prompt_cannot_step(engine: GraphEngine) -> None:
+    with pytest.raises(EngineError, match="no prompt"):
+        engine.step([2], [GREEDY])
+
+
+def test_warming_up_leaves_every_slot_empty(engine: GraphEngine, runner: ListRunner) -> None:
+    engine.warm_up()
+
+    assert set(runner.steps) == {1, 2, 4, 8}
+    start(engine, [6])
+    assert steps(engine, [6], 3)[6] == said(6, PROMPT, 3)

@@ -1,0 +1,55 @@
+"""Which library runs an export for GPUs, and what is said where none can."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_gpu import FakeGpu
+from toy_decoder import manifest
+
+from speech.whisper.engine import EngineError
+from speech.whisper.gpu.opening import Wish, open_tensorrt
+from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
+from speech.whisper.serving import ServingOptions, open_engine
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_manifest(replace(manifest(), target="cuda", precision={"encoder": "float16"}), tmp_path)
+    return tmp_path
+
+
+def test_without_the_cuda_provider_the_error_says_what_to_install(folder: Path) -> None:
+    with pytest.raises(EngineError, match="no CUDAExecutionProvider: install `onnxruntime-gpu`"):
+        open_engine(folder, ServingOptions())
+
+
+def test_without_tensorrt_onnx_runtime_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+    with pytest.raises(EngineError, match="CUDAExecutionProvider"):
+        open_tensorrt(folder, Wish())
+
+    assert "TensorRT is missing" in caplog.text
+
+
+def test_the_target_tensorrt_is_served_by_its_plans(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGpu().install(monkeypatch)
+    compiled = Compiled("11.4.0.106", "8.0")
+    write_manifest(replace(manifest(), tensorrt=compiled, precision={"encoder": "float16"}), folder)
+    for name in ("encoder", "decoder"):
+        (folder / f"{name}.plan").write_bytes(name.encode())
+
+    assert open_engine(folder, ServingOptions(slots=5)).slots == 5
+
+
+def test_a_target_of_the_future_is_refused(folder: Path) -> None:
+    write_manifest(replace(manifest(), target="openvino"), folder)
+
+    with pytest.raises(InvalidManifest, match="onnx, cuda, tensorrt"):
+        open_engine(folder, ServingOptions())

@@ -1,0 +1,198 @@
+"""The engine over TensorRT's runner, on a GPU that does nothing before somebody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
+from speech_fakes import byte_tokenizer_json
+from tokenizers import Tokenizer as Vocabulary
+from toy_decoder import HEARD, START, manifest, said
+
+from speech.audio import SAMPLE_RATE
+from speech.whisper.engine import GREEDY, EngineDied, EngineError
+from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.opening import Wish, open_tensorrt
+from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
+from speech.whisper.scheduler import Scheduler
+from speech.whisper.sequence import Request
+from speech.whisper.tokenizer import Tokenizer
+
+PROMPT = [START, 3, 6]
+HERE = Compiled(VERSION, "{}.{}".format(*CAPABILITY))
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    return FakeGpu().install(monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_manifest(replace(manifest(), tensorrt=HERE, precision={"encoder": "float16"}), tmp_path)
+    for name in ("encoder", "decoder"):
+        (tmp_path / f"{name}.plan").write_bytes(name.encode())
+    return tmp_path
+
+
+@pytest.fixture
+def engine(gpu: FakeGpu, folder: Path) -> GraphEngine:
+    return open_tensorrt(folder, Wish())
+
+
+def start(engine: GraphEngine, slots: list[int]) -> None:
+    engine.encode(slots, [np.full(4, slot, np.float32) for slot in slots], [HEARD] * len(slots))
+    engine.prefill(slots, [PROMPT] * len(slots))
+
+
+def test_steps_are_launched_ahead_and_each_slot_says_its_own(engine: GraphEngine, gpu: FakeGpu) -> None:
+    start(engine, [0, 5, 2])
+    heard: dict[int, list[int]] = {0: [], 5: [], 2: []}
+    waits = gpu.waits
+
+    launched = []
+    for asked in ([0, 5, 2], [0], [5, 2], [2], [5], [0, 2]):
+        launched.append((asked, engine.step(asked, [GREEDY] * len(asked))))
+        for slots, pending in launched[: -engine.lookahead]:
+            for slot, token in zip(slots, pending.result().tokens.tolist(), strict=True):
+                heard[slot].append(token)
+        launched = launched[-engine.lookahead :]
+    heard[0] += launched[0][1].result().tokens.tolist()[:1]
+
+    assert heard == {0: said(0, PROMPT, 3), 5: said(5, PROMPT, 3), 2: said(2, PROMPT, 3)}
+    assert gpu.waits == waits, "a step waited for more than its own event"
+
+
+def test_a_step_that_nobody_reads_disturbs_no_other(engine: GraphEngine) -> None:
+    start(engine, [0, 1])
+    for _ in range(5):
+        engine.step([0, 1], [GREEDY] * 2)
+
+    assert engine.step([1], [GREEDY]).result().tokens.tolist() == said(1, PROMPT, 6)[-1:]
+
+
+def test_any_free_slots_are_encoded_in_one_pass(engine: GraphEngine, gpu: FakeGpu) -> None:
+    gpu.passes.clear()
+    start(engine, [7, 0, 3])
+
+    assert gpu.passes.count(("encoder", 3)) == 1
+    assert [engine.step([slot], [GREEDY]).result().tokens[0] for slot in (0, 3, 7)] == [
+        said(slot, PROMPT, 1)[0] for slot in (0, 3, 7)
+    ]
+
+
+def test_windows_that_follow_each_other_do_not_overwrite_each_other(engine: GraphEngine) -> None:
+    for slot in (1, 4):  # no pass ran yet when the second is sent
+        engine.encode([slot], [np.full(480_000, slot, np.float32)], [HEARD])
+    engine.prefill([1, 4], [PROMPT] * 2)
+
+    assert engine.step([1, 4], [GREEDY] * 2).result().tokens.tolist() == [said(1, PROMPT, 1)[0], said(4, PROMPT, 1)[0]]
+
+
+def test_attention_is_read_from_the_slot(engine: GraphEngine) -> None:
+    start(engine, [3])
+    for _ in range(4):
+        engine.step([3], [GREEDY])
+
+    weights = engine.attention(3, tokens=3, frames=2)
+
+    assert weights.shape == (2, 3, 2)
+    assert weights[1, :, 1].tolist() == [3, 4, 5]
+
+
+def test_a_window_that_left_no_numbers_does_not_haunt_its_slot(engine: GraphEngine) -> None:
+    engine.encode([0], [np.full(4, np.nan, np.float32)], [HEARD])
+    engine.prefill([0], [[*PROMPT, *PROMPT]])
+    start(engine, [0])
+
+    assert engine.step([0], [GREEDY]).result().tokens.tolist() == said(0, PROMPT, 1)
+
+
+def test_closing_gives_everything_back(engine: GraphEngine, gpu: FakeGpu) -> None:
+    start(engine, [0])
+    engine.step([0], [GREEDY])
+
+    engine.close()
+
+    assert (gpu.blocks, gpu.streams, gpu.open) == ({}, [], 0)
+
+
+def test_every_bucket_and_the_largest_batches_ran_before_the_first_request(engine: GraphEngine, gpu: FakeGpu) -> None:
+    assert {("decoder", rows) for rows in (1, 2, 3, 4, 8)} | {("encoder", 1), ("encoder", 4)} <= set(gpu.passes)
+    assert engine.slots == SLOTS
+
+
+def test_an_error_of_cuda_names_the_call(engine: GraphEngine, gpu: FakeGpu) -> None:
+    start(engine, [0])
+    gpu.failing = "cudaGraphLaunch"
+
+    with pytest.raises(EngineDied, match="cudaGraphLaunch: cudaErrorIllegalAddress"):
+        engine.step([0], [GREEDY])
+
+
+def test_memory_that_is_full_is_said_to_be(gpu: FakeGpu, folder: Path) -> None:
+    gpu.failing, gpu.error = "cudaMalloc", Error.cudaErrorMemoryAllocation
+
+    with pytest.raises(EngineError, match="cudaMalloc: the GPU's memory is full"):
+        open_tensorrt(folder, Wish())
+
+
+def test_a_plan_that_tensorrt_refuses_is_an_error(gpu: FakeGpu, folder: Path) -> None:
+    (folder / "decoder.plan").write_bytes(b"of another time")
+
+    with pytest.raises(EngineError, match=r"refuses .*decoder\.plan"):
+        open_tensorrt(folder, Wish())
+
+
+def test_plans_of_another_version_are_refused_with_the_command_that_rebuilds(gpu: FakeGpu, folder: Path) -> None:
+    stale = replace(manifest(), id="base", tensorrt=replace(HERE, version="11.3.0"), precision={"encoder": "float16"})
+    write_manifest(stale, folder)
+
+    with pytest.raises(InvalidManifest, match="python -m export whisper --model base --target tensorrt"):
+        open_tensorrt(folder, Wish())
+
+
+def test_fewer_slots_where_memory_is_short_and_none_is_an_error(gpu: FakeGpu, folder: Path) -> None:
+    slot = 2 * 8192 + 2 * 2048 + 4096  # bytes: self-attention, cross-attention, looks
+    fixed = 16 * (2 * 2048 + 480_000 * 4) + 1000
+    gpu.free = 2 * (fixed + 3 * slot)
+    assert open_tensorrt(folder, Wish(share=0.5)).slots == 3
+    assert open_tensorrt(folder, Wish(slots=2)).slots == 2
+
+    gpu.free = fixed
+    with pytest.raises(EngineError, match=r"whisper-toy needs .* GiB"):
+        open_tensorrt(folder, Wish())
+
+
+def spell(sound: float, tokens: list[float], *_: object) -> int:
+    """Window n says n + 2 letters from the n-th on, then ends."""
+    last, name = int(tokens[-1]), round(sound * 16)
+    first = ord("a") + name
+    if last >= 300:
+        return first
+    return last + 1 if last < first + name + 1 else 300
+
+
+@pytest.fixture
+def scheduler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Scheduler]:
+    FakeGpu(spell).install(monkeypatch)
+    tokenizer = Tokenizer(Vocabulary.from_str(byte_tokenizer_json(text_tokens=300)))
+    special = replace(manifest().tokens, start_of_transcript=tokenizer.special.start)
+    toy = replace(manifest(), tokens=special, tensorrt=HERE, precision={"encoder": "float16"})
+    write_manifest(toy, folder)
+    scheduler = Scheduler(open_tensorrt(folder, Wish()), tokenizer)
+    yield scheduler
+    scheduler.close()
+
+
+def test_many_windows_through_the_scheduler_each_end_in_time(scheduler: Scheduler) -> None:
+    names = [n % 9 for n in range(40)]
+    windows = [np.full(SAMPLE_RATE // 4, name * 32768 // 16, np.int16) for name in names]  # n/16, so that it fits
+
+    texts = [future.result(30).text for future in [scheduler.submit(Request(window)) for window in windows]]
+
+    assert texts == ["".join(chr(ord("a") + name + n) for n in range(name + 2)) for name in names]
