@@ -78,7 +78,8 @@ def test_a_text_longer_than_the_context_goes_piece_by_piece(url: str) -> None:
         events = [json.loads(line[5:]) for line in answer.iter_lines() if line.startswith("data:")]
 
     notes = [event for event in events if event.get("stage") == "notes"]
-    assert len(notes) == notes[-1]["total"] > 1
+    assert [event["done"] for event in notes] == list(range(notes[-1]["total"] + 1))
+    assert notes[-1]["total"] > 1
     assert events[-1]["type"] == "summary"
 
 
