@@ -65,9 +65,13 @@ class Services:
 async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
     """Everything that the routes need; all of it is closed at the end."""
     models = Models(settings.recognition.models, settings.recognition.stand_in)
+    served = triton_models(models, settings.diarization)
+    fleet = Fleet(
+        triton_urls, served, settings.triton, heals=bool(settings.triton.urls)
+    )  # the embedded one heals itself
     with open_spool(settings.server.data) as spool:
         async with (
-            watched(Fleet(triton_urls, triton_models(models, settings.diarization), settings.triton)) as fleet,
+            watched(fleet),
             open_accounts(settings) as accounts,
             open_summarizer(settings) as summarizer,
             open_diarizer(fleet, settings) as diarizer,

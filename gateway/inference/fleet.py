@@ -22,6 +22,8 @@ from gateway.settings import TritonSettings
 
 PROBE_TIMEOUT = 30.0  # seconds
 RECOVERY_SECONDS = 0.5  # between two probes of a model that is away
+LOAD_SECONDS = 300.0  # that a model may take to load
+RELOAD_PAUSE = 10.0  # seconds after a model that could not be loaded again
 FIRST_LOOK = 5.0  # seconds that a start waits for the first answers of all Tritons
 
 LookUp = Callable[[str], Awaitable[Sequence[str]]]  # host:port → one for each machine behind it; raises OSError
@@ -33,9 +35,17 @@ class Fleet:
     """`watch` keeps it up to date; a Triton that has not answered yet gets no work."""
 
     def __init__(
-        self, addresses: Sequence[str], models: Sequence[str], settings: TritonSettings, look_up: LookUp | None = None
+        self,
+        addresses: Sequence[str],
+        models: Sequence[str],
+        settings: TritonSettings,
+        *,
+        look_up: LookUp | None = None,
+        heals: bool = False,
     ) -> None:
+        """heals: models whose process is dead are loaded again; False where somebody else looks after that"""
         self._look_up = look_up or ask_name_service
+        self._heals = heals
         self._addresses = tuple(addresses)  # host:port
         self._models = tuple(models)  # names in Triton
         self._settings = settings
@@ -128,12 +138,31 @@ class Fleet:
             if model not in server.away:
                 _log.warning("a probe failed: %s", failure, extra={"triton": server.url, "model": model})
             self.exclude(server, model, failure)
+            if self._heals and (failure.process_died or model in server.unloaded):
+                await self._heal(server, model)
         except Exception:  # the watch must outlive whatever a probe meets
             _log.exception("a probe could not be made", extra={"triton": server.url, "model": model})
         else:
             if model in server.away:
                 _log.info("a model answers", extra={"triton": server.url, "model": model})
             server.away.discard(model)
+
+    async def _heal(self, server: TritonServer, model: str) -> None:
+        """Loads a dead model again: Triton never does, and goes on calling it READY."""
+        await asyncio.sleep(random.uniform(0, self._settings.probe_seconds))  # another gateway may do it meanwhile
+        try:
+            await server.infer(model, question(model), PROBE_TIMEOUT)
+        except TritonFailure as failure:
+            if not (failure.process_died or model in server.unloaded):
+                return
+        else:
+            return
+        _log.warning("loading a model again", extra={"triton": server.url, "model": model})
+        try:
+            await server.load_again(model, LOAD_SECONDS)
+        except TritonFailure as failure:
+            _log.warning("it could not be loaded: %s", failure, extra={"triton": server.url, "model": model})
+            await asyncio.sleep(RELOAD_PAUSE)
 
 
 @asynccontextmanager

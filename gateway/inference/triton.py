@@ -70,6 +70,7 @@ class TritonServer:
     def __init__(self, url: str, away: Iterable[str] = ()) -> None:
         self.url = url
         self.away = set(away)  # models that do not answer, or have not yet
+        self.unloaded: set[str] = set()  # models that we unloaded and could not load again
         self.answers: Counter[str] = Counter()  # by model
         self._calls: dict[str, set[_Call]] = defaultdict(set)
         self._channel = grpc.aio.insecure_channel(url, options=_OPTIONS)
@@ -102,6 +103,22 @@ class TritonServer:
         """
         for call in self._calls[model]:
             call.abandon()
+
+    async def load_again(self, model: str, timeout: float) -> None:
+        """Has Triton end what is left of the model's process and start a new one.
+
+        timeout: seconds
+        raises: TritonFailure, also where Triton was not started with --model-control-mode=explicit
+        """
+        self.unloaded.add(model)
+        try:
+            unload = service_pb2.RepositoryModelUnloadRequest(model_name=model)
+            await self._stub.RepositoryModelUnload(unload, timeout=timeout)
+            load = service_pb2.RepositoryModelLoadRequest(model_name=model)
+            await self._stub.RepositoryModelLoad(load, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            raise TritonFailure(error.code(), error.details() or "") from None
+        self.unloaded.discard(model)
 
     async def close(self) -> None:
         await self._channel.close()

@@ -13,8 +13,10 @@ import pytest
 from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 from windows import transcribe, until
 
+from gateway.inference.fleet import Fleet, watched
 from gateway.inference.triton_process import SHARED_MEMORY, SHM_OWNER
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
+from gateway.settings import TritonSettings
 from speech.audio import Pcm
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -117,3 +119,18 @@ async def test_a_model_without_a_folder_is_told_before_anything_starts(tmp_path:
     with pytest.raises(TritonFailed, match="no model whisper-base"):
         async with EmbeddedTriton(tmp_path, ["whisper-base"], OPTIONS):
             pass
+
+
+async def test_gateways_load_a_dead_model_of_a_triton_elsewhere_again(connect: Connect, sentence: Pcm) -> None:
+    nobody_looks = replace(OPTIONS, probe_every=3600.0)
+    async with EmbeddedTriton(REPOSITORY, [MODEL], nobody_looks) as triton:
+        gateways = [Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5), heals=True) for _ in range(2)]
+        async with watched(gateways[0]), watched(gateways[1]):
+            await until(lambda: all(gateway.serves(MODEL) for gateway in gateways))
+            (stub,) = children(triton.pid)
+            os.kill(stub, signal.SIGKILL)
+            await until(lambda: not any(gateway.serves(MODEL) for gateway in gateways))
+            await until(lambda: all(gateway.serves(MODEL) for gateway in gateways))
+
+        assert children(triton.pid) != [stub]
+        assert (await transcribe(connect(triton), sentence)).text

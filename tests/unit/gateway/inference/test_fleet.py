@@ -32,7 +32,7 @@ class Name:
 
 @asynccontextmanager
 async def fleet_behind(name: Name) -> AsyncIterator[Fleet]:
-    async with watched(Fleet(["triton:8001"], [MODEL], SETTINGS, name.look_up)) as fleet:
+    async with watched(Fleet(["triton:8001"], [MODEL], SETTINGS, look_up=name.look_up)) as fleet:
         yield fleet
 
 
