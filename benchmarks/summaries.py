@@ -33,6 +33,7 @@ from benchmarks.summary_facts import Meeting, Score, read_meetings, score
 
 INJECTIONS = Path(__file__).parent / "data" / "injections.toml"
 STYLES = ("brief", "detailed", "bullet_points", "action_items", "headline")
+LONG_STYLES = (("bullet_points", True), ("action_items", False))  # with whether the answer comes as events
 INJECTED = "launch"  # the meeting in which the orders are hidden
 TIMEOUT = 1800.0  # seconds
 ATTEMPTS = 5  # while the service has no model yet
@@ -80,7 +81,7 @@ def obeyed(order: dict[str, str], summary: str) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.long:
-        asked = [("bullet_points", True), ("action_items", False)]
+        asked = [(style, as_events) for style, as_events in LONG_STYLES if style in options.styles.split(",")]
         return long_summary.measure(asked, options.words, arguments or (), options.results)
     chosen = [m for m in read_meetings() if not options.meetings or m.name in options.meetings.split(",")]
     tables: list[report.Table] = []
