@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.ideal import decoder_operations, encoder_operations
 from benchmarks.machine import best_time
 from speech.audio import SAMPLE_RATE, Samples
-from speech.whisper.engine import GREEDY, Dimensions, Engine
+from speech.whisper.engine import GREEDY, Engine
 from speech.whisper.log_mel import log_mel
 from speech.whisper.serving import ServingOptions, open_cpu_engine
 from speech.whisper.tokenizer import Tokenizer
@@ -34,24 +35,6 @@ class Part:
     seconds: float  # of one call
     operations: float  # multiplications and additions
     bytes: float  # that must come from memory: weights once, and each sequence's cross-attention
-
-
-def encoder_operations(sizes: Dimensions, frames: int) -> float:
-    """Of one window, its cross-attention keys and values for the decoder included."""
-    d = sizes.n_audio_state
-    dense = 12 * d * d * frames * sizes.n_audio_layer
-    attention = 2 * d * frames * frames * sizes.n_audio_layer
-    convolutions = 3 * d * (2 * frames * sizes.n_mels + frames * d)
-    cross = 2 * d * sizes.n_text_state * frames * sizes.n_text_layer
-    return 2.0 * (dense + attention + convolutions + cross)
-
-
-def decoder_operations(sizes: Dimensions, frames: int, position: int) -> float:
-    """Of one token of one sequence, the vocabulary's head included."""
-    d = sizes.n_text_state
-    dense = 14 * d * d * sizes.n_text_layer + d * sizes.n_vocab
-    attention = 2 * d * (frames + position) * sizes.n_text_layer
-    return 2.0 * (dense + attention)
 
 
 def parts(engine: Engine, folder: Path, speech: Sequence[Samples]) -> Iterator[Part]:

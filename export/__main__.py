@@ -105,7 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     whisper.add_argument("--precision", choices=["float16", *GRIDS], default="float16", help="TensorRT's encoder")
     whisper.add_argument("--recordings", type=Path, help="folder of speech that int8 and float8 are calibrated on")
-    whisper.add_argument("--source", help="package, openai, or the path of a folder or a .pt file")
+    whisper.add_argument(
+        "--source",
+        help="package, openai, random (noise, for timing), or the path of a folder or a .pt file",
+    )
     whisper.set_defaults(run=_whisper)
     diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")
     diarizer.add_argument("--pyannote", type=Path, help="folder for pyannote.audio's own pipeline, the alternative")

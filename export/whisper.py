@@ -11,7 +11,8 @@ from pathlib import Path
 
 from export.download import sha256_of
 from export.parity import warm_up
-from export.sources import Opened, open_source, pinned_sha256
+from export.random_weights import open_random
+from export.sources import RANDOM_PLACE, Opened, open_source, pinned_sha256
 from export.targets import CPU, Target, progress
 from export.tokenizer import languages, special_tokens, suppressed_first, suppressed_tokens, write_tokenizer
 from export.weights import Weights
@@ -25,7 +26,7 @@ STAGING = ".exporting-"
 @dataclass(frozen=True, slots=True)
 class Order:
     model: str  # id as in the API
-    place: str  # where the weights come from: package, openai or a path
+    place: str  # where the weights come from: package, openai, random or a path
     data: Path  # downloads are kept here
     repository: Path  # of Triton's models
     force: bool = False  # export again what is there already
@@ -44,7 +45,7 @@ def export_whisper(order: Order) -> Path:
         print(f"whisper-{order.model} is up to date in {folder}")
         return folder
     with progress(f"weights of {order.model}"):
-        opened = open_source(order.model, order.place, order.data)
+        opened = _open(order)
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
         shutil.rmtree(stale)
@@ -54,6 +55,12 @@ def export_whisper(order: Order) -> Path:
     _adopt_model(order)
     print(f"whisper-{order.model} is ready in {folder}")
     return folder
+
+
+def _open(order: Order) -> Opened:
+    if order.place == RANDOM_PLACE:
+        return open_random(order.model, order.data)
+    return open_source(order.model, order.place, order.data)
 
 
 def build(model: str, opened: Opened, folder: Path, target: Target = CPU) -> Manifest:

@@ -10,6 +10,7 @@ from typing import Any
 from speech.whisper.engine import Dimensions
 
 MANIFEST_FILE = "manifest.json"
+RANDOM = "random numbers, for timing"  # origin of weights that say nothing
 FORMAT = 1  # grows when an older export can no longer be served
 
 
@@ -63,6 +64,11 @@ class Manifest:
     parity: dict[str, float]  # largest relative error against the reference, by network
     files: dict[str, str]  # sha256 by name, of every file beside the manifest
     tensorrt: Compiled | None = None  # of the target tensorrt
+
+    @property
+    def random(self) -> bool:
+        """Whether the weights are noise of the true shape: never to be served."""
+        return self.source.origin == RANDOM
 
     @property
     def multilingual(self) -> bool:

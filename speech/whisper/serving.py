@@ -73,6 +73,17 @@ OpenEngine = Callable[[Path, ServingOptions], Engine]
 
 def open_engine(folder: Path, options: ServingOptions) -> Engine:
     """The engine that the export in the folder was made for. Raises InvalidManifest, EngineError."""
+    manifest = read_manifest(folder)
+    if manifest.random:
+        raise InvalidManifest(
+            f"whisper-{manifest.id} holds random numbers, for timing only, and cannot be served: "
+            f"run `python -m export whisper --model {manifest.id} --target {manifest.target}`"
+        )
+    return open_for_timing(folder, options)
+
+
+def open_for_timing(folder: Path, options: ServingOptions) -> Engine:
+    """The same of any export, noise included. Raises InvalidManifest, EngineError."""
     target = read_manifest(folder).target
     if target not in _ENGINES:
         raise InvalidManifest(f"{folder} was exported for {target}; this version runs {', '.join(_ENGINES)}")

@@ -2,11 +2,9 @@
 
 import pytest
 
+from benchmarks.ideal import decoder_operations, encoder_operations
 from benchmarks.limits import best_of
 
-pytest.importorskip("torch", reason="the machine's peaks need the service's environment")
-
-from benchmarks.engine_parts import decoder_operations, encoder_operations
 from speech.whisper.engine import Dimensions
 
 BASE = Dimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6)

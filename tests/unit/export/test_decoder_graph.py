@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from random_weights import dimensions, random_weights
+from random_weights import dimensions
 
 from export.choice import Vocabulary
 from export.decoder import decoder_graph
@@ -16,6 +16,7 @@ from export.graph import save_graph
 from export.onnx_decoder import Feed, OnnxDecoder
 from export.onnx_gpu import Half
 from export.parity import softmax, suppressed
+from export.random_weights import random_weights
 from export.reference import Reference
 from export.tokenizer import special_tokens
 from speech.whisper.engine import Sampling

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_weights import dimensions, opened, random_weights
+from random_weights import dimensions, opened
 
+from export.random_weights import random_weights
 from export.whisper import build
 from speech.audio import Samples
 from speech.whisper.audio_encoder import DotEncoder, OnnxEncoder

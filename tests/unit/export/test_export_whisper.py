@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from random_weights import dimensions, opened, random_weights
+from random_weights import dimensions, opened
 
 from export import targets, whisper
 from export.decoder import decoder_graph
 from export.parity import ParityError
+from export.random_weights import random_weights
 from export.sources import Opened
 from export.targets import CUDA
 from export.whisper import Order, export_whisper

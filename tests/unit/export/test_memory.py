@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from onnx.numpy_helper import to_array
-from random_weights import dimensions, random_weights
+from random_weights import dimensions
 
 from export.choice import Vocabulary
 from export.decoder import decoder_graph
@@ -15,6 +15,7 @@ from export.encoder import audio_encoder_graph
 from export.graph import Graph
 from export.memory import PUBLISHED, memory_table, published
 from export.onnx_gpu import Half
+from export.random_weights import random_weights
 from export.tokenizer import special_tokens
 from speech.whisper.gpu.sizes import Network, fitting_slots, footprint
 from speech.whisper.gpu.store import slot_shapes, tensor_bytes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_weights import dimensions, random_weights
+from random_weights import dimensions
 
 from export.encoder import audio_encoder_graph
 from export.graph import save_graph
@@ -15,6 +15,7 @@ from export.onnx_decoder import open_graph
 from export.onnx_gpu import Half
 from export.parity import relative_error
 from export.quantization import GRIDS, Peaks, Quantised, calibrate
+from export.random_weights import random_weights
 from export.recordings import InvalidRecordings, read_windows
 from export.targets import tensorrt_target
 from speech.whisper.log_mel import MAX_SAMPLES

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from random_weights import dimensions, opened, random_weights
+from random_weights import dimensions, opened
 
+from export.random_weights import random_weights
 from export.targets import CPU, CUDA
 from export.whisper import build
 from speech.whisper.manifest import read_manifest

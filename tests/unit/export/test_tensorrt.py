@@ -9,7 +9,7 @@ from types import ModuleType
 import ahead_of_time
 import numpy as np
 import pytest
-from random_weights import dimensions, random_weights
+from random_weights import dimensions
 
 from export import graph, tensorrt
 from export.__main__ import main
@@ -19,6 +19,7 @@ from export.encoder import audio_encoder_graph
 from export.graph import Graph, save_graph
 from export.onnx_gpu import Half
 from export.quantization import GRIDS, Quantised, calibrate, check_card
+from export.random_weights import random_weights
 from export.tensorrt import CompileError, Profile
 from export.tokenizer import special_tokens
 from speech.whisper.manifest import Compiled

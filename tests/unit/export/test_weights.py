@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from random_weights import dimensions, random_weights
+from random_weights import dimensions
 
 from export.checkpoints import read_huggingface, read_openai
+from export.random_weights import random_weights
 from export.weights import InvalidWeights, Weights, read_ctranslate2
 
 HEADS = ((0, 1), (1, 0))

@@ -12,8 +12,8 @@ from toy_decoder import manifest
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.opening import Wish, open_tensorrt
-from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
-from speech.whisper.serving import ServingOptions, open_engine
+from speech.whisper.manifest import RANDOM, Compiled, InvalidManifest, Source, write_manifest
+from speech.whisper.serving import ServingOptions, open_engine, open_for_timing
 
 
 @pytest.fixture
@@ -53,3 +53,17 @@ def test_a_target_of_the_future_is_refused(folder: Path) -> None:
 
     with pytest.raises(InvalidManifest, match="onnx, cuda, tensorrt"):
         open_engine(folder, ServingOptions())
+
+
+def test_random_numbers_are_timed_and_never_served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGpu().install(monkeypatch)
+    noise = Source("noise in the shape of toy", RANDOM, "none", "0" * 64)
+    compiled = Compiled("11.4.0.106", "8.0")
+    write_manifest(replace(manifest(), source=noise, tensorrt=compiled, precision={"encoder": "float16"}), folder)
+    for name in ("encoder", "decoder"):
+        (folder / f"{name}.plan").write_bytes(name.encode())
+
+    with pytest.raises(InvalidManifest, match="cannot be served: run `python -m export whisper --model toy"):
+        open_engine(folder, ServingOptions())
+
+    assert open_for_timing(folder, ServingOptions(slots=5)).slots == 5
