@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NAMES = (
-    "limits", "throughput", "accuracy", "memory", "perf_analyzer",
+    "limits", "throughput", "accuracy", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning",
 )  # fmt: skip
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-benchmarks"

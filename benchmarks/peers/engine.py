@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
+
+import onnxruntime
 
 from benchmarks.peers.worker import Heard, Job, read_wav, serve
 from speech.activity import VoiceActivity, regions
@@ -16,7 +17,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult
 from speech.whisper.scheduler import Scheduler
 from speech.whisper.sequence import Request
-from speech.whisper.serving import ServingOptions, open_cpu_engine
+from speech.whisper.serving import OpenEngine, ServingOptions, open_engine
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer
 from speech.windows import Window, plan
@@ -25,14 +26,14 @@ from speech.windows import Window, plan
 class Engine:
     """Submits every window of a recording at once and waits for the last."""
 
-    def __init__(self, weights: Path, threads: int) -> None:
+    def __init__(self, weights: Path, threads: int, opener: OpenEngine = open_engine) -> None:
         options = ServingOptions(threads=threads)  # the defaults are those of config.pbtxt
         tokenizer = Tokenizer.load(weights / "1")
         compile_timing()
-        engine = open_cpu_engine(weights / "1", options)
+        engine = opener(weights / "1", options)
         self.scheduler = Scheduler(engine, tokenizer, options.policy(engine))
         self.windows = cache(_windows)
-        self.versions = {"onnxruntime": version("onnxruntime")}
+        self.versions = {"onnxruntime": onnxruntime.__version__}
 
     def prepare(self, job: Job) -> None:
         self.windows(job.audio)

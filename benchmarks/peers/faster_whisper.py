@@ -17,8 +17,8 @@ BATCH = 8
 class FasterWhisper:
     """Greedy, voice activity detection on (its default when batched), language as the job says."""
 
-    def __init__(self, weights: Path, threads: int) -> None:
-        self.model = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=threads)
+    def __init__(self, weights: Path, threads: int, device: str = "cpu", compute_type: str = "int8") -> None:
+        self.model = WhisperModel(str(weights), device=device, compute_type=compute_type, cpu_threads=threads)
         self.batched = BatchedInferencePipeline(self.model)
         self.versions = {name: version(name) for name in ("faster-whisper", "ctranslate2")}
 

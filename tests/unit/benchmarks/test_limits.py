@@ -4,7 +4,6 @@ import pytest
 
 from benchmarks.ideal import decoder_operations, encoder_operations
 from benchmarks.limits import best_of
-
 from speech.whisper.engine import Dimensions
 
 BASE = Dimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6)
