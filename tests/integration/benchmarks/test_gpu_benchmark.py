@@ -1,0 +1,59 @@
+"""The whole benchmark of GPUs but the GPU: a tiny export of random numbers, timed on the processor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from random_weights import dimensions, opened
+
+from benchmarks import gpu
+from benchmarks.peers.timed import Timer, TimerFailed
+from export.random_weights import random_weights
+from export.sources import NO_FILE
+from export.targets import CUDA
+from export.whisper import build
+from speech.whisper.manifest import RANDOM, Source
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a large-v3 of one narrow layer, where the benchmark looks for its exports."""
+    folder = tmp_path_factory.mktemp("exports")
+    export = folder / "cuda" / "whisper-large-v3" / "1"
+    export.mkdir(parents=True)
+    weights = opened(random_weights(dimensions(64, (1, 1)), ((0, 0),)), folder)
+    build("large-v3", replace(weights, source=Source("noise", RANDOM, "none", NO_FILE)), export, CUDA)
+    return folder
+
+
+def test_every_batch_is_timed_and_told_as_a_rehearsal(exports: Path, tmp_path: Path) -> None:
+    arguments = "--provider cpu --models large-v3 --batches 1 2 --tokens 3 --rounds 1 --tflops 1 --bandwidth 10"
+    places = ["--exports", str(exports), "--results", str(tmp_path), "--python", sys.executable]
+
+    assert gpu.main([*arguments.split(), *places]) == 0
+
+    told = json.loads((tmp_path / "gpu-rehearsal.json").read_text())
+    card, passes = told["tables"]
+    assert card["rows"][0] == ["name", "none: a rehearsal on the processor, whose figures say nothing of a GPU"]
+    assert [row[0] for row in passes["rows"]] == [1, 2]
+    assert RANDOM in passes["note"]
+    ours = told["data"]["large-v3"]["ours"]["2"]
+    assert ours["total"] == pytest.approx(ours["encode"] + 3 * ours["step"])
+
+
+def test_without_a_card_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blind = tmp_path / "python"  # an environment that finds no card
+    blind.write_text("#!/bin/sh\necho null\n")
+    blind.chmod(0o755)
+
+    assert gpu.main(["--python", str(blind)]) == 1
+    assert "no NVIDIA GPU here" in capsys.readouterr().err
+
+
+def test_a_timer_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(TimerFailed, match=r"the engine: InvalidManifest: no manifest\.json"):
+        Timer("the engine", "graphs", [tmp_path], Path(sys.executable))
