@@ -22,10 +22,12 @@ from benchmarks import report
 from benchmarks.card import Device
 from benchmarks.gpu_speech import hear
 from benchmarks.ideal import TOKENS, WINDOW, Card, audio_rate, encode_seconds, find_card, step_seconds
+from benchmarks.peers.contender import ContenderFailed
 from benchmarks.peers.timed import Timer, TimerFailed, Timing
 from benchmarks.recordings import CACHE, PROJECT
 from speech.whisper.engine import Dimensions
 
+STDERR = 2  # file descriptor
 GOAL = 0.4  # of the ideal rate
 PUBLISHED = ("base", "tiny.en")  # weights that a package carries
 WEIGHTS = PROJECT / "var" / "weights"
@@ -55,18 +57,22 @@ def main(arguments: Sequence[str]) -> int:
     card = _card(options, device)
     if card is None:
         print("no ideal rates: the card is unknown; --tflops and --bandwidth say what it can do", file=sys.stderr)
-    folders = {model: _export(model, options) for model in options.models}
     tables, versions, data = [_described(device, card, options)], dict[str, str](), dict[str, object]()
-    for model, folder in folders.items():
-        passes = _time(folder, options)
-        versions |= passes.description["versions"]
-        tables.append(_table(model, passes, card, options.tokens))
-        data[model] = asdict(passes)
-    if "base" in folders and not options.without_speech:
-        heard = hear(folders["base"], options)
-        versions |= heard.versions
-        tables.append(heard.table)
-        data["speech"] = heard.data
+    for model in options.models:
+        try:
+            folder = _export(model, options)
+            passes = _time(folder, options)
+            versions |= passes.description["versions"]
+            data[model] = asdict(passes)
+            tables.append(_table(model, passes, card, options.tokens))
+            if model == "base" and not options.without_speech:
+                heard = hear(folder, options)
+                versions |= heard.versions
+                data["speech"] = heard.data
+                tables.append(heard.table)
+        except (TimerFailed, ContenderFailed) as error:  # the other sizes are measured all the same
+            tables.append(report.Table(f"{model}: broken off", ("why",), [(str(error),)]))
+            print(error, file=sys.stderr)
     # What a processor did is no figure of a GPU: it goes elsewhere, under another name.
     name, place = ("gpu", report.RESULTS) if options.provider == "gpu" else ("gpu-rehearsal", CACHE)
     result = report.Report(name, report.command("gpu", arguments), tables, versions, data)
@@ -113,7 +119,7 @@ def _export(model: str, options: argparse.Namespace) -> Path:
     repository: Path = options.exports.resolve() / target
     source = [] if model in PUBLISHED or (WEIGHTS / f"{model}.pt").exists() else ["--source", "random"]
     command = ["-m", "export", "whisper", "--model", model, "--target", target, "--repository", str(repository)]
-    print(_run(options.python, *command, *source), file=sys.stderr)
+    _run(options.python, *command, *source, show=True)
     return repository / f"whisper-{model}"
 
 
@@ -122,11 +128,13 @@ def _best_target(python: Path) -> str:
     return "tensorrt" if found.strip() == "True" else "cuda"
 
 
-def _run(python: Path, *arguments: str) -> str:
-    ended = subprocess.run([str(python), *arguments], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
+def _run(python: Path, *arguments: str, show: bool = False) -> str:
+    """What it prints, or nothing where that is shown at once: a plan takes minutes. Raises TimerFailed."""
+    output = STDERR if show else subprocess.PIPE
+    ended = subprocess.run([str(python), *arguments], cwd=PROJECT, stdout=output, text=True, check=False)
     if ended.returncode:
-        sys.exit(f"{' '.join(arguments[:4])} … ended with {ended.returncode}: {ended.stdout[-2000:]}")
-    return ended.stdout
+        raise TimerFailed(f"`{' '.join(arguments[:5])} …` ended with {ended.returncode}; its output says why")
+    return ended.stdout or ""
 
 
 def _time(folder: Path, options: argparse.Namespace) -> Passes:
@@ -214,6 +222,6 @@ def _described(device: Device | None, card: Card | None, options: argparse.Names
     else:
         rows = [("name", "none: a rehearsal on the processor, whose figures say nothing of a GPU")]
     if card:
-        rows += [("float16", f"{card.flops / 1e12:.0f} TFLOP/s"), ("bandwidth", f"{card.bandwidth / 1e9:.0f} GB/s")]
+        rows += [("float16", f"{card.flops / 1e12:g} TFLOP/s"), ("bandwidth", f"{card.bandwidth / 1e9:g} GB/s")]
     note = f"Medians of {options.rounds} rounds. Ideal: 85 % of the data sheet; see benchmarks/ideal.py."
     return report.Table("The card", ("", ""), rows, note)

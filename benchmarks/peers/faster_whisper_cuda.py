@@ -8,4 +8,4 @@ from benchmarks.peers.faster_whisper import FasterWhisper
 from benchmarks.peers.worker import serve
 
 if __name__ == "__main__":
-    serve(partial(FasterWhisper, device="cuda", compute_type="float16"))
+    serve(partial(FasterWhisper, cuda=True))

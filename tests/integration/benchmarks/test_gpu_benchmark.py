@@ -57,3 +57,12 @@ def test_without_a_card_nothing_is_measured(tmp_path: Path, capsys: pytest.Captu
 def test_a_timer_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(TimerFailed, match=r"the engine: InvalidManifest: no manifest\.json"):
         Timer("the engine", "graphs", [tmp_path], Path(sys.executable))
+
+
+def test_a_model_that_cannot_be_exported_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    arguments = ["--provider", "cpu", "--models", "gigantic", "--results", str(tmp_path)]
+
+    assert gpu.main([*arguments, "--exports", str(tmp_path), "--python", sys.executable]) == 0
+
+    told = json.loads((tmp_path / "gpu-rehearsal.json").read_text())
+    assert told["tables"][1]["title"] == "gigantic: broken off"
