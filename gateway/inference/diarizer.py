@@ -54,8 +54,11 @@ class TritonDiarizer:
                 tasks = [
                     group.create_task(self._describe(pcm[start:end], places)) for start, end in chunk_bounds(len(pcm))
                 ]
-        except* DiarizationFailed as failures:
-            raise DiarizationFailed(str(failures.exceptions[0])) from failures
+        except ExceptionGroup as group_of_failures:
+            failed, others = group_of_failures.split(DiarizationFailed)
+            if failed is None or others is not None:
+                raise
+            raise DiarizationFailed(str(failed.exceptions[0])) from failed
         heard = join([task.result() for task in tasks])
         return await asyncio.to_thread(find_turns, heard, len(pcm) / SAMPLE_RATE, speakers)
 
