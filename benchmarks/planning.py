@@ -37,7 +37,7 @@ class Assumptions:
     file_core: float = 0.0025  # for a second of a file
     session_memory: float = 0.25  # megabytes of an open session
     session_minutes: float = 30.0
-    store: float = 540.0  # checks a second that one PostgreSQL did on two cores (docs/accounts.md)
+    store: float = 800.0  # checks a second that one PostgreSQL did on two cores (docs/accounts.md)
     network: float = 25.0  # Gbit/s of a gateway's or a Triton's machine
 
 
