@@ -133,20 +133,26 @@ class _Call:
 
     async def outputs(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
+        failure: TritonFailure | None = None
         try:
+            # Errors too are read to the stream's end: Triton keeps what belongs to a call, and could never unload its
+            # model, where the call is left in the moment of its answer (seen with 2.51).
             async for answer in self._stream:
                 if answer.error_message:
-                    raise read_failure(answer.error_message)
-                found.update(read_response(answer.infer_response))
+                    failure = read_failure(answer.error_message)
+                else:
+                    found.update(read_response(answer.infer_response))
         except grpc.aio.AioRpcError as error:
-            raise TritonFailure(error.code(), error.details() or "") from None
+            raise failure or TritonFailure(error.code(), error.details() or "") from None
         except asyncio.CancelledError:
             # grpc reports a cancelled call as if this task had been cancelled.
             if self._abandoned and not _is_cancelled():
                 raise TritonFailure(grpc.StatusCode.UNAVAILABLE, "the model's process died") from None
             raise
         finally:
-            self._stream.cancel()
+            self._stream.cancel()  # where it has not ended yet
+        if failure:
+            raise failure
         if not found:
             raise TritonFailure(grpc.StatusCode.INTERNAL, "the stream ended without a result")
         return found

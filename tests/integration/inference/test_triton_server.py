@@ -14,6 +14,7 @@ from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 from windows import transcribe, until
 
 from gateway.inference.fleet import Fleet, watched
+from gateway.inference.triton import TritonFailure
 from gateway.inference.triton_process import SHARED_MEMORY, SHM_OWNER
 from gateway.inference.triton_server import EmbeddedTriton, TritonFailed
 from gateway.settings import TritonSettings
@@ -61,6 +62,16 @@ async def test_a_dead_model_is_loaded_again_and_a_dead_server_started_again(conn
     assert not triton.status.ready
     assert not any(alive(pid) for pid in processes)
     assert [name for name in shared_memory(os.getpid()) if name.startswith(triton.config.shm_prefix)] == []
+
+
+async def test_triton_ends_at_once_after_windows_that_it_refused(connect: Connect, sentence: Pcm) -> None:
+    async with EmbeddedTriton(REPOSITORY, [MODEL], OPTIONS) as triton:
+        for _ in range(100):
+            with pytest.raises(TritonFailure, match="'xx'"):
+                await transcribe(connect(triton), sentence, language="xx")
+        os.kill(triton.pid, signal.SIGTERM)
+        await until(lambda: triton.status.restarts == 1)
+        assert triton.status.failure == "Triton ended with 0"
 
 
 async def test_triton_and_its_models_die_with_the_process_that_started_them(tmp_path: Path) -> None:
