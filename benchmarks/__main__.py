@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ def main() -> int:
         print(f"usage: python -m benchmarks NAME [options], NAME one of {', '.join(known)}", file=sys.stderr)
         return 2
     _enter_environment()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is stopped
     return int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)
 
 
