@@ -15,7 +15,7 @@ from service_process import ServiceProcess, stt_keys
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("no browser: apt-get install --no-install-recommends chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="nothing to drive the browser: pip install playwright")
+playwright = pytest.importorskip("playwright.sync_api", reason="no driver: pip install playwright==1.65.2")
 
 PAGE = Path(__file__).parents[2] / "docs" / "browser.html"
 ALLOWED, FOREIGN = "https://app.example", "https://elsewhere.example"
