@@ -117,10 +117,17 @@ def test_a_transcript_holds_no_control_tokens_for_the_real_tokenizer(url: str, e
     assert tokens(fenced(HOSTILE), True) == tokens(fenced(HOSTILE), False)
 
 
-def test_a_killed_server_is_started_again(url: str, embedded: EmbeddedServer) -> None:
+def test_a_killed_server_fails_what_it_has_in_hand_and_is_started_again(url: str, embedded: EmbeddedServer) -> None:
     assert embedded.process is not None
     killed = embedded.process.pid
-    os.kill(killed, signal.SIGKILL)
+    body, headers = {"text": long_text(100)}, {"Accept": "text/event-stream"}
+    with httpx.stream("POST", f"{url}/v1/summarize", json=body, headers=headers, timeout=300) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        os.kill(killed, signal.SIGKILL)
+        events = [json.loads(line[5:]) for line in lines if line.startswith("data:")]
+    assert events[-1]["type"] == "error"
+    assert events[-1]["status"] == 503
 
     def answers() -> bool:
         answer = summarize(url, style="headline")
