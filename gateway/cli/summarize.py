@@ -39,7 +39,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
-        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
+        raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+        text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         print(f"stt: {options.file} cannot be read: {problem}", file=sys.stderr)
         return 2
@@ -97,7 +98,7 @@ def spoken(transcript: str) -> str:
     if transcript.lstrip().startswith("{"):
         try:
             return _of_json(json.loads(transcript))
-        except (ValueError, KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return transcript
     if "-->" not in transcript:
         return transcript
