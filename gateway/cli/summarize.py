@@ -100,7 +100,7 @@ def spoken(transcript: str) -> str:
             return _of_json(json.loads(transcript))
         except (AttributeError, KeyError, TypeError, ValueError):
             return transcript
-    if "-->" not in transcript:
+    if "-->" not in transcript and not transcript.startswith("WEBVTT"):
         return transcript
     lines = (line for line in transcript.splitlines() if line.strip() and not _CUE.match(line))
     return "\n".join(_VOICE.sub(r"\1: ", line) for line in lines)

@@ -20,6 +20,7 @@ def test_subtitles_lose_their_numbers_and_times() -> None:
 
     assert spoken(srt) == "Hello there.\nGoodbye."
     assert spoken(vtt) == "Speaker 1: Hello there.\nGoodbye."
+    assert spoken("WEBVTT\n") == ""  # nothing was said
 
 
 def test_of_json_the_text_is_taken_with_its_speakers() -> None:
