@@ -204,10 +204,11 @@ class ChatServer:
             known = ", ".join(str(model.get("id")) for model in listed) or "none"
             raise SummarizerFailed(f"The summarizer does not serve {self.endpoint.model!r}; it serves: {known}.")
         model = (wanted or listed)[0]
-        context = model.get("max_model_len") or (model.get("meta") or {}).get("n_ctx") or ASSUMED_CONTEXT
         llama = model.get("owned_by") == "llamacpp"
-        slots = (await self._ask("GET", "/props")).get("total_slots", 1) if llama else ASSUMED_AT_ONCE
-        return Served(model["id"], int(context), int(slots), tells_reading=llama)
+        props = await self._ask("GET", "/props") if llama else {"total_slots": ASSUMED_AT_ONCE}
+        told = (model.get("max_model_len"), (model.get("meta") or {}).get("n_ctx"), _context_of_a_slot(props))
+        context = next((int(size) for size in told if size), ASSUMED_CONTEXT)
+        return Served(model["id"], context, int(props.get("total_slots", 1)), tells_reading=llama)
 
     def _check_open(self) -> None:
         if self._http.is_closed:  # the embedded server ended, and a new one has an address of its own
@@ -228,6 +229,11 @@ class ChatServer:
         if not isinstance(answer, dict):
             raise SummarizerFailed("The summarizer's address does not speak the OpenAI chat API.")
         return answer
+
+
+def _context_of_a_slot(props: dict[str, Any]) -> int | None:
+    """Where llama.cpp told it before its list of models did."""
+    return (props.get("default_generation_settings") or {}).get("n_ctx")
 
 
 def _body(question: Question, served: Served) -> dict[str, Any]:

@@ -27,6 +27,18 @@ async def test_what_llama_cpp_says_of_itself() -> None:
     assert await server.chat().served() == Served("small", 8192, 2, tells_reading=True)
 
 
+async def test_an_older_llama_cpp_tells_its_context_elsewhere() -> None:
+    told = {
+        "/v1/models": {"data": [{"id": "small", "owned_by": "llamacpp", "meta": {"n_ctx_train": 32768}}]},
+        "/props": {"total_slots": 4, "default_generation_settings": {"n_ctx": 2048}},
+    }
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=told[request.url.path]))
+
+    served = await ChatServer(Endpoint("http://summarizer"), QUICK, transport).served()
+
+    assert (served.context, served.at_once) == (2048, 4)
+
+
 @pytest.mark.parametrize("llama", [True, False])
 async def test_tokens_are_counted_in_the_way_of_the_server(llama: bool) -> None:
     server = FakeServer(lambda _: whole("x"), llama=llama)
