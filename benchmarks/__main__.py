@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> int:
         return 2
     if name not in ARITHMETIC:
         _enter_environment()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is stopped
     return int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)
 
 
