@@ -18,6 +18,7 @@ from gateway.settings import Settings
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES
 
 CONNECT_SECONDS = 10.0
+SILENT_SECONDS = 120.0  # a service that works sends a line at least every 10 s
 STAGES = {"reading": "reading", "notes": "taking notes", "writing": "writing"}
 
 _CUE = re.compile(r"^\s*(WEBVTT.*|NOTE\b.*|\d+|[\d:.,]+\s+-->\s.*)$")
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 def summarize(url: str, key: str, fields: dict[str, str], progress: Progress) -> str:
     """The summary; what is going on is shown meanwhile. Raises SummarizeFailed."""
     headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    patience = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    patience = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
     task = progress.add_task("summary: waiting", total=None)
     try:
         with httpx.stream("POST", f"{url}/v1/summarize", json=fields, headers=headers, timeout=patience) as answer:
