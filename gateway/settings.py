@@ -57,6 +57,10 @@ class MediaSettings(Group):
     """largest file that is accepted, whoever sends it"""
     upload_idle_seconds: float = Field(default=60.0, gt=0)
     """how long an upload may stand still before it is given up"""
+    longest_seconds: float = Field(default=24 * 3600.0, gt=0)
+    """longest recording that is accepted, in seconds of sound"""
+    decode_seconds: int = Field(default=1800, ge=1)
+    """how long the decoding of one file may take, on the clock and of the processor"""
 
 
 class TritonSettings(Group):
