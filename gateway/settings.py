@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +28,18 @@ def _split(value: object) -> object:
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+def web_address(text: str) -> str:
+    """Raises ValueError."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{text!r} is no address of a service; accepted: http://host:port, https://host")
+    return text
 
 
 class Group(BaseModel):
@@ -133,7 +146,7 @@ class SummarizerSettings(Group):
 
 
 class ClientSettings(Group):
-    url: str = "http://127.0.0.1:8080"
+    url: Annotated[str, AfterValidator(web_address)] = "http://127.0.0.1:8080"
     """service that the commands talk to"""
     key: str = Field(default="", repr=False)
     """API key that the commands send"""

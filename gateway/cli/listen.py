@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from gateway.cli.live import Address, ListenFailed, LiveStream, Patience
 from gateway.cli.screen import Screen
 from gateway.cli.sound import Sound, SoundFailed, opened
+from gateway.cli.terminal import add_url
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 
@@ -26,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--patience", type=float, default=Patience().total, metavar="SECONDS",
         help="how long to look for a service again when the connection is lost (default: 120)",
     )  # fmt: skip
-    parser.add_argument("--url", help="of the service (default: STT_CLIENT_URL)")
+    add_url(parser)
     parser.set_defaults(run=run)
 
 
