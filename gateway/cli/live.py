@@ -87,7 +87,8 @@ class LiveStream:
         while True:
             began = time.monotonic()
             try:
-                await self._connect()
+                async with await self._connect() as socket:
+                    await self._session(socket)
                 return
             except ConnectionLost as loss:
                 now = time.monotonic()
@@ -110,20 +111,18 @@ class LiveStream:
         longest = min(self.patience.first_pause * 2.0 ** min(tries, 16), self.patience.longest_pause)
         return longest * random.uniform(0.5, 1.0)
 
-    async def _connect(self) -> None:
-        """One session. Raises ConnectionLost, ListenFailed."""
+    async def _connect(self) -> WatchedConnection:
+        """Raises ConnectionLost, ListenFailed."""
         url = self.address.url
         try:
-            async with connect(
+            socket = await connect(
                 url,
                 additional_headers=self.address.headers,
                 max_size=None,
                 ping_timeout=None,
                 close_timeout=2,
                 create_connection=WatchedConnection,
-            ) as socket:
-                assert isinstance(socket, WatchedConnection)
-                await self._session(socket)
+            )
         except InvalidStatus as problem:
             status = problem.response.status_code
             said = f"{url} answers with HTTP status {status} instead of a stream"
@@ -131,8 +130,11 @@ class LiveStream:
             raise self._failed(said, passing) from problem
         except (OSError, InvalidHandshake) as problem:
             raise self._failed(f"no service answers at {url}; `stt serve` starts one", passing=True) from problem
+        assert isinstance(socket, WatchedConnection)
+        return socket
 
     async def _session(self, socket: WatchedConnection) -> None:
+        """Raises ConnectionLost, ListenFailed."""
         start = self.sound.go_back(round(self.heard.resume * SAMPLE_RATE))
         self.heard.begin(start / SAMPLE_RATE)
         problem, last = "", None
