@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ NAMES = (
     "limits", "throughput", "accuracy", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning",
 )  # fmt: skip
+ARITHMETIC = ("planning",)  # measure nothing and need nothing
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-benchmarks"
 
 
@@ -21,7 +23,9 @@ def main() -> int:
         known = [name for name in NAMES if find_spec(f"benchmarks.{name}")]
         print(f"usage: python -m benchmarks NAME [options], NAME one of {', '.join(known)}", file=sys.stderr)
         return 2
-    _enter_environment()
+    if name not in ARITHMETIC:
+        _enter_environment()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is stopped
     return int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)
 
 

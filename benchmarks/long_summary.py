@@ -33,33 +33,30 @@ class Told:
 
 
 def measure(asked: Sequence[tuple[str, bool]], words: int, arguments: Sequence[str], results: Path) -> int:
-    """asked: styles, each with whether it is asked for as events. The report grows with every one of them."""
+    """asked: styles, each with whether it is asked for as events. Each has a report of its own."""
     meetings = {meeting.name: meeting for meeting in read_meetings()}
     meeting = joined([meetings[name] for name in PLANTED], words)
-    rows, memories = [], []
-    data: dict[str, object] = {}
     with Service(settings={"STT_SUMMARIZER_MODE": "embedded"}) as service:
         wait_for_summarizer(service)
-        ready = named(memory(service.process.pid))
         for style, events in asked:
+            ready = named(memory(service.process.pid))
             with MemoryWatch(service.process.pid, LOOK_SECONDS) as watch:
                 told = ask(service, meeting.transcript, style, events)
             scored = score(meeting, style, told.summary, told.seconds)
-            rows.append(row(told, scored, events))
             looks = [named(look) for look in watch.samples]
-            memories += [(style, name, ready[name], max(look.get(name, 0.0) for look in looks)) for name in ready]
-            data[style] = {
+            used = [(style, name, ready[name], max(look.get(name, 0.0) for look in looks)) for name in ready]
+            length = f"{len(meeting.transcript.split())} words, {len(meeting.transcript)} characters; {told.model}."
+            tables = [
+                report.Table("Three hours of speech", COLUMNS, [row(told, scored, events)], length),
+                report.Table("Memory", ("style", "process", "ready", "largest"), used, "PSS in MB."),
+            ]
+            seen = {
                 "summary": told.summary, "faults": scored.faults, "events": told.events,
                 "memory_mb": looks, "seconds_between_looks": LOOK_SECONDS,
             }  # fmt: skip
-            length = f"{len(meeting.transcript.split())} words, {len(meeting.transcript)} characters; {told.model}."
-            tables = [
-                report.Table("Three hours of speech", COLUMNS, rows, length),
-                report.Table("Memory", ("style", "process", "ready", "largest"), memories, "PSS in MB."),
-            ]
+            name = f"summaries-long-{style.replace('_', '-')}"
             command = report.command("summaries", arguments)
-            page = report.write(report.Report("summaries-long", command, tables, data=data), results)
-    print(page.read_text())
+            print(report.write(report.Report(name, command, tables, data={style: seen}), results).read_text())
     return 0
 
 

@@ -79,10 +79,10 @@ def saturation(given: Assumptions) -> Table:
         ("GPUs, turbo", f"{spoken * given.updates:.0f} windows a second", "A100", f"{gpus:.0f}"),
         ("gateways: processor", f"{spoken * given.live_core:.0f} cores", "machine of 16 cores, 70 % used", _units(
             spoken * given.live_core, 16 * 0.7)),
-        ("PostgreSQL", f"{transactions:.0f} transactions a second", f"{given.store:.0f} a second, 2 cores", _units(
-            transactions, given.store)),
         ("network to Tritons", f"{gigabits:.1f} Gbit/s", f"{given.network:.0f} Gbit/s, half used", _units(
             gigabits, given.network / 2)),
+        ("PostgreSQL", f"{transactions:.0f} transactions a second", f"{given.store:.0f} a second, 2 cores", _units(
+            transactions, given.store)),
         ("gateways: memory", f"{given.live * given.session_memory / 1024:.1f} GB", "16 GB", _units(
             given.live * given.session_memory / 1024, 16)),
     ]  # fmt: skip

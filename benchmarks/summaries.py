@@ -33,7 +33,12 @@ from benchmarks.summary_facts import Meeting, Score, read_meetings, score
 
 INJECTIONS = Path(__file__).parent / "data" / "injections.toml"
 STYLES = ("brief", "detailed", "bullet_points", "action_items", "headline")
-LONG_STYLES = (("bullet_points", True), ("action_items", False))  # with whether the answer comes as events
+LONG_STYLES = (  # with whether the answer comes as events
+    ("bullet_points", True),
+    ("action_items", False),
+    ("brief", True),
+    ("detailed", True),
+)
 INJECTED = "launch"  # the meeting in which the orders are hidden
 TIMEOUT = 1800.0  # seconds
 ATTEMPTS = 5  # while the service has no model yet

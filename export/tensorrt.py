@@ -19,7 +19,7 @@ OPTIMIZATION = 3  # of 5: what TensorRT recommends; 4 and 5 measure more kernels
 PROGRESS_EVERY = 10  # seconds
 NEEDED = (
     "--target tensorrt needs TensorRT 11 and the NVIDIA GPU that will serve. On that machine, with its GPU:\n"
-    "  STT_MODEL=large-v3-turbo docker compose -f docker/compose.gpu.yaml run --rm export\n"
+    "  STT_MODEL=MODEL docker compose -f docker/compose.gpu.yaml run --rm export\n"
     "or the same command as here inside NVIDIA's container nvcr.io/nvidia/tensorrt:26.09-py3"
 )
 

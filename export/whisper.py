@@ -39,6 +39,7 @@ def export_whisper(order: Order) -> Path:
     raises: InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError
     """
     folder = order.repository / f"whisper-{order.model}" / "1"
+    _adopt_model(order)
     if not order.force and _up_to_date(folder, order):
         if order.target.name == CPU.name:
             warm_up(folder)
@@ -52,7 +53,6 @@ def export_whisper(order: Order) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as staging:
         build(order.model, opened, Path(staging), order.target)
         _put_in_place(Path(staging), folder)
-    _adopt_model(order)
     print(f"whisper-{order.model} is ready in {folder}")
     return folder
 
@@ -136,9 +136,10 @@ def _written(folder: Path) -> list[str]:
 
 
 def _adopt_model(order: Order) -> None:
-    """Gives a size that Triton does not know yet the configuration of base."""
+    """Gives another size what base has for Triton, anew each time: an older version's would not fit this one."""
     template, own = order.repository / "whisper-base", order.repository / f"whisper-{order.model}"
     for name in ("config.pbtxt", "1/model.py"):
-        if (template / name).exists() and not (own / name).exists():
+        if own != template and (template / name).exists():
             text = (template / name).read_text(encoding="utf-8")
+            (own / name).parent.mkdir(parents=True, exist_ok=True)
             (own / name).write_text(text.replace("whisper-base", own.name), encoding="utf-8")

@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from gateway.accounts.limits import CREDITS_HEADER
 from gateway.errors import ServiceError, answer_error
 from gateway.metrics import Measured
-from gateway.middleware import REQUEST_ID_HEADER, LastAnswer, RequestRecord
+from gateway.middleware import REQUEST_ID_HEADER, KnownPages, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.progress import show_progress
@@ -31,6 +31,7 @@ EXPOSED_HEADERS = (
 
 
 def create_app(services: Services) -> Starlette:
+    origins = services.settings.server.cors_origins
     routes = [
         Route("/", index, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
@@ -47,9 +48,10 @@ def create_app(services: Services) -> Starlette:
         middleware=[
             Middleware(RequestRecord),
             Middleware(Measured, metrics=services.metrics, routes=routes),
+            Middleware(KnownPages, origins=origins),
             Middleware(
                 CORSMiddleware,
-                allow_origins=services.settings.server.cors_origins,
+                allow_origins=origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=ALLOWED_HEADERS,
                 expose_headers=EXPOSED_HEADERS,

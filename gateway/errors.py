@@ -6,6 +6,7 @@
     │   └── UnsupportedMedia   a file without audio, or that cannot be read
     ├── Unauthorized 401
     ├── PaymentRequired 402
+    ├── Forbidden 403          a web page that may not call
     ├── NotFound 404
     ├── MethodNotAllowed 405
     ├── RequestTimeout 408     the client stopped sending in the middle of its request
@@ -60,6 +61,10 @@ class Unauthorized(ServiceError):
 
 class PaymentRequired(ServiceError):
     status = 402
+
+
+class Forbidden(ServiceError):
+    status = 403
 
 
 class NotFound(ServiceError):

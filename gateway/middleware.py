@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, and an answer when the code fails or is stopped."""
+"""What surrounds every request: its id, its log line, the pages that may ask, and an answer when the code fails."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
-from gateway.errors import InternalError, ServiceError, Unavailable, error_response
+from gateway.errors import Forbidden, InternalError, ServiceError, Unavailable, error_response
 from gateway.log import request_id
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -49,6 +51,28 @@ class RequestRecord:
             level = logging.DEBUG if scope["path"].startswith(ASKED_OFTEN) else logging.INFO
             _log.log(level, "request", extra=_summary(scope, status, time.monotonic() - began))
             request_id.reset(token)
+
+
+class KnownPages:
+    """Turns away what web pages of other origins ask.
+
+    CORS hides an answer from them, but only after the work was done and a visitor's allowance spent; and for a
+    WebSocket browsers ask no leave at all. They always say which page asks.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self.app = app
+        self.origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin") if scope["type"] in ("http", "websocket") else None
+        if origin is None or "*" in self.origins or origin in self.origins:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).close()  # before it is accepted: the handshake is answered with 403
+        else:
+            refusal = Forbidden("Web pages of this origin may not call the service (STT_SERVER_CORS_ORIGINS).")
+            await error_response(refusal)(scope, receive, send)
 
 
 class LastAnswer:

@@ -60,7 +60,7 @@ class ServerSettings(Group):
     leaving_seconds: float = Field(default=0.0, ge=0)
     """how long /health answers 503 before that, and requests are still taken, for load balancers to look elsewhere"""
     cors_origins: CommaList = ("*",)
-    """web pages that may call the API from a browser"""
+    """origins (https://app.example) whose web pages may call the API; others are turned away"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least serious log entry that is written"""
 

@@ -1,4 +1,4 @@
-"""A model's process ends with the server that started it, however the server ended."""
+"""When a model's process ends: with the server that started it, however that ended, and when its GPU is lost."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def exit_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def end_process() -> None:
+    """A lost GPU comes back to a new process only. The gateway has the model loaded again, and asks again elsewhere."""
+    os._exit(1)

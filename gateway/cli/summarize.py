@@ -18,6 +18,7 @@ from gateway.settings import Settings
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES
 
 CONNECT_SECONDS = 10.0
+SILENT_SECONDS = 120.0  # a service that works sends a line at least every 10 s
 STAGES = {"reading": "reading", "notes": "taking notes", "writing": "writing"}
 
 _CUE = re.compile(r"^\s*(WEBVTT.*|NOTE\b.*|\d+|[\d:.,]+\s+-->\s.*)$")
@@ -39,7 +40,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
-        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
+        raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+        text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         print(f"stt: {options.file} cannot be read: {problem}", file=sys.stderr)
         return 2
@@ -59,7 +61,7 @@ def summarize(url: str, key: str, fields: dict[str, str], progress: Progress) ->
     """The summary; what is going on is shown meanwhile. Raises SummarizeFailed."""
     named = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {key}"} if key else {})
     headers = httpx.Headers(named, encoding="utf-8")
-    patience = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    patience = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
     task = progress.add_task("summary: waiting", total=None)
     try:
         with httpx.stream("POST", f"{url}/v1/summarize", json=fields, headers=headers, timeout=patience) as answer:
@@ -98,9 +100,9 @@ def spoken(transcript: str) -> str:
     if transcript.lstrip().startswith("{"):
         try:
             return _of_json(json.loads(transcript))
-        except (ValueError, KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return transcript
-    if "-->" not in transcript:
+    if "-->" not in transcript and not transcript.startswith("WEBVTT"):
         return transcript
     lines = (line for line in transcript.splitlines() if line.strip() and not _CUE.match(line))
     return "\n".join(_VOICE.sub(r"\1: ", line) for line in lines)

@@ -125,8 +125,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 if options.plot:
                     transcript = draw(transcript, path, options)
                 write(transcript, target)
-                if options.summary:
-                    text = {"text": spoken(transcript), "style": options.summary, "language": options.language}
+                if options.summary and (said := spoken(transcript).strip()):
+                    text = {"text": said, "style": options.summary, "language": options.language}
                     write_summary(summarize(call.url, call.key, text, progress), target)
             except (TranscribeFailed, SummarizeFailed) as problem:
                 progress.console.print(f"{path}: {problem}", style="red", markup=False, highlight=False)

@@ -6,6 +6,7 @@ must hold the stub of the running Python, so a folder of our own is put together
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -172,3 +173,15 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
+
+
+async def lines_of(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """To the end, whatever comes: a pipe that nobody empties stops whoever writes into it."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # longer than the reader takes: its rest comes as the next line
+            continue
+        if not line:
+            return
+        yield line

@@ -42,6 +42,7 @@ from gateway.inference.triton_process import (
     environment,
     free_ports,
     install_backend,
+    lines_of,
     shm_prefix,
     work_folder,
 )
@@ -247,7 +248,7 @@ class EmbeddedTriton:
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        while raw := await process.stdout.readline():
+        async for raw in lines_of(process.stdout):
             line = raw.decode(errors="replace").rstrip()
             self._lines.append(line)
             log.log(_level(line), "%s", line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,7 @@ from speech.tensors import Priority
 from speech.transcript import WindowResult
 
 NORMAL, REFUSED, FAILED, RESTART, TRY_LATER = 1000, 1008, 1011, 1012, 1013  # RFC 6455, 7.4.1, and IANA
+REASON_BYTES = 123  # RFC 6455, 5.5: a closing frame holds 125, its code takes 2
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
 
@@ -42,9 +43,6 @@ _log = logging.getLogger(__name__)
 
 async def stream(socket: WebSocket) -> None:
     services = services_of(socket)
-    if not may_call(socket.headers.get("origin"), services.settings.server.cors_origins):
-        await socket.close(REFUSED)  # before it is accepted: the handshake is answered with 403
-        return
     await socket.accept()
     conversation = Conversation(socket, services)
     try:
@@ -63,11 +61,6 @@ async def stream(socket: WebSocket) -> None:
     except Exception:
         _log.exception("a live session failed")
         await conversation.refuse(InternalError())
-
-
-def may_call(origin: str | None, allowed: Sequence[str]) -> bool:
-    """Browsers ask no leave for a WebSocket, but they say which page opens it."""
-    return origin is None or "*" in allowed or origin in allowed
 
 
 @dataclass(slots=True)
@@ -118,7 +111,7 @@ class Conversation:
         """Says what was wrong and closes, if somebody still listens."""
         try:
             await self.say(messages.failure(error.message))
-            await self.socket.close(close_code(error), error.message[:100])
+            await self.socket.close(close_code(error), close_reason(error))
         except (WebSocketDisconnect, RuntimeError):
             _log.info("a live client left before its error: %s", error.message)
 
@@ -220,3 +213,8 @@ def close_code(error: ServiceError) -> int:
     if isinstance(error, BadRequest | Unauthorized | PaymentRequired | RequestTimeout):
         return REFUSED
     return TRY_LATER if isinstance(error, RetryLater) else FAILED
+
+
+def close_reason(error: ServiceError) -> str:
+    """As much of the message as a closing frame holds; one that is longer would not be sent at all."""
+    return error.message.encode()[:REASON_BYTES].decode(errors="ignore")

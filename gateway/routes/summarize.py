@@ -90,7 +90,8 @@ def read_order(body: bytes) -> Order:
     if style is None:
         accepted = ", ".join([*STYLES, *ALIASES])
         raise BadParameter(f"`style` is {str(asked)[:40]!r}; accepted are {accepted}.")
-    return Order(text, style, asked, read_language(str(fields.get("language") or "")))
+    written = text.encode("utf-8", "replace").decode()  # JSON may hold half a character: "\ud83d"
+    return Order(written, style, asked, read_language(str(fields.get("language") or "")))
 
 
 async def _body(request: Request) -> bytes:

@@ -7,7 +7,6 @@ the task that reads it. It asks again only where nothing was generated yet.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from gateway.summaries.chunks import explanation, read_chunk, understood
 from gateway.summaries.errors import SummarizerAway, SummarizerFailed
 
 ASSUMED_CONTEXT = 4096  # tokens, where a server does not tell
@@ -106,18 +106,21 @@ class ChatServer:
         """Raises SummarizerAway while the server is starting or out of reach."""
         if self._served is None:
             models = await self._ask("GET", "/v1/models")
-            self._served = await self._read_served(models)
+            with understood():
+                self._served = await self._read_served(models)
         return self._served
 
     async def count(self, text: str) -> int:
         """Tokens of a text, as the server's own model counts them; an upper estimate where it cannot."""
         # vLLM reads `prompt` and answers `count`; llama.cpp reads `content` and answers `tokens`.
         fields = {"prompt": text, "content": text, "add_special_tokens": False}
+        served = await self.served()
         try:
-            answer = await self._ask("POST", "/tokenize", fields | {"model": (await self.served()).model})
+            answer = await self._ask("POST", "/tokenize", fields | {"model": served.model})
+            with understood():
+                return int(answer["count"]) if "count" in answer else len(answer["tokens"])
         except SummarizerFailed:
             return len(text.encode()) // BYTES_PER_TOKEN + 1
-        return int(answer["count"]) if "count" in answer else len(answer["tokens"])
 
     async def answer(self, question: Question) -> AsyncGenerator[Part, None]:
         """Streams one answer; ends with Finished. Leaving it early makes the server stop.
@@ -139,8 +142,8 @@ class ChatServer:
                 if generated:
                     raise SummarizerFailed("The summarizer broke off in the middle of its answer.") from error
                 self._served = None
-                if asyncio.get_running_loop().time() + wait > deadline:
-                    raise SummarizerAway(str(error)) from error
+                if self._http.is_closed or asyncio.get_running_loop().time() + wait > deadline:
+                    raise _away(error) from error
             await asyncio.sleep(wait)
             wait *= 2
 
@@ -148,6 +151,7 @@ class ChatServer:
         # Reading waits as long as `first_token` says, so the transport itself does not time it.
         timeout = httpx.Timeout(30.0, connect=self._patience.connect, read=None, pool=None)
         body = _body(question, served)
+        self._check_open()
         request = self._http.build_request("POST", "/v1/chat/completions", json=body, timeout=timeout)
         try:
             async with asyncio.timeout(self._patience.first_token):
@@ -157,6 +161,7 @@ class ChatServer:
         try:
             if response.status_code != httpx.codes.OK:
                 await response.aread()
+                self._served = None  # another model may be there by now
                 raise _refusal(response)
             async for part in self._parts(response, served.model):
                 yield part
@@ -164,29 +169,31 @@ class ChatServer:
             await response.aclose()
 
     async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
-        lines = response.aiter_lines()
-        patience, finish = self._patience.first_token, None
+        lines, loop = response.aiter_lines(), asyncio.get_running_loop()
+        patience, finish = self._patience.first_token, ""
+        deadline = loop.time() + patience
         while True:
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout_at(deadline):
                     line = await anext(lines, None)
             except TimeoutError as error:
                 raise SummarizerFailed("The summarizer fell silent.") from error
-            if line is None or line == "data: [DONE]":
+            if line is None:
                 break
-            if not line.startswith("data:"):
+            if not line.startswith("data:"):  # a comment, which keeps the connection and says nothing
                 continue
-            chunk = _chunk(line)
-            model = chunk.get("model") or model
-            progress = chunk.get("prompt_progress")
-            if progress and progress.get("total"):
-                yield Reading(progress["processed"] / progress["total"])
-            for choice in chunk.get("choices") or ():
-                finish = choice.get("finish_reason") or finish
-                if text := (choice.get("delta") or {}).get("content"):
-                    patience = self._patience.next_token
-                    yield Written(text)
-        if finish is None:
+            said = line.removeprefix("data:").strip()
+            if said == "[DONE]":
+                break
+            chunk = read_chunk(said)
+            model, finish = chunk.model or model, chunk.finish or finish
+            if chunk.read is not None:
+                yield Reading(chunk.read)
+            if chunk.text:
+                patience = self._patience.next_token
+                yield Written(chunk.text)
+            deadline = loop.time() + patience
+        if not finish:
             raise httpx.RemoteProtocolError("the stream ended before the answer did")
         yield Finished(model, cut=finish == "length")
 
@@ -197,16 +204,22 @@ class ChatServer:
             known = ", ".join(str(model.get("id")) for model in listed) or "none"
             raise SummarizerFailed(f"The summarizer does not serve {self.endpoint.model!r}; it serves: {known}.")
         model = (wanted or listed)[0]
-        context = model.get("max_model_len") or (model.get("meta") or {}).get("n_ctx") or ASSUMED_CONTEXT
         llama = model.get("owned_by") == "llamacpp"
-        slots = (await self._ask("GET", "/props")).get("total_slots", 1) if llama else ASSUMED_AT_ONCE
-        return Served(model["id"], int(context), int(slots), tells_reading=llama)
+        props = await self._ask("GET", "/props") if llama else {"total_slots": ASSUMED_AT_ONCE}
+        told = (model.get("max_model_len"), (model.get("meta") or {}).get("n_ctx"), _context_of_a_slot(props))
+        context = next((int(size) for size in told if size), ASSUMED_CONTEXT)
+        return Served(model["id"], context, int(props.get("total_slots", 1)), tells_reading=llama)
+
+    def _check_open(self) -> None:
+        if self._http.is_closed:  # the embedded server ended, and a new one has an address of its own
+            raise SummarizerAway("The summarizer is starting again.")
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._check_open()
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TransportError as error:
-            raise SummarizerAway(f"no answer: {type(error).__name__}") from error
+            raise _away(error) from error
         if response.status_code != httpx.codes.OK:
             raise _refusal(response)
         try:
@@ -216,6 +229,11 @@ class ChatServer:
         if not isinstance(answer, dict):
             raise SummarizerFailed("The summarizer's address does not speak the OpenAI chat API.")
         return answer
+
+
+def _context_of_a_slot(props: dict[str, Any]) -> int | None:
+    """Where llama.cpp told it before its list of models did."""
+    return (props.get("default_generation_settings") or {}).get("n_ctx")
 
 
 def _body(question: Question, served: Served) -> dict[str, Any]:
@@ -232,26 +250,16 @@ def _body(question: Question, served: Served) -> dict[str, Any]:
     return body
 
 
-def _chunk(line: str) -> dict[str, Any]:
-    try:
-        chunk = json.loads(line.removeprefix("data:"))
-    except ValueError as error:
-        raise SummarizerFailed("The summarizer's stream could not be read.") from error
-    if "error" in chunk:
-        raise SummarizerFailed(f"The summarizer failed: {_said(chunk)}")
-    return dict(chunk)
+def _away(error: Exception) -> SummarizerAway:
+    known = isinstance(error, SummarizerAway)
+    return SummarizerAway(str(error) if known else f"The summarizer does not answer ({type(error).__name__}).")
 
 
 def _refusal(response: httpx.Response) -> Exception:
     if response.status_code in TRY_AGAIN:
-        return SummarizerAway(f"it answered {response.status_code}")
+        return SummarizerAway(f"The summarizer is busy or starting (it answered {response.status_code}).")
     try:
-        said = _said(response.json())
+        said = explanation(response.json())
     except ValueError:
         said = response.text[:200]
     return SummarizerFailed(f"The summarizer refused the request ({response.status_code}): {said}")
-
-
-def _said(answer: Any) -> str:
-    error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    return str(error.get("message", error) if isinstance(error, dict) else error)[:200]

@@ -70,7 +70,11 @@ class EmbeddedServer:
         while True:
             began = loop.time()
             if self.options.model.is_file():
-                await self._run_once()
+                try:
+                    await self._run_once()
+                except OSError as problem:  # no memory or no processes left for it: there may be later
+                    self._why = "its process cannot be started"
+                    _log.error("summarizer: its process cannot be started: %s", problem)
             else:
                 self._why = "its model file is missing (fetch it with `python -m export summarizer`)"
                 _log.warning("summarizer: %s is missing", self.options.model)

@@ -6,19 +6,22 @@ The backend's module is passed in (`backend`, triton_python_backend_utils): it e
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import InvalidAudio, Samples, to_samples
+from speech.audio import SAMPLE_RATE, InvalidAudio, Samples, to_samples
 from speech.diarization.networks import Execution, Networks, silence
 from speech.diarization.windows import CHUNK, FRAMES, LocalSpeech
-from speech.lifeline import exit_with_parent
+from speech.lifeline import end_process, exit_with_parent
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
+
+log = logging.getLogger(__name__)
 
 
 def read_execution(parameters: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> Execution:
@@ -41,9 +44,13 @@ def read_chunk(tensor: NDArray[np.int16]) -> Samples:
 
 
 class Adapter:
-    def __init__(self, backend: Any, networks: Networks) -> None:
+    """One loaded Triton model."""
+
+    def __init__(self, backend: Any, networks: Networks, on_death: Callable[[], None] = end_process) -> None:
+        """on_death: called when the networks fail on silence too, as after the loss of a GPU"""
         self._backend = backend
         self._networks = networks
+        self._on_death = on_death
 
     @classmethod
     def open(cls, backend: Any, args: Mapping[str, str]) -> Adapter:
@@ -66,13 +73,36 @@ class Adapter:
             except InvalidAudio as problem:
                 chunks.append(self._failure(str(problem), self._backend.TritonError.INVALID_ARG))
         spoken = [chunk for chunk in chunks if isinstance(chunk, np.ndarray) and len(chunk)]
-        heard = iter(self._networks.describe(spoken))
+        heard = iter(self._describe(spoken))
         return [self._answer_one(chunk, heard) for chunk in chunks]
 
-    def _answer_one(self, chunk: Samples | Any, heard: Iterator[LocalSpeech]) -> Any:
+    def _describe(self, chunks: Sequence[Samples]) -> Sequence[LocalSpeech | None]:
+        """None for a chunk on which the networks fail; those beside it are heard again, each alone."""
+        try:
+            return self._networks.describe(chunks)
+        except Exception:
+            log.exception("the networks failed on %d chunks", len(chunks))
+        heard = [self._describe_one(chunk) for chunk in chunks]
+        if all(each is None for each in heard) and self._describe_one(np.zeros(SAMPLE_RATE, np.float32)) is None:
+            self._on_death()
+        return heard
+
+    def _describe_one(self, chunk: Samples) -> LocalSpeech | None:
+        try:
+            return self._networks.describe([chunk])[0]
+        except Exception:
+            log.exception("the networks failed on a chunk of %d samples", len(chunk))
+            return None
+
+    def _answer_one(self, chunk: Samples | Any, heard: Iterator[LocalSpeech | None]) -> Any:
         if not isinstance(chunk, np.ndarray):
             return chunk  # the failure that it already is
-        return self._response(next(heard) if len(chunk) else silence(np.zeros((0, FRAMES), np.uint8)))
+        if not len(chunk):
+            return self._response(silence(np.zeros((0, FRAMES), np.uint8)))
+        own = next(heard)
+        if own is None:
+            return self._failure("the diarizer failed on this chunk", self._backend.TritonError.INTERNAL)
+        return self._response(own)
 
     def _response(self, heard: LocalSpeech) -> Any:
         tensor = self._backend.Tensor

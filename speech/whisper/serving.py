@@ -19,7 +19,7 @@ import numpy as np
 
 from speech.audio import InvalidAudio
 from speech.gpu import find_gpu
-from speech.lifeline import exit_with_parent
+from speech.lifeline import end_process, exit_with_parent
 from speech.tensors import AUDIO, CALLER, GPU_METRIC, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
 from speech.transcript import WindowResult
 from speech.whisper.admission import Policy
@@ -138,7 +138,7 @@ class Adapter:
         tokenizer = Tokenizer.load(folder)
         engine = opener(folder, options)
         compile_timing()
-        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_death=_end_process)
+        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_death=end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
         return cls(backend, scheduler, options, labels)
 
@@ -218,11 +218,6 @@ class Adapter:
     def _publish(self) -> None:
         while not self._stopped.wait(PUBLISH_SECONDS):
             self._gauges.publish(self._scheduler.statistics)
-
-
-def _end_process() -> None:
-    """A lost GPU comes back to a new process only. The gateway asks the windows of a dead one again, elsewhere."""
-    os._exit(1)
 
 
 class Gauges:

@@ -12,7 +12,9 @@ import imageio_ffmpeg
 import pytest
 from service_process import STT, ServiceProcess
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README_FILE = Path(__file__).parents[2] / "README.md"
+README = README_FILE.read_text(encoding="utf-8")
+PAGE = README_FILE.with_name("docs") / "browser.html"
 EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -44,3 +46,9 @@ def test_an_example_of_the_readme(service: ServiceProcess, folder: Path, key: st
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout or list(folder.glob("subtitles.srt"))
+
+
+def test_the_code_for_browsers_is_that_of_the_page_which_a_browser_runs() -> None:
+    (code,) = re.findall(r"```js\n(.*?)```", README, flags=re.DOTALL)
+
+    assert code in PAGE.read_text(encoding="utf-8")

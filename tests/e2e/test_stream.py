@@ -114,6 +114,7 @@ async def test_silence_gives_no_words(service: ServiceProcess) -> None:
         ("", "hello", "JSON"),
         ("", '{"model": "tiny-ish"}', "model"),
         ("", '{"language": "klingon"}', "language"),
+        ("", json.dumps({"model": "ü" * 40}), "model"),  # a reason of 100 letters may be longer than its frame
         ("", bytes(3200), "config"),
         ("?language=en", "what is this", "JSON"),
     ],

@@ -34,7 +34,13 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def compute_capability() -> str:
-    """Of the first GPU, such as "8.0". Raises EngineDied if there is none."""
+    """Of the first GPU, such as "8.0". Raises EngineError if there is none that this process may use."""
+    error, count = cudart.cudaGetDeviceCount()
+    if error != cudart.cudaError_t.cudaSuccess or not count:
+        raise EngineError(
+            f"CUDA finds no GPU ({error.name}): is there one, with a driver for CUDA 13, that this process may see "
+            "(docker's --gpus, CUDA_VISIBLE_DEVICES)?"
+        )
     kinds = cudart.cudaDeviceAttr
     major = call(cudart.cudaDeviceGetAttribute, kinds.cudaDevAttrComputeCapabilityMajor, 0)
     minor = call(cudart.cudaDeviceGetAttribute, kinds.cudaDevAttrComputeCapabilityMinor, 0)

@@ -33,7 +33,10 @@ def open_tensorrt(folder: Path, wish: Wish) -> GraphEngine:
     except ImportError as error:
         log.warning("TensorRT is missing (%s): ONNX Runtime's CUDA provider runs the same graphs, slower", error)
         return open_cuda(folder, wish)
-    from speech.whisper.gpu.cuda import CudaMemory, compute_capability
+    try:
+        from speech.whisper.gpu.cuda import CudaMemory, compute_capability
+    except ImportError as error:
+        raise _lacks_bindings(error) from error
     from speech.whisper.gpu.plans import load_plans
     from speech.whisper.gpu.tensorrt_runner import TensorRtRunner
 
@@ -57,12 +60,16 @@ def open_cuda(folder: Path, wish: Wish) -> GraphEngine:
     try:
         from speech.whisper.gpu.cuda import CudaMemory
     except ImportError as error:
-        raise EngineError(f"the package `cuda-bindings` is missing: {error}") from error
+        raise _lacks_bindings(error) from error
     memory = CudaMemory()
     needs = footprint(network(manifest))
     room = Room(memory.free, needs.encoded + needs.scratch, needs.slot)
     slots = slots_that_fit(manifest, wish, room, MOST_SLOTS)
     return _warm(manifest, OnnxRunner(sessions, _store(manifest, slots, ENCODE_BATCH, memory)))
+
+
+def _lacks_bindings(error: ImportError) -> EngineError:
+    return EngineError(f"the package `cuda-bindings` is missing or cannot be loaded: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from compose_files import COMPOSE, DOCKER, Compose, read_stages
 
+from export.memory import PUBLISHED, published
+from speech.whisper.gpu.exported import MOST_SLOTS
+from speech.whisper.gpu.sizes import footprint
+
 ROOT = DOCKER.parent
 BIN = Path(sys.executable).parent
 LOCKS = sorted((ROOT / "requirements").glob("container-*.txt"))
@@ -108,6 +112,20 @@ def test_engines_are_built_by_the_tensorrt_that_runs_them() -> None:
     builds, runs = (pins(ROOT / "requirements" / f"container-{name}-gpu.txt") for name in ("export", "triton"))
 
     assert builds["tensorrt"] == runs["tensorrt"]
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_whisper_leaves_vllm_its_share_of_the_smallest_a100(model: str) -> None:
+    services, card = FILES[1].services, 40e9
+    (vllm,) = (flag.split("=")[1] for flag in services["summarizer"]["command"] if "memory-utilization" in flag)
+    needs = footprint(published(model))
+    free = card - needs.weights
+    besides = min(needs.encoded + needs.scratch + MOST_SLOTS * needs.slot, free * float(
+        services["triton"]["environment"]["WHISPER_GPU_MEMORY"]
+    ))  # fmt: skip
+
+    assert needs.weights + besides + float(vllm) * card < 0.95 * card
+    assert services["summarizer"]["depends_on"] == {"triton": {"condition": "service_healthy"}}
 
 
 def test_the_gateways_image_has_neither_torch_nor_triton() -> None:

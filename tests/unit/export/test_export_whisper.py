@@ -56,6 +56,21 @@ def test_another_target_takes_the_place_of_the_one_before(order: Order) -> None:
     assert (manifest.target, manifest.precision["encoder"], manifest.opset["decoder"]) == ("cuda", "float16", 24)
 
 
+def test_another_size_has_the_model_and_configuration_of_this_version(order: Order) -> None:
+    order = replace(order, model="small")
+    base, own = order.repository / "whisper-base", order.repository / "whisper-small"
+    (base / "1").mkdir(parents=True)
+    (base / "config.pbtxt").write_text('name: "whisper-base"')
+    (base / "1" / "model.py").write_text("first")
+    export_whisper(order)
+
+    (base / "1" / "model.py").write_text("second")
+    export_whisper(order)  # its engines are up to date
+
+    assert (own / "config.pbtxt").read_text() == 'name: "whisper-small"'
+    assert (own / "1" / "model.py").read_text() == "second"
+
+
 def test_a_graph_of_other_weights_is_refused_and_nothing_stays(
     order: Order, source: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

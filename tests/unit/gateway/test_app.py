@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -249,6 +249,21 @@ async def test_a_page_of_another_origin_may_read_answers_and_errors(client: http
     assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()
     assert error.headers["Access-Control-Allow-Origin"] == "*"
     assert "X-Request-Id" in error.headers["Access-Control-Expose-Headers"]
+
+
+async def test_a_page_that_may_not_call_costs_nobody_anything(services: Services, parts: Parts) -> None:
+    server = services.settings.server.model_copy(update={"cors_origins": ("https://app.example",)})
+    app = create_app(replace(services, settings=services.settings.model_copy(update={"server": server})))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        refused = await client.post("/v1/transcribe", files=FILE, headers={"Origin": "https://elsewhere.example"})
+        uploads_of_refused = len(parts.uploads)
+        answered = await client.post("/v1/transcribe", files=FILE, headers={"Origin": "https://app.example"})
+
+    assert refused.status_code == 403
+    assert "origin" in refused.json()["error"]
+    assert uploads_of_refused == 0
+    assert answered.status_code == 200
+    assert answered.headers["Access-Control-Allow-Origin"] == "https://app.example"
 
 
 async def test_work_that_is_stopped_with_the_service_says_so(client: httpx.AsyncClient, parts: Parts) -> None:

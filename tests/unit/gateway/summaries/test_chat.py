@@ -27,6 +27,18 @@ async def test_what_llama_cpp_says_of_itself() -> None:
     assert await server.chat().served() == Served("small", 8192, 2, tells_reading=True)
 
 
+async def test_an_older_llama_cpp_tells_its_context_elsewhere() -> None:
+    told = {
+        "/v1/models": {"data": [{"id": "small", "owned_by": "llamacpp", "meta": {"n_ctx_train": 32768}}]},
+        "/props": {"total_slots": 4, "default_generation_settings": {"n_ctx": 2048}},
+    }
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=told[request.url.path]))
+
+    served = await ChatServer(Endpoint("http://summarizer"), QUICK, transport).served()
+
+    assert (served.context, served.at_once) == (2048, 4)
+
+
 @pytest.mark.parametrize("llama", [True, False])
 async def test_tokens_are_counted_in_the_way_of_the_server(llama: bool) -> None:
     server = FakeServer(lambda _: whole("x"), llama=llama)
@@ -133,3 +145,51 @@ async def test_a_server_that_falls_silent_is_given_up() -> None:
     with pytest.raises(SummarizerFailed, match="silent"):
         await parts_of(server)
     assert len(server.asked) == 1
+
+
+async def test_a_server_that_sends_comments_alone_is_given_up() -> None:
+    class Pinging(Stream):
+        async def __aiter__(self):  # type: ignore[no-untyped-def]
+            while True:
+                yield b": ping\n\n"
+                await asyncio.sleep(0.05)
+
+    with pytest.raises(SummarizerFailed, match="silent"):
+        await parts_of(FakeServer(lambda _: Pinging([])))
+
+
+@pytest.mark.parametrize("line", ["null", "5", "<html>", '{"choices": ["a"]}', '{"choices": [{"delta": "a"}]}'])
+async def test_a_stream_that_makes_no_sense_fails(line: str) -> None:
+    with pytest.raises(SummarizerFailed, match="OpenAI chat API"):
+        await parts_of(FakeServer(lambda _: [f"data: {line}"]))
+
+
+@pytest.mark.parametrize("data", ["here", ["large"], [{}], [{"id": "large", "max_model_len": "long"}]])
+async def test_a_list_of_models_that_makes_no_sense_fails(data: object) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": data}))
+
+    with pytest.raises(SummarizerFailed, match="OpenAI chat API"):
+        await ChatServer(Endpoint("http://summarizer"), QUICK, transport).served()
+
+
+async def test_after_a_refusal_the_server_is_asked_anew_what_it_serves() -> None:
+    answers: list[list[str] | int] = [404, whole("x")]
+    server = FakeServer(lambda _: answers.pop(0), context=4096)
+    chat = server.chat()
+    with pytest.raises(SummarizerFailed):
+        [part async for part in chat.answer(QUESTION)]
+
+    server.context = 8192
+
+    assert (await chat.served()).context == 8192
+
+
+async def test_a_server_that_was_closed_meanwhile_is_away() -> None:
+    chat = FakeServer(lambda _: whole("x")).chat()
+    await chat.served()
+    await chat.aclose()
+
+    with pytest.raises(SummarizerAway, match="starting again"):
+        [part async for part in chat.answer(QUESTION)]
+    with pytest.raises(SummarizerAway, match="starting again"):
+        await chat.count("text")

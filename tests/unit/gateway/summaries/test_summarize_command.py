@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
+
+import pytest
 
 from gateway.cli.summarize import read_events, spoken
+from gateway.command import main
 
 
 def test_plain_text_is_taken_as_it_is() -> None:
@@ -15,6 +20,7 @@ def test_subtitles_lose_their_numbers_and_times() -> None:
 
     assert spoken(srt) == "Hello there.\nGoodbye."
     assert spoken(vtt) == "Speaker 1: Hello there.\nGoodbye."
+    assert spoken("WEBVTT\n") == ""  # nothing was said
 
 
 def test_of_json_the_text_is_taken_with_its_speakers() -> None:
@@ -23,6 +29,18 @@ def test_of_json_the_text_is_taken_with_its_speakers() -> None:
     assert spoken(json.dumps({"text": "Hello. Bye.", "speakers": [], "segments": segments})) == "Hello. Bye."
     labelled = json.dumps({"text": "Hello. Bye.", "speakers": ["Speaker 1"], "segments": segments})
     assert spoken(labelled) == "Speaker 1: Hello.\nUnknown: Bye."
+
+
+@pytest.mark.parametrize("text", ["{", '{"speakers": ["A"], "segments": ["x"]}', '{"speakers": ["A"], "segments": 5}'])
+def test_what_only_looks_like_a_transcript_is_taken_as_it_is(text: str) -> None:
+    assert spoken(text) == text
+
+
+def test_input_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), errors="surrogateescape"))
+
+    assert main(["summarize", "-"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_events_are_read_and_pauses_skipped() -> None:

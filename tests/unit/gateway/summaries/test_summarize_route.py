@@ -93,6 +93,17 @@ async def test_bad_input_is_told_what_is_accepted(body: Any, told: str) -> None:
     assert told in answer.json()["error"]
 
 
+async def test_half_a_character_is_replaced() -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> list[str]:
+        asked.append(prompt)
+        return whole("Fine.")
+
+    assert (await post(FakeServer(answer), b'{"text": "We meet \\ud83d on Monday."}')).status_code == 200
+    assert "We meet ? on Monday." in asked[0]
+
+
 async def test_a_body_over_the_limit_is_refused() -> None:
     answer = await post(WHOLE, b" " * (MAX_BODY + 1))
     assert answer.status_code == 413

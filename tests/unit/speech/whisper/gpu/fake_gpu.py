@@ -28,6 +28,7 @@ Say = Callable[[float, list[float], bool, float, float], int]
 class Error(enum.IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
+    cudaErrorNoDevice = 100
     cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
 
@@ -108,6 +109,9 @@ class FakeGpu:
 
         call.__name__ = name
         return call
+
+    def cudaGetDeviceCount(self) -> int:
+        return 1
 
     def cudaDeviceGetAttribute(self, attribute: int, device: int) -> int:
         return CAPABILITY[attribute]

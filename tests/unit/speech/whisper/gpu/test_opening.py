@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_gpu import FakeGpu
+from fake_gpu import Error, FakeGpu
 from toy_decoder import manifest
 
 from speech.whisper.engine import EngineError
@@ -46,6 +46,22 @@ def test_the_target_tensorrt_is_served_by_its_plans(folder: Path, monkeypatch: p
         (folder / f"{name}.plan").write_bytes(name.encode())
 
     assert open_engine(folder, ServingOptions(slots=5)).slots == 5
+
+
+def test_without_a_gpu_the_error_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGpu().install(monkeypatch)
+    gpu.failing, gpu.error = "cudaGetDeviceCount", Error.cudaErrorNoDevice
+
+    with pytest.raises(EngineError, match="CUDA finds no GPU"):
+        open_tensorrt(folder, Wish())
+
+
+def test_without_cudas_bindings_the_error_names_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGpu().install(monkeypatch)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+
+    with pytest.raises(EngineError, match="cuda-bindings"):
+        open_tensorrt(folder, Wish())
 
 
 def test_a_target_of_the_future_is_refused(folder: Path) -> None:
