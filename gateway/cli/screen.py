@@ -44,10 +44,10 @@ class Screen:
             print(text, end="", flush=True)
             return
         *full, last = Text(self._line + text).wrap(self._console, self._console.width)
-        for line in full:
-            self._console.print(line)
         self._line = last.plain
-        self._show("")
+        self._show("")  # first, so that what is printed above it does not wipe a taller preview's place
+        for line in full:
+            self._console.print(line.plain, markup=False, soft_wrap=True)
 
     def preview(self, words: Sequence[Word], language: str) -> None:
         """Words that may still change."""
