@@ -15,7 +15,8 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.pairs import Transcriber
-from benchmarks.peers.contender import Contender, ContenderFailed, Outcome
+from benchmarks.peers.contender import Contender, Outcome
+from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.remembered import Remembered
 from benchmarks.peers.weights import ctranslate2_folder, ggml_file
 from benchmarks.recordings import PROJECT, Recording, as_wav, load
@@ -104,7 +105,7 @@ def _listen(entry: Entry, recordings: Sequence[Recording], *, given: bool) -> li
         language = recording.language or "" if given else ""
         try:
             outcome = entry.transcriber.transcribe(recording, words=False, language=language, vad=entry.vad)
-        except ContenderFailed as failure:
+        except PeerFailed as failure:
             print(f"{entry.title}, {recording.id}: {failure}", file=sys.stderr)
             outcome = Outcome("", "", 0.0, 0.0)
         heard.append(Heard(recording, replace(outcome, words=())))

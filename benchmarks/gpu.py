@@ -22,8 +22,8 @@ from benchmarks import report
 from benchmarks.card import Device
 from benchmarks.gpu_speech import hear
 from benchmarks.ideal import TOKENS, WINDOW, Card, audio_rate, encode_seconds, find_card, step_seconds
-from benchmarks.peers.contender import ContenderFailed
-from benchmarks.peers.timed import Timer, TimerFailed, Timing
+from benchmarks.peers.process import PeerFailed
+from benchmarks.peers.timed import Timer, Timing
 from benchmarks.recordings import CACHE, PROJECT
 from speech.whisper.engine import Dimensions
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
                 versions |= heard.versions
                 data["speech"] = heard.data
                 tables.append(heard.table)
-        except (TimerFailed, ContenderFailed) as error:  # the other sizes are measured all the same
+        except PeerFailed as error:  # the other sizes are measured all the same
             tables.append(report.Table(f"{model}: broken off", ("why",), [(str(error),)]))
             print(error, file=sys.stderr)
     # What a processor did is no figure of a GPU: it goes elsewhere, under another name.
@@ -129,11 +129,11 @@ def _best_target(python: Path) -> str:
 
 
 def _run(python: Path, *arguments: str, show: bool = False) -> str:
-    """What it prints, or nothing where that is shown at once: a plan takes minutes. Raises TimerFailed."""
+    """What it prints, or nothing where that is shown at once: a plan takes minutes. Raises PeerFailed."""
     output = STDERR if show else subprocess.PIPE
     ended = subprocess.run([str(python), *arguments], cwd=PROJECT, stdout=output, text=True, check=False)
     if ended.returncode:
-        raise TimerFailed(f"`{' '.join(arguments[:5])} …` ended with {ended.returncode}; its output says why")
+        raise PeerFailed(f"`{' '.join(arguments[:5])} …` ended with {ended.returncode}; its output says why")
     return ended.stdout or ""
 
 
@@ -149,7 +149,7 @@ def _time(folder: Path, options: argparse.Namespace) -> Passes:
             torch = stack.enter_context(
                 Timer("plain torch", "torch_whisper", [sizes, "--device", device], options.peer_python)
             )
-        except TimerFailed as error:
+        except PeerFailed as error:
             skipped = str(error)
         batches = [batch for batch in options.batches if batch <= ours.description["slots"]]
         timings = _rounds([ours, *([torch] if torch else [])], batches, options)
@@ -169,7 +169,7 @@ def _rounds(timers: list[Timer], batches: list[int], options: argparse.Namespace
                 continue
             try:
                 timing = timer.measure(batch, options.tokens if number else 2)
-            except TimerFailed as error:  # a batch that is too large for the card's memory
+            except PeerFailed as error:  # a batch that is too large for the card's memory
                 if timer is timers[0]:
                     raise
                 print(error, file=sys.stderr)

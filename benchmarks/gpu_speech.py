@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.pairs import Entry, Run, interleave
-from benchmarks.peers.contender import Contender, ContenderFailed, Outcome
+from benchmarks.peers.contender import Contender, Outcome
+from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.weights import ctranslate2_folder
 from benchmarks.recordings import PROJECT, Recording, RecordingsMissing, english_clips, english_files
 from benchmarks.scoring import count_errors, word_error_rate
@@ -45,7 +46,7 @@ def hear(folder: Path, options: argparse.Namespace) -> Heard:
             peer = stack.enter_context(Contender(module, ctranslate2_folder(), Path(sys.executable)))
             entries.append(Entry("faster-whisper", peer))
             versions |= peer.versions
-        except ContenderFailed as error:
+        except PeerFailed as error:
             skipped = f" faster-whisper left out: {error}."
         rounds = interleave(entries, recordings, options.rounds, _tell)
         said = [ours.transcribe(recording, words=True, language="en") for recording in recordings]

@@ -16,7 +16,8 @@ from typing import Self
 
 import httpx
 
-from benchmarks.peers.contender import ContenderFailed, Outcome
+from benchmarks.peers.contender import Outcome
+from benchmarks.peers.process import PeerFailed
 from benchmarks.processes import processor_seconds
 from benchmarks.recordings import PROJECT, Recording
 
@@ -75,7 +76,7 @@ class Service:
                 if self.client.get("/health").status_code == httpx.codes.OK:
                     return
             time.sleep(0.2)
-        raise ContenderFailed(f"the service did not get ready: {self.log.read_text()[-2000:]}")
+        raise PeerFailed(f"the service did not get ready: {self.log.read_text()[-2000:]}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,7 +100,7 @@ class Service:
         answer = self.post(recording.path, language=language or "auto")
         seconds = time.perf_counter() - began
         if answer.status_code != httpx.codes.OK:
-            raise ContenderFailed(f"{recording.id}: {answer.status_code} {answer.text[:300]}")
+            raise PeerFailed(f"{recording.id}: {answer.status_code} {answer.text[:300]}")
         heard = answer.json()
         spoken = [word for segment in heard["segments"] for word in segment["words"]]
         return Outcome(

@@ -1,8 +1,8 @@
 """How a service goes without losing anything: it says so, then finishes what it has, then ends.
 
 First `/health` answers 503, for as long as load balancers need to look elsewhere; requests are taken as ever.
-Then no connection is accepted any more: requests in hand are finished, and live sessions are ended, all that they
-heard made final, so that their clients go on at another gateway.
+Then no connection is accepted any more: requests in hand are finished, and live sessions are ended, what they
+heard made final up to a pause, so that their clients go on from there at another gateway.
 """
 
 from __future__ import annotations

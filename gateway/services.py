@@ -21,10 +21,11 @@ from gateway.inference.recognizer import Recognizer
 from gateway.inference.whisper import TritonWhisper, triton_name
 from gateway.leaving import Leaving
 from gateway.media.decoding import MediaDecoder
+from gateway.media.ffmpeg import MediaLimits
 from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.progress import ProgressBoard
-from gateway.settings import DiarizationSettings, Settings
+from gateway.settings import DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
@@ -81,7 +82,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 settings=settings,
                 models=models,
                 spool=spool,
-                media=MediaDecoder(spool),
+                media=MediaDecoder(spool, media_limits(settings.media)),
                 fleet=fleet,
                 gpus=GpuFinder(fleet, settings.triton.metrics_port),
                 whisper=whisper,
@@ -93,6 +94,11 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 diarizer=diarizer,
                 leaving=Leaving(settings.server.leaving_seconds),
             )
+
+
+def media_limits(settings: MediaSettings) -> MediaLimits:
+    allowed = settings.decode_seconds
+    return MediaLimits(duration=settings.longest_seconds, wall=allowed, processor=allowed)
 
 
 def triton_models(models: Models, diarization: DiarizationSettings) -> list[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +28,18 @@ def _split(value: object) -> object:
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+def web_address(text: str) -> str:
+    """Raises ValueError."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{text!r} is no address of a service; accepted: http://host:port, https://host")
+    return text
 
 
 class Group(BaseModel):
@@ -57,6 +70,10 @@ class MediaSettings(Group):
     """largest file that is accepted, whoever sends it"""
     upload_idle_seconds: float = Field(default=60.0, gt=0)
     """how long an upload may stand still before it is given up"""
+    longest_seconds: float = Field(default=24 * 3600.0, gt=0)
+    """longest recording that is accepted, in seconds of sound"""
+    decode_seconds: int = Field(default=1800, ge=1)
+    """how long the decoding of one file may take, on the clock and of the processor"""
 
 
 class TritonSettings(Group):
@@ -129,7 +146,7 @@ class SummarizerSettings(Group):
 
 
 class ClientSettings(Group):
-    url: str = "http://127.0.0.1:8080"
+    url: Annotated[str, AfterValidator(web_address)] = "http://127.0.0.1:8080"
     """service that the commands talk to"""
     key: str = Field(default="", repr=False)
     """API key that the commands send"""

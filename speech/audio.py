@@ -18,8 +18,3 @@ class InvalidAudio(ValueError):
 def to_samples(pcm: Pcm) -> Samples:
     """int16 → float32 in [-1, 1); shape (n,) is kept."""
     return pcm.astype(np.float32) / 32768.0
-
-
-def to_pcm(samples: Samples) -> Pcm:
-    """float32 in [-1, 1] → int16, clipped; the inverse of `to_samples` on its range."""
-    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)

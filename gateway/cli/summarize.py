@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from rich.progress import Progress, TaskID
 
-from gateway.cli.terminal import read_error, shown_progress
+from gateway.cli.terminal import add_url, read_error, shown_progress
 from gateway.settings import Settings
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES
 
@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("file", metavar="FILE", help="text, or a transcript as json, srt or vtt; - is standard input")
     parser.add_argument("--style", choices=[*STYLES, *ALIASES], default=BRIEF.name, help="(default: brief)")
     parser.add_argument("--language", default="auto", help="of the transcript (default: found out)")
-    parser.add_argument("--url", help="of the service (default: STT_CLIENT_URL)")
+    add_url(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,7 +59,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def summarize(url: str, key: str, fields: dict[str, str], progress: Progress) -> str:
     """The summary; what is going on is shown meanwhile. Raises SummarizeFailed."""
-    headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    named = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers = httpx.Headers(named, encoding="utf-8")
     patience = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
     task = progress.add_task("summary: waiting", total=None)
     try:

@@ -18,7 +18,7 @@ import httpx
 from rich.progress import Progress, TaskID
 
 from gateway.cli.summarize import SummarizeFailed, spoken, summarize
-from gateway.cli.terminal import read_error, shown_progress
+from gateway.cli.terminal import add_url, read_error, shown_progress
 from gateway.parameters import RESPONSE_FORMATS
 from gateway.settings import Settings
 from gateway.summaries.styles import ALIASES, STYLES
@@ -101,7 +101,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--plot", type=Path, metavar="PICTURE", help="also draw sound, speakers and text (png, svg, pdf)"
     )
-    parser.add_argument("--url", help="of the service (default: STT_CLIENT_URL)")
+    add_url(parser)
     parser.set_defaults(run=run)
 
 
@@ -184,7 +184,8 @@ def transcribe(client: httpx.Client, call: Call, path: Path, progress: Progress)
     """The transcript of one file as the service renders it. Raises TranscribeFailed."""
     task = progress.add_task(f"{path.name}: sending", total=path.stat().st_size)
     identity = f"stt-{secrets.token_hex(10)}"
-    headers = {"X-Request-Id": identity} | ({"Authorization": f"Bearer {call.key}"} if call.key else {})
+    named = {"X-Request-Id": identity} | ({"Authorization": f"Bearer {call.key}"} if call.key else {})
+    headers = httpx.Headers(named, encoding="utf-8")
     try:
         with path.open("rb") as file, followed(f"{call.url}/v1/progress/{identity}", progress, task, path.name):
             sent: Any = {"file": (path.name, WatchedFile(file, progress, task))}

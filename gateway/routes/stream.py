@@ -50,7 +50,7 @@ async def stream(socket: WebSocket) -> None:
         async with services.accounts.admit_session(caller) as account:
             session = await conversation.configure(caller)
             await conversation.converse(session, account)
-            await conversation.say(messages.complete(session.text, session.language, session.duration))
+            await conversation.conclude(session)
         if conversation.overdrawn is not None:
             raise conversation.overdrawn
         await socket.close(conversation.ending)
@@ -94,6 +94,14 @@ class Conversation:
         finally:
             self.services.metrics.heard("live", session.duration)
 
+    async def conclude(self, session: Session) -> None:
+        """The last message; before it, if the service leaves, from where to go on elsewhere."""
+        until = session.duration
+        if self.ending == RESTART:
+            until = session.resume
+            await self.say(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
+        await self.say(messages.complete(session.text, session.language, until))
+
     async def say(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnect
@@ -133,7 +141,7 @@ class Conversation:
         return await self.services.whisper.recognize(pcm, request)
 
     async def _listen(self, session: Session, account: LiveSession) -> None:
-        """Until the client stops, or the service does: then the client is told from where to go on elsewhere."""
+        """Until the client stops, or the service does: then it leaves to another what is not said to its end."""
         leaving = self.services.leaving.begun
         async with side_by_side(self._receive(session, account), leaving.wait()) as (receiving, waiting):
             await asyncio.wait((receiving, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -141,8 +149,7 @@ class Conversation:
                 await receiving
                 return
         self.ending = RESTART
-        await self.say(messages.failure(f"The service restarts: connect again, and go on at {session.duration:.3f} s."))
-        await session.stop()
+        await session.part()
 
     async def _receive(self, session: Session, account: LiveSession) -> None:
         """Feeds the session until the client stops. Raises BadParameter on what is not audio."""

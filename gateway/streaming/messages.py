@@ -95,7 +95,7 @@ def language_settled(language: str, probability: float) -> Message:
 
 
 def complete(text: str, language: str, duration: float, warnings: Sequence[str] = ()) -> Message:
-    """The last message of a stream. duration: seconds of audio received."""
+    """The last message of a stream. duration: seconds of audio whose text this is."""
     return message(
         "final", text=text, last=True, language=language, duration=round(duration, 3), warnings=list(warnings)
     )

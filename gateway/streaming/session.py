@@ -25,7 +25,7 @@ from gateway.streaming.language import LanguageVote
 from gateway.streaming.messages import Message
 from gateway.transcript.text import join
 from speech.activity import CHUNK, Probabilities
-from speech.agreement import Agreement
+from speech.agreement import Agreement, split
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
@@ -76,7 +76,8 @@ class Session:
         self._decoded = 0  # samples: up to where the open window was decoded
         self._final = 0  # samples: up to where all speech is final
         self._interval = policy.update
-        self._stopped = False
+        self._stopped = self._parting = False
+        self._resume = 0  # samples: where a session that parts goes on elsewhere
         self._changed = asyncio.Condition()
         self._words: list[Word] = []
 
@@ -84,6 +85,11 @@ class Session:
     def duration(self) -> float:
         """Seconds of audio received."""
         return self._buffer.end / SAMPLE_RATE
+
+    @property
+    def resume(self) -> float:
+        """Seconds from which another gateway has to hear what this one heard only in part, after `part`."""
+        return self._resume / SAMPLE_RATE
 
     @property
     def language(self) -> str:
@@ -111,6 +117,11 @@ class Session:
             self._stopped = True
             self._changed.notify_all()
 
+    async def part(self) -> None:
+        """No more audio will come here: what is not said to its end is left to another gateway."""
+        self._parting = True
+        await self.stop()
+
     async def run(self) -> None:
         """Raises Unavailable when Triton stayed away for too long."""
         while await self._audio_came():
@@ -124,6 +135,10 @@ class Session:
                 self._rest()
             elif not self._behind or self._length >= self._policy.trim:
                 await self._close()
+        if self._parting and self._endpoint.speech_start is not None:
+            await self._leave_rest()
+            return
+        self._resume = max(self._endpoint.speech_end, self._heard - self._idle_tail, 0)
         if self._owes:
             await self._close()
 
@@ -239,6 +254,23 @@ class Session:
         cut = self._late_gap(words, self._policy.longest)
         await self._commit(self._agreement.finish([word for word in words if word.end <= cut]))
         self._move_window(min(seconds(cut), self._heard))
+
+    async def _leave_rest(self) -> None:
+        """Somebody was speaking: what comes before the widest pause since the last final word is final.
+
+        The last word is never part of it, for its end may not have been heard.
+        """
+        words = await self._decode(self._heard)
+        known = self._agreement.committed
+        open_words = [*known[-1:], *words[split(words, known) :]]
+        pairs = list(itertools.pairwise(open_words))
+        if not pairs:
+            self._resume = seconds(known[-1].end) if known else self._window
+            return
+        before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
+        kept = open_words[len(known[-1:]) : open_words.index(after)]
+        await self._commit(self._agreement.finish([*known, *kept]))
+        self._resume = min(seconds((before.end + after.start) / 2), self._heard)
 
     def _trim(self) -> None:
         """Committed audio leaves a long window at its widest pause, so that decoding stays short."""

@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import subprocess
+import wave
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ import httpx
 import imageio_ffmpeg
 import pytest
 import pytest_asyncio
-from service_process import ServiceProcess, run_service, stt_keys
+from relay import relaying
+from service_process import STT, ServiceProcess, run_service, stt_keys
 from test_stream import SAID, plain
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -125,11 +128,17 @@ async def test_a_triton_that_is_replaced_under_load_finishes_what_it_has(
 
 
 async def test_a_gateway_that_is_replaced_under_load_finishes_what_it_has(
-    machines: Machines, recording: Path, undisturbed: dict[str, Any], pcm: bytes
+    machines: Machines, recording: Path, undisturbed: dict[str, Any], pcm: bytes, tmp_path: Path
 ) -> None:
     leaving, staying = machines.gateways
     left = await machines.left(staying)
-    async with live(machines, leaving) as talk:
+
+    async def choose() -> str:
+        return (leaving if await is_healthy(leaving) else staying).url
+
+    async with relaying(choose) as balancer, live(machines, leaving) as talk:
+        listening = await stt_listen(machines, balancer.url, write_wav(tmp_path / "twice.wav", pcm * 2))
+        await until(lambda: balancer.carried > SECOND)
         await talk.say(pcm + bytes(SECOND * 2))
         await until(lambda: any(message["type"] == "transcript" for message in talk.heard))
         files = [asyncio.create_task(balanced(machines, recording)) for _ in range(2)]
@@ -138,6 +147,7 @@ async def test_a_gateway_that_is_replaced_under_load_finishes_what_it_has(
         await until_unhealthy(leaving)
         files.append(asyncio.create_task(balanced(machines, recording)))
         await talk.ended.wait()
+        shown, told = await listening.communicate()
     async with live(machines, staying) as rest:
         await rest.say((pcm + bytes(SECOND * 2) + pcm)[round(talk.last["duration"] * SECOND) :])
         await rest.stop()
@@ -147,9 +157,24 @@ async def test_a_gateway_that_is_replaced_under_load_finishes_what_it_has(
     assert talk.code == RESTART
     assert "connect again" in next(message["error"] for message in talk.heard if message["type"] == "error")
     assert SAID in plain(talk.last["text"]) and SAID in plain(rest.last["text"])
-    assert left - await machines.left(staying) == 3 + 2
+    assert plain(shown.decode()).count(SAID) == 2, shown
+    assert b"restarts" in told and b"connected again" in told
+    assert left - await machines.left(staying) == 3 + 2 + 2
     with pytest.raises(httpx.ConnectError):
         await transcribe(machines, leaving, recording)
+
+
+async def stt_listen(machines: Machines, url: str, file: Path) -> asyncio.subprocess.Process:
+    command = [STT, "listen", "--language", "en", "--url", url, file]
+    environment = os.environ | {"STT_CLIENT_KEY": machines.key}
+    return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+
+
+def write_wav(path: Path, pcm: bytes) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SECOND // 2, 0, "NONE", ""))
+        file.writeframes(pcm)
+    return path
 
 
 async def check_load(

@@ -7,10 +7,12 @@ import json
 import os
 import signal
 import subprocess
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
 import pytest
+from relay import relaying
 from service_process import STT, ServiceProcess, run_service
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -176,3 +178,27 @@ def test_stt_listen_reads_standard_input(service: ServiceProcess, pcm: bytes, tm
     command = [STT, "listen", "--language", "en", "--url", service.url, "-"]
     shown = subprocess.run(command, input=pcm, capture_output=True, timeout=120, check=True).stdout
     assert SAID in plain(shown.decode())
+
+
+@pytest.mark.parametrize("sound", ["file", "standard input"])
+async def test_stt_listen_says_everything_once_though_the_line_breaks(
+    service: ServiceProcess, dashwood: Path, pcm: bytes, sound: str
+) -> None:
+    async def choose() -> str:
+        return service.url
+
+    async with relaying(choose) as relay:
+        command = [STT, "listen", "--language", "en", "--url", relay.url, dashwood if sound == "file" else "-"]
+        listening = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        assert listening.stdin is not None
+        listening.stdin.write(b"" if sound == "file" else pcm)
+        listening.stdin.close()
+        async with asyncio.timeout(60):
+            while relay.carried < 5 * 32000:
+                await asyncio.sleep(0.05)
+        relay.cut()
+        shown, told = await listening.communicate()
+
+    assert plain(shown.decode()).split()[2:] == SAID.split()
+    assert b"connected again" in told
+    assert relay.connections == 2

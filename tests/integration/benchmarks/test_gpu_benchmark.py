@@ -11,7 +11,8 @@ import pytest
 from random_weights import dimensions, opened
 
 from benchmarks import gpu
-from benchmarks.peers.timed import Timer, TimerFailed
+from benchmarks.peers.process import PeerFailed
+from benchmarks.peers.timed import Timer
 from export.random_weights import random_weights
 from export.sources import NO_FILE
 from export.targets import CUDA
@@ -55,7 +56,7 @@ def test_without_a_card_nothing_is_measured(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_timer_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(TimerFailed, match=r"the engine: InvalidManifest: no manifest\.json"):
+    with pytest.raises(PeerFailed, match=r"the engine: InvalidManifest: no manifest\.json"):
         Timer("the engine", "graphs", [tmp_path], Path(sys.executable))
 
 

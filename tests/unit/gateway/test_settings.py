@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings import Settings
+from gateway.media.ffmpeg import MediaLimits
+from gateway.services import media_limits
+from gateway.settings import MediaSettings, Settings
 
 
 def test_a_setting_is_read_from_its_group_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +43,8 @@ def test_a_secret_lies_in_a_file_of_its_name(monkeypatch: pytest.MonkeyPatch, tm
 
     assert settings.accounts.database.get_secret_value() == "postgresql://stt:secret@postgres/stt"
     assert (settings.summarizer.key, settings.summarizer.url) == ("key", "http://summarizer:8000")
+
+
+def test_what_a_file_may_cost_can_be_set_and_is_what_it_was_otherwise() -> None:
+    assert media_limits(MediaSettings()) == MediaLimits()
+    assert media_limits(MediaSettings(longest_seconds=60, decode_seconds=5)) == MediaLimits(60, wall=5, processor=5)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers import contender as module
-from benchmarks.peers.contender import Contender, ContenderFailed
+from benchmarks.peers import contender, process
+from benchmarks.peers.contender import Contender
+from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.remembered import Remembered
 from benchmarks.recordings import Recording
 
@@ -41,10 +42,11 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Contender:
     (package / "echo.py").write_text(ECHO)
     for name in ("__init__.py", "peers/__init__.py"):
         (tmp_path / "benchmarks" / name).write_text("")
-    root = Path(module.__file__).parents[2]
+    root = Path(process.__file__).parents[2]
     (package / "worker.py").symlink_to(root / "benchmarks" / "peers" / "worker.py")
     (tmp_path / "speech").symlink_to(root / "speech")
-    monkeypatch.setattr(module, "PROJECT", tmp_path)
+    for module in (contender, process):
+        monkeypatch.setattr(module, "PROJECT", tmp_path)
     return Contender("echo", tmp_path, Path(sys.executable))
 
 
@@ -58,7 +60,7 @@ def test_answers_come_past_whatever_a_library_prints(echo: Contender) -> None:
 
 def test_a_failure_is_told_and_the_contender_goes_on(echo: Contender) -> None:
     with echo:
-        with pytest.raises(ContenderFailed, match="no such language"):
+        with pytest.raises(PeerFailed, match="no such language"):
             echo.transcribe(CLIP, words=True, language="xx")
         assert echo.transcribe(CLIP, words=True, language="en").text == "clip 2"
 
@@ -67,7 +69,7 @@ def test_a_contender_that_died_is_told(echo: Contender) -> None:
     echo.process.kill()
     echo.process.wait()
 
-    with pytest.raises(ContenderFailed, match="echo ended"):
+    with pytest.raises(PeerFailed, match="echo ended"):
         echo.transcribe(CLIP, words=True)
 
 

@@ -50,7 +50,7 @@ async def read(pcm: Pcm, language: str | None) -> WindowResult:
 
 
 async def transcribe(
-    pcm: Pcm, frames: list[int], recognize: object = read, policy: StreamPolicy | None = None
+    pcm: Pcm, frames: list[int], recognize: object = read, policy: StreamPolicy | None = None, parts: bool = False
 ) -> tuple[Session, list[Message]]:
     sent: list[Message] = []
 
@@ -65,7 +65,7 @@ async def transcribe(
         await session.feed(audio[start : start + size])
         await asyncio.sleep(0)
         start, turn = start + size, turn + 1
-    await session.stop()
+    await (session.part() if parts else session.stop())
     await running
     return session, sent
 
@@ -85,6 +85,16 @@ async def test_every_word_is_final_once_and_in_order(pauses: list[float], frames
     session, sent = await transcribe(pcm, frames)
     assert finals(sent) == expected
     assert session.text.split() == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.05, 0.5, 2.0]), min_size=1, max_size=60), st.floats(0, 1))
+async def test_what_one_gateway_leaves_to_another_is_final_once_and_in_order(pauses: list[float], share: float) -> None:
+    pcm, expected = speech(pauses)
+    first, said = await transcribe(pcm[: int(share * len(pcm))], [3200], parts=True)
+    _, rest = await transcribe(pcm[round(first.resume * SAMPLE_RATE) :], [3200])
+    assert finals(said) + finals(rest) == expected
+    assert first.duration - first.resume < 10
 
 
 async def test_speech_without_a_pause_is_committed_before_it_ends() -> None:
