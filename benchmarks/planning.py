@@ -31,10 +31,10 @@ class Assumptions:
     core_hour: float = 0.04
     live: float = 10_000  # sessions at once
     talking: float = 0.7  # of a session in which somebody speaks
-    updates: float = 1.0  # decodings for a second of speech
-    sent: float = 250.0  # kilobytes to Triton for a second of live speech
+    updates: float = 1.2  # decodings for a second of speech
+    sent: float = 300.0  # kilobytes to Triton for a second of live speech
     live_core: float = 0.015  # seconds of a gateway's core for a second of live speech
-    file_core: float = 0.0025  # for a second of a file
+    file_core: float = 0.0017  # for a second of a file
     session_memory: float = 0.25  # megabytes of an open session
     session_minutes: float = 30.0
     store: float = 800.0  # checks a second that one PostgreSQL did on two cores (docs/accounts.md)
