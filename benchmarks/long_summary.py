@@ -51,7 +51,7 @@ def measure(asked: Sequence[tuple[str, bool]], words: int, arguments: Sequence[s
                 report.Table("Memory", ("style", "process", "ready", "largest"), used, "PSS in MB."),
             ]
             seen = {
-                "summary": told.summary, "faults": scored.faults, "events": told.events,
+                "summary": told.summary, "faults": scored.faults,
                 "memory_mb": looks, "seconds_between_looks": LOOK_SECONDS,
             }  # fmt: skip
             name = f"summaries-long-{style.replace('_', '-')}"
