@@ -226,20 +226,19 @@ class EmbeddedTriton:
             with suppress(Exception):
                 await self._client.close()
             self._client = None
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self._exit_limit())
-        with suppress(ProcessLookupError, TimeoutError):
-            async with asyncio.timeout(_GROUP_SECONDS):
-                while True:  # the models' processes are in its group
-                    os.killpg(process.pid, signal.SIGKILL)
-                    await asyncio.sleep(0.02)
+        try:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGTERM)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), self._exit_limit())
+        finally:  # also where this is cancelled
+            await _end_group(process.pid)
         await process.wait()
+        self._process = None
         clean_shared_memory(self.config.shm_prefix)
 
     def _exit_limit(self) -> float:
@@ -335,6 +334,15 @@ class EmbeddedTriton:
 
     def _set(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]
+
+
+async def _end_group(leader: int) -> None:
+    """Kills a process and those of its models, which are in its group."""
+    with suppress(ProcessLookupError, TimeoutError):
+        async with asyncio.timeout(_GROUP_SECONDS):
+            while True:
+                os.killpg(leader, signal.SIGKILL)
+                await asyncio.sleep(0.02)
 
 
 def _level(line: str) -> int:

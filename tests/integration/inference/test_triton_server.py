@@ -101,6 +101,26 @@ asyncio.run(main())
         assert not list(Path(tempfile.gettempdir()).glob(f"{SHM_OWNER}-{parent.pid}-*"))
 
 
+async def test_a_stop_that_is_cancelled_leaves_no_process() -> None:
+    started, leave = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def serve() -> None:
+        async with EmbeddedTriton(REPOSITORY, [MODEL], OPTIONS) as triton:
+            started.set_result(triton)
+            await leave.wait()
+
+    serving = asyncio.create_task(serve())
+    triton = await started
+    processes = [triton.pid, *children(triton.pid)]
+    os.kill(triton.pid, signal.SIGSTOP)  # so that it does not end when it is told to
+    leave.set()
+    await asyncio.sleep(0.5)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert serving.cancelled()
+    assert not any(alive(pid) for pid in processes)
+
+
 async def test_a_model_that_cannot_be_loaded_is_told_with_the_reason(tmp_path: Path) -> None:
     model = tmp_path / "whisper-base"
     (model / "1").mkdir(parents=True)
