@@ -237,9 +237,9 @@ class EmbeddedTriton:
                     await asyncio.wait_for(process.wait(), self._exit_limit())
         finally:  # also where this is cancelled
             await _end_group(process.pid)
+            clean_shared_memory(self.config.shm_prefix)
         await process.wait()
         self._process = None
-        clean_shared_memory(self.config.shm_prefix)
 
     def _exit_limit(self) -> float:
         """Seconds. After a model's death Triton waits in vain for the requests that died with it."""

@@ -101,7 +101,7 @@ asyncio.run(main())
         assert not list(Path(tempfile.gettempdir()).glob(f"{SHM_OWNER}-{parent.pid}-*"))
 
 
-async def test_a_stop_that_is_cancelled_leaves_no_process() -> None:
+async def test_a_stop_that_is_cancelled_leaves_nothing_behind() -> None:
     started, leave = asyncio.get_running_loop().create_future(), asyncio.Event()
 
     async def serve() -> None:
@@ -119,6 +119,7 @@ async def test_a_stop_that_is_cancelled_leaves_no_process() -> None:
     await asyncio.gather(serving, return_exceptions=True)
     assert serving.cancelled()
     assert not any(alive(pid) for pid in processes)
+    assert [name for name in shared_memory(os.getpid()) if name.startswith(triton.config.shm_prefix)] == []
 
 
 async def test_a_model_that_cannot_be_loaded_is_told_with_the_reason(tmp_path: Path) -> None:
