@@ -52,7 +52,7 @@ def eventually(happened: Callable[[], bool], seconds: float = 30) -> bool:
 def runs(pid: int) -> bool:
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
