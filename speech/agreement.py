@@ -7,6 +7,7 @@ Source: Macháček, Dabre, Bojar 2023, "Turning Whisper into Real-Time Transcrip
 
 from __future__ import annotations
 
+import itertools
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -51,6 +52,11 @@ class Agreement:
     def forget_before(self, time: float) -> None:
         """The window's audio now starts at `time` (seconds): words before it will not be decoded again."""
         self.committed = [word for word in self.committed if (word.start + word.end) / 2 >= time]
+
+
+def widest_pause(words: Sequence[Word]) -> tuple[Word, Word] | None:
+    """The words before and after the widest pause, the first of several; None where there are no two words."""
+    return max(itertools.pairwise(words), key=lambda pair: pair[1].start - pair[0].end, default=None)
 
 
 def common_prefix(one: Sequence[Word], other: Sequence[Word]) -> int:

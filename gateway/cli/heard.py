@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from speech.agreement import MAX_BOUNDARY, split
+from speech.agreement import MAX_BOUNDARY, split, widest_pause
 from speech.transcript import Word
 
 OVERLAP = 5.0  # seconds of final words, the widest pause of which is where another gateway starts
@@ -35,10 +34,10 @@ class Heard:
         late = [word for word in self._final if word.end > self.end - OVERLAP]
         if not late:
             return self._settled
-        pairs = list(itertools.pairwise(late))
-        if not pairs:
+        pause = widest_pause(late)
+        if pause is None:
             return max(self._settled, late[0].start - LEAD)
-        before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
+        before, after = pause
         return (before.end + after.start) / 2
 
     def begin(self, start: float) -> None:

@@ -8,7 +8,6 @@ often, and one whose Triton went away decodes the same audio again when it is ba
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +24,7 @@ from gateway.streaming.language import LanguageVote
 from gateway.streaming.messages import Message
 from gateway.transcript.text import join
 from speech.activity import CHUNK, Probabilities
-from speech.agreement import Agreement, split
+from speech.agreement import Agreement, split, widest_pause
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
@@ -263,11 +262,11 @@ class Session:
         words = await self._decode(self._heard)
         known = self._agreement.committed
         open_words = [*known[-1:], *words[split(words, known) :]]
-        pairs = list(itertools.pairwise(open_words))
-        if not pairs:
+        pause = widest_pause(open_words)
+        if pause is None:
             self._resume = seconds(known[-1].end) if known else self._window
             return
-        before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
+        before, after = pause
         kept = open_words[len(known[-1:]) : open_words.index(after)]
         await self._commit(self._agreement.finish([*known, *kept]))
         self._resume = min(seconds((before.end + after.start) / 2), self._heard)
@@ -281,10 +280,10 @@ class Session:
         """Seconds: the middle of the widest pause in the later half of a window of `length` samples."""
         middle = (self._window + length // 2) / SAMPLE_RATE
         late = [word for word in words if word.end >= middle]
-        pairs = list(itertools.pairwise(late))
-        if not pairs:
+        pause = widest_pause(late)
+        if pause is None:
             return middle if not late else min(late[0].start, middle)
-        before, after = max(pairs, key=lambda pair: pair[1].start - pair[0].end)
+        before, after = pause
         return (before.end + after.start) / 2
 
     def _move_window(self, sample: int) -> None:
