@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import signal
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from benchmarks.processes import family
 
 STT = Path(sys.executable).with_name("stt")
 OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
@@ -63,13 +64,7 @@ class ServiceProcess:
 
     def children(self) -> dict[int, str]:
         """Process id → command line, of everything that runs below it."""
-        found: dict[int, str] = {}
-        waiting = [self.process.pid]
-        while waiting:
-            for pid in _children_of(waiting.pop()):
-                found[pid] = _command(pid)
-                waiting.append(pid)
-        return found
+        return {pid: _command(pid) for pid in family(self.process.pid)[1:]}
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
@@ -113,15 +108,6 @@ def _until_ready(process: subprocess.Popen[str], log: Path) -> list[str]:
             process.kill()
             raise AssertionError(f"the service did not start: {lines}\n{log.read_text()[-4000:]}") from None
     return lines
-
-
-def _children_of(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):  # it has ended
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):  # a thread that ended meanwhile
-                found += [int(child) for child in (task / "children").read_text().split()]
-    return found
 
 
 def _command(pid: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import pytest_asyncio
 from tritonclient.grpc.aio import InferenceServerClient
 
+from benchmarks.processes import family
 from gateway.inference.diarizer import MODEL, DiarizationFailed, TritonDiarizer, read_chunk
 from gateway.inference.fleet import Fleet, watched
 from gateway.inference.triton import TritonFailure, TritonServer
@@ -153,8 +153,6 @@ async def test_a_killed_process_is_loaded_again_and_answers(triton: EmbeddedTrit
 
 
 def _kill_stub(server: int) -> None:
-    for task in Path(f"/proc/{server}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
-            for child in (task / "children").read_text().split():
-                if "stub" in Path(f"/proc/{child}/cmdline").read_text():
-                    os.kill(int(child), signal.SIGKILL)
+    for pid in family(server)[1:]:
+        if "stub" in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGKILL)

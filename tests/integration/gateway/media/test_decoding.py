@@ -1,7 +1,7 @@
 """The real ffmpeg on real files: what a sender may upload becomes mono samples, or a clear refusal."""
 
 import asyncio
-import contextlib
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +10,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from benchmarks.processes import family
 from gateway.errors import UnsupportedMedia
 from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import MediaLimits
@@ -166,10 +167,6 @@ async def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:
         await decoder.decode(SENTENCE)
 
 
-def _children() -> set[str]:
-    """Process ids of this process's children, those of other tests among them."""
-    found: set[str] = set()
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # a thread that ended meanwhile
-            found.update((task / "children").read_text().split())
-    return found
+def _children() -> set[int]:
+    """Process ids of this process's descendants, those of other tests among them."""
+    return set(family(os.getpid())) - {os.getpid()}
