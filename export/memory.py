@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from export.sources import CHECKPOINTS
-from speech.whisper.admission import Policy
+from speech.whisper.batching.admission import Policy
 from speech.whisper.engine import Dimensions
 from speech.whisper.gpu.exported import MOST_SLOTS
 from speech.whisper.gpu.sizes import Network, fitting_slots, footprint

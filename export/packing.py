@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from export.encoder import Tensors, cross_projection, fused_projection
 from export.weights import Weights
 
-PANEL = 64  # as in speech.whisper.kernels, which export does not load for one number
+PANEL = 64  # as in speech.whisper.cpu.float_kernels, which export does not load for one number
 Array = NDArray[Any]
 
 
 def pack_decoder(weights: Weights) -> dict[str, Array]:
-    """The arrays of speech.whisper.decoder.Layers, stacked over the layers, and the embeddings."""
+    """The arrays of speech.whisper.cpu.decoder_kernels.Layers, stacked over the layers, and the embeddings."""
     tensors = weights.tensors
     layers = [_layer(tensors, f"decoder.blocks.{index}") for index in range(weights.dimensions.n_text_layer)]
     arrays = _stacked(layers)
@@ -64,11 +64,11 @@ def pack(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> tuple[Array,
     return np.ascontiguousarray(whole.reshape(panels, PANEL, depth).transpose(0, 2, 1)), scale, padded
 
 
-QUAD = 4  # as in speech.whisper.dot_kernel
+QUAD = 4  # as in speech.whisper.cpu.int8_kernels
 
 
 def pack_encoder(weights: Weights) -> dict[str, Array]:
-    """The arrays of speech.whisper.encoder.EncoderLayers."""
+    """The arrays of speech.whisper.cpu.encoder_kernels.EncoderLayers."""
     tensors, dimensions = weights.tensors, weights.dimensions
     arrays: dict[str, Array] = {}
     for part in ("conv1", "conv2"):

@@ -14,7 +14,7 @@ from export.onnx_decoder import open_graph
 from export.reference import Reference
 from export.weights import Weights
 from speech.audio import SAMPLE_RATE, Samples
-from speech.whisper.cpu_engine import CpuEngine
+from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.engine import GREEDY
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest

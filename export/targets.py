@@ -23,8 +23,8 @@ from export.quantization import GRIDS, Quantised, calibrate, check_card
 from export.recordings import InvalidRecordings, read_windows
 from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, Plan, compile_plan, load_tensorrt
 from export.weights import Weights
-from speech.whisper.audio_encoder import ENCODER_FILE, PANELS_FILE
-from speech.whisper.cpu_engine import DECODER_FILE
+from speech.whisper.cpu.encoders import ENCODER_FILE, PANELS_FILE
+from speech.whisper.cpu.engine import DECODER_FILE
 from speech.whisper.gpu.exported import DECODER_GRAPH, DECODER_PLAN, ENCODER_GRAPH, ENCODER_PLAN
 from speech.whisper.manifest import Compiled, Manifest
 

@@ -12,8 +12,8 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway.accounts.limits import CREDITS_HEADER
 from gateway.errors import ServiceError, answer_error
+from gateway.http.middleware import REQUEST_ID_HEADER, KnownPages, LastAnswer, RequestRecord
 from gateway.metrics import Measured
-from gateway.middleware import REQUEST_ID_HEADER, KnownPages, LastAnswer, RequestRecord
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.progress import show_progress

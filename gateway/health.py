@@ -13,7 +13,7 @@ import time
 
 import httpx
 
-from gateway.inference.fleet import Fleet
+from gateway.triton.fleet import Fleet
 from speech.gpu import Gpu, find_gpu
 from speech.tensors import GPU_METRIC
 

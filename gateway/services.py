@@ -10,25 +10,25 @@ from pathlib import Path
 from starlette.requests import HTTPConnection
 
 from gateway.accounts import Accounts
-from gateway.accounts.opening import open_accounts
+from gateway.accounts.from_settings import open_accounts
+from gateway.draining import Leaving
 from gateway.health import GpuFinder
-from gateway.inference.conversation import Conversation, Diarizer, Patience
-from gateway.inference.diarizer import MODEL as DIARIZER
-from gateway.inference.diarizer import TritonDiarizer
-from gateway.inference.fleet import Fleet, watched
-from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
-from gateway.inference.recognizer import Recognizer
-from gateway.inference.whisper import TritonWhisper, triton_name
-from gateway.leaving import Leaving
 from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import MediaLimits
 from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.progress import ProgressBoard
+from gateway.recognition.conversation import Conversation, Diarizer, Patience
+from gateway.recognition.diarizer import MODEL as DIARIZER
+from gateway.recognition.diarizer import TritonDiarizer
+from gateway.recognition.pyannote import PyannoteDiarizer, PyannotePlace
+from gateway.recognition.recognizer import Recognizer
+from gateway.recognition.whisper import TritonWhisper, triton_name
 from gateway.settings import DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
+from gateway.triton.fleet import Fleet, watched
 from speech.activity import VoiceActivity
 
 

@@ -15,8 +15,8 @@ from benchmarks.peers.worker import Heard, Job, read_wav, serve
 from speech.activity import VoiceActivity, regions
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult
-from speech.whisper.scheduler import Scheduler
-from speech.whisper.sequence import Request
+from speech.whisper.batching.scheduler import Scheduler
+from speech.whisper.batching.sequence import Request
 from speech.whisper.serving import OpenEngine, ServingOptions, open_engine
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer

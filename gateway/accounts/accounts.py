@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.accounts.admission import Admission, LiveSession
-from gateway.accounts.answers import checked_key
-from gateway.accounts.books import Books, Grant, Terms
 from gateway.accounts.callers import Caller, Network, Presented, address_subject, client_network
 from gateway.accounts.database import Database
+from gateway.accounts.idempotency import checked_key
 from gateway.accounts.registry import Registry
 from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
+from gateway.accounts.transactions import Books, Grant, Terms
 from gateway.accounts.usage import Usage, read_usage
 from gateway.errors import ServiceError, Unauthorized
 

@@ -15,10 +15,10 @@ import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from gateway.accounts.answers import Answer
-from gateway.accounts.books import Books, Charge, Grant, Need, Terms
+from gateway.accounts.idempotency import Answer
 from gateway.accounts.limits import RateLimit
 from gateway.accounts.tiers import SECONDS_A_MINUTE
+from gateway.accounts.transactions import Books, Charge, Grant, Need, Terms
 from gateway.errors import BadParameter, ServiceError, TooManyRequests
 
 log = logging.getLogger(__name__)

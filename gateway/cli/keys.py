@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from gateway.accounts.opening import open_database
+from gateway.accounts.from_settings import open_database
 from gateway.accounts.registry import KeyRow, Registry, RegistryError
 from gateway.accounts.tiers import load_tiers
 from gateway.errors import Unavailable

@@ -9,7 +9,7 @@ import signal
 import sys
 from urllib.parse import urlsplit, urlunsplit
 
-from gateway.cli.live import Address, ListenFailed, LiveStream, Patience
+from gateway.cli.reconnecting_stream import Address, ListenFailed, LiveStream, Patience
 from gateway.cli.screen import Screen
 from gateway.cli.sound import Sound, SoundFailed, opened
 from gateway.cli.terminal import add_url

@@ -19,7 +19,7 @@ from rich.progress import Progress, TaskID
 
 from gateway.cli.summarize import SummarizeFailed, spoken, summarize
 from gateway.cli.terminal import add_url, read_error, shown_progress
-from gateway.parameters import RESPONSE_FORMATS
+from gateway.http.parameters import RESPONSE_FORMATS
 from gateway.settings import Settings
 from gateway.summaries.styles import ALIASES, STYLES
 from gateway.transcript.rendering import read_fields, render

@@ -22,9 +22,9 @@ from gateway.errors import (
     ServiceError,
     Unauthorized,
 )
-from gateway.inference.whisper import WindowRequest
+from gateway.http.parameters import read_language
 from gateway.models import DEFAULT_MODEL, Model
-from gateway.parameters import read_language
+from gateway.recognition.whisper import WindowRequest
 from gateway.services import Services, services_of
 from gateway.streaming import messages
 from gateway.streaming.messages import CONFIG_EXAMPLE, Message, Stop, StreamConfig

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.accounts import Admission
-from gateway.connection import while_connected
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
-from gateway.parameters import read_language
-from gateway.routes.door import enter
+from gateway.http.connection import while_connected
+from gateway.http.parameters import read_language
+from gateway.routes.admit import enter
 from gateway.services import services_of
 from gateway.summaries.errors import SummarizerAway, SummarizerFailed
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style

@@ -13,18 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.accounts import Admission, Answer, Caller
-from gateway.connection import while_connected
 from gateway.errors import BadParameter
-from gateway.inference.recognizer import TranscribeOptions
+from gateway.http.connection import while_connected
+from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
+from gateway.http.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
 from gateway.models import Model
-from gateway.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.progress import Progress
-from gateway.routes.door import enter
+from gateway.recognition.recognizer import TranscribeOptions
+from gateway.routes.admit import enter
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
-from gateway.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
 from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gateway.errors import Unavailable
-from gateway.inference.reading import is_speech
+from gateway.recognition.windows import is_speech
 from gateway.streaming import messages
 from gateway.streaming.buffer import AudioBuffer
 from gateway.streaming.endpoint import Endpointer, EndpointPolicy

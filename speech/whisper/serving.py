@@ -22,12 +22,12 @@ from speech.gpu import find_gpu
 from speech.lifeline import end_process, exit_with_parent
 from speech.tensors import AUDIO, CALLER, GPU_METRIC, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
 from speech.transcript import WindowResult
-from speech.whisper.admission import Policy
+from speech.whisper.batching.admission import Policy
+from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
+from speech.whisper.batching.sequence import Request
+from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import Engine
 from speech.whisper.manifest import InvalidManifest, read_manifest
-from speech.whisper.scheduler import Closed, Overloaded, Scheduler
-from speech.whisper.sequence import Request
-from speech.whisper.statistics import Statistics
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
 
@@ -91,7 +91,7 @@ def open_for_timing(folder: Path, options: ServingOptions) -> Engine:
 
 
 def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.cpu_engine import CpuEngine
+    from speech.whisper.cpu.engine import CpuEngine
 
     threads = options.threads or len(os.sched_getaffinity(0))
     return CpuEngine(folder, slots=options.slots or CPU_SLOTS, threads=threads)

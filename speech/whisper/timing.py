@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from speech.transcript import Word
-from speech.whisper.kernel_cache import keep_compiled
+from speech.whisper.numba_cache import keep_compiled
 from speech.whisper.words import Span
 
 keep_compiled()

@@ -21,8 +21,8 @@ import pytest
 from compose_files import DOCKER, Compose, read_stages
 
 from benchmarks.postgres import running_postgres
-from gateway.inference.triton_layout import lay_out
-from gateway.inference.triton_process import Wheel, clean_shared_memory, free_ports
+from gateway.triton.layout import lay_out
+from gateway.triton.process import Wheel, clean_shared_memory, free_ports
 
 COMPOSE = Compose.read(DOCKER / "compose.cpu.yaml")
 REPOSITORY = DOCKER.parent / "model_repository"

@@ -28,8 +28,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.postgres import running_postgres
-from gateway.inference.probe import main as probe
-from gateway.inference.triton_server import EmbeddedTriton, TritonOptions
+from gateway.triton.embedded import EmbeddedTriton, TritonOptions
+from gateway.triton.probe import main as probe
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

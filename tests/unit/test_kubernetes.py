@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from gateway.app import create_app
-from gateway.inference.triton_process import TritonConfig, Wheel, arguments
 from gateway.settings import Settings
+from gateway.triton.process import TritonConfig, Wheel, arguments
 from speech.tensors import GPU_METRIC
 from speech.whisper.serving import Gauges, ServingOptions
 

@@ -16,11 +16,11 @@ import pytest_asyncio
 from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.processes import family
-from gateway.inference.diarizer import MODEL, DiarizationFailed, TritonDiarizer, read_chunk
-from gateway.inference.fleet import Fleet, watched
-from gateway.inference.triton import TritonFailure, TritonServer
-from gateway.inference.triton_server import EmbeddedTriton, TritonOptions
+from gateway.recognition.diarizer import MODEL, DiarizationFailed, TritonDiarizer, read_chunk
 from gateway.settings import TritonSettings
+from gateway.triton.client import TritonFailure, TritonServer
+from gateway.triton.embedded import EmbeddedTriton, TritonOptions
+from gateway.triton.fleet import Fleet, watched
 from speech.audio import Pcm
 from speech.diarization.windows import CHUNK, window_count
 from speech.tensors import AUDIO

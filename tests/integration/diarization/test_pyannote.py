@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from gateway.inference.diarizer import DiarizationFailed
-from gateway.inference.pyannote import PyannoteDiarizer, PyannotePlace
+from gateway.recognition.diarizer import DiarizationFailed
+from gateway.recognition.pyannote import PyannoteDiarizer, PyannotePlace
 from speech.audio import Pcm
 
 ROOT = Path(__file__).parents[3]

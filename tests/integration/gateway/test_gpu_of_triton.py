@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from gateway.health import GpuFinder
-from gateway.inference.fleet import Fleet, watched
 from gateway.settings import TritonSettings
+from gateway.triton.fleet import Fleet, watched
 from speech.gpu import Gpu, find_gpu
 
 TRITONS = """# HELP nv_gpu_memory_total_bytes GPU total memory, in bytes

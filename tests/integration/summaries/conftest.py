@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from export.download import InvalidDownload
 from export.summarizer import SUMMARIZERS, fetch_summarizer
-from gateway.accounts.opening import open_accounts
+from gateway.accounts.from_settings import open_accounts
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import summarize
 from gateway.settings import AccountSettings, ServerSettings, Settings

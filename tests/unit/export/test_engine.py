@@ -12,11 +12,11 @@ from random_weights import dimensions, opened
 from export.random_weights import random_weights
 from export.whisper import build
 from speech.audio import Samples
-from speech.whisper.audio_encoder import DotEncoder, OnnxEncoder
-from speech.whisper.cpu_engine import CpuEngine
-from speech.whisper.crew import Crew
-from speech.whisper.decoder import new_cache
-from speech.whisper.dot_kernel import HAS_DOT_PRODUCT
+from speech.whisper.cpu.decoder_kernels import new_cache
+from speech.whisper.cpu.encoders import DotEncoder, OnnxEncoder
+from speech.whisper.cpu.engine import CpuEngine
+from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
+from speech.whisper.cpu.threads import Crew
 from speech.whisper.engine import GREEDY, EngineError, Sampling
 from speech.whisper.log_mel import log_mel
 

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from gateway.accounts.opening import open_accounts
+from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
 from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording

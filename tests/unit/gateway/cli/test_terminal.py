@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.command import main
+from gateway.cli.main import main
 
 
 @pytest.mark.parametrize("command", ["listen", "transcribe", "summarize"])

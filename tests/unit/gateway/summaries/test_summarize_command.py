@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from gateway.cli.main import main
 from gateway.cli.summarize import read_events, spoken
-from gateway.command import main
 
 
 def test_plain_text_is_taken_as_it_is() -> None:

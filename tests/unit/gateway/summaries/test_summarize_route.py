@@ -14,7 +14,7 @@ from chat_fakes import FakeServer, chunk, whole
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway.accounts.opening import open_accounts
+from gateway.accounts.from_settings import open_accounts
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import MAX_BODY, summarize
 from gateway.routes.usage import show_usage

@@ -14,12 +14,12 @@ from tokenizers import Tokenizer as Vocabulary
 from toy_decoder import HEARD, START, manifest, said
 
 from speech.audio import SAMPLE_RATE
+from speech.whisper.batching.scheduler import Scheduler
+from speech.whisper.batching.sequence import Request
 from speech.whisper.engine import GREEDY, EngineDied, EngineError
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.opening import Wish, open_tensorrt
 from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
-from speech.whisper.scheduler import Scheduler
-from speech.whisper.sequence import Request
 from speech.whisper.tokenizer import Tokenizer
 
 PROMPT = [START, 3, 6]

@@ -1,0 +1,123 @@
+"""Whisper as the gateway sees it: a window of speech goes to a Triton, a WindowResult comes back."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+
+import grpc
+
+from gateway.errors import BadRequest, InternalError, Unavailable
+from gateway.settings import TritonSettings
+from gateway.triton.client import TritonFailure, TritonServer, Value, read_element
+from gateway.triton.fleet import Fleet
+from speech.audio import Pcm
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
+from speech.transcript import WindowResult
+
+MAX_FAILURES = 2  # of one window in work, before it is given up
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    model: str  # a Whisper id, such as "base"
+    language: str | None = None  # ISO 639-1; None: detect
+    prompt: str = ""  # text said before
+    priority: Priority = Priority.FILE
+    caller: str = ""  # with whom the machine is shared fairly
+
+
+class TritonWhisper:
+    """Sends windows to the fleet's Tritons, leaves out those that fail, tries a window again elsewhere or later.
+
+    A window may be tried again safely: recognizing changes nothing.
+    """
+
+    def __init__(self, fleet: Fleet, settings: TritonSettings) -> None:
+        self._fleet = fleet
+        self._settings = settings
+
+    def is_ready(self, model: str) -> bool:
+        """Some Triton takes windows for this Whisper now."""
+        return self._fleet.serves(triton_name(model))
+
+    async def recognize(self, pcm: Pcm, request: WindowRequest) -> WindowResult:
+        """Cancelling this cancels the work in Triton.
+
+        pcm: int16 (n,), 16 kHz mono, n ≤ 480_000
+        raises: BadRequest if the model refuses the window, Unavailable if no Triton answers in time
+        """
+        model = triton_name(request.model)
+        attempts = Attempts(self._settings.patience_seconds)
+        while attempts.left:
+            server = await self._server_for(model)
+            try:
+                return await self._ask(server, pcm, request)
+            except TritonFailure as failure:
+                _log.warning("a window failed: %s", failure, extra={"triton": server.url, "model": model})
+                self._judge(server, model, failure)
+                attempts.count(failure)
+        raise Unavailable("The speech engine failed on this recording again and again; try it later.")
+
+    async def _server_for(self, model: str) -> TritonServer:
+        try:
+            return await self._fleet.server_for(model, self._settings.patience_seconds)
+        except TimeoutError:
+            raise Unavailable("The speech engine is away for now; try again soon.", retry_after=10) from None
+
+    async def _ask(self, server: TritonServer, pcm: Pcm, request: WindowRequest) -> WindowResult:
+        inputs = write_window(pcm, request)
+        outputs = await server.infer(triton_name(request.model), inputs, self._settings.timeout_seconds)
+        try:
+            return read_result(read_element(outputs[RESULT.name]))
+        except (KeyError, ValueError, TypeError) as problem:
+            _log.exception("a result cannot be read", extra={"triton": server.url})
+            raise InternalError from problem
+
+    def _judge(self, server: TritonServer, model: str, failure: TritonFailure) -> None:
+        """Returns if the window should be tried again; raises what the client is told if not."""
+        if failure.code is grpc.StatusCode.INVALID_ARGUMENT:
+            raise BadRequest(failure.message)
+        if failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            message = "The speech engine is too busy to answer in time; try again later."
+            raise Unavailable(message, retry_after=30)
+        if failure.away:
+            self._fleet.exclude(server, model, failure)
+
+
+class Attempts:
+    """How often one window is tried. Tritons that refuse it cost time alone, those that fail on it are counted."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience  # seconds of refusals
+        self._failures = 0
+        self._refused_since = math.inf
+
+    @property
+    def left(self) -> bool:
+        return self._failures <= MAX_FAILURES and time.monotonic() - self._refused_since <= self._patience
+
+    def count(self, failure: TritonFailure) -> None:
+        if failure.refused:
+            self._refused_since = min(self._refused_since, time.monotonic())
+        else:
+            self._failures += 1
+            self._refused_since = math.inf
+
+
+def triton_name(model: str) -> str:
+    return f"whisper-{model}"
+
+
+def write_window(pcm: Pcm, request: WindowRequest) -> dict[Tensor, Value]:
+    return {
+        AUDIO: pcm,
+        LANGUAGE: request.language or "",
+        PROMPT: request.prompt,
+        PRIORITY: request.priority.value,
+        CALLER: request.caller,
+    }

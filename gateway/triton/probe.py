@@ -1,0 +1,66 @@
+"""Does a model's process answer? Triton says READY of dead ones, so it is asked something.
+
+`python -m gateway.triton.probe HOST:PORT MODEL…` is the readiness check of a Triton in a container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from gateway.triton.client import TritonFailure, TritonServer, Value
+from speech.audio import SAMPLE_RATE
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
+
+_TIMEOUT = 60.0  # seconds
+_FIRST_TIMEOUT = 240.0  # of a real inference: the first one on a machine compiles
+
+
+class ModelDied(Exception):
+    """The model's process is gone or hangs."""
+
+
+def question(model: str, seconds: float = 0.0) -> dict[Tensor, Value]:
+    """Inputs that any Whisper or the diarizer answers: silence; without length it costs next to nothing."""
+    silence = np.zeros(int(seconds * SAMPLE_RATE), dtype=np.int16)
+    if model.startswith("whisper-"):
+        return {AUDIO: silence, LANGUAGE: "en", PRIORITY: Priority.LIVE.value, CALLER: "probe"}
+    return {AUDIO: silence[np.newaxis]}
+
+
+async def ask(url: str, model: str, seconds: float) -> None:
+    """A real inference of some seconds of silence; with 0 seconds a question that costs next to nothing.
+
+    raises: ModelDied; TritonFailure where the server itself is away
+    """
+    server = TritonServer(url)
+    try:
+        await server.infer(model, question(model, seconds), _FIRST_TIMEOUT if seconds else _TIMEOUT)
+    except TritonFailure as failure:
+        if failure.process_died or not failure.away:
+            raise ModelDied(str(failure)) from failure
+        raise
+    finally:
+        await server.close()
+
+
+async def ask_all(url: str, models: Sequence[str]) -> None:
+    """Raises as `ask` if one of them does not answer."""
+    await asyncio.gather(*(ask(url, model, 0.0) for model in models))
+
+
+def main(arguments: Sequence[str]) -> int:
+    url, *models = arguments
+    try:
+        asyncio.run(ask_all(url, models))
+    except (ModelDied, TritonFailure) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,198 @@
+"""Continuous batching: many windows decoded together, each answered when it ends.
+
+One thread owns the engine. Its turns: drop what was cancelled, let waiting windows into free slots, step all
+live sequences at once, answer those that ended. Times and words are made by workers beside it, so that the
+engine does not wait for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from speech.audio import SAMPLE_RATE, InvalidAudio
+from speech.transcript import WindowResult
+from speech.whisper.batching.admission import Admission, Policy
+from speech.whisper.batching.decode_loop import Decoder
+from speech.whisper.batching.rules import Attempt, Ladder
+from speech.whisper.batching.sequence import Candidate, Request, Sequence, compose
+from speech.whisper.batching.statistics import Statistics
+from speech.whisper.engine import Engine, EngineDied, EngineError
+from speech.whisper.tokenizer import Tokenizer
+
+LONGEST = 30 * SAMPLE_RATE  # samples of a window
+_POLL_DECODING = 0.02  # seconds between two questions whether a decoding window is still wanted
+_POLL_WAITING = 0.25  # the same for a waiting one
+
+log = logging.getLogger(__name__)
+
+
+class Overloaded(RuntimeError):
+    """Too many windows wait already."""
+
+
+class Closed(RuntimeError):
+    """The scheduler has stopped, or is stopping, and takes no more windows."""
+
+
+class Scheduler:
+    """Transcribes windows with one engine. `submit` from any thread; `close` when done.
+
+    engine: owned from now on; nobody else may call it
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        policy: Policy | None = None,
+        on_death: Callable[[], None] = lambda: None,
+    ) -> None:
+        """on_death: called, from the scheduler's thread, when the engine is lost and before its windows fail."""
+        self.statistics = Statistics()
+        self._tokenizer = tokenizer
+        self._policy = policy or Policy.for_slots(engine.slots)
+        self._admission = Admission(engine.slots, engine.encode_batch, self._policy)
+        self._decoder = Decoder(engine, tokenizer, Ladder(), self.statistics)
+        self._on_death = on_death
+        self._turns = 0
+        self._turn_began = time.monotonic()
+        self._next_poll = [0.0, 0.0]  # of the decoding, of the waiting; seconds, monotonic
+        self._changed = threading.Condition()
+        self._inbox: deque[Sequence] = deque()
+        self._closing = False
+        self._abandoned = False
+        self._workers = ThreadPoolExecutor(self._policy.workers, "whisper-words")
+        self._thread = threading.Thread(target=self._run, name="whisper-scheduler", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> Future[WindowResult]:
+        """Queues a window. Cancelling the future, or request.is_cancelled, gives the window up.
+
+        raises: InvalidAudio, UnknownLanguage for what no model could do; Overloaded, Closed for not now
+        The future fails with EngineError if the engine failed on this window.
+        """
+        check(request, self._tokenizer)
+        attempt = Attempt(prompted=bool(request.prompt.strip()))
+        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=request.language)
+        with self._changed:
+            if self._closing:
+                raise Closed("the model is stopping and takes no more windows")
+            if len(self._inbox) + len(self._admission) >= self._policy.longest_queue:
+                raise Overloaded(f"{self._policy.longest_queue} windows wait already; try again later")
+            self._inbox.append(sequence)
+            self._changed.notify()
+        return sequence.future
+
+    def silent_for(self) -> float:
+        """Seconds since the thread last began a turn while it has work; 0 when it rests. Long means that it hangs."""
+        return time.monotonic() - self._turn_began if self._decoder.held or self._admission else 0.0
+
+    def close(self, grace: float = 30.0) -> None:
+        """Takes no more windows, finishes those in hand for up to `grace` seconds, gives up the rest."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(grace)
+        self._abandoned = True
+        self._thread.join()
+        self._workers.shutdown()
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self._turn()
+            except EngineDied as error:
+                log.critical("the engine is lost: %s", error)
+                self._on_death()
+                self._abandoned = self._closing = True
+            except Exception as error:  # a fault of one turn must not end the service
+                log.exception("a turn of the scheduler failed")
+                self._decoder.fail_all(EngineError(f"the scheduler failed: {error}"))
+            self._settle()
+        self._give_up()
+
+    def _wait(self) -> bool:
+        """Takes in what arrived; sleeps while there is nothing to do. False when it is time to stop."""
+        with self._changed:
+            while not (self._inbox or self._admission or self._decoder.held or self._closing):
+                self.statistics.decoding = self.statistics.waiting = 0
+                self._changed.wait()
+            while self._inbox:
+                self._admission.push(self._inbox.popleft())
+            self.statistics.waiting = len(self._admission)
+            self._turn_began = time.monotonic()
+            return not self._abandoned and bool(self._admission or self._decoder.held or not self._closing)
+
+    def _turn(self) -> None:
+        now = self._turn_began
+        self._poll(now)
+        new = self._admission.take(self._decoder.held, now)
+        for sequence in new:
+            self.statistics.admitted(now - sequence.arrived)
+        self._decoder.admit(new)
+        # Live windows step alone, files along with them now and then so that they never starve.
+        self._turns += 1
+        slots = self._decoder.decoding(live_only=bool(self._turns % self._policy.files_every))
+        self._decoder.step(slots if slots.size else self._decoder.decoding(live_only=False))
+
+    def _poll(self, now: float) -> None:
+        """Drops what nobody waits for. Asking costs a call into the server, so not more often than needed."""
+        if now >= self._next_poll[0]:
+            self._next_poll[0] = now + _POLL_DECODING
+            for sequence in [each for each in self._decoder.held.values() if each.dropped()]:
+                self.statistics.cancelled += 1
+                self._decoder.leave(sequence)
+        if now >= self._next_poll[1]:
+            self._next_poll[1] = now + _POLL_WAITING
+            self.statistics.cancelled += self._admission.drop_unwanted()
+
+    def _settle(self) -> None:
+        settled = self._decoder.settled()
+        for sequence, candidate in settled.answered:
+            self._workers.submit(self._answer, sequence, candidate)
+        for sequence, error in settled.failed:
+            log.warning("a window failed: %s", error)
+            self._fail(sequence, error)
+        for sequence in settled.returned:
+            self._admission.push(sequence)
+
+    def _answer(self, sequence: Sequence, candidate: Candidate) -> None:
+        try:
+            result = compose(sequence, candidate, self._tokenizer)
+        except Exception as error:  # one window fails alone
+            log.exception("a window's words could not be made")
+            self._fail(sequence, error)
+            return
+        if sequence.future.set_running_or_notify_cancel():
+            self.statistics.finished += 1
+            sequence.future.set_result(result)
+
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        if sequence.future.set_running_or_notify_cancel():
+            self.statistics.failed += 1
+            sequence.future.set_exception(error)
+
+    def _give_up(self) -> None:
+        closed = Closed("the model stopped before this window was done")
+        self._decoder.fail_all(closed)
+        self._settle()
+        for sequence in self._admission:
+            self._fail(sequence, closed)
+
+
+def check(request: Request, tokenizer: Tokenizer) -> None:
+    """Raises InvalidAudio or UnknownLanguage if no attempt could succeed."""
+    audio = request.audio
+    if audio.ndim != 1 or audio.dtype != np.int16:
+        raise InvalidAudio(f"audio must be int16 of one dimension, not {audio.dtype} {audio.shape}")
+    if not 1 <= len(audio) <= LONGEST:
+        raise InvalidAudio(f"a window holds 1 to {LONGEST} samples (30 s at 16 kHz), not {len(audio)}")
+    if request.language and request.language not in tokenizer.languages:
+        tokenizer.language_token(request.language)  # raises, saying which there are

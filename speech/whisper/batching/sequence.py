@@ -1,0 +1,116 @@
+"""A window on its way through the decoder: what was asked, what was tried, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import SAMPLE_RATE, Pcm
+from speech.tensors import Priority
+from speech.transcript import WindowResult, Word
+from speech.whisper.batching.rules import Attempt, Stop, Verdict, frames_of, rank
+from speech.whisper.timing import time_words, token_starts
+from speech.whisper.tokenizer import Tokenizer
+from speech.whisper.words import split_words
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One window to transcribe."""
+
+    audio: Pcm  # int16 (n,), 16 kHz mono, at most 30 s
+    language: str = ""  # ISO code, "" to detect
+    prompt: str = ""  # what was said or written before, to set names and style
+    priority: Priority = Priority.FILE
+    caller: str = ""  # callers share the machine evenly
+    recording: str = ""  # a caller's recordings share the caller's part evenly
+    is_cancelled: Callable[[], bool] = _never  # polled; called from the scheduler's thread
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A decoded text and how far it is believed."""
+
+    verdict: Verdict
+    stop: Stop
+    temperature: float
+    tokens: NDArray[np.int32]  # (n,)
+    logprobs: NDArray[np.float32]  # (n,)
+    average_logprob: float
+    attention: NDArray[np.float32]  # (heads, n + 1, frames)
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A request that waits or sits in a slot. Only the scheduler's thread touches it."""
+
+    request: Request
+    future: Future[WindowResult]
+    arrived: float  # seconds, monotonic
+    attempt: Attempt
+    slot: int = -1
+    context: int = 0  # encoder frames
+    language: str = ""
+    language_probability: float = 1.0
+    no_speech: float = 0.0
+    best: Candidate | None = None
+    engine_failures: int = 0
+    prefilled: int = 0  # tokens of the prompt that the slot has read already
+    draws: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    @property
+    def live(self) -> bool:
+        return self.request.priority is Priority.LIVE
+
+    @property
+    def frames(self) -> int:
+        """Encoder frames that hold the window's own audio."""
+        return frames_of(len(self.request.audio))
+
+    def offer(self, candidate: Candidate) -> Candidate:
+        """Keeps the better of this and the attempts before; returns it."""
+        if self.best is None or _rank(candidate) > _rank(self.best):
+            self.best = candidate
+        return self.best
+
+    def dropped(self) -> bool:
+        """Whether nobody waits for the answer any more. Asks the caller, so not for free."""
+        if self.future.cancelled():
+            return True
+        return self.request.is_cancelled() and (self.future.cancel() or True)
+
+
+def compose(sequence: Sequence, candidate: Candidate, tokenizer: Tokenizer) -> WindowResult:
+    """The answer to a request: words with their times from the accepted text."""
+    tokens = [] if candidate.verdict is Verdict.SILENT else candidate.tokens.tolist()
+    spans = split_words(tokens, tokenizer, sequence.language)
+    words: tuple[Word, ...] = ()
+    if spans:
+        starts = token_starts(candidate.attention)
+        words = time_words(spans, starts, candidate.logprobs, sequence.request.seconds)
+    return WindowResult(
+        words=words,
+        text=tokenizer.decode(tokens).strip() if words else "",
+        language=sequence.language,
+        language_probability=sequence.language_probability,
+        average_logprob=candidate.average_logprob,
+        no_speech_probability=sequence.no_speech,
+        temperature=candidate.temperature,
+        truncated=candidate.stop is not Stop.END and candidate.verdict is not Verdict.SILENT,
+    )
+
+
+def _rank(candidate: Candidate) -> tuple[int, float]:
+    return rank(candidate.verdict, candidate.average_logprob)

@@ -1,0 +1,445 @@
+"""Whisper's encoder on CPUs with 8-bit dot products: from log-mel to a slot's cross-attention in one pass.
+
+Every dense layer and the attention multiply uint8 by int8; each row of activations has a scale of its
+own, so a window's result depends on nothing but the window. Threads take blocks of rows as they come
+and carry each through a whole layer while it is in the core's cache; they meet only where attention
+needs the keys and values of all rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from speech.whisper.cpu.decoder_kernels import Cache
+from speech.whisper.cpu.float_kernels import (
+    FREE,
+    atomic_add,
+    barrier,
+    fast_gelu,
+    float_from_bits,
+    largest,
+    largest_magnitude,
+    panel_product,
+)
+from speech.whisper.cpu.float_kernels import MAX_ROWS as FLOAT_ROWS
+from speech.whisper.cpu.int8_kernels import LANES, MAX_ROWS, PANEL, QUAD, panel_dot
+from speech.whisper.engine import Dimensions
+
+Array = NDArray[Any]
+BLOCK = 96  # rows that a thread takes at once; a multiple of MAX_ROWS
+ZERO_POINT = np.int32(128)  # of uint8 activations
+F = np.float32
+TINY = F(1e-12)
+LOG2_E = F(1.4426950408889634)
+LOG2_LARGEST = F(np.log2(254.9))  # the largest softmax weight in 8 bits
+LEAST_POWER = F(-20)
+P1, P2, P3 = F(0.69328293), F(0.24221096), F(0.05500893)  # 2^x - 1 on [-0.5, 0.5], relative error 1e-4
+
+
+class EncoderLayers(NamedTuple):
+    """Weights of the encoder and of the decoder's cross projections.
+
+    Dense weights are int8 panels (layers, panels, depth / 4, 64, 4) with scale, column sum and bias
+    (layers, columns); convolutions are panels of speech.whisper.cpu.float_kernels with scale and bias (columns,).
+    """
+
+    conv1: Array
+    conv1_scale: Array
+    conv1_bias: Array
+    conv2: Array
+    conv2_scale: Array
+    conv2_bias: Array
+    positions: Array  # float32 (1500, d)
+    qkv: Array
+    qkv_scale: Array
+    qkv_sum: Array
+    qkv_bias: Array
+    out: Array
+    out_scale: Array
+    out_sum: Array
+    out_bias: Array
+    mlp_in: Array
+    mlp_in_scale: Array
+    mlp_in_sum: Array
+    mlp_in_bias: Array
+    mlp_out: Array
+    mlp_out_scale: Array
+    mlp_out_sum: Array
+    mlp_out_bias: Array
+    cross: Array  # one "layer" a decoder layer: keys, then values
+    cross_scale: Array
+    cross_sum: Array
+    cross_bias: Array
+    norms: Array  # float32 (layers, 2, 2, d): before attention, before mlp; weight and bias
+    final_norm: Array  # float32 (2, d)
+
+
+class EncoderRoom(NamedTuple):
+    """The memory that one window is encoded in; shared by the threads but for what has a thread axis."""
+
+    hidden: Array  # float32 (frames, d)
+    queries: Array  # uint8 (frames, d)
+    query_scales: Array  # float32 (frames, heads)
+    keys: Array  # int8 (2, heads, blocks, 16, 64, 4): layers take turns
+    key_scales: Array  # float32 (2, heads, frames)
+    key_sums: Array  # int32 (2, heads, frames)
+    raw_values: Array  # float32 (frames, d)
+    values: Array  # int8 (heads, frames / 4, 64, 4)
+    value_scales: Array  # float32 (heads, 64)
+    normed: Array  # uint8 (frames, d)
+    normed_scales: Array  # float32 (frames,)
+    small: Array  # uint8 (threads, 96, 4 d)
+    small_scales: Array  # float32 (threads, 96)
+    wide: Array  # float32 (threads, 96, 4 d)
+    conv: Array  # float32 (threads, 2 · 96 + 1, d)
+    scores: Array  # float32 (threads, 6, frames)
+    weights: Array  # uint8 (threads, 6, frames)
+    counters: Array  # int64: the barrier, then one claim per stage; zeros
+
+
+def new_room(dimensions: Dimensions, threads: int) -> EncoderRoom:
+    d, heads = dimensions.n_audio_state, dimensions.n_audio_head
+    blocks = -(-dimensions.n_audio_ctx // PANEL)
+    frames = blocks * PANEL
+    stages = 1 + 2 * (dimensions.n_audio_layer + 1) + 2 * dimensions.n_text_layer
+    return EncoderRoom(
+        hidden=np.zeros((frames, d), F),
+        queries=np.zeros((frames, d), np.uint8),
+        query_scales=np.zeros((frames, heads), F),
+        keys=np.zeros((2, heads, blocks, PANEL // QUAD, PANEL, QUAD), np.int8),
+        key_scales=np.zeros((2, heads, frames), F),
+        key_sums=np.zeros((2, heads, frames), np.int32),
+        raw_values=np.zeros((frames, d), F),
+        values=np.zeros((heads, frames // QUAD, PANEL, QUAD), np.int8),
+        value_scales=np.zeros((heads, PANEL), F),
+        normed=np.zeros((frames, d), np.uint8),
+        normed_scales=np.zeros(frames, F),
+        small=np.zeros((threads, BLOCK, 4 * d), np.uint8),
+        small_scales=np.zeros((threads, BLOCK), F),
+        wide=np.zeros((threads, BLOCK, 4 * d), F),
+        conv=np.zeros((threads, 2 * BLOCK + 1, d), F),
+        scores=np.zeros((threads, MAX_ROWS, frames), F),
+        weights=np.zeros((threads, MAX_ROWS, frames), np.uint8),
+        counters=np.zeros(1 + stages, np.int64),
+    )
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _quantise_row(source, target):
+    """uint8 with zero point 128; returns the scale."""
+    peak = max(largest_magnitude(source, len(source)), TINY)
+    step = F(127) / peak
+    for c in range(len(source)):
+        target[c] = np.uint8(np.int32(source[c] * step + F(128.5)))
+    return peak / F(127)
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _norm_row(source, norm, target):
+    d = len(source)
+    total = F(0)
+    squares = F(0)
+    for c in range(d):
+        total += source[c]
+    mean = total / F(d)
+    for c in range(d):
+        squares += (source[c] - mean) * (source[c] - mean)
+    scale = F(1) / np.sqrt(squares / F(d) + F(1e-5))
+    for c in range(d):
+        target[c] = (source[c] - mean) * scale * norm[0, c] + norm[1, c]
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _dense(rows, x, scales, dense, panel, tile, y):
+    """y[:rows, :64] = one panel of a dense layer over rows of uint8 activations x (rows, ≥ depth)."""
+    weight, weight_scale, weight_sum, bias = dense
+    quads, first = weight.shape[1], panel * PANEL
+    step = x.shape[1]
+    flat_x, flat_w = x.ravel(), weight.ravel()
+    for m in range(0, rows, MAX_ROWS):
+        count = min(MAX_ROWS, rows - m)
+        panel_dot(count, flat_x, m * step, step, flat_w, panel * quads * PANEL * QUAD, quads, tile, 0)
+        for i in range(count):
+            scale = scales[m + i]
+            for c in range(PANEL):
+                whole = tile[i * PANEL + c] - ZERO_POINT * weight_sum[first + c]
+                y[m + i, c] = F(whole) * (scale * weight_scale[first + c]) + bias[first + c]
+
+
+@njit(nogil=True, error_model="numpy")
+def _convolve(thread, first, rows, frames, mel, layers, room):
+    """hidden[first : first + rows] from log-mel (2 frames + 3, n_mels): two rows of zeros, mel, one of zeros."""
+    mels, d = mel.shape[1], room.hidden.shape[1]
+    once, flat_once, flat_mel = room.conv[thread], room.conv[thread].ravel(), mel.ravel()
+    start, count = 2 * first - 1, 2 * rows + 1  # rows of the first convolution that the second sees
+    for panel in range(d // PANEL):
+        for m in range(0, count, FLOAT_ROWS):
+            panel_product(min(FLOAT_ROWS, count - m), flat_mel, (m + start + 1) * mels, mels, layers.conv1.ravel(),
+                          panel * 3 * mels * PANEL, 3 * mels, flat_once, m * d + panel * PANEL, d)  # fmt: skip
+    for m in range(count):
+        for c in range(d):
+            once[m, c] = fast_gelu(once[m, c] * layers.conv1_scale[c] + layers.conv1_bias[c])
+    if start < 0:
+        once[0] = F(0)  # before the first row lies padding
+    target = room.hidden.ravel()
+    for panel in range(d // PANEL):
+        for m in range(0, rows, FLOAT_ROWS):
+            panel_product(min(FLOAT_ROWS, rows - m), flat_once, 2 * m * d, 2 * d, layers.conv2.ravel(),
+                          panel * 3 * d * PANEL, 3 * d, target, (first + m) * d + panel * PANEL, d)  # fmt: skip
+    for m in range(first, first + rows):
+        for c in range(d):
+            value = fast_gelu(room.hidden[m, c] * layers.conv2_scale[c] + layers.conv2_bias[c])
+            room.hidden[m, c] = value + layers.positions[m, c]
+
+
+@njit(nogil=True, error_model="numpy")
+def _project(thread, first, rows, layer, layers, room, tile, y):
+    """Norm, then queries, keys and raw values of a block of rows."""
+    d, heads = room.hidden.shape[1], room.hidden.shape[1] // PANEL
+    x, scales, line = room.small[thread], room.small_scales[thread], room.wide[thread, 0]
+    for m in range(rows):
+        _norm_row(room.hidden[first + m], layers.norms[layer, 0], line[:d])
+        scales[m] = _quantise_row(line[:d], x[m, :d])
+    dense = (layers.qkv[layer], layers.qkv_scale[layer], layers.qkv_sum[layer], layers.qkv_bias[layer])
+    turn = layer % 2
+    for head in range(heads):
+        own = slice(head * PANEL, (head + 1) * PANEL)
+        _dense(rows, x, scales, dense, head, tile, y)
+        for m in range(rows):
+            room.query_scales[first + m, head] = _quantise_row(y[m], room.queries[first + m, own])
+        _dense(rows, x, scales, dense, heads + head, tile, y)
+        for m in range(rows):
+            _remember_key(first + m, y[m], room.keys[turn, head], room.key_scales[turn, head],
+                          room.key_sums[turn, head])  # fmt: skip
+        _dense(rows, x, scales, dense, 2 * heads + head, tile, y)
+        for m in range(rows):
+            room.raw_values[first + m, own] = y[m]
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _remember_key(frame, key, keys, scales, sums):
+    peak = max(largest_magnitude(key, PANEL), TINY)
+    step = F(127) / peak
+    scales[frame] = peak / F(127)
+    block, column = frame // PANEL, frame % PANEL
+    total = np.int32(0)
+    for c in range(PANEL):
+        whole = np.int32(np.rint(key[c] * step))
+        total += whole
+        keys[block, c // QUAD, column, c % QUAD] = np.int8(whole)
+    sums[frame] = total
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _gather_values(head, frames, room):
+    """One head's values in 8 bits, a scale per channel over all frames."""
+    peaks = np.full(PANEL, TINY, F)
+    first = head * PANEL
+    for frame in range(frames):
+        for c in range(PANEL):
+            peaks[c] = max(peaks[c], abs(room.raw_values[frame, first + c]))
+    steps = F(127) / peaks
+    for c in range(PANEL):
+        room.value_scales[head, c] = peaks[c] / F(127)
+    for quad in range((frames + QUAD - 1) // QUAD):
+        for i in range(QUAD):
+            frame = quad * QUAD + i
+            for c in range(PANEL):
+                value = room.raw_values[frame, first + c] if frame < frames else F(0)
+                room.values[head, quad, c, i] = np.int8(np.rint(value * steps[c]))
+
+
+@njit(nogil=True, error_model="numpy")
+def _attend(thread, first, rows, frames, turn, room, tile):
+    """Attention of a block of rows over all frames; the result replaces the block's queries' place in `wide`."""
+    d, padded = room.hidden.shape[1], room.scores.shape[2]
+    scores, weights, target = room.scores[thread], room.weights[thread], room.wide[thread]
+    queries, flat_weights = room.queries.ravel(), weights.ravel()
+    quads = (frames + QUAD - 1) // QUAD
+    weights[:, frames : quads * QUAD] = 0
+    for head in range(d // PANEL):
+        keys, values = room.keys[turn, head].ravel(), room.values[head].ravel()
+        key_scales, key_sums = room.key_scales[turn, head], room.key_sums[turn, head]
+        for m in range(0, rows, MAX_ROWS):
+            count = min(MAX_ROWS, rows - m)
+            for block in range((frames + PANEL - 1) // PANEL):
+                at = block * PANEL
+                panel_dot(count, queries, (first + m) * d + head * PANEL, d, keys, at * PANEL, PANEL // QUAD, tile, 0)
+                for i in range(count):
+                    scale = room.query_scales[first + m + i, head]
+                    for c in range(PANEL):
+                        whole = tile[i * PANEL + c] - ZERO_POINT * key_sums[at + c]
+                        scores[i, at + c] = F(whole) * (scale * key_scales[at + c])
+            for i in range(count):
+                room.small_scales[thread, i] = _soften(scores[i], weights[i], frames)
+            panel_dot(count, flat_weights, 0, padded, values, 0, quads, tile, 0)
+            for i in range(count):
+                scale = room.small_scales[thread, i]
+                for c in range(PANEL):
+                    value = F(tile[i * PANEL + c]) * (scale * room.value_scales[head, c])
+                    target[m + i, head * PANEL + c] = value
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _soften(scores, weights, frames):
+    """Softmax in 8 bits: e^(score - best) · 255; returns what makes the weights sum to one."""
+    whole = frames // LANES * LANES
+    peak = largest(scores, whole) if whole else scores[0]
+    for i in range(whole, frames):
+        peak = max(peak, scores[i])
+    shift = peak * LOG2_E - LOG2_LARGEST
+    total = np.int32(0)
+    for i in range(frames):
+        power = max(scores[i] * LOG2_E - shift, LEAST_POWER)
+        exponent = np.int32(power + F(64.5)) - np.int32(64)
+        rest = power - F(exponent)
+        series = ((P3 * rest + P2) * rest + P1) * rest + F(1)
+        size = np.int32(series * float_from_bits(np.int32((exponent + np.int32(127)) << np.int32(23))) + F(0.5))
+        total += size
+        weights[i] = np.uint8(size)
+    return F(1) / F(total)
+
+
+@njit(nogil=True, error_model="numpy")
+def _finish(thread, first, rows, layer, layers, room, tile, y):
+    """What follows attention in a layer, for a block of rows: projection, norm, mlp."""
+    hidden, wide = room.hidden, room.wide[thread]
+    d = hidden.shape[1]
+    x, scales = room.small[thread], room.small_scales[thread]
+    for m in range(rows):
+        scales[m] = _quantise_row(wide[m, :d], x[m, :d])
+    dense = (layers.out[layer], layers.out_scale[layer], layers.out_sum[layer], layers.out_bias[layer])
+    for panel in range(d // PANEL):
+        _dense(rows, x, scales, dense, panel, tile, y)
+        _add(hidden, first, rows, panel, y)
+    for m in range(rows):
+        _norm_row(hidden[first + m], layers.norms[layer, 1], wide[m, :d])
+        scales[m] = _quantise_row(wide[m, :d], x[m, :d])
+    dense = (layers.mlp_in[layer], layers.mlp_in_scale[layer], layers.mlp_in_sum[layer], layers.mlp_in_bias[layer])
+    for panel in range(4 * d // PANEL):
+        _dense(rows, x, scales, dense, panel, tile, y)
+        for m in range(rows):
+            for c in range(PANEL):
+                wide[m, panel * PANEL + c] = fast_gelu(y[m, c])
+    for m in range(rows):
+        scales[m] = _quantise_row(wide[m], x[m])
+    dense = (layers.mlp_out[layer], layers.mlp_out_scale[layer], layers.mlp_out_sum[layer], layers.mlp_out_bias[layer])
+    for panel in range(d // PANEL):
+        _dense(rows, x, scales, dense, panel, tile, y)
+        _add(hidden, first, rows, panel, y)
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _add(hidden, first, rows, panel, y):
+    for m in range(rows):
+        for c in range(PANEL):
+            hidden[first + m, panel * PANEL + c] += y[m, c]
+
+
+@njit(nogil=True, error_model="numpy")
+def _close(first, rows, layers, room, line):
+    """The final norm, in 8 bits: what the decoder's projections read."""
+    d = room.hidden.shape[1]
+    for m in range(first, first + rows):
+        _norm_row(room.hidden[m], layers.final_norm, line[:d])
+        room.normed_scales[m] = _quantise_row(line[:d], room.normed[m])
+
+
+@njit(nogil=True, error_model="numpy")
+def _cross(first, rows, layer, layers, room, tile, y, slot, cache):
+    """One decoder layer's keys into the slot, its raw values for `_gather_cross`."""
+    heads = layers.cross.shape[1] // 2
+    dense = (layers.cross[layer], layers.cross_scale[layer], layers.cross_sum[layer], layers.cross_bias[layer])
+    x, scales = room.normed[first : first + rows], room.normed_scales[first : first + rows]
+    for head in range(heads):
+        _dense(rows, x, scales, dense, head, tile, y)
+        keys, key_scales = cache.cross_keys[slot, layer, head], cache.cross_key_scales[slot, layer, head]
+        for m in range(rows):
+            peak = max(largest_magnitude(y[m], PANEL), TINY)
+            step, frame = F(127) / peak, first + m
+            key_scales[frame] = peak / F(127)
+            for c in range(PANEL):
+                keys[frame // PANEL, c, frame % PANEL] = np.int8(np.rint(y[m, c] * step))
+        _dense(rows, x, scales, dense, heads + head, tile, y)
+        for m in range(rows):
+            room.raw_values[first + m, head * PANEL : (head + 1) * PANEL] = y[m]
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FREE)
+def _gather_cross(head, frames, layer, room, slot, cache):
+    first = head * PANEL
+    peaks = np.full(PANEL, TINY, F)
+    for frame in range(frames):
+        for c in range(PANEL):
+            peaks[c] = max(peaks[c], abs(room.raw_values[frame, first + c]))
+    steps = F(127) / peaks
+    for c in range(PANEL):
+        cache.cross_value_scales[slot, layer, head, c] = peaks[c] / F(127)
+    values = cache.cross_values[slot, layer, head]
+    for frame in range(frames):
+        for c in range(PANEL):
+            values[frame, c] = np.int8(np.rint(room.raw_values[frame, first + c] * steps[c]))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def run_encoder(
+    thread: int, threads: int, mel: Array, layers: EncoderLayers, room: EncoderRoom, slot: int, cache: Cache
+) -> None:
+    """Encodes one window into a slot's cross-attention: one thread's part. All threads run it at once.
+
+    mel: float32 (2 frames + 3, n_mels), two rows of zeros, log-mel, one row of zeros
+    room.counters is zero at the start; cache.frames[slot] is the caller's to set
+    """
+    frames = (len(mel) - 3) // 2
+    depth = len(layers.norms)
+    heads = room.hidden.shape[1] // PANEL
+    tile, y = np.empty(MAX_ROWS * PANEL, np.int32), np.empty((BLOCK, PANEL), F)
+    stage, turn = 1, 0
+    for layer in range(depth + 1):  # the step before, between and after the layers' attention
+        while True:
+            first = BLOCK * atomic_add(room.counters, stage, 1)
+            if first >= frames:
+                break
+            rows = min(BLOCK, frames - first)
+            if layer == 0:
+                _convolve(thread, first, rows, frames, mel, layers, room)
+            else:
+                _attend(thread, first, rows, frames, (layer - 1) % 2, room, tile)
+                _finish(thread, first, rows, layer - 1, layers, room, tile, y)
+            if layer < depth:
+                _project(thread, first, rows, layer, layers, room, tile, y)
+            else:
+                _close(first, rows, layers, room, room.wide[thread, 0])
+        stage += 1
+        turn += 1
+        barrier(room.counters, threads, turn)
+        if layer < depth:
+            while True:
+                head = atomic_add(room.counters, stage, 1)
+                if head >= heads:
+                    break
+                _gather_values(head, frames, room)
+            stage += 1
+            turn += 1
+            barrier(room.counters, threads, turn)
+    for layer in range(len(layers.cross)):
+        while True:
+            first = BLOCK * atomic_add(room.counters, stage, 1)
+            if first >= frames:
+                break
+            _cross(first, min(BLOCK, frames - first), layer, layers, room, tile, y, slot, cache)
+        stage += 1
+        turn += 1
+        barrier(room.counters, threads, turn)
+        while True:
+            head = atomic_add(room.counters, stage, 1)
+            if head >= heads:
+                break
+            _gather_cross(head, frames, layer, room, slot, cache)
+        stage += 1
+        turn += 1
+        barrier(room.counters, threads, turn)

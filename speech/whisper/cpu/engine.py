@@ -1,0 +1,212 @@
+"""The engine of machines without a GPU: an 8-bit encoder, and compiled kernels that decode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import Samples
+from speech.whisper.cpu.decoder_kernels import (
+    CANDIDATES,
+    Layers,
+    new_cache,
+    new_rows,
+    run_choice,
+    run_head,
+    run_layers,
+)
+from speech.whisper.cpu.encoders import open_encoder
+from speech.whisper.cpu.float_kernels import MAX_ROWS, PANEL
+from speech.whisper.cpu.threads import Crew
+from speech.whisper.engine import Done, EngineError, Prefill, Sampling, Step
+from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
+from speech.whisper.manifest import Manifest, read_manifest
+
+DECODER_FILE = "decoder.npz"
+NEVER = np.float32(-1e30)  # added to logits; finite, so that it survives every order of summing
+
+Floats = NDArray[np.float32]
+
+
+class CpuEngine:
+    """Engine of one exported model on `threads` cores. Not to be called by several threads at once.
+
+    folder: where `python -m export whisper --target onnx` wrote
+    raises: InvalidManifest, EngineError if the files cannot be read
+    """
+
+    lookahead = 0
+    short_contexts = True
+
+    def __init__(self, folder: Path, slots: int = 16, threads: int = 2) -> None:
+        self.manifest: Manifest = read_manifest(folder)
+        self.dimensions = self.manifest.dimensions
+        self.slots = slots
+        self.encode_batch = threads
+        self._crew = Crew(threads)
+        self._encoder = open_encoder(folder, self.dimensions, self._crew)
+        with np.load(folder / DECODER_FILE) as arrays:
+            self._embedding = arrays["embedding"]  # float16 (vocabulary, d)
+            self._positions = arrays["positions"]  # float32 (448, d)
+            self._layers = Layers(*(arrays[name] for name in Layers._fields))
+        self._cache = new_cache(self.dimensions, slots, self.manifest.alignment_heads)
+        self._rows = new_rows(self.dimensions, threads)
+        self._logits = np.zeros((MAX_ROWS, len(self._layers.head) * PANEL), np.float32)
+        self._masks = self._suppression()
+        self._state = [_Slot() for _ in range(slots)]
+        self._hidden = np.zeros((slots, self.dimensions.n_text_state), np.float32)
+
+    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
+        for slot in slots:
+            self.rewind(slot)
+        jobs = list(zip(audio, contexts, strict=True))
+        try:
+            for slot, mel in zip(slots, self._crew.map(self._log_mel, jobs), strict=True):
+                self._encoder.encode(slot, mel, self._cache)
+        except Exception as error:
+            raise EngineError(f"the encoder failed: {error}") from error
+
+    def _log_mel(self, samples: Samples, context: int) -> Mel:
+        return log_mel(samples, self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
+
+    def rewind(self, slot: int) -> None:
+        self._state[slot] = _Slot()
+
+    def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
+        start = self.manifest.tokens.start_of_transcript
+        answers = []
+        for slot, prompt in zip(slots, prompts, strict=True):
+            self._settle([slot])
+            answer = Prefill(np.zeros(0, np.float32), 0.0)
+            at = list(prompt).index(start) + 1 if start in prompt else 0
+            if at:
+                self._feed_prompt(slot, prompt[:at])
+                answer = self._listen(slot)
+            self._feed_prompt(slot, prompt[at:])
+            self._state[slot].first = True
+            answers.append(answer)
+        return answers
+
+    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> Done:
+        tokens = np.zeros(len(slots), np.int32)
+        logprobs = np.zeros(len(slots), np.float32)
+        self._settle(slots)
+        for first in range(0, len(slots), MAX_ROWS):
+            part = slice(first, first + MAX_ROWS)
+            tokens[part], logprobs[part] = self._choose(slots[part], sampling[part])
+        for slot, token in zip(slots, tokens, strict=True):
+            self._state[slot].unfed = int(token)
+            self._state[slot].first = False
+        return Done(Step(tokens, logprobs))
+
+    def attention(self, slot: int, tokens: int, frames: int) -> Floats:
+        length = self._state[slot].length
+        kept: Floats = self._cache.alignment[slot, :, length - tokens : length, :frames].copy()
+        return kept
+
+    def close(self) -> None:
+        self._crew.close()
+
+    def _settle(self, slots: Sequence[int]) -> None:
+        """Feeds each slot the token that it chose last."""
+        waiting = [(slot, self._state[slot].unfed) for slot in slots]
+        pairs = [(slot, token) for slot, token in waiting if token is not None]
+        self._feed([slot for slot, _ in pairs], [token for _, token in pairs])
+        for slot, _ in pairs:
+            self._state[slot].unfed = None
+
+    def _feed_prompt(self, slot: int, tokens: Sequence[int]) -> None:
+        self._feed([slot] * len(tokens), list(tokens))
+
+    def _feed(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        """Appends one token a row to the rows' slots; a slot may come several times, in order."""
+        for first in range(0, len(slots), MAX_ROWS):
+            part = slots[first : first + MAX_ROWS]
+            self._pass(part, tokens[first : first + MAX_ROWS])
+
+    def _pass(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        count = len(slots)
+        for row, slot in enumerate(slots):
+            state = self._state[slot]
+            if state.length >= self.dimensions.n_text_ctx:
+                raise EngineError(f"slot {slot} is full: {state.length} tokens")
+            self._rows.slots[row], self._rows.positions[row] = slot, state.length
+            state.length += 1
+        positions = self._positions[self._rows.positions[:count]]
+        self._rows.hidden[:count] = self._embedding[list(tokens)] + positions
+        self._rows.counters[0] = 0
+        self._crew.run(run_layers, count, self._layers, self._cache, self._rows)
+        self._hidden[list(slots)] = self._rows.hidden[:count]  # the last row of a slot stays
+
+    def _project(self, slots: Sequence[int]) -> Floats:
+        """Final hidden states of up to 8 slots; their 8-bit logits are left in place."""
+        count = len(slots)
+        self._rows.hidden[:count] = self._hidden[list(slots)]
+        self._crew.run(run_head, count, self._layers, self._rows, self._logits)
+        normed: Floats = self._rows.normed[0, :count]
+        return normed
+
+    def _choose(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> tuple[NDArray[np.int32], Floats]:
+        """Tokens and log-probabilities of up to 8 slots. Candidates are weighed by exact logits."""
+        count = len(slots)
+        hidden = self._project(slots)
+        kinds = np.array([self._state[slot].first for slot in slots], np.int64)
+        chosen = np.empty((count, CANDIDATES), np.int64)
+        sums = np.empty(count, np.float32)
+        self._crew.run(run_choice, self._logits, self._masks, kinds, chosen, sums)
+        tokens, logprobs = np.empty(count, np.int32), np.empty(count, np.float32)
+        for row, wish in enumerate(sampling):
+            if wish.temperature > 0:
+                token = _draw(self._logits[row], wish)
+                tokens[row], logprobs[row] = token, self._logits[row, token] - sums[row]
+                continue
+            candidates = chosen[row][chosen[row] >= 0]
+            exact = self._embedding[candidates].astype(np.float32) @ hidden[row]
+            best = int(exact.argmax())
+            shift = np.exp(exact - sums[row]).sum() - np.exp(self._logits[row, candidates] - sums[row]).sum()
+            tokens[row] = candidates[best]
+            logprobs[row] = exact[best] - sums[row] - np.log1p(max(shift, -0.5))
+        return tokens, logprobs
+
+    def _listen(self, slot: int) -> Prefill:
+        """What the model says right after <|startoftranscript|>."""
+        hidden = self._project([slot])[0]
+        logits = self._logits[0, : self.dimensions.n_vocab]
+        tokens = self.manifest.tokens
+        peak = logits.max()
+        silence = np.exp(logits[tokens.no_speech] - peak) / np.exp(logits - peak).sum()
+        first = tokens.first_language
+        spoken = self._embedding[first : first + len(self.manifest.languages)].astype(np.float32) @ hidden
+        return Prefill(_softmax(spoken), float(silence))
+
+    def _suppression(self) -> Floats:
+        """What is added to the logits of any step, and of a first step: (2, padded vocabulary)."""
+        mask = np.zeros(self._logits.shape[1], np.float32)
+        mask[self.dimensions.n_vocab :] = NEVER
+        mask[list(self.manifest.suppressed)] = NEVER
+        first = mask.copy()
+        first[list(self.manifest.suppressed_first)] = NEVER
+        return np.stack([mask, first])
+
+
+@dataclass(slots=True)
+class _Slot:
+    length: int = 0  # tokens in the self-attention cache
+    unfed: int | None = None  # chosen, not yet in the cache
+    first: bool = True  # no token was chosen since the prompt
+
+
+def _softmax(logits: Floats) -> Floats:
+    weights = np.exp(logits - logits.max(initial=0.0))
+    result: Floats = weights / max(weights.sum(), 1e-30)
+    return result
+
+
+def _draw(logits: Floats, wish: Sampling) -> int:
+    """Inverse CDF of softmax(logits / temperature)."""
+    weights = np.exp((logits.astype(np.float64) - logits.max()) / wish.temperature)
+    return int(np.searchsorted(weights.cumsum(), wish.draw * weights.sum(), side="right"))

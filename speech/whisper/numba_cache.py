@@ -1,0 +1,88 @@
+"""Where compiled kernels are kept: beside their sources where that can be written, else in a temporary folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numba
+
+# numba looks only at a function's own file to see whether its compiled code is stale, but kernels call
+# each other across files: code is kept under a hash of them all.
+_SOURCES = "*_kernels.py"
+_PREFIX = "kernels-"
+
+
+@cache
+def keep_compiled() -> None:
+    """Makes numba keep its code in `cache_folder`; to be called before anything is compiled."""
+    numba.config.CACHE_DIR = str(cache_folder(Path(__file__).parent / "cpu"))  # type: ignore[attr-defined]
+
+
+def cache_folder(sources: Path) -> Path:
+    """A folder that this process can write, the same at the next start. Those of older sources are removed.
+
+    A read-only installation brings its own code, if it was compiled before it was sealed: that is copied.
+    """
+    hashed = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(sources.glob(_SOURCES)))).hexdigest()
+    name = f"{_PREFIX}{hashed[:16]}"
+    beside = sources / "__pycache__" / name
+    if _writable(beside):
+        _prune(beside)
+        return beside
+    elsewhere = _own_temporary() / name
+    if not elsewhere.exists():
+        _copy(beside, elsewhere)
+        _prune(elsewhere)
+    return elsewhere
+
+
+def cpu_features() -> frozenset[str]:
+    """Instruction sets that kernels may use: those of this CPU, or what NUMBA_CPU_FEATURES leaves of them."""
+    told = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
+    if told is None:
+        return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _own_temporary() -> Path:
+    """One for this user, who alone may write it: what lies there is run."""
+    folder = Path(tempfile.gettempdir()) / f"stt-kernels-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="stt-kernels-"))
+
+
+def _copy(compiled: Path, target: Path) -> None:
+    """Whole or not at all: another process may be doing the same. Modes stay behind, they may forbid writing."""
+    staging = Path(tempfile.mkdtemp(dir=target.parent))
+    for file in compiled.glob("*/*"):
+        (staging / file.parent.name).mkdir(exist_ok=True)
+        shutil.copyfile(file, staging / file.parent.name / file.name)
+    try:
+        staging.rename(target)
+    except OSError:  # the other one was faster
+        shutil.rmtree(staging)
+
+
+def _prune(kept: Path) -> None:
+    for folder in kept.parent.glob(f"{_PREFIX}*"):
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)

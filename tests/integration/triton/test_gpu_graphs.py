@@ -1,0 +1,171 @@
+"""The GPU's engine on real speech: base's own graphs, run by ONNX Runtime on the CPU.
+
+All that a GPU would do but the GPU: the same graphs, slots, batches and caches written in place, float16 throughout.
+With GPU_EXPORT=model_repository/whisper-base/1, an export of base for `tensorrt` or `cuda`, the card here does it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_triton import REPOSITORY
+
+from export.memory import published
+from speech.audio import Pcm, to_samples
+from speech.tensors import Priority
+from speech.transcript import WindowResult
+from speech.whisper.batching.scheduler import Scheduler
+from speech.whisper.batching.sequence import Request
+from speech.whisper.cpu.engine import CpuEngine
+from speech.whisper.engine import GREEDY, Engine, Sampling
+from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
+from speech.whisper.gpu.sizes import Network
+from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
+from speech.whisper.manifest import read_manifest
+from speech.whisper.serving import ServingOptions, open_engine
+from speech.whisper.timing import token_starts
+from speech.whisper.tokenizer import Tokenizer
+
+BASE = REPOSITORY / "whisper-base" / "1"
+SLOTS = 3
+PASSAGE, SENTENCE = 0, 2  # slots, one left empty between them
+
+
+@pytest.fixture(scope="module")
+def engine(gpu_export: Path) -> Iterator[GraphEngine]:
+    if exported := os.environ.get("GPU_EXPORT"):
+        opened = open_engine(Path(exported), ServingOptions(slots=SLOTS))
+        assert isinstance(opened, GraphEngine)
+        yield opened
+        opened.close()
+        return
+    manifest = read_manifest(gpu_export)
+    store = Store(slot_shapes(manifest.dimensions, len(manifest.alignment_heads)), SLOTS, 2, HostMemory())
+    engine = GraphEngine(manifest, OnnxRunner(load_sessions(gpu_export, "CPUExecutionProvider", threads=2), store))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def listening(engine: GraphEngine, sentence: Pcm, passage: Pcm) -> GraphEngine:
+    """The engine with two recordings in its slots, encoded in one batch."""
+    engine.encode([SENTENCE, PASSAGE], [to_samples(sentence), to_samples(passage)], [1500, 1500])
+    return engine
+
+
+def decode(
+    engine: GraphEngine, slots: Sequence[int], steps: int, sampling: Sampling = GREEDY, prompt: Sequence[int] = ()
+) -> dict[int, list[int]]:
+    """Tokens by slot, from the beginning of each."""
+    for slot in slots:
+        engine.rewind(slot)
+    engine.prefill(slots, [[*prompt, *engine.manifest.sot_sequence("en")]] * len(slots))
+    heard: dict[int, list[int]] = {slot: [] for slot in slots}
+    for _ in range(steps):
+        step = engine.step(slots, [sampling] * len(slots)).result()
+        for slot, token in zip(slots, step.tokens.tolist(), strict=True):
+            heard[slot].append(token)
+    return heard
+
+
+def transcribe(engine: Engine, tokenizer: Tokenizer, windows: Sequence[Pcm]) -> list[WindowResult]:
+    scheduler = Scheduler(engine, tokenizer)
+    try:
+        futures = [scheduler.submit(Request(window, priority=Priority.LIVE)) for window in windows]
+        return [future.result(120) for future in futures]
+    finally:
+        scheduler.close()
+
+
+def test_windows_are_heard_as_the_cpu_hears_them(
+    engine: GraphEngine, gpu_export: Path, sentence: Pcm, passage: Pcm
+) -> None:
+    tokenizer = Tokenizer.load(gpu_export)
+    cpu = CpuEngine(BASE, slots=2, threads=2)
+
+    expected = transcribe(cpu, tokenizer, [sentence, passage])
+    heard = transcribe(engine, tokenizer, [sentence, passage])
+
+    cpu.close()
+    assert [each.text for each in heard] == [
+        "He was not an ill-disposed young man.",
+        "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power "
+        "to do for them.",
+    ]
+    for ours, theirs in zip(heard, expected, strict=True):
+        assert (ours.text, ours.language) == (theirs.text, "en")
+        assert ours.average_logprob == pytest.approx(theirs.average_logprob, abs=0.05)
+        starts = [[word.start for word in each.words] for each in (ours, theirs)]
+        assert np.median(np.abs(np.subtract(*starts))) <= 0.06
+
+
+def test_slots_do_not_hear_each_other(listening: GraphEngine) -> None:
+    together = decode(listening, [SENTENCE, PASSAGE], 9)
+
+    assert decode(listening, [PASSAGE], 9)[PASSAGE] == together[PASSAGE]
+    assert decode(listening, [SENTENCE], 9)[SENTENCE] == together[SENTENCE]
+    assert together[PASSAGE] != together[SENTENCE]
+
+
+def test_slots_that_pause_go_on_where_they_were(listening: GraphEngine) -> None:
+    expected = decode(listening, [SENTENCE, PASSAGE], 6)
+
+    heard = decode(listening, [SENTENCE, PASSAGE], 2)
+    for slot in (PASSAGE, SENTENCE, PASSAGE, SENTENCE, SENTENCE, SENTENCE, PASSAGE, PASSAGE):
+        heard[slot] += listening.step([slot], [GREEDY]).result().tokens.tolist()
+
+    assert heard == expected
+
+
+def test_a_prompt_in_two_parts_is_the_same_prompt_and_its_start_tells_the_language(listening: GraphEngine) -> None:
+    expected = decode(listening, [SENTENCE], 5)[SENTENCE]
+    start, *rest = listening.manifest.sot_sequence("en")
+    listening.rewind(SENTENCE)
+
+    told = listening.prefill([SENTENCE], [[start]])[0]
+    listening.prefill([SENTENCE], [rest])
+
+    heard = [int(listening.step([SENTENCE], [GREEDY]).result().tokens[0]) for _ in range(5)]
+    assert heard == expected
+    assert listening.manifest.languages[int(told.language_probabilities.argmax())] == "en"
+    assert told.language_probabilities.sum() == pytest.approx(1, abs=1e-3)
+    assert told.no_speech_probability < 0.1
+
+
+def test_a_prompt_sets_the_spelling(listening: GraphEngine, gpu_export: Path) -> None:
+    tokenizer = Tokenizer.load(gpu_export)
+    previous = [tokenizer.special.previous, *tokenizer.encode(" Mister John Dashwode, Mister James Dashwode")]
+
+    heard = tokenizer.decode(decode(listening, [PASSAGE], 8, prompt=previous)[PASSAGE])
+
+    assert "Dashwode" in heard
+
+
+def test_hot_draws_differ_and_repeat(listening: GraphEngine) -> None:
+    cold, low, high = (decode(listening, [SENTENCE], 6, Sampling(1.5, draw))[SENTENCE] for draw in (0.3, 0.01, 0.99))
+
+    assert cold != low != high
+    assert decode(listening, [SENTENCE], 6, Sampling(1.5, 0.99))[SENTENCE] == high
+    assert not set(cold + low + high) & set(listening.manifest.suppressed)
+
+
+def test_attention_follows_the_sound(listening: GraphEngine, sentence: Pcm) -> None:
+    decode(listening, [SENTENCE], 10)
+
+    frames = len(sentence) // 320
+    weights = listening.attention(SENTENCE, tokens=10, frames=frames)
+
+    starts = token_starts(weights)
+    assert weights.shape == (len(listening.manifest.alignment_heads), 10, frames)
+    assert listening.attention(SENTENCE, 10, 1500).sum(axis=2) == pytest.approx(1, abs=0.02)
+    assert starts[0] < 0.8
+    assert 1.8 < starts[-1] < 3.0
+
+
+def test_the_published_sizes_of_base_are_those_of_its_weights(engine: GraphEngine) -> None:
+    assert published("base") == Network(engine.dimensions, len(engine.manifest.alignment_heads))

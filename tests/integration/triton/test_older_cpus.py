@@ -1,0 +1,69 @@
+"""The engine on a CPU with AVX2 and nothing newer: kernels of 256 bits, the encoder in ONNX Runtime.
+
+numba is told to compile for such a CPU. ONNX Runtime cannot be: it goes on using what it finds, so its
+own AVX2 code runs on such CPUs only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import pytest
+from small_triton import MODEL, REPOSITORY
+
+from speech.audio import Pcm
+
+ROOT = Path(__file__).parents[3]
+
+DECODE = """
+import sys
+from pathlib import Path
+import numpy as np
+import tokenizers
+from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
+from speech.whisper.engine import GREEDY
+from speech.whisper.cpu.float_kernels import LANES
+from speech.whisper.cpu.engine import CpuEngine
+
+folder = Path(sys.argv[1])
+samples = np.frombuffer(sys.stdin.buffer.read(), np.int16).astype(np.float32) / 32768
+engine = CpuEngine(folder, slots=1, threads=2)
+engine.encode([0], [samples], [768])
+engine.prefill([0], [engine.manifest.sot_sequence("en")])
+tokens = []
+while len(tokens) < 60 and engine.manifest.tokens.end_of_text not in tokens:
+    tokens.append(int(engine.step([0], [GREEDY]).result().tokens[0]))
+engine.close()
+print(LANES, HAS_DOT_PRODUCT)
+print(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).decode(tokens))
+"""
+
+
+def haswell() -> dict[str, str]:
+    """numba's settings for Intel's first CPU with AVX2."""
+    features = llvm.get_host_cpu_features()
+    if not features.get("avx2"):
+        pytest.skip("this CPU has no AVX2")
+    newer = re.compile("avx512|avx10|avxvnni|avxifma|avxneconvert|amx|evex|vaes|vpclmul|gfni|sha|prefer")
+    kept = [f"+{name}" for name, present in features.items() if present and not newer.match(name)]
+    gone = [f"-{name}" for name in features if newer.match(name)]
+    return {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ",".join(kept + gone)}
+
+
+def test_a_cpu_without_avx512_hears_the_same_words(passage: Pcm) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", DECODE, str(REPOSITORY / MODEL / "1")],
+        input=passage.tobytes(), capture_output=True, check=False, cwd=ROOT, env=os.environ | haswell(),
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr.decode()
+    kind, text = ended.stdout.decode().splitlines()
+    assert kind == "8 False"
+    words = re.sub(r"[^a-z ]", "", text.lower().replace("mr.", "mister")).split()
+    said = "and mister john dashwood had then leisure to consider how much there might be prudently in his power to do"
+    assert words == f"{said} for them".split()

@@ -1,0 +1,28 @@
+import os
+import subprocess
+import sys
+
+from gateway.accounts.lease_owner import is_dead, this_process
+
+NAME_ITSELF = "from gateway.accounts.lease_owner import this_process; print(this_process())"
+
+
+def test_this_process_lives() -> None:
+    assert not is_dead(this_process())
+
+
+def test_a_process_that_has_ended_is_dead() -> None:
+    ended = subprocess.run([sys.executable, "-c", NAME_ITSELF], capture_output=True, text=True, check=True)
+
+    assert is_dead(ended.stdout.strip())
+
+
+def test_a_process_that_took_over_the_number_is_not_taken_for_the_old_one() -> None:
+    place, _, started, rest = this_process().split("|")
+
+    assert is_dead(f"{place}|{os.getpid()}|{int(started) - 1}|{rest}")
+
+
+def test_nothing_is_claimed_about_another_machine() -> None:
+    assert not is_dead("elsewhere/boot/1|1|1|abcd")
+    assert not is_dead("what is this")

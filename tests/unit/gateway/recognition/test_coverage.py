@@ -1,0 +1,48 @@
+import numpy as np
+
+from gateway.recognition.coverage import gaps, in_order, merge, tighten
+from speech.activity import CHUNK_SECONDS, Region
+from speech.transcript import Word
+
+SPEECH = np.ones(round(20 / CHUNK_SECONDS), dtype=np.float32)
+SPAN = Region(0.0, 20.0)
+
+
+def said(text: str, start: float, end: float) -> Word:
+    return Word(text, start, end, 0.9)
+
+
+def test_speech_after_the_last_word_is_a_gap() -> None:
+    (gap,) = gaps([said("Chapter", 0.2, 0.8), said("one.", 0.9, 1.5)], SPEECH, SPAN)
+    assert 1.5 < gap.start < 2.1
+    assert gap.end > 19.9
+
+
+def test_a_word_stretched_over_other_speech_hides_nothing() -> None:
+    (gap,) = gaps([said("one.", 0.0, 20.0)], SPEECH, SPAN)
+    assert gap.start < 2
+
+
+def test_silence_is_no_gap() -> None:
+    assert gaps([], np.zeros_like(SPEECH), SPAN) == []
+
+
+def test_words_found_in_a_gap_are_put_in_place_once() -> None:
+    words = [said("one", 0, 1), said("four", 8, 9)]
+    found = [said("One", 0.3, 1.1), said("two", 2, 3), said("three", 4, 5), said("four", 8.2, 9.1)]
+    merged = merge(words, found, Region(1.2, 7.9))
+    assert [word.text for word in merged] == ["one", "two", "three", "four"]
+
+
+def test_times_stay_inside_the_recording_and_in_order() -> None:
+    words = in_order([said("a", -0.1, 1.2), said("b", 1.0, 2.0), said("c", 1.9, 9.0)], 3.0)
+    assert [(word.start, word.end) for word in words] == [(0.0, 1.0), (1.0, 1.9), (1.9, 3.0)]
+
+
+def test_a_word_stretched_over_a_pause_is_put_back_onto_its_speech() -> None:
+    speech = np.zeros_like(SPEECH)
+    speech[round(4 / CHUNK_SECONDS) : round(5 / CHUNK_SECONDS)] = 1
+    stretched, short = tighten([said("Egyptian", 1.0, 5.5), said("kings", 5.5, 6.0)], speech)
+    assert 3.9 < stretched.start < 4.1
+    assert 4.9 < stretched.end < 5.1
+    assert (short.start, short.end) == (5.5, 6.0)

@@ -1,0 +1,126 @@
+"""TritonWhisper against a real gRPC server whose model is written here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import numpy as np
+import pytest
+from triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
+
+from gateway.errors import BadRequest, Unavailable
+from gateway.recognition.whisper import TritonWhisper, WindowRequest
+from gateway.settings import TritonSettings
+from gateway.triton.client import read_element
+from gateway.triton.fleet import Fleet, watched
+from speech.tensors import WHISPER_INPUTS
+
+WINDOW = np.arange(160, dtype=np.int16)
+
+
+@asynccontextmanager
+async def whisper(*tritons: Triton, patience: float = 5) -> AsyncIterator[TritonWhisper]:
+    settings = TritonSettings(patience_seconds=patience, probe_seconds=0.05, timeout_seconds=5)
+    async with listening(*tritons) as urls, watched(Fleet(urls, ["whisper-base"], settings)) as fleet:
+        yield TritonWhisper(fleet, settings)
+
+
+async def test_a_window_travels_as_the_wire_contract_says() -> None:
+    triton = Triton()
+    async with whisper(triton) as asked:
+        heard = await asked.recognize(WINDOW, WindowRequest("base", "de", prompt="Vorher", caller="me"))
+
+    assert heard == HEARD
+    (sent,) = triton.requests
+    assert sent.model_name == "whisper-base"
+    assert [(each.name, each.datatype) for each in sent.inputs] == [
+        (tensor.name, tensor.datatype) for tensor in WHISPER_INPUTS
+    ]
+    assert sent.raw_input_contents[0] == WINDOW.tobytes()
+    assert [read_element(raw) for raw in sent.raw_input_contents[1:]] == [b"de", b"Vorher", b"file", b"me"]
+
+
+async def test_windows_go_to_the_tritons_in_turn() -> None:
+    tritons = Triton(), Triton()
+    async with whisper(*tritons) as asked:
+        for _ in range(4):
+            await asked.recognize(WINDOW, WindowRequest("base"))
+
+    assert [len(triton.requests) for triton in tritons] == [2, 2]
+
+
+async def test_a_triton_that_is_away_is_left_out_and_its_window_goes_elsewhere() -> None:
+    tritons = Triton(refuses, lives=False), Triton()
+    async with whisper(*tritons) as asked:
+        for _ in range(4):
+            assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
+
+    assert not tritons[0].requests
+
+
+async def test_a_window_waits_for_a_dead_model_to_come_back() -> None:
+    async with whisper(Triton(dies(), lives=False)) as asked:
+        assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
+
+
+async def test_windows_that_a_dead_process_held_are_asked_again() -> None:
+    async with whisper(Triton(dies(once=waits), lives=False)) as asked:
+        assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
+
+
+async def test_when_no_triton_comes_back_in_time_the_client_is_told_when_to_try() -> None:
+    async with whisper(Triton(refuses, lives=False), patience=0.05) as asked:
+        with pytest.raises(Unavailable) as refused:
+            await asked.recognize(WINDOW, WindowRequest("base"))
+
+    assert refused.value.retry_after >= 1
+
+
+async def test_a_window_that_fails_everywhere_is_given_up() -> None:
+    triton = Triton(fails(grpc.StatusCode.INTERNAL, "the engine failed", times=99))
+    async with whisper(triton) as asked:
+        with pytest.raises(Unavailable):
+            await asked.recognize(WINDOW, WindowRequest("base"))
+
+    assert 1 < len(triton.requests) < 5
+
+
+async def test_a_refused_window_is_the_callers_fault_and_not_tried_again() -> None:
+    triton = Triton(fails(grpc.StatusCode.INVALID_ARGUMENT, "yue is not spoken here", times=99))
+    async with whisper(triton) as asked:
+        with pytest.raises(BadRequest, match="yue"):
+            await asked.recognize(WINDOW, WindowRequest("base", "yue"))
+
+    assert len(triton.requests) == 1
+
+
+async def test_cancelling_a_window_cancels_the_call() -> None:
+    triton = Triton(waits)
+    async with whisper(triton) as asked:
+        recognizing = asyncio.create_task(asked.recognize(WINDOW, WindowRequest("base")))
+        while not triton.requests:
+            await asyncio.sleep(0.01)
+        recognizing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await recognizing
+        while not triton.cancelled:
+            await asyncio.sleep(0.01)
+
+    assert triton.cancelled == 1
+
+
+async def test_a_triton_that_refuses_windows_again_and_again_is_not_waited_for_for_ever() -> None:
+    triton = Triton(refuses)
+    async with whisper(triton, patience=0.8) as asked:
+        with pytest.raises(Unavailable):
+            await asked.recognize(WINDOW, WindowRequest("base"))
+
+    assert len(triton.requests) >= 2
+
+
+async def test_readiness_is_what_the_model_itself_answers() -> None:
+    async with whisper(Triton(refuses, lives=False), Triton()) as asked:
+        assert asked.is_ready("base")
+    async with whisper(Triton(refuses, lives=False)) as asked:
+        assert not asked.is_ready("base")

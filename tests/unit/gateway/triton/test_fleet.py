@@ -1,0 +1,137 @@
+"""The fleet against real gRPC servers whose models are written here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from triton_fakes import Triton, listening, refuses, waits
+
+from gateway.settings import TritonSettings
+from gateway.triton.client import TritonFailure
+from gateway.triton.fleet import Fleet, ask_name_service, watched
+from gateway.triton.probe import question
+
+MODEL = "whisper-base"
+SETTINGS = TritonSettings(probe_seconds=0.05)
+
+
+class Name:
+    """A name whose machines change."""
+
+    def __init__(self, *behind: str) -> None:
+        self.behind = behind
+
+    async def look_up(self, address: str) -> Sequence[str]:
+        if not self.behind:
+            raise OSError("no such name")
+        return self.behind
+
+
+@asynccontextmanager
+async def fleet_behind(name: Name) -> AsyncIterator[Fleet]:
+    async with watched(Fleet(["triton:8001"], [MODEL], SETTINGS, look_up=name.look_up)) as fleet:
+        yield fleet
+
+
+async def becomes(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def working(fleet: Fleet) -> set[str]:
+    return {server.url for server in fleet.servers if MODEL not in server.away}
+
+
+async def test_a_triton_that_joins_behind_a_name_gets_work_and_one_that_leaves_gets_none() -> None:
+    async with listening(Triton(), Triton()) as (old, new):
+        name = Name(old)
+        async with fleet_behind(name) as fleet:
+            assert working(fleet) == {old}
+            name.behind = (old, new)
+            await becomes(lambda: working(fleet) == {old, new})
+            name.behind = (new,)
+            await becomes(lambda: working(fleet) == {new})
+
+
+async def test_a_triton_that_leaves_finishes_what_it_has() -> None:
+    finish = asyncio.Event()
+
+    async def slow(triton: Triton, context: object) -> None:
+        await finish.wait()
+
+    async with listening(Triton(slow), Triton()) as (old, new):
+        name = Name(old)
+        async with fleet_behind(name) as fleet:
+            server = await fleet.server_for(MODEL, 1)
+            call = asyncio.create_task(server.infer(MODEL, question(MODEL, 1.0), 10))
+            name.behind = (new,)
+            await becomes(lambda: working(fleet) == {new})
+            finish.set()
+            assert await call
+
+
+async def test_while_the_name_service_is_away_the_known_tritons_go_on() -> None:
+    async with listening(Triton()) as (only,):
+        name = Name(only)
+        async with fleet_behind(name) as fleet:
+            name.behind = ()
+            await asyncio.sleep(0.2)
+            assert working(fleet) == {only}
+
+
+async def test_a_triton_gets_no_work_before_its_model_has_answered() -> None:
+    async with (
+        listening(Triton(refuses, lives=False), Triton()) as (away, good),
+        fleet_behind(Name(away, good)) as fleet,
+    ):
+        assert {(await fleet.server_for(MODEL, 1)).url for _ in range(4)} == {good}
+
+
+async def test_the_least_loaded_triton_is_chosen() -> None:
+    async with listening(Triton(waits), Triton()) as (busy, idle), fleet_behind(Name(busy, idle)) as fleet:
+        (server,) = (server for server in fleet.servers if server.url == busy)
+        call = asyncio.create_task(server.infer(MODEL, question(MODEL, 1.0), 10))
+        await becomes(lambda: server.load() == 1)
+        assert {(await fleet.server_for(MODEL, 1)).url for _ in range(4)} == {idle}
+        call.cancel()
+
+
+async def test_a_model_that_dies_while_nobody_asks_it_is_found_out_and_comes_back() -> None:
+    triton = Triton(refuses)
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        triton.lives = False
+        await becomes(lambda: not fleet.serves(MODEL))
+        triton.lives = True
+        await becomes(lambda: fleet.serves(MODEL))
+
+
+async def test_calls_of_a_triton_that_stays_silent_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.triton.fleet.PROBE_TIMEOUT", 0.2)
+    triton = Triton()
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        server = await fleet.server_for(MODEL, 1)
+        triton.lives, triton.behaviour = False, waits
+        with pytest.raises(TritonFailure):
+            await server.infer(MODEL, question(MODEL, 1.0), 60)
+
+
+async def test_nobody_to_ask_is_a_timeout() -> None:
+    async with watched(Fleet([], [MODEL], SETTINGS)) as fleet:
+        with pytest.raises(TimeoutError):
+            await fleet.server_for(MODEL, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("localhost:8001", ("127.0.0.1:8001",)),
+        ("10.1.2.3:8001", ("10.1.2.3:8001",)),
+        ("[::1]:8001", ("[::1]:8001",)),
+    ],
+)
+async def test_every_machine_behind_a_name_is_found(address: str, found: tuple[str, ...]) -> None:
+    assert await ask_name_service(address) == found

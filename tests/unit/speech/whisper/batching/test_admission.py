@@ -1,0 +1,35 @@
+"""Who gets the free slots of a GPU."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+
+import numpy as np
+
+from speech.tensors import Priority
+from speech.whisper.batching.admission import Admission, Policy
+from speech.whisper.batching.rules import Attempt
+from speech.whisper.batching.sequence import Request, Sequence
+
+
+def waiting(priority: Priority) -> Sequence:
+    request = Request(np.zeros(160, np.int16), priority=priority)
+    return Sequence(request, Future(), time.monotonic(), Attempt())
+
+
+def test_on_a_gpu_files_go_on_in_batches_while_people_speak() -> None:
+    admission = Admission(64, 16, Policy.for_gpu(64, 16))
+    for _ in range(40):
+        admission.push(waiting(Priority.FILE))
+    admission.push(waiting(Priority.LIVE))
+
+    taken = {each.slot: each for each in admission.take({}, now=0.0)}
+    rounds = [1]
+    for turn in range(1, 4):
+        new = admission.take(taken, now=turn * 0.3)
+        taken |= {each.slot: each for each in new}
+        rounds.append(len(new))
+
+    assert rounds == [1, 16, 16, 8]
+    assert sorted(taken) == list(range(41))  # the lowest free slots: steps stay small

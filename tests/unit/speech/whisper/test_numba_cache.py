@@ -1,0 +1,80 @@
+"""Compiled kernels are kept where they can be written, and old ones do not pile up."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from speech.whisper.numba_cache import cache_folder
+
+SOURCES = ("float_kernels.py", "int8_kernels.py", "decoder_kernels.py", "encoder_kernels.py")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    folder = tmp_path / "cpu"
+    folder.mkdir()
+    for name in SOURCES:
+        (folder / name).write_text("first")
+    return folder
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def seal(monkeypatch: pytest.MonkeyPatch, sealed: Path) -> None:
+    """Makes a folder read-only, for root too."""
+    make = tempfile.TemporaryFile
+
+    def refuse(*, dir: Path) -> object:
+        if dir.is_relative_to(sealed):
+            raise OSError(30, "Read-only file system")
+        return make(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+
+def test_code_is_kept_beside_its_sources_and_that_of_older_sources_goes(sources: Path, temporary: Path) -> None:
+    first = cache_folder(sources)
+    (first / "code.nbc").write_text("compiled")
+    (sources / "decoder_kernels.py").write_text("second")
+
+    second = cache_folder(sources)
+
+    assert second != first
+    assert list((sources / "__pycache__").iterdir()) == [second] == [cache_folder(sources)]
+    assert not list(temporary.iterdir())
+
+
+def test_a_read_only_installation_brings_its_own_code(
+    sources: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = cache_folder(sources) / "whisper_1"
+    module.mkdir()
+    (module / "code.nbc").write_text("compiled")
+    module.chmod(0o500)
+    seal(monkeypatch, sources)
+
+    folder = cache_folder(sources)
+
+    assert folder.is_relative_to(temporary)
+    assert (folder / "whisper_1" / "code.nbc").read_text() == "compiled"
+    assert (folder / "whisper_1").stat().st_mode & 0o200
+    assert cache_folder(sources) == folder
+
+
+def test_code_from_a_folder_that_others_can_write_is_not_run(
+    sources: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(monkeypatch, sources)
+    shared = cache_folder(sources).parent
+    shared.chmod(0o777)
+
+    assert shared not in cache_folder(sources).parents
