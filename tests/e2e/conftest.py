@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import imageio_ffmpeg
 import pytest
-from service_process import METERED, ServiceProcess, run_service, stt_keys
+
+from tests.e2e.service_process import METERED, ServiceProcess, run_service, stt_keys
 
 DATA = Path(__file__).parent.parent / "data"
 

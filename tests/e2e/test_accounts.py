@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from service_process import METERED, ServiceProcess, client_of, run_service, stt_keys
+
+from tests.e2e.service_process import METERED, ServiceProcess, client_of, run_service, stt_keys
 
 
 @pytest.fixture

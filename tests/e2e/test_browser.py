@@ -10,7 +10,8 @@ from typing import Any
 
 import imageio_ffmpeg
 import pytest
-from service_process import ServiceProcess, stt_keys
+
+from tests.e2e.service_process import ServiceProcess, stt_keys
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:

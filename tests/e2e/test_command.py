@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from service_process import STT, ServiceProcess
+from tests.e2e.service_process import STT, ServiceProcess
 
 
 def stt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

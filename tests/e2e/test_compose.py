@@ -18,11 +18,11 @@ from typing import Any
 
 import httpx
 import pytest
-from compose_files import DOCKER, Compose, read_stages
 
 from benchmarks.postgres import running_postgres
 from gateway.triton.layout import lay_out
 from gateway.triton.process import Wheel, clean_shared_memory, free_ports
+from tests.e2e.compose_files import DOCKER, Compose, read_stages
 
 COMPOSE = Compose.read(DOCKER / "compose.cpu.yaml")
 REPOSITORY = DOCKER.parent / "model_repository"

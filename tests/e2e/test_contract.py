@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from service_process import ServiceProcess, run_service
+
+from tests.e2e.service_process import ServiceProcess, run_service
 
 
 def post(client: httpx.Client, recording: Path, **fields: str) -> httpx.Response:

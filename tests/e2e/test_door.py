@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from service_process import ServiceProcess
+
+from tests.e2e.service_process import ServiceProcess
 
 LISTENING = "0A"  # state of a socket in /proc/net/tcp
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}

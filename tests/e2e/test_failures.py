@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-from service_process import STT, ServiceProcess, run_service
+
+from tests.e2e.service_process import STT, ServiceProcess, run_service
 
 PATIENCE = 60  # seconds after which a test gives up waiting
 

@@ -21,15 +21,15 @@ import httpx
 import imageio_ffmpeg
 import pytest
 import pytest_asyncio
-from relay import relaying
-from service_process import STT, ServiceProcess, run_service, stt_keys
-from test_stream import SAID, plain
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.postgres import running_postgres
 from gateway.triton.embedded import EmbeddedTriton, TritonOptions
 from gateway.triton.probe import main as probe
+from tests.e2e.relay import relaying
+from tests.e2e.service_process import STT, ServiceProcess, run_service, stt_keys
+from tests.e2e.test_stream import SAID, plain
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

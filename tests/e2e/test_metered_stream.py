@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from service_process import ServiceProcess, client_of, stt_keys
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.e2e.service_process import ServiceProcess, client_of, stt_keys
 
 CONFIG = json.dumps({"language": "en", "model": "base"})
 SECOND = 32_000  # bytes

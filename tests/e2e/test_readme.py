@@ -10,7 +10,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from service_process import STT, ServiceProcess
+
+from tests.e2e.service_process import STT, ServiceProcess
 
 README_FILE = Path(__file__).parents[2] / "README.md"
 README = README_FILE.read_text(encoding="utf-8")

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from relay import relaying
-from service_process import STT, ServiceProcess, run_service
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from tests.e2e.relay import relaying
+from tests.e2e.service_process import STT, ServiceProcess, run_service
 
 Message = dict[str, Any]
 SAID = "john dashwood had then leisure to consider how much there might be prudently in his power to do for them"

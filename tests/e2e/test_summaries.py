@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from service_process import STT, ServiceProcess, run_service
 
 from export.download import InvalidDownload
 from export.summarizer import SUMMARIZERS, fetch_summarizer
+from tests.e2e.service_process import STT, ServiceProcess, run_service
 
 WEIGHTS = Path(__file__).parents[2] / "var" / "weights" / "summarizer"
 MEETING = "Priya will fix the refunds by Friday. We launch on the third of May. Lena makes the screenshots."

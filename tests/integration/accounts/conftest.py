@@ -7,9 +7,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from account_stores import Store
 
 from benchmarks.postgres import running_postgres
+from tests.integration.accounts.account_stores import Store
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 import asyncio
 
 import pytest
-from account_stores import Store, identify
 
 from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
+from tests.integration.accounts.account_stores import Store, identify
 
 
 async def test_a_recording_costs_its_minutes_rounded_up(store: Store) -> None:

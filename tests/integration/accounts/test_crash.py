@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from account_stores import Store, identify
 
 from gateway.errors import TooManyRequests
+from tests.integration.accounts.account_stores import Store, identify
 
 CREDITS = 10
 GATEWAY = Path(__file__).with_name("dying_gateway.py")

@@ -4,7 +4,6 @@ from collections import Counter
 from itertools import groupby
 
 import pytest
-from account_stores import Store, identify
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -14,6 +13,7 @@ from gateway.accounts import Accounts, Caller, ledger
 from gateway.accounts.database import Database
 from gateway.accounts.ledger import Entry, Position
 from gateway.errors import ServiceError
+from tests.integration.accounts.account_stores import Store, identify
 
 MANY = 300
 

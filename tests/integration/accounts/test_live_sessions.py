@@ -1,10 +1,10 @@
 import asyncio
 
 import pytest
-from account_stores import Store, identify
 
 from gateway.accounts import Accounts, Caller
 from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
+from tests.integration.accounts.account_stores import Store, identify
 
 
 async def listen(accounts: Accounts, caller: Caller, seconds: int) -> float:

@@ -2,13 +2,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from account_stores import Store
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from gateway.accounts.database import Database
 from gateway.accounts.schema import metadata
 from gateway.errors import Unavailable
+from tests.integration.accounts.account_stores import Store
 
 
 async def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:

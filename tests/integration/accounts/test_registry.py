@@ -1,8 +1,8 @@
 import pytest
-from account_stores import Store, identify
 
 from gateway.accounts.registry import RegistryError
 from gateway.errors import Unauthorized
+from tests.integration.accounts.account_stores import Store, identify
 
 
 async def test_a_key_identifies_its_account(store: Store) -> None:

@@ -1,8 +1,8 @@
 import pytest
-from account_stores import Store, identify
 
 from gateway.accounts import Accounts, Answer
 from gateway.errors import BadParameter, Conflict, PaymentRequired
+from tests.integration.accounts.account_stores import Store, identify
 
 HELLO = Answer(200, b'{"text": "hello"}', {"content-type": "application/json", "x-model": "base"})
 FILE, OTHER_FILE = "1" * 64, "2" * 64

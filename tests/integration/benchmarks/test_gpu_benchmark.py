@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from random_weights import dimensions, opened
 
 from benchmarks import gpu
 from benchmarks.peers.process import PeerFailed
@@ -18,6 +17,7 @@ from export.sources import NO_FILE
 from export.targets import CUDA
 from export.whisper import build
 from speech.whisper.manifest import RANDOM, Source
+from tests.unit.export.random_weights import dimensions, opened
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import pytest_asyncio
-from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 
 from export.sources import default_place
 from export.targets import CUDA
@@ -19,6 +18,7 @@ from export.whisper import Order, export_whisper
 from gateway.triton.client import TritonServer
 from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
+from tests.integration.triton.small_triton import MODEL, OPTIONS, REPOSITORY, Connect
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data"

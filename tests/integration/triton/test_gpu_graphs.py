@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_triton import REPOSITORY
 
 from export.memory import published
 from speech.audio import Pcm, to_samples
@@ -30,6 +29,7 @@ from speech.whisper.manifest import read_manifest
 from speech.whisper.serving import ServingOptions, open_engine
 from speech.whisper.timing import token_starts
 from speech.whisper.tokenizer import Tokenizer
+from tests.integration.triton.small_triton import REPOSITORY
 
 BASE = REPOSITORY / "whisper-base" / "1"
 SLOTS = 3

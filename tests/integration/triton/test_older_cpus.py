@@ -14,9 +14,9 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 import pytest
-from small_triton import MODEL, REPOSITORY
 
 from speech.audio import Pcm
+from tests.integration.triton.small_triton import MODEL, REPOSITORY
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_triton import MODEL, OPTIONS, REPOSITORY, Connect
-from windows import transcribe, until
 
 from gateway.settings import TritonSettings
 from gateway.triton.client import TritonFailure
@@ -19,6 +17,8 @@ from gateway.triton.embedded import EmbeddedTriton, TritonFailed
 from gateway.triton.fleet import Fleet, watched
 from gateway.triton.process import SHARED_MEMORY, SHM_OWNER
 from speech.audio import Pcm
+from tests.integration.triton.small_triton import MODEL, OPTIONS, REPOSITORY, Connect
+from tests.integration.triton.windows import transcribe, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

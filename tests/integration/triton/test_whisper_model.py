@@ -6,12 +6,12 @@ from dataclasses import replace
 import grpc
 import numpy as np
 import pytest
-from windows import MODEL, metrics, transcribe
 
 from gateway.triton.client import TritonFailure, TritonServer
 from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
 from speech.tensors import AUDIO, LANGUAGE, Priority
+from tests.integration.triton.windows import MODEL, metrics, transcribe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compose_files import COMPOSE, DOCKER, Compose, read_stages
 
 from export.memory import PUBLISHED, published
 from speech.whisper.gpu.exported import MOST_SLOTS
 from speech.whisper.gpu.sizes import footprint
+from tests.e2e.compose_files import COMPOSE, DOCKER, Compose, read_stages
 
 ROOT = DOCKER.parent
 BIN = Path(sys.executable).parent

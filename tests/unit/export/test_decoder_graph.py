@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from random_weights import dimensions
 
 from export.choice import Vocabulary
 from export.decoder import decoder_graph
@@ -20,6 +19,7 @@ from export.random_weights import random_weights
 from export.reference import Reference
 from export.tokenizer import special_tokens
 from speech.whisper.engine import Sampling
+from tests.unit.export.random_weights import dimensions
 
 TOKENS = [1, 5, 9, 77, 400, 3]
 HEADS = ((0, 1), (1, 0), (1, 1))

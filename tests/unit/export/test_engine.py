@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_weights import dimensions, opened
 
 from export.random_weights import random_weights
 from export.whisper import build
@@ -19,6 +18,7 @@ from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.cpu.threads import Crew
 from speech.whisper.engine import GREEDY, EngineError, Sampling
 from speech.whisper.log_mel import log_mel
+from tests.unit.export.random_weights import dimensions, opened
 
 SLOTS = 11  # more than one pass of rows
 CONTEXT = 100

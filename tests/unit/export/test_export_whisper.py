@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from random_weights import dimensions, opened
 
 from export import targets, whisper
 from export.decoder import decoder_graph
@@ -16,6 +15,7 @@ from export.sources import Opened
 from export.targets import CUDA
 from export.whisper import Order, export_whisper
 from speech.whisper.manifest import read_manifest
+from tests.unit.export.random_weights import dimensions, opened
 
 
 @pytest.fixture

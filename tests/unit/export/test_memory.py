@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from onnx.numpy_helper import to_array
-from random_weights import dimensions
 
 from export.choice import Vocabulary
 from export.decoder import decoder_graph
@@ -19,6 +18,7 @@ from export.random_weights import random_weights
 from export.tokenizer import special_tokens
 from speech.whisper.gpu.sizes import Network, fitting_slots, footprint
 from speech.whisper.gpu.store import slot_shapes, tensor_bytes
+from tests.unit.export.random_weights import dimensions
 
 DOCS = Path(__file__).parents[3] / "docs" / "gpu.md"
 

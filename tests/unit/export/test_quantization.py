@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_weights import dimensions
 
 from export.encoder import audio_encoder_graph
 from export.graph import save_graph
@@ -19,6 +18,7 @@ from export.random_weights import random_weights
 from export.recordings import InvalidRecordings, read_windows
 from export.targets import tensorrt_target
 from speech.whisper.log_mel import MAX_SAMPLES
+from tests.unit.export.random_weights import dimensions
 
 DATA = Path(__file__).parents[2] / "data"
 WEIGHTS = random_weights(dimensions(128, (2, 1)))

@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from random_weights import dimensions, opened
 
 from export.random_weights import random_weights
 from export.targets import CPU, CUDA
 from export.whisper import build
 from speech.whisper.manifest import read_manifest
+from tests.unit.export.random_weights import dimensions, opened
 
 SIZES = {
     "small": dimensions(768, (3, 3)),

@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import ahead_of_time
 import numpy as np
 import pytest
-from random_weights import dimensions
 
 from export import graph, tensorrt
 from export.__main__ import main
@@ -23,6 +21,8 @@ from export.random_weights import random_weights
 from export.tensorrt import CompileError, Profile
 from export.tokenizer import special_tokens
 from speech.whisper.manifest import Compiled
+from tests.unit.export import ahead_of_time
+from tests.unit.export.random_weights import dimensions
 
 SIZES = {
     "large-v3": dimensions(1280, (2, 2), vocabulary=51866, mels=128),

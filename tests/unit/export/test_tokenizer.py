@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from random_weights import dimensions, opened
 
 from export.random_weights import random_weights
 from export.tokenizer import InvalidTokenizer, languages, special_tokens, suppressed_tokens, write_tokenizer
+from tests.unit.export.random_weights import dimensions, opened
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from random_weights import dimensions
 
 from export.checkpoints import read_huggingface, read_openai
 from export.random_weights import random_weights
 from export.weights import InvalidWeights, Weights, read_ctranslate2
+from tests.unit.export.random_weights import dimensions
 
 HEADS = ((0, 1), (1, 0))
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import grpc
 import numpy as np
 import pytest
-from triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
 
 from gateway.errors import BadRequest, Unavailable
 from gateway.recognition.whisper import TritonWhisper, WindowRequest
@@ -15,6 +14,7 @@ from gateway.settings import TritonSettings
 from gateway.triton.client import read_element
 from gateway.triton.fleet import Fleet, watched
 from speech.tensors import WHISPER_INPUTS
+from tests.unit.gateway.triton.triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
 
 WINDOW = np.arange(160, dtype=np.int16)
 

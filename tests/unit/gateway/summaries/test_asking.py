@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from chat_fakes import FakeServer, whole
 
 from gateway.summaries.asking import Asker, side_by_side
 from gateway.summaries.chat import Part, Question, Served, Written
+from tests.unit.gateway.summaries.chat_fakes import FakeServer, whole
 
 
 class Busy:

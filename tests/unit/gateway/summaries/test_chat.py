@@ -5,10 +5,10 @@ from contextlib import aclosing
 
 import httpx
 import pytest
-from chat_fakes import QUICK, FakeServer, Stream, chunk, whole
 
 from gateway.summaries.chat import ChatServer, Endpoint, Finished, Part, Question, Reading, Served, Written
 from gateway.summaries.errors import SummarizerAway, SummarizerFailed
+from tests.unit.gateway.summaries.chat_fakes import QUICK, FakeServer, Stream, chunk, whole
 
 QUESTION = Question(({"role": "user", "content": "What was said?"},), max_tokens=50)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from chat_fakes import FakeServer, chunk, whole
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -21,6 +20,7 @@ from gateway.routes.usage import show_usage
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer, SummaryServer
 from gateway.summaries.summarizer import Summarizer
+from tests.unit.gateway.summaries.chat_fakes import FakeServer, chunk, whole
 
 TEXT = "Priya will fix the refunds by Friday."
 WHOLE = FakeServer(lambda _: whole("Priya fixes the refunds."))

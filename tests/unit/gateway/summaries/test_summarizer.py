@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from chat_fakes import FakeServer, chunk, whole
 
 from gateway.summaries.errors import SummarizerFailed
 from gateway.summaries.styles import STYLES
 from gateway.summaries.summarizer import Delta, Progress, Stage, Summarizer, Summary
+from tests.unit.gateway.summaries.chat_fakes import FakeServer, chunk, whole
 
 SENTENCE = "Priya will fix the refunds by Friday because the payment tests are not finished yet. "
 LONG = SENTENCE * 300  # 4500 words

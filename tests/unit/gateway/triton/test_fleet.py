@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from triton_fakes import Triton, listening, refuses, waits
 
 from gateway.settings import TritonSettings
 from gateway.triton.client import TritonFailure
 from gateway.triton.fleet import Fleet, ask_name_service, watched
 from gateway.triton.probe import question
+from tests.unit.gateway.triton.triton_fakes import Triton, listening, refuses, waits
 
 MODEL = "whisper-base"
 SETTINGS = TritonSettings(probe_seconds=0.05)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from voices_made import voice
 
 from speech.diarization.clustering import (
     Evidence,
@@ -14,6 +13,7 @@ from speech.diarization.clustering import (
     merged,
     reduce_to,
 )
+from tests.unit.speech.diarization.voices_made import voice
 
 
 def evidence(people: list[int], seconds: list[float], noise: float = 0.6) -> Evidence:

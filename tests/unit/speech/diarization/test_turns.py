@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from voices_made import conversation
 
 from speech.diarization.turns import best_path, find_turns
 from speech.diarization.windows import FRAMES, LocalSpeech
 from speech.transcript import Turn
+from tests.unit.speech.diarization.voices_made import conversation
 
 
 def spoken(turns: tuple[Turn, ...], time: float) -> set[str]:

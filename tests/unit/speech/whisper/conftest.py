@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from speech_fakes import byte_tokenizer_json
 
 from speech.whisper.tokenizer import Tokenizer
+from tests.unit.speech.whisper.speech_fakes import byte_tokenizer_json
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
 from speech.gpu import Gpu
 from speech.tensors import GPU_METRIC, read_result
 from speech.whisper.serving import Adapter, ServingOptions, tell_gpu
 from speech.whisper.tokenizer import Tokenizer
+from tests.unit.speech.whisper.speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
 
 class Metric:

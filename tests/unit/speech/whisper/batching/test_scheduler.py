@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from speech_fakes import Circumstances, Line, Script, ScriptedEngine, says
 
 from speech.audio import InvalidAudio
 from speech.tensors import Priority
@@ -16,6 +15,7 @@ from speech.whisper.batching.admission import Policy
 from speech.whisper.batching.scheduler import Closed, Overloaded, Request, Scheduler
 from speech.whisper.engine import EngineError
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
+from tests.unit.speech.whisper.speech_fakes import Circumstances, Line, Script, ScriptedEngine, says
 
 Start = Callable[..., tuple[Scheduler, ScriptedEngine]]
 

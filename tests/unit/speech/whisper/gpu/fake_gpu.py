@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
+
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
 
 VERSION, CAPABILITY = "11.4.0.106", (8, 0)
 ENCODE_BATCH, SLOTS, PREFILL_ROWS = 4, 8, 3  # the plans' largest passes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toy_decoder import HEARD, START, TEXT, ListRunner, manifest, next_token, said
 
 from speech.whisper.engine import GREEDY, EngineError, Sampling
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.runner import buckets
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, TEXT, ListRunner, manifest, next_token, said
 
 PROMPT = [START, 3, 6]
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_gpu import Error, FakeGpu
-from toy_decoder import manifest
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.opening import Wish, open_tensorrt
 from speech.whisper.manifest import RANDOM, Compiled, InvalidManifest, Source, write_manifest
 from speech.whisper.serving import ServingOptions, open_engine, open_for_timing
+from tests.unit.speech.whisper.gpu.fake_gpu import Error, FakeGpu
+from tests.unit.speech.whisper.gpu.toy_decoder import manifest
 
 
 @pytest.fixture

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
-from speech_fakes import byte_tokenizer_json
 from tokenizers import Tokenizer as Vocabulary
-from toy_decoder import HEARD, START, manifest, said
 
 from speech.audio import SAMPLE_RATE
 from speech.whisper.batching.scheduler import Scheduler
@@ -21,6 +18,9 @@ from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.opening import Wish, open_tensorrt
 from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
+from tests.unit.speech.whisper.gpu.fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, manifest, said
+from tests.unit.speech.whisper.speech_fakes import byte_tokenizer_json
 
 PROMPT = [START, 3, 6]
 HERE = Compiled(VERSION, "{}.{}".format(*CAPABILITY))
