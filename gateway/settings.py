@@ -42,11 +42,11 @@ def web_address(text: str) -> str:
     return text
 
 
-class Group(BaseModel):
+class SettingsGroup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class ServerSettings(Group):
+class ServerSettings(SettingsGroup):
     host: str = "127.0.0.1"
     """address to listen on"""
     port: int = Field(default=8080, ge=0, le=65535)
@@ -65,7 +65,7 @@ class ServerSettings(Group):
     """least serious log entry that is written"""
 
 
-class MediaSettings(Group):
+class MediaSettings(SettingsGroup):
     max_upload_bytes: int = Field(default=2 * 1024**3, gt=0)
     """largest file that is accepted, whoever sends it"""
     upload_idle_seconds: float = Field(default=60.0, gt=0)
@@ -76,7 +76,7 @@ class MediaSettings(Group):
     """how long the decoding of one file may take, on the clock and of the processor"""
 
 
-class TritonSettings(Group):
+class TritonSettings(SettingsGroup):
     urls: CommaList = ()
     """gRPC addresses (host:port); every machine behind a name is a Triton of its own; none: one is started here"""
     metrics_port: int = Field(default=8002, ge=0, le=65535)
@@ -91,14 +91,14 @@ class TritonSettings(Group):
     """time between two looks at each Triton's health"""
 
 
-class RecognitionSettings(Group):
+class RecognitionSettings(SettingsGroup):
     models: CommaList = ("base",)
     """Whisper models that are deployed"""
     stand_in: str = "base"
     """deployed model that answers for known ones that are not deployed; empty: answer 503 for those"""
 
 
-class DiarizationSettings(Group):
+class DiarizationSettings(SettingsGroup):
     deployed: bool = True
     """whether the diarizer runs, so that transcripts can name speakers"""
     pyannote_python: Path | None = None
@@ -111,7 +111,7 @@ class DiarizationSettings(Group):
     """share of the recording's length that they wait on top"""
 
 
-class StreamSettings(Group):
+class StreamSettings(SettingsGroup):
     config_seconds: float = Field(default=10.0, gt=0)
     """how long a live session may take to send its config"""
     idle_seconds: float = Field(default=60.0, gt=0)
@@ -126,7 +126,7 @@ class StreamSettings(Group):
     """largest frame that is accepted"""
 
 
-class SummarizerSettings(Group):
+class SummarizerSettings(SettingsGroup):
     mode: Literal["embedded", "off"] = "embedded"
     """embedded: a small model is run on this machine, if there is no `url`; off: summaries answer 503"""
     url: str = ""
@@ -145,14 +145,14 @@ class SummarizerSettings(Group):
     """summaries that the embedded model writes at once"""
 
 
-class ClientSettings(Group):
+class ClientSettings(SettingsGroup):
     url: Annotated[str, AfterValidator(web_address)] = "http://127.0.0.1:8080"
     """service that the commands talk to"""
     key: str = Field(default="", repr=False)
     """API key that the commands send"""
 
 
-class AccountSettings(Group):
+class AccountSettings(SettingsGroup):
     database: SecretStr = SecretStr("")
     """account store, sqlite:///file or postgresql://user:password@host/name; none: accounts.db in the data folder"""
     tiers: Path | None = None
@@ -194,10 +194,10 @@ class Settings(BaseSettings):
             secrets_dir=os.environ.get("STT_SECRETS", "/run/secrets"),
             secrets_dir_missing="ok",
         )
-        return init_settings, env_settings, SummarizerNames(settings_cls), secrets
+        return init_settings, env_settings, SummarizerShortForms(settings_cls), secrets
 
 
-class SummarizerNames(PydanticBaseSettingsSource):
+class SummarizerShortForms(PydanticBaseSettingsSource):
     """SUMMARIZER=off and SUMMARIZER_URL=... are short for STT_SUMMARIZER_MODE and STT_SUMMARIZER_URL."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:

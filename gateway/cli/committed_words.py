@@ -1,4 +1,4 @@
-"""What a live stream has heard for good, whichever gateways heard it: no word twice, none left out."""
+"""The committed text of a live stream across reconnections: every word once, whichever gateway recognised it."""
 
 from __future__ import annotations
 
@@ -9,68 +9,69 @@ from typing import Any
 from speech.agreement import MAX_BOUNDARY, split, widest_pause
 from speech.transcript import Word
 
-OVERLAP = 5.0  # seconds of final words, the widest pause of which is where another gateway starts
+OVERLAP = 5.0  # seconds of committed words; the next session starts in the widest pause among them
 LEAD = 0.3  # seconds before a word where there is no pause to choose
 
 
 @dataclass(slots=True)
-class Heard:
-    """Final words, in seconds of the whole sound. A session's times count from where its sound began."""
+class CommittedTranscript:
+    """Committed words, timed from the start of the whole audio. A session's own times start where its audio does."""
 
-    _settled: float = 0.0  # seconds up to which nothing is heard again
-    _final: list[Word] = field(default_factory=list)  # last words after that
-    _begun: float = 0.0  # seconds: where the present session's sound began
-    _known: list[Word] = field(default_factory=list)  # final words that its sound holds too
-    _session: list[Word] = field(default_factory=list)  # what it made final, until it has passed them
+    _complete_until: float = 0.0  # seconds; audio before it is never sent again
+    _committed: list[Word] = field(default_factory=list)  # the last words after that
+    _session_start: float = 0.0  # seconds: where the audio of the current session starts
+    _overlapping: list[Word] = field(default_factory=list)  # committed words that its audio contains too
+    _session_words: list[Word] = field(default_factory=list)  # what it committed, until it is past the overlap
 
     @property
     def end(self) -> float:
         """Seconds up to which the text is final."""
-        return self._final[-1].end if self._final else self._settled
+        return self._committed[-1].end if self._committed else self._complete_until
 
     @property
     def resume(self) -> float:
-        """Seconds from which another gateway has to hear: a little before the end, for a word cut in two is lost."""
-        late = [word for word in self._final if word.end > self.end - OVERLAP]
+        """Seconds from which another gateway needs the audio: a little before the end, so that no word is cut."""
+        late = [word for word in self._committed if word.end > self.end - OVERLAP]
         if not late:
-            return self._settled
+            return self._complete_until
         pause = widest_pause(late)
         if pause is None:
-            return max(self._settled, late[0].start - LEAD)
+            return max(self._complete_until, late[0].start - LEAD)
         before, after = pause
         return (before.end + after.start) / 2
 
-    def begin(self, start: float) -> None:
-        """A session hears the sound from there (seconds)."""
-        self._begun, self._session = start, []
-        self._known = [word for word in self._final if (word.start + word.end) / 2 >= start]
+    def start_session(self, start: float) -> None:
+        """A new session gets the audio from `start` (seconds)."""
+        self._session_start, self._session_words = start, []
+        self._overlapping = [word for word in self._committed if (word.start + word.end) / 2 >= start]
 
-    def settle(self, duration: float) -> None:
-        """All speech in so many seconds of the present session is final."""
-        self._settled, self._final = self._begun + duration, []
+    def complete(self, duration: float) -> None:
+        """All speech in the first `duration` seconds of the current session is committed."""
+        self._complete_until, self._committed = self._session_start + duration, []
 
-    def take(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
-        """Words that a session made final; returns those that were not final before."""
+    def commit(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
+        """Words that the session made final; returns those that were not committed before."""
         new = self._new(fields)
-        if self._known:
-            self._session += self._words(fields)
-            if self._session[-1].end > self._known[-1].end + MAX_BOUNDARY:
-                self._known = []
-        self._final += new
-        self._final = [word for word in self._final if word.end > self.end - 2 * OVERLAP]
+        if self._overlapping:
+            self._session_words += self._words(fields)
+            if self._session_words[-1].end > self._overlapping[-1].end + MAX_BOUNDARY:
+                self._overlapping = []
+        self._committed += new
+        self._committed = [word for word in self._committed if word.end > self.end - 2 * OVERLAP]
         return new
 
-    def glance(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
-        """Words that may still change; returns those that are not final."""
+    def preview(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
+        """Words that may still change; returns those that are not committed."""
         return self._new(fields)
 
     def _new(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
         words = self._words(fields)
-        if not self._known:
+        if not self._overlapping:
             return words
-        all_of_it = [*self._session, *words]
-        return all_of_it[max(split(all_of_it, self._known), len(self._session)) :]
+        session = [*self._session_words, *words]
+        return session[max(split(session, self._overlapping), len(self._session_words)) :]
 
     def _words(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
         words = [Word(each["word"], each["start"], each["end"], each["confidence"]) for each in fields]
-        return [replace(word, start=word.start + self._begun, end=word.end + self._begun) for word in words]
+        offset = self._session_start
+        return [replace(word, start=word.start + offset, end=word.end + offset) for word in words]

@@ -1,7 +1,7 @@
-"""A live stream that outlives its connections: where one ends, the next goes on.
+"""A live stream that survives its connections: where one ends, the next resumes.
 
-A gateway that leaves says so (close code 1012), with all of its text and the second at which to go on. A connection
-that is lost says nothing: its sound is sent again from a pause shortly before the end of the final text.
+A gateway that drains says so (close code 1012), with all of its text and the second at which to resume. After a lost
+connection the audio is sent again from a pause shortly before the end of the committed text.
 """
 
 from __future__ import annotations
@@ -20,69 +20,69 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from gateway.cli.committed_words import Heard
-from gateway.cli.screen import Screen
-from gateway.cli.sound import Sound
+from gateway.cli.audio_source import AudioSource
+from gateway.cli.committed_words import CommittedTranscript
+from gateway.cli.display import TranscriptDisplay
 from speech.audio import SAMPLE_RATE
 
 RESTART = 1012
-PASSING = (1001, 1005, 1006, RESTART, 1013, 1014)  # close codes after which another try may help
-PASSING_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and all that begin with 5
+TRANSIENT = (1001, 1005, 1006, RESTART, 1013, 1014)  # close codes after which a retry may succeed
+TRANSIENT_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and every 5xx
 STOP = '{"action": "stop"}'
 
 
 class ListenFailed(Exception):
-    """The text ends here; the message is for the person at the terminal."""
+    """The stream cannot go on; the message is shown to the user."""
 
 
 class ConnectionLost(Exception):
-    """Another connection may go on."""
+    """A new connection may resume the stream."""
 
-    def __init__(self, reason: str, told: bool = False) -> None:
+    def __init__(self, reason: str, announced: bool = False) -> None:
         super().__init__(reason)
-        self.told = told  # by a gateway that leaves
+        self.announced = announced  # by a gateway that drains
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds."""
+class ReconnectPolicy:
+    """Exponential backoff with jitter. All values are seconds."""
 
-    total: float = 120.0  # for a service that is away; the pauses between tries grow
+    total: float = 120.0  # without a connection, after which the stream fails
     first_pause: float = 0.5
     longest_pause: float = 10.0
-    silence: float = 60.0  # without any sign of life, after which a connection is lost; services ping every 20 s
-    steady: float = 10.0  # connections that last longer were no failed try
+    silence: float = 60.0  # without received data, after which a connection counts as lost; services ping every 20 s
+    steady: float = 10.0  # connections that last longer reset the backoff
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class StreamRequest:
     url: str  # of the stream
     headers: dict[str, str]
     config: dict[str, str]
 
 
-class WatchedConnection(ClientConnection):
-    """Knows when it last heard anything. A pong may wait behind minutes of audio; the service's pings do not."""
+class MonitoredConnection(ClientConnection):
+    """Records when it last received data: a pong may queue behind minutes of audio, the service's pings do not."""
 
-    heard_at = 0.0
+    received_at = 0.0
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         super().data_received(data)
 
 
 @dataclass(slots=True)
-class LiveStream:
-    address: Address
-    sound: Sound
-    screen: Screen
-    patience: Patience = field(default_factory=Patience)
-    heard: Heard = field(default_factory=Heard)
-    accepted: bool = False  # by a service, once
-    lost: str = ""  # why there was no connection, until there is one again
+class ReconnectingStream:
+    request: StreamRequest
+    source: AudioSource
+    display: TranscriptDisplay
+    policy: ReconnectPolicy = field(default_factory=ReconnectPolicy)
+    transcript: CommittedTranscript = field(default_factory=CommittedTranscript)
+    accepted: bool = False  # a service has accepted the stream at least once
+    lost: str = ""  # why the connection was lost, until there is one again
 
     async def run(self) -> None:
-        """Until the sound has ended and all its text is final. Raises ListenFailed."""
+        """Until the audio has ended and all its text is final. Raises ListenFailed."""
         tries, lost_at = 0, 0.0
         while True:
             began = time.monotonic()
@@ -92,53 +92,53 @@ class LiveStream:
                 return
             except ConnectionLost as loss:
                 now = time.monotonic()
-                if not tries or (not self.lost and now - began > self.patience.steady):
+                if not tries or (not self.lost and now - began > self.policy.steady):
                     tries, lost_at = 0, now
                 if not self.lost:
-                    self.screen.note(f"stt: {loss}; connecting again")
+                    self.display.note(f"stt: {loss}; connecting again")
                 self.lost = str(loss)
-                pause = 0.0 if loss.told and not tries else self._pause(tries)
-                if now + pause - lost_at > self.patience.total:
+                pause = 0.0 if loss.announced and not tries else self._pause(tries)
+                if now + pause - lost_at > self.policy.total:
                     raise ListenFailed(
-                        f"{loss}; no service took the stream over within {self.patience.total:.0f} s: "
-                        f"the text ends at {self.heard.end:.1f} s"
+                        f"{loss}; no service resumed the stream within {self.policy.total:.0f} s: "
+                        f"the text ends at {self.transcript.end:.1f} s"
                     ) from loss
             tries += 1
             await asyncio.sleep(pause)
 
     def _pause(self, tries: int) -> float:
-        """Seconds; not the same for all the clients of a gateway that died."""
-        longest = min(self.patience.first_pause * 2.0 ** min(tries, 16), self.patience.longest_pause)
+        """Seconds, with jitter: all clients of a dead gateway reconnect at once otherwise."""
+        longest = min(self.policy.first_pause * 2.0 ** min(tries, 16), self.policy.longest_pause)
         return longest * random.uniform(0.5, 1.0)
 
-    async def _connect(self) -> WatchedConnection:
+    async def _connect(self) -> MonitoredConnection:
         """Raises ConnectionLost, ListenFailed."""
-        url = self.address.url
+        url = self.request.url
         try:
             socket = await connect(
                 url,
-                additional_headers=self.address.headers,
+                additional_headers=self.request.headers,
                 max_size=None,
                 ping_timeout=None,
                 close_timeout=2,
-                create_connection=WatchedConnection,
+                create_connection=MonitoredConnection,
             )
         except InvalidStatus as problem:
             status = problem.response.status_code
             said = f"{url} answers with HTTP status {status} instead of a stream"
-            passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING_STATUS
-            raise self._failed(said, passing) from problem
+            transient = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRANSIENT_STATUS
+            raise self._failed(said, transient) from problem
         except (OSError, InvalidHandshake) as problem:
-            raise self._failed(f"no service answers at {url}; `stt serve` starts one", passing=True) from problem
-        assert isinstance(socket, WatchedConnection)
+            raise self._failed(f"no service answers at {url}; `stt serve` starts one", transient=True) from problem
+        assert isinstance(socket, MonitoredConnection)
         return socket
 
-    async def _session(self, socket: WatchedConnection) -> None:
+    async def _session(self, socket: MonitoredConnection) -> None:
         """Raises ConnectionLost, ListenFailed."""
-        start = self.sound.go_back(round(self.heard.resume * SAMPLE_RATE))
-        self.heard.begin(start / SAMPLE_RATE)
+        start = self.source.rewind(round(self.transcript.resume * SAMPLE_RATE))
+        self.transcript.start_session(start / SAMPLE_RATE)
         problem, last = "", None
-        async with self._kept_alive(socket), contextlib.aclosing(self._messages(socket)) as messages:
+        async with self._watch_silence(socket), contextlib.aclosing(self._messages(socket)) as messages:
             async for message in messages:
                 if message["type"] == "error":
                     problem = message["error"]
@@ -148,25 +148,25 @@ class LiveStream:
                     self._show(message)
         code = socket.close_code or 0
         if last is not None and code == RESTART:
-            self.heard.settle(last["duration"])
-            if not self.sound.is_over(round(self.heard.end * SAMPLE_RATE)):
-                raise ConnectionLost(problem or "the service restarts", told=True)
+            self.transcript.complete(last["duration"])
+            if not self.source.is_over(round(self.transcript.end * SAMPLE_RATE)):
+                raise ConnectionLost(problem or "the service restarts", announced=True)
         elif last is None:
             said = problem or socket.close_reason or "the connection was lost"
-            raise self._failed(said, code in PASSING)
+            raise self._failed(said, code in TRANSIENT)
         elif problem:
             raise ListenFailed(problem)
 
     async def _messages(self, socket: ClientConnection) -> AsyncGenerator[dict[str, Any], None]:
-        """What the service says, to the end. Sound goes out from the moment when it is ready."""
+        """The service's messages to the end. Audio is sent from the moment when it is ready."""
         sending: asyncio.Task[None] | None = None
         try:
             with contextlib.suppress(ConnectionClosed):
-                await socket.send(json.dumps(self.address.config))
+                await socket.send(json.dumps(self.request.config))
                 async for text in socket:
                     message = json.loads(text)
                     if message["type"] == "ready" and sending is None:
-                        self._tell()
+                        self._connected()
                         sending = asyncio.create_task(self._send(socket))
                     yield message
         finally:
@@ -175,35 +175,35 @@ class LiveStream:
                 with contextlib.suppress(asyncio.CancelledError):
                     await sending
 
-    def _tell(self) -> None:
+    def _connected(self) -> None:
         if self.lost:
-            self.screen.note(f"stt: connected again; the text goes on after {self.heard.end:.1f} s")
+            self.display.note(f"stt: connected again; the text resumes at {self.transcript.end:.1f} s")
         self.accepted, self.lost = True, ""
 
     async def _send(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
-            async for frame in self.sound.frames():
+            async for frame in self.source.frames():
                 await socket.send(frame)
             await socket.send(STOP)
 
     def _show(self, message: dict[str, Any]) -> None:
         if message["type"] == "transcript":
-            self.screen.add(self.heard.take(message["words"]), message["language"])
-            self.sound.forget_before(int(self.heard.resume * SAMPLE_RATE))
+            self.display.add(self.transcript.commit(message["words"]), message["language"])
+            self.source.forget_before(int(self.transcript.resume * SAMPLE_RATE))
         elif message["type"] == "partial":
-            self.screen.preview(self.heard.glance(message["words"]), message.get("language", ""))
+            self.display.preview(self.transcript.preview(message["words"]), message.get("language", ""))
 
-    def _failed(self, reason: str, passing: bool) -> Exception:
-        """A service that never took the stream does not come back."""
-        return ConnectionLost(reason) if passing and self.accepted else ListenFailed(reason)
+    def _failed(self, reason: str, transient: bool) -> Exception:
+        """A stream that was never accepted is not retried."""
+        return ConnectionLost(reason) if transient and self.accepted else ListenFailed(reason)
 
     @asynccontextmanager
-    async def _kept_alive(self, socket: WatchedConnection) -> AsyncIterator[None]:
-        """Ends a connection on which nothing comes any more, such as one over a network that went away."""
+    async def _watch_silence(self, socket: MonitoredConnection) -> AsyncIterator[None]:
+        """Aborts a connection that receives nothing any more, as when the network is gone."""
 
         async def watch() -> None:
-            socket.heard_at = time.monotonic()
-            while (left := socket.heard_at + self.patience.silence - time.monotonic()) > 0:
+            socket.received_at = time.monotonic()
+            while (left := socket.received_at + self.policy.silence - time.monotonic()) > 0:
                 await asyncio.sleep(left)
             socket.transport.abort()
 

@@ -26,7 +26,7 @@ _VOICE = re.compile(r"<v ([^>]+)>")
 
 
 class SummarizeFailed(Exception):
-    """There is no summary; the text is for the person at the terminal."""
+    """There is no summary; the text is shown to the user."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,4 +1,4 @@
-"""What the commands show and tell the person at the terminal."""
+"""What the commands show on the terminal."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ POLL_TIMEOUT = 2.0
 
 
 class TranscribeFailed(Exception):
-    """One file brought no transcript; the text is for the person at the terminal."""
+    """One file brought no transcript; the text is shown to the user."""
 
 
 @contextmanager
-def followed(address: str, progress: Progress, task: TaskID, name: str) -> Iterator[None]:
+def poll_progress(address: str, progress: Progress, task: TaskID, name: str) -> Iterator[None]:
     """Shows what the service says about the request, in a thread of its own."""
     ended = threading.Event()
 
@@ -58,7 +58,7 @@ def followed(address: str, progress: Progress, task: TaskID, name: str) -> Itera
         follower.join()
 
 
-class WatchedFile:
+class ProgressFile:
     """A file that tells the progress bar how much of it was read, for httpx to send."""
 
     def __init__(self, file: BinaryIO, progress: Progress, task: TaskID) -> None:
@@ -79,7 +79,7 @@ class WatchedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TranscribeCall:
     url: str
     key: str
     fields: dict[str, str]  # of the form
@@ -108,7 +108,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace, settings: Settings) -> int:
     fields = form_fields(options)
     url = options.url or settings.client.url
-    call = Call(url.rstrip("/"), settings.client.key, {name: text for name, text in fields.items() if text})
+    call = TranscribeCall(url.rstrip("/"), settings.client.key, {name: text for name, text in fields.items() if text})
     try:
         targets = choose_targets(options.files, options.output, options.format)
         if options.plot and len(targets) > 1:
@@ -180,15 +180,15 @@ def choose_targets(files: list[Path], output: Path | None, ending: str) -> list[
     return list(targets)
 
 
-def transcribe(client: httpx.Client, call: Call, path: Path, progress: Progress) -> str:
+def transcribe(client: httpx.Client, call: TranscribeCall, path: Path, progress: Progress) -> str:
     """The transcript of one file as the service renders it. Raises TranscribeFailed."""
     task = progress.add_task(f"{path.name}: sending", total=path.stat().st_size)
     identity = f"stt-{secrets.token_hex(10)}"
     named = {"X-Request-Id": identity} | ({"Authorization": f"Bearer {call.key}"} if call.key else {})
     headers = httpx.Headers(named, encoding="utf-8")
     try:
-        with path.open("rb") as file, followed(f"{call.url}/v1/progress/{identity}", progress, task, path.name):
-            sent: Any = {"file": (path.name, WatchedFile(file, progress, task))}
+        with path.open("rb") as file, poll_progress(f"{call.url}/v1/progress/{identity}", progress, task, path.name):
+            sent: Any = {"file": (path.name, ProgressFile(file, progress, task))}
             answer = client.post(f"{call.url}/v1/transcribe", data=call.fields, files=sent, headers=headers)
     except httpx.ConnectError as problem:
         raise TranscribeFailed(f"no service answers at {call.url}; `stt serve` starts one") from problem

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
-from gateway.cli.reconnecting_stream import Address, ListenFailed, LiveStream, Patience
-from gateway.cli.screen import Screen
-from gateway.cli.sound import Sound
+from gateway.cli.audio_source import AudioSource
+from gateway.cli.display import TranscriptDisplay
+from gateway.cli.reconnecting_stream import ListenFailed, ReconnectingStream, ReconnectPolicy, StreamRequest
 from speech.audio import SAMPLE_RATE
 
 WORDS = 40
 ALL = " ".join(f"w{number}" for number in range(1, WORDS + 1))
 WORD, PAUSE = 6400, 1600  # samples
 LAG = 1.0  # seconds after a word before it is final
-QUICK = Patience(total=20.0, first_pause=0.01, longest_pause=0.05, silence=20.0)
+QUICK = ReconnectPolicy(total=20.0, first_pause=0.01, longest_pause=0.05, silence=20.0)
 
 
 class Session:
@@ -118,14 +118,14 @@ class Gateways:
         self._steps = list(steps)
         self.connections = 0
 
-    async def listen(self, sound: Sound, patience: Patience = QUICK) -> None:
+    async def listen(self, source: AudioSource, policy: ReconnectPolicy = QUICK) -> None:
         async with serve(
             self._answer, "127.0.0.1", 0, process_request=self._shake_hands, ping_interval=None, max_queue=None
         ) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            address = Address(f"ws://127.0.0.1:{port}", {}, {"language": "en"})
-            with Screen() as screen:
-                await LiveStream(address, sound, screen, patience).run()
+            request = StreamRequest(f"ws://127.0.0.1:{port}", {}, {"language": "en"})
+            with TranscriptDisplay() as display:
+                await ReconnectingStream(request, source, display, policy).run()
 
     def _shake_hands(self, socket: ServerConnection, _: Request) -> Response | None:
         self.connections += 1
@@ -145,16 +145,16 @@ class Gateways:
         await step(socket, session)
 
 
-async def spoken() -> Sound:
+async def spoken() -> AudioSource:
     numbers = np.repeat(np.arange(1, WORDS + 1, dtype="<i2"), WORD + PAUSE).reshape(WORDS, -1)
     numbers[:, WORD:] = 0
 
     async def pieces() -> AsyncIterator[bytes]:
         yield numbers.tobytes()
 
-    sound = Sound()
-    await sound.fill(pieces())
-    return sound
+    source = AudioSource()
+    await source.fill(pieces())
+    return source
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ async def test_every_word_is_shown_once_whatever_happens_meanwhile(
     steps: tuple[Step | HTTPStatus, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     gateways = Gateways(*steps)
-    patience = Patience(total=20.0, first_pause=0.01, silence=0.5 if goes_silent in steps else 20.0)
+    policy = ReconnectPolicy(total=20.0, first_pause=0.01, silence=0.5 if goes_silent in steps else 20.0)
 
-    await gateways.listen(await spoken(), patience)
+    await gateways.listen(await spoken(), policy)
 
     shown, told = capsys.readouterr()
     assert shown == f"{ALL}\n"
@@ -209,7 +209,7 @@ async def test_a_service_that_stays_away_is_given_up_with_the_text_so_far(capsys
     gateways = Gateways(breaks, HTTPStatus.BAD_GATEWAY)
 
     with pytest.raises(ListenFailed, match=r"502.*the text ends at 5\.4 s"):
-        await gateways.listen(await spoken(), Patience(total=0.2, first_pause=0.01))
+        await gateways.listen(await spoken(), ReconnectPolicy(total=0.2, first_pause=0.01))
 
     assert capsys.readouterr().out == " ".join(ALL.split()[:11]) + "\n"
     assert gateways.connections > 2

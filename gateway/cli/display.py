@@ -1,4 +1,4 @@
-"""Where the text of a live stream is shown while it is spoken."""
+"""Shows the text of a live stream while it is spoken."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gateway.transcript.text import join
 from speech.transcript import Word
 
 
-class Screen:
-    """Final text plain, what may still change dim. Where standard output is no terminal: final text alone."""
+class TranscriptDisplay:
+    """Committed text plain, partial text dim. Where standard output is no terminal: committed text only."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, redirect_stderr=False)
-        self._last: tuple[Word, ...] = ()  # word that is final
-        self._line = ""  # of final text, that is not full
+        self._last: tuple[Word, ...] = ()  # committed word
+        self._line = ""  # of committed text that is not full yet
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> TranscriptDisplay:
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -35,7 +35,7 @@ class Screen:
             print(flush=True)
 
     def add(self, words: Sequence[Word], language: str) -> None:
-        """Final words."""
+        """Show committed words."""
         if not words:
             return
         text = self._continued(words, language)
@@ -50,18 +50,18 @@ class Screen:
             self._console.print(line.plain, markup=False, soft_wrap=True)
 
     def preview(self, words: Sequence[Word], language: str) -> None:
-        """Words that may still change."""
+        """Show words that may still change."""
         self._show(self._continued(words, language) if words else "")
 
     def note(self, line: str) -> None:
-        """Something that is not text."""
+        """Show a message that is not part of the transcript."""
         if self._console.is_terminal and sys.stderr.isatty():
             self._console.print(line, style="yellow", markup=False)
         else:
             print(line, file=sys.stderr, flush=True)
 
     def _continued(self, words: Sequence[Word], language: str) -> str:
-        """With what stands between it and the text before it."""
+        """The words as text, with the separator from the text before them."""
         return join([*self._last, *words], language)[len("".join(word.text for word in self._last)) :]
 
     def _show(self, changing: str) -> None:

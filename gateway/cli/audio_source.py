@@ -1,4 +1,4 @@
-"""Sound on its way into a live stream: kept until its text is final, so that another gateway can hear it again."""
+"""The audio of a live stream: buffered until its text is final, so that it can be sent again to another gateway."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from speech.audio import SAMPLE_RATE, Pcm
 STANDARD_INPUT = "-"
 FRAME = SAMPLE_RATE // 10  # samples sent at a time
 PIECE = 2 * FRAME  # bytes read at a time
-AHEAD = 300 * SAMPLE_RATE  # samples that wait to be sent (9.6 MB); then standard input waits
-BEHIND = 900 * SAMPLE_RATE  # samples kept that were sent (28.8 MB): a service makes a client wait that is 600 s ahead
+AHEAD = 300 * SAMPLE_RATE  # samples buffered before they are sent (9.6 MB); beyond it reading pauses
+BEHIND = 900 * SAMPLE_RATE  # samples kept after they were sent (28.8 MB); services apply back-pressure at 600 s
 
 
-class SoundFailed(Exception):
-    """There is no sound to send; the message is for the person at the terminal."""
+class AudioSourceFailed(Exception):
+    """There is no audio to send; the message is shown to the user."""
 
 
-class Sound:
-    """Samples by their place in the whole sound. They go out once, or again from a place that is still kept."""
+class AudioSource:
+    """Samples by their position in the whole audio; sent once, or again from a position that is still buffered."""
 
     def __init__(self) -> None:
         self._buffer = AudioBuffer()
-        self._next = 0  # to be sent
+        self._next = 0  # sample to send next
         self._ended = False
         self._changed = asyncio.Condition()
 
     async def fill(self, pieces: AsyncIterator[bytes]) -> None:
-        """Takes bytes until they end; waits while too many are not sent."""
+        """Buffers pieces until they end; waits while too much is unsent."""
         try:
             async for piece in pieces:
                 async with self._changed:
@@ -48,13 +48,13 @@ class Sound:
             await self.end()
 
     async def end(self) -> None:
-        """Nothing is read any more."""
+        """No more audio will come."""
         async with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def go_back(self, sample: int) -> int:
-        """Sends again from there; returns the sample at which it really goes on, the first that is kept."""
+    def rewind(self, sample: int) -> int:
+        """Send again from `sample`, or from the oldest that is buffered; returns which."""
         self._next = min(max(sample, self._buffer.start), self._buffer.end)
         return self._next
 
@@ -62,11 +62,11 @@ class Sound:
         self._buffer.forget_before(min(sample, self._next))
 
     def is_over(self, sample: int) -> bool:
-        """Whether nothing comes after it but the millisecond to which services round."""
+        """Whether the audio ends there, but for the millisecond to which services round."""
         return self._ended and self._buffer.end - sample <= SAMPLE_RATE // 1000
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """What is to be sent, as it comes, to the end."""
+        """Frames to send, as they become available, to the end."""
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._buffer.end > self._next or self._ended)
@@ -79,24 +79,24 @@ class Sound:
 
 
 @asynccontextmanager
-async def opened(file: str, fast: bool) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The sound of a file or of standard input, in pieces. Raises SoundFailed, UnsupportedMedia."""
+async def open_audio(file: str, fast: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The audio of a file or of standard input, in pieces. Raises AudioSourceFailed, UnsupportedMedia."""
     if file == STANDARD_INPUT:
         if sys.stdin.isatty():
             example = "arecord -q -t raw -f S16_LE -r 16000 -c 1 | stt listen -"
-            raise SoundFailed(f"standard input is a terminal; give it sound, as in `{example}`")
-        yield standard_input()
+            raise AudioSourceFailed(f"standard input is a terminal; pipe raw PCM into it, as in `{example}`")
+        yield read_standard_input()
         return
     path = Path(file)
     if not path.is_file():
-        raise SoundFailed(f"{file}: there is no such file")
+        raise AudioSourceFailed(f"{file}: there is no such file")
     with tempfile.TemporaryDirectory(prefix="stt-listen-") as folder:  # noqa: SIM117  the inner one awaits
         with await MediaDecoder(Path(folder)).decode(path, path.name) as recording:
-            yield played(recording.pcm, fast)
+            yield paced(recording.pcm, fast)
 
 
-async def played(pcm: Pcm, fast: bool) -> AsyncIterator[bytes]:
-    """At the speed at which it was spoken, or as fast as it is taken."""
+async def paced(pcm: Pcm, fast: bool) -> AsyncIterator[bytes]:
+    """In real time, or as fast as it is consumed."""
     began = time.monotonic()
     for start in range(0, len(pcm), FRAME):
         if not fast:
@@ -105,22 +105,22 @@ async def played(pcm: Pcm, fast: bool) -> AsyncIterator[bytes]:
         yield pcm[start : start + FRAME].tobytes()
 
 
-async def standard_input() -> AsyncIterator[bytes]:
+async def read_standard_input() -> AsyncIterator[bytes]:
     descriptor = sys.stdin.fileno()
     while True:
-        await readable(descriptor)
+        await wait_until_readable(descriptor)
         piece = os.read(descriptor, PIECE)
         if not piece:
             return
         yield piece
 
 
-async def readable(descriptor: int) -> None:
-    """Waits without a thread: one that hangs in a read would keep the program from ending."""
+async def wait_until_readable(descriptor: int) -> None:
+    """Waits without a thread: a thread blocked in a read would keep the program from ending."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     try:
         loop.add_reader(descriptor, ready.set)
-    except PermissionError:  # a file: it never makes its reader wait
+    except PermissionError:  # a regular file is always readable
         return
     try:
         await ready.wait()
