@@ -30,6 +30,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.api.catalogue import ErrorBody
+
 
 class ServiceError(Exception):
     status: ClassVar[int] = 500
@@ -41,6 +43,8 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
+    """Something in the request is missing, unknown, out of range or cannot be read."""
+
     status = 400
 
 
@@ -53,6 +57,8 @@ class UnsupportedMedia(BadRequest):
 
 
 class Unauthorized(ServiceError):
+    """The key is wrong, expired or revoked. It is never served as an anonymous caller."""
+
     status = 401
 
     def __init__(self, message: str) -> None:
@@ -60,26 +66,38 @@ class Unauthorized(ServiceError):
 
 
 class PaymentRequired(ServiceError):
+    """Not enough credits for the length of the recording."""
+
     status = 402
 
 
 class Forbidden(ServiceError):
+    """A web page of this origin may not call the service (STT_SERVER_CORS_ORIGINS)."""
+
     status = 403
 
 
 class NotFound(ServiceError):
+    """There is nothing at this address."""
+
     status = 404
 
 
 class MethodNotAllowed(ServiceError):
+    """The address does not take this method; `Allow` names those that it takes."""
+
     status = 405
 
 
 class RequestTimeout(ServiceError):
+    """The client stopped sending in the middle of its request, or sent too slowly."""
+
     status = 408
 
 
 class TooLarge(ServiceError):
+    """The file is larger than the caller's tier allows, or the text larger than 8 MB."""
+
     status = 413
 
 
@@ -92,10 +110,14 @@ class RetryLater(ServiceError):
 
 
 class Conflict(RetryLater):
+    """A request with the same Idempotency-Key is in work; ask again after `Retry-After`."""
+
     status = 409
 
 
 class TooManyRequests(RetryLater):
+    """The tier's allowance or all of its slots are used up until `Retry-After`."""
+
     status = 429
 
 
@@ -107,6 +129,8 @@ class ClientGone(ServiceError):
 
 
 class InternalError(ServiceError):
+    """The service failed; the log entry has the request id."""
+
     status = 500
 
     def __init__(self, message: str = "Something went wrong here; the request id tells the log entry.") -> None:
@@ -114,6 +138,8 @@ class InternalError(ServiceError):
 
 
 class Unavailable(RetryLater):
+    """What is needed for the answer is away, or the service stops; try again after `Retry-After`."""
+
     status = 503
 
     def __init__(self, message: str, retry_after: float = 5.0) -> None:
@@ -121,7 +147,8 @@ class Unavailable(RetryLater):
 
 
 def error_response(error: ServiceError) -> JSONResponse:
-    return JSONResponse({"error": error.message}, status_code=error.status, headers=error.headers)
+    body: ErrorBody = {"error": error.message}
+    return JSONResponse(body, status_code=error.status, headers=error.headers)
 
 
 async def answer_error(request: Request, exc: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.api.catalogue import Speed
 from gateway.errors import BadParameter, Unavailable
 
 DEFAULT_MODEL = "large-v3-turbo"
@@ -14,7 +15,7 @@ DEFAULT_MODEL = "large-v3-turbo"
 class Model:
     id: str
     name: str
-    speed: str  # very_fast, fast, standard
+    speed: Speed
     description: str
     languages: int = 99
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
-Stage = Literal["receiving", "decoding", "recognizing"]
+from gateway.api.catalogue import RequestStage
 
 
 @dataclass(slots=True)
 class Progress:
-    stage: Stage = "receiving"
+    stage: RequestStage = "receiving"
     done: float = 0.0  # share of the speech that has been recognized, 0..1
 
     def decoding(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,6 +12,7 @@ from gateway.accounts import leases, ledger
 from gateway.accounts.callers import Caller
 from gateway.accounts.database import Database
 from gateway.accounts.tiers import Allowance
+from gateway.api.usage import SummaryUsage, UsagePeriod, UsageReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,17 @@ class Meter:
     running: int
     at_once: int
 
-    def as_json(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"unit": self.allowance.unit, "remaining": self.allowance.shown(self.left)}
+    def as_json(self) -> SummaryUsage:
+        period: UsagePeriod = {}
         if self.resets_at is not None:
-            shown["limit"] = self.allowance.amount
-            shown["resets_at"] = datetime.fromtimestamp(self.resets_at, UTC).isoformat()
-        return shown | {
+            resets_at = datetime.fromtimestamp(self.resets_at, UTC).isoformat()
+            period = {"limit": self.allowance.amount, "resets_at": resets_at}
+        return {
+            "unit": self.allowance.unit,
+            "remaining": self.allowance.shown(self.left),
+            **period,
             "held": self.allowance.shown(self.held),
             "requests": self.requests,
-            "audio_seconds": self.milliseconds / 1000,
             "running": self.running,
             "at_once": self.at_once,
         }
@@ -48,15 +50,14 @@ class Usage:
     transcription: Meter
     summaries: Meter
 
-    def as_json(self) -> dict[str, Any]:
-        summaries = self.summaries.as_json()
-        del summaries["audio_seconds"]
+    def as_json(self) -> UsageReport:
+        seconds = self.transcription.milliseconds / 1000
         return {
             "tier": self.caller.tier.name,
             "name": self.caller.name,
             "largest_file_bytes": self.caller.tier.largest_file,
-            "transcription": self.transcription.as_json(),
-            "summaries": summaries,
+            "transcription": {**self.transcription.as_json(), "audio_seconds": seconds},
+            "summaries": self.summaries.as_json(),
         }
 
 

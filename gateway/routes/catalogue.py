@@ -5,27 +5,28 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.api.catalogue import LanguageEntry, LanguageList, ModelCard, ModelList
 from gateway.services import services_of
 from speech import languages
 
 
 async def list_models(request: Request) -> Response:
     models = services_of(request).models
-    return JSONResponse(
+    cards: list[ModelCard] = [
         {
-            "models": [
-                {
-                    "id": model.id,
-                    "name": model.name,
-                    "languages": model.languages,
-                    "speed": model.speed,
-                    "description": models.description(model),
-                }
-                for model in models.listed()
-            ]
+            "id": model.id,
+            "name": model.name,
+            "languages": model.languages,
+            "speed": model.speed,
+            "description": models.description(model),
         }
-    )
+        for model in models.listed()
+    ]
+    answer: ModelList = {"models": cards}
+    return JSONResponse(answer)
 
 
 async def list_languages(request: Request) -> Response:
-    return JSONResponse({"languages": [{"code": code, "name": name} for code, name in sorted(languages.NAMES.items())]})
+    entries: list[LanguageEntry] = [{"code": code, "name": name} for code, name in sorted(languages.NAMES.items())]
+    answer: LanguageList = {"languages": entries}
+    return JSONResponse(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.api.catalogue import HealthReport
 from gateway.services import Services, services_of
 
 RETRY_SECONDS = 5
@@ -14,16 +15,16 @@ async def health(request: Request) -> Response:
     services = services_of(request)
     gpu = await services.gpus.find()
     problem = _problem(services)
-    body = {
+    report: HealthReport = {
         "status": "unavailable" if problem else "ok",
         "gpu_available": gpu is not None,
         "gpu_name": gpu.name if gpu else None,
         "gpu_memory_mb": gpu.memory // 2**20 if gpu else None,
     }
     if not problem:
-        return JSONResponse(body)
-    body["error"] = problem
-    return JSONResponse(body, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
+        return JSONResponse(report)
+    report["error"] = problem
+    return JSONResponse(report, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def _problem(services: Services) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.api.catalogue import RequestProgress
 from gateway.errors import NotFound
 from gateway.services import services_of
 
@@ -13,4 +14,5 @@ async def show_progress(request: Request) -> Response:
     progress = services_of(request).progress.find(request.path_params["identity"])
     if progress is None:
         raise NotFound("No request with this X-Request-Id is in hand here.")
-    return JSONResponse({"stage": progress.stage, "done": round(progress.done, 3)})
+    answer: RequestProgress = {"stage": progress.stage, "done": round(progress.done, 3)}
+    return JSONResponse(answer)

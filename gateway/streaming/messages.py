@@ -11,11 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.api.stream import (
+    ErrorMessage,
+    FinalMessage,
+    LanguageMessage,
+    MessageEnds,
+    PartialMessage,
+    ReadyMessage,
+    ServerMessage,
+    TranscriptMessage,
+)
+from gateway.api.transcription import TranscriptionWord
 from gateway.errors import BadParameter
 from gateway.transcript.text import join
 from speech.transcript import Word
 
-Message = dict[str, Any]
+Message = ReadyMessage | PartialMessage | TranscriptMessage | LanguageMessage | FinalMessage | ErrorMessage
+
+MORE_COMES: MessageEnds = {"is_final": False, "final": False}
+NOTHING_SAID: ServerMessage = {"text": "", "partial": "", **MORE_COMES}
 
 CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
 STOP_EXAMPLE = '{"action": "stop"}'
@@ -66,46 +80,57 @@ def read_config(fields: dict[str, Any]) -> StreamConfig:
     return StreamConfig(model or None, language or "auto")
 
 
-def message(kind: str, text: str = "", partial: str = "", last: bool = False, **fields: object) -> Message:
-    return {"type": kind, "text": text, "partial": partial, "is_final": last, "final": last, **fields}
+def ready(model: str, language: str) -> ReadyMessage:
+    return {"type": "ready", **NOTHING_SAID, "status": "ready", "model": model, "language": language}
 
 
-def ready(model: str, language: str) -> Message:
-    return message("ready", status="ready", model=model, language=language)
+def partial_text(words: Sequence[Word], language: str) -> PartialMessage:
+    return {
+        "type": "partial",
+        "text": "",
+        "partial": join(words, language),
+        **MORE_COMES,
+        "words": [word_fields(word) for word in words],
+    }
 
 
-def partial_text(words: Sequence[Word], language: str) -> Message:
-    return message("partial", partial=join(words, language), words=[word_fields(word) for word in words])
-
-
-def final_text(words: Sequence[Word], language: str) -> Message:
+def final_text(words: Sequence[Word], language: str) -> TranscriptMessage:
     """Words that will never change."""
-    return message(
-        "transcript",
-        text=join(words, language),
-        language=language,
-        start=round(words[0].start, 3),
-        end=round(words[-1].end, 3),
-        words=[word_fields(word) for word in words],
-    )
+    return {
+        "type": "transcript",
+        "text": join(words, language),
+        "partial": "",
+        **MORE_COMES,
+        "language": language,
+        "start": round(words[0].start, 3),
+        "end": round(words[-1].end, 3),
+        "words": [word_fields(word) for word in words],
+    }
 
 
-def language_settled(language: str, probability: float) -> Message:
-    return message("language", language=language, probability=round(probability, 3))
+def language_settled(language: str, probability: float) -> LanguageMessage:
+    return {"type": "language", **NOTHING_SAID, "language": language, "probability": round(probability, 3)}
 
 
-def complete(text: str, language: str, duration: float, warnings: Sequence[str] = ()) -> Message:
+def complete(text: str, language: str, duration: float, warnings: Sequence[str] = ()) -> FinalMessage:
     """The last message of a stream. duration: seconds of audio whose text this is."""
-    return message(
-        "final", text=text, last=True, language=language, duration=round(duration, 3), warnings=list(warnings)
-    )
+    return {
+        "type": "final",
+        "text": text,
+        "partial": "",
+        "is_final": True,
+        "final": True,
+        "language": language,
+        "duration": round(duration, 3),
+        "warnings": list(warnings),
+    }
 
 
-def failure(reason: str) -> Message:
-    return message("error", error=reason)
+def failure(reason: str) -> ErrorMessage:
+    return {"type": "error", **NOTHING_SAID, "error": reason}
 
 
-def word_fields(word: Word) -> dict[str, object]:
+def word_fields(word: Word) -> TranscriptionWord:
     return {
         "word": word.text,
         "start": round(word.start, 3),

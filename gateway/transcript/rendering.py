@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.api.transcription import Speaking, Transcription, TranscriptionSegment, TranscriptionWord
 from gateway.transcript.subtitles import srt, vtt
 from speech.transcript import Segment, Transcript, Word
 
@@ -21,7 +22,7 @@ ALIASES = {"text": "txt", "verbose_json": "json"}
 def render(transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True) -> tuple[str, str]:
     """The body and its media type. `response_format` is one of MEDIA_TYPES or ALIASES.
 
-    model: the one that really answered; left out of JSON if empty
+    model: the one that really answered, for JSON
     labels: whether txt, srt and vtt name the speakers
     """
     response_format = ALIASES.get(response_format, response_format)
@@ -32,7 +33,7 @@ def render(transcript: Transcript, response_format: str, model: str = "", *, lab
     return body, MEDIA_TYPES[response_format]
 
 
-def fields(transcript: Transcript, model: str = "") -> dict[str, Any]:
+def fields(transcript: Transcript, model: str = "") -> Transcription:
     """The contract's JSON object."""
     return {
         "text": transcript.text,
@@ -41,7 +42,7 @@ def fields(transcript: Transcript, model: str = "") -> dict[str, Any]:
         "segments": [_segment(piece) for piece in transcript.segments],
         "speakers": list(transcript.speakers),
         "warnings": list(transcript.warnings),
-        **({"model": model} if model else {}),
+        "model": model,
     }
 
 
@@ -80,18 +81,19 @@ def txt(transcript: Transcript, *, labels: bool = True) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _segment(piece: Segment) -> dict[str, Any]:
+def _segment(piece: Segment) -> TranscriptionSegment:
+    speaking: Speaking = {} if piece.speaker is None else {"speaker": piece.speaker}
     return {
         "start": _seconds(piece.start),
         "end": _seconds(piece.end),
         "text": piece.text,
-        **({"speaker": piece.speaker} if piece.speaker is not None else {}),
+        **speaking,
         "confidence": round(piece.confidence, 3),
         "words": [_word(word) for word in piece.words],
     }
 
 
-def _word(word: Word) -> dict[str, Any]:
+def _word(word: Word) -> TranscriptionWord:
     return {
         "word": word.text,
         "start": _seconds(word.start),

@@ -1,6 +1,7 @@
 """The routes over services that do nothing real; tests/e2e runs the real ones."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, cast
 import httpx
 import numpy as np
 import pytest
+from starlette.routing import Route, WebSocketRoute
 
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
@@ -16,12 +18,15 @@ from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording
 from gateway.models import Models
 from gateway.progress import ProgressBoard
+from gateway.routes.reference import ApiDocuments
+from gateway.routes.table import CHANNELS, OPERATIONS
 from gateway.services import Services
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
 from speech.gpu import Gpu
 from speech.transcript import Segment, Transcript, Word
+from tests.described_api import DescribedApi
 
 HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
 FILE = {"file": ("talk.mp3", b"sound")}
@@ -87,9 +92,38 @@ async def services(parts: Parts, tmp_path: Path) -> AsyncIterator[Services]:
 
 @pytest.fixture
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Every answer that it gets is one that the OpenAPI document describes."""
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+    described = DescribedApi(json.loads(ApiDocuments(OPERATIONS, CHANNELS).openapi))
+
+    async def check(answer: httpx.Response) -> None:
+        await answer.aread()
+        described.check(answer)
+
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://service", event_hooks={"response": [check]}
+    ) as client:
         yield client
+
+
+async def test_every_route_is_described_and_nothing_else(client: httpx.AsyncClient, services: Services) -> None:
+    routes = create_app(services).routes
+    http = {(route.path, method) for route in routes if isinstance(route, Route) for method in route.methods or ()}
+    channels = {route.path for route in routes if isinstance(route, WebSocketRoute)}
+
+    openapi = (await client.get("/openapi.json")).json()
+    asyncapi = (await client.get("/asyncapi.json")).json()
+
+    described = {(path, method.upper()) for path, operations in openapi["paths"].items() for method in operations}
+    assert described == {(path, method) for path, method in http if method != "HEAD"}
+    assert {channel["address"] for channel in asyncapi["channels"].values()} == channels
+    assert len(routes) == len(described) + len(channels)
+
+
+async def test_the_index_names_every_endpoint(client: httpx.AsyncClient) -> None:
+    index = (await client.get("/")).json()
+
+    assert {"/v1/transcribe", "/v1/stream", "/openapi.json"} <= set(index["endpoints"])
 
 
 async def test_a_recording_becomes_the_contracts_json(client: httpx.AsyncClient, parts: Parts) -> None:

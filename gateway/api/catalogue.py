@@ -1,0 +1,101 @@
+"""Answers of GET /, /health, /v1/models, /v1/languages and /v1/progress, and the body of every error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from gateway.api.described import Count, Probability, described
+
+Speed = Literal["very_fast", "fast", "standard"]
+RequestStage = Literal["receiving", "decoding", "recognizing"]
+
+
+@described
+class ErrorBody(TypedDict):
+    """Every error has this one shape."""
+
+    error: Annotated[str, Field(examples=["`speakers` is 'two'; accepted are whole numbers from 0 (find out) to 32."])]
+    """What was wrong and what is accepted, for a person to read."""
+
+
+@described
+class ServiceIndex(TypedDict):
+    """What is at this address."""
+
+    service: Literal["stt"]
+    """The service's name."""
+    docs: str | None
+    """Path of the API reference; null where it is turned off."""
+    endpoints: list[str]
+    """Path of every endpoint."""
+
+
+@described
+class HealthReport(TypedDict):
+    """Whether every deployed model answers, and on which GPU."""
+
+    status: Literal["ok", "unavailable"]
+    """`unavailable` comes with status 503."""
+    gpu_available: bool
+    """Whether the models run on a GPU."""
+    gpu_name: Annotated[str | None, Field(examples=["NVIDIA A100-SXM4-80GB"])]
+    """The GPU's name, where it is known."""
+    gpu_memory_mb: Annotated[int | None, Field(ge=0)]
+    """Its memory, in MiB."""
+    error: NotRequired[str]
+    """What is wrong; only with 503."""
+
+
+@described
+class ModelCard(TypedDict):
+    """A Whisper model that can be asked for."""
+
+    id: str
+    """Its name in requests."""
+    name: str
+    """Its name for people."""
+    languages: Count
+    """How many languages it knows."""
+    speed: Speed
+    """How fast it is among the others."""
+    description: str
+    """What it is good for, and which model answers where it is not deployed here."""
+
+
+@described
+class ModelList(TypedDict):
+    """The published models, and whatever else is deployed here."""
+
+    models: list[ModelCard]
+    """One entry a model."""
+
+
+@described
+class LanguageEntry(TypedDict):
+    """A language that Whisper knows."""
+
+    code: Annotated[str, Field(examples=["de"])]
+    """ISO 639-1, or Whisper's own code where there is none."""
+    name: Annotated[str, Field(examples=["german"])]
+    """English name in small letters."""
+
+
+@described
+class LanguageList(TypedDict):
+    """All languages, by code."""
+
+    languages: list[LanguageEntry]
+    """One entry a language."""
+
+
+@described
+class RequestProgress(TypedDict):
+    """How far a request in hand is."""
+
+    stage: RequestStage
+    """`receiving` the upload, `decoding` its sound, `recognizing` its speech."""
+    done: Probability
+    """Share of the speech that has been recognized, 0 to 1."""

@@ -1,0 +1,50 @@
+"""How a TypedDict becomes a JSON schema: the texts below its fields are their descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic.json_schema import JsonSchemaMode
+
+Schema = dict[str, Any]
+REFERENCE = "#/components/schemas/{model}"  # in both documents
+
+described = with_config(ConfigDict(use_attribute_docstrings=True))
+
+Seconds = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def schemas(models: Iterable[type]) -> dict[str, Schema]:
+    """The schema of each model and of what they consist of, by class name."""
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (model.__name__, "serialization", TypeAdapter(model)) for model in models
+    ]
+    _, definitions = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE)
+    found: dict[str, Schema] = definitions["$defs"]
+    return {name: _tidied(schema) for name, schema in sorted(found.items())}
+
+
+def schema_of(content: type | Schema) -> Schema:
+    """A reference to a model, or the schema itself."""
+    return content if isinstance(content, dict) else {"$ref": REFERENCE.format(model=content.__name__)}
+
+
+def in_one_line(text: str | None) -> str:
+    """A docstring as a description."""
+    return " ".join((text or "").split())
+
+
+def _tidied(schema: Any) -> Any:
+    """Without titles, which repeat the names of the fields, and with descriptions in one line."""
+    if isinstance(schema, list):
+        return [_tidied(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _tidied(each) for name, each in schema.items() if name != "title" or isinstance(each, dict)}
+    if isinstance(kept.get("description"), str):
+        kept["description"] = in_one_line(kept["description"])
+    return kept

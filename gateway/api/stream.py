@@ -1,0 +1,146 @@
+"""WS /v1/stream: what both sides say in text frames.
+
+Every message of the server carries type, text, partial, is_final and final, so that a client which reads only one
+of them works on all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from gateway.api.described import Probability, Seconds, described
+from gateway.api.transcription import TranscriptionWord
+
+CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
+    1000: "The stream is complete.",
+    1008: "Refused: a bad config, a wrong key, no credits left, or nothing came in time. Trying again does not help.",
+    1009: "A frame was larger than 16 MB.",
+    1011: "The service failed; the log entry has the request id.",
+    1012: "The service restarts: connect again, and go on at the second that the last error names.",
+    1013: "Try again later: the allowance or all slots are used up, or what is needed is away.",
+}
+
+
+@described
+class StreamQuery(TypedDict):
+    """The address may configure the session. If it names any of these, no config frame is waited for."""
+
+    model: NotRequired[Annotated[str, Field(default="large-v3-turbo")]]
+    """A model that `GET /v1/models` lists."""
+    language: NotRequired[Annotated[str, Field(default="auto", examples=["auto", "en"])]]
+    """`auto`, an ISO 639-1 code, a locale or an English name."""
+    token: NotRequired[str]
+    """An API key, for clients that cannot send an Authorization header; browsers cannot."""
+
+
+@described
+class ConfigFrame(TypedDict):
+    """The client's first frame, unless the address named model, language or token: how to listen."""
+
+    language: NotRequired[Annotated[str | None, Field(default="auto", examples=["auto", "en"])]]
+    """`auto`, an ISO 639-1 code, a locale or an English name."""
+    model: NotRequired[Annotated[str | None, Field(default="large-v3-turbo")]]
+    """A model that `GET /v1/models` lists."""
+
+
+@described
+class StopFrame(TypedDict):
+    """The client's last frame: all audio was sent. An empty binary frame means the same."""
+
+    action: Literal["stop"]
+    """The only action there is."""
+
+
+class MessageEnds(TypedDict):
+    """Whether a message is the last one."""
+
+    is_final: Annotated[bool, Field(description="True in the last message alone.")]
+    final: Annotated[bool, Field(description="The same, for clients that read this field.")]
+
+
+class ServerMessage(MessageEnds):
+    """What every message of the server has."""
+
+    text: Annotated[
+        str, Field(description="Text that will never change; empty but in `transcript` and, whole, in `final`.")
+    ]
+    partial: Annotated[str, Field(description="Text that may still change; empty but in `partial`.")]
+
+
+@described
+class ReadyMessage(ServerMessage):
+    """The session is configured: audio may come."""
+
+    type: Literal["ready"]
+    """Kind of the message."""
+    status: Literal["ready"]
+    """The same, for clients that wait for it."""
+    model: str
+    """The model that answers."""
+    language: str
+    """The language that was asked for, or `auto`."""
+
+
+@described
+class PartialMessage(ServerMessage):
+    """What follows the final text so far, as it is understood now. It replaces the last partial text."""
+
+    type: Literal["partial"]
+    """Kind of the message."""
+    words: list[TranscriptionWord]
+    """Its words; times are seconds of the session's audio."""
+
+
+@described
+class TranscriptMessage(ServerMessage):
+    """The next piece of final text: append it."""
+
+    type: Literal["transcript"]
+    """Kind of the message."""
+    language: str
+    """Code of the language."""
+    start: Seconds
+    """Where its first word begins, in seconds of the session's audio."""
+    end: Seconds
+    """Where its last word ends."""
+    words: list[TranscriptionWord]
+    """Its words."""
+
+
+@described
+class LanguageMessage(ServerMessage):
+    """The language is settled, where none was asked for."""
+
+    type: Literal["language"]
+    """Kind of the message."""
+    language: str
+    """Code of the language."""
+    probability: Probability
+    """How sure that is, 0 to 1."""
+
+
+@described
+class FinalMessage(ServerMessage):
+    """The stream is complete; nothing follows but the closing frame."""
+
+    type: Literal["final"]
+    """Kind of the message."""
+    language: str
+    """Code of the language."""
+    duration: Seconds
+    """Seconds of audio whose text this is."""
+    warnings: list[str]
+    """What could not be heard; mostly empty."""
+
+
+@described
+class ErrorMessage(ServerMessage):
+    """What went wrong. If the session goes on to its `final` message, the text so far is kept."""
+
+    type: Literal["error"]
+    """Kind of the message."""
+    error: str
+    """What was wrong and what is accepted."""

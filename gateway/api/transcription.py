@@ -1,0 +1,93 @@
+"""POST /v1/transcribe: its form and its JSON answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from gateway.api.described import Probability, Seconds, described
+
+
+@described
+class TranscriptionWord(TypedDict):
+    """One word with its times."""
+
+    word: str
+    """Keeps its punctuation."""
+    start: Seconds
+    """Seconds from the start of the recording."""
+    end: Seconds
+    """Seconds from the start of the recording."""
+    confidence: Probability
+    """Mean probability of its tokens, 0 to 1."""
+
+
+class Speaking(TypedDict, total=False):
+    """A segment's field that may be missing."""
+
+    speaker: str
+
+
+@described
+class TranscriptionSegment(TypedDict):
+    """What one speaker says without a long pause: mostly a sentence."""
+
+    start: Seconds
+    """Seconds from the start of the recording."""
+    end: Seconds
+    """Seconds from the start of the recording."""
+    text: str
+    """Its words as one line."""
+    speaker: NotRequired[Annotated[str, Field(examples=["Speaker 1"])]]
+    """Who speaks; left out where that is not known."""
+    confidence: Probability
+    """Mean confidence of its words, 0 to 1."""
+    words: list[TranscriptionWord]
+    """Its words in order."""
+
+
+@described
+class Transcription(TypedDict):
+    """What was said, when, and by whom."""
+
+    text: str
+    """Everything that was said."""
+    language: Annotated[str, Field(examples=["en"])]
+    """Code of the language, as asked for or as heard."""
+    duration: Seconds
+    """Length of the recording in seconds."""
+    segments: list[TranscriptionSegment]
+    """The text in pieces, in order of time."""
+    speakers: Annotated[list[str], Field(examples=[["Speaker 1", "Speaker 2"]])]
+    """Everybody who speaks, in the order of their first words; empty without diarization."""
+    warnings: list[str]
+    """What could not be decoded, heard or told apart; mostly empty."""
+    model: Annotated[str, Field(examples=["large-v3-turbo"])]
+    """The model that really answered; `X-Model` says the same."""
+
+
+@described
+class TranscriptionForm(TypedDict):
+    """A recording and how it shall be transcribed. Unknown fields are ignored, an empty field counts as left out."""
+
+    file: bytes
+    """The recording, audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG,
+    MPEG and most others that ffmpeg reads. Its first audio track that has sound is transcribed."""
+    model: NotRequired[Annotated[str, Field(default="large-v3-turbo")]]
+    """A model that `GET /v1/models` lists. For one that is not deployed a stand-in answers and is named."""
+    language: NotRequired[Annotated[str, Field(default="auto", examples=["auto", "en", "pt-BR", "german"])]]
+    """`auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`)."""
+    diarize: NotRequired[Annotated[bool, Field(default=True)]]
+    """Whether speakers are told apart."""
+    speakers: NotRequired[Annotated[int, Field(default=0, ge=0, le=32)]]
+    """How many people speak, where that is known; 0: find out."""
+    response_format: NotRequired[
+        Annotated[Literal["json", "txt", "srt", "vtt", "text", "verbose_json"], Field(default="json")]
+    ]
+    """Shape of the answer; `text` means txt, `verbose_json` means json."""
+    speaker_labels: NotRequired[Annotated[bool, Field(default=True)]]
+    """Whether txt, srt and vtt name the speakers."""
+    prompt: NotRequired[Annotated[str, Field(default="", max_length=2000)]]
+    """Names and terms that are likely to be said, or the text before this recording."""

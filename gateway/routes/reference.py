@@ -1,0 +1,62 @@
+"""GET /openapi.json and /asyncapi.json: the API described for programs, and /docs for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import metadata
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.summary import ErrorEvent, StageEvent, SummaryEvent, TokenEvent
+from gateway.reference.asyncapi import Channel, asyncapi_document
+from gateway.reference.openapi import JSON, openapi_document
+from gateway.reference.operation import Operation
+
+DOCS_PATH = "/docs"
+
+INTRODUCTION = """\
+Transcribes recordings and live speech, tells speakers apart, and summarizes.
+
+**Key**: `Authorization: Bearer KEY`; without one, requests are answered as anonymous within limits. A wrong key is 401.
+
+**Errors** are always `{"error": "what was wrong and what is accepted"}`. 409, 429 and 503 carry `Retry-After`.
+
+**Live speech** is a WebSocket, `/v1/stream`; [asyncapi.json](/asyncapi.json) describes its messages.
+"""
+
+
+class ApiDocuments:
+    """Both documents; each is made when it is asked for first."""
+
+    def __init__(self, operations: Sequence[Operation], channels: Sequence[Channel]) -> None:
+        self._operations = operations
+        self._channels = channels
+
+    @cached_property
+    def openapi(self) -> bytes:
+        extra = [StageEvent, TokenEvent, SummaryEvent, ErrorEvent]
+        return _json(openapi_document(self._operations, metadata.version("stt"), INTRODUCTION, extra))
+
+    @cached_property
+    def asyncapi(self) -> bytes:
+        return _json(asyncapi_document(self._channels, metadata.version("stt"), INTRODUCTION))
+
+
+async def show_openapi(request: Request) -> Response:
+    return Response(_documents(request).openapi, media_type=JSON)
+
+
+async def show_asyncapi(request: Request) -> Response:
+    return Response(_documents(request).asyncapi, media_type=JSON)
+
+
+def _documents(request: Request) -> ApiDocuments:
+    documents: ApiDocuments = request.app.state.documents
+    return documents
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
