@@ -23,7 +23,7 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
     `at` of each row, and the caches with the new tokens, as new_<name>.
 
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
-    looks: (b, alignment heads, 448, 1500), likewise: where each token looks, a softmax over the frames
+    alignment: (b, alignment heads, 448, 1500), likewise: cross-attention weights, a softmax over the frames
     cross_key_<l>, cross_value_<l>: (b, heads, 1500, 64), the keys scaled by 1/√64 as the encoder graph gives them
     Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is looked at.
     """
@@ -44,10 +44,12 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
         query = _cross_query(graph, tensors, hidden, layer)
         heads = [head for aligned, head in weights.alignment_heads if aligned == layer]
         if heads:
-            seen.append(_looks(graph, query, caches["cross_key"], heads))
+            seen.append(_alignment_weights(graph, query, caches["cross_key"], heads))
         hidden = _cross_attention(graph, tensors, hidden, (layer, query, caches))
         hidden = _mlp(graph, tensors, hidden, layer)
-    _keep_looks(graph, seen, position, [len(weights.alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx])
+    _write_alignment(
+        graph, seen, position, [len(weights.alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx]
+    )
     asked = graph.node("Unsqueeze", [at, graph.integers(1)])
     normed = _norm(graph, tensors, graph.node("GatherND", [hidden, asked], batch_dims=1), "decoder.ln")
     logits = graph.node("MatMul", [normed, graph.node("Transpose", [embedding], perm=[1, 0])])
@@ -112,7 +114,7 @@ def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[i
     return _out(graph, tensors, hidden, attended, f"decoder.blocks.{layer}.cross_attn")
 
 
-def _looks(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
+def _alignment_weights(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
     """Attention weights of some heads, (b, heads, s, frames): fused attention does not give its own away."""
     chosen = graph.constant("heads_" + "_".join(map(str, heads)), np.array(heads))
     few_queries, few_keys = (graph.node("Gather", [source, chosen], axis=1) for source in (query, keys))
@@ -120,8 +122,8 @@ def _looks(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
     return graph.node("Softmax", [graph.node("MatMul", [few_queries, turned])], axis=-1)
 
 
-def _keep_looks(graph: Graph, seen: list[str], position: str, shape: list[int]) -> None:
-    cache = graph.input("looks", graph.element, ["batch", *shape])
+def _write_alignment(graph: Graph, seen: list[str], position: str, shape: list[int]) -> None:
+    cache = graph.input("alignment", graph.element, ["batch", *shape])
     _write(graph, cache, graph.node("Concat", seen, axis=1), position, shape)
 
 

@@ -15,7 +15,7 @@ from export.parity import ParityError, largest_difference, probe_sound, relative
 from export.reference import Reference
 from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import GREEDY, Sampling
-from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH
+from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH
 from speech.whisper.log_mel import MAX_SAMPLES, log_mel
 from speech.whisper.manifest import Manifest
 
@@ -50,8 +50,8 @@ def check_gpu_graphs(
     heard = decoder.run([Feed(prompt, 0)] * 2)
     for row, said in enumerate(_decode(decoder, prompt)):
         expected = _expect(reference, encoded, manifest, said.tokens)
-        looks = decoder.caches["looks"][row, :, len(prompt) - 1 :][:, :STEPS].astype(np.float32)
-        for name, error in (_prompt_errors(heard, expected, manifest) | _row_errors(said, looks, expected)).items():
+        alignment = decoder.caches["alignment"][row, :, len(prompt) - 1 :][:, :STEPS].astype(np.float32)
+        for name, error in (_prompt_errors(heard, expected, manifest) | _row_errors(said, alignment, expected)).items():
             errors[name] = max(errors.get(name, 0.0), within(name, error, tolerance[name]))
     return errors
 
@@ -124,7 +124,7 @@ def _prompt_errors(heard: Answer, expected: Expected, manifest: Manifest) -> dic
     }
 
 
-def _row_errors(said: Said, looks: Array, expected: Expected) -> dict[str, float]:
+def _row_errors(said: Said, alignment: Array, expected: Expected) -> dict[str, float]:
     chosen = expected.logprobs[np.arange(STEPS), said.tokens]
     far = [
         _gap(row, token) if sampling == GREEDY else _distance(row, token, sampling.draw)
@@ -133,7 +133,7 @@ def _row_errors(said: Said, looks: Array, expected: Expected) -> dict[str, float
     return {
         "logprob": largest_difference(np.array(said.logprobs), chosen),
         "draw" if said.sampling[0].temperature else "choice": max(far),
-        "alignment": largest_difference(looks, expected.alignment),
+        "alignment": largest_difference(alignment, expected.alignment),
     }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from export.sources import CHECKPOINTS
-from speech.whisper.batching.admission import Policy
+from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.engine import Dimensions
-from speech.whisper.gpu.exported import MOST_SLOTS
-from speech.whisper.gpu.sizes import Network, fitting_slots, footprint
+from speech.whisper.gpu.artifacts import MOST_SLOTS
+from speech.whisper.gpu.memory_plan import ModelSize, fitting_slots, footprint
 
 CARDS = (40, 80)  # GB: both A100
 
@@ -22,7 +22,7 @@ PUBLISHED = {
 }
 
 
-def published(model: str) -> Network:
+def published(model: str) -> ModelSize:
     width, encoder, decoder = PUBLISHED[model]
     large = width == 1280
     dimensions = Dimensions(
@@ -37,7 +37,7 @@ def published(model: str) -> Network:
         n_text_head=width // 64,
         n_text_layer=decoder,
     )
-    return Network(dimensions, len(CHECKPOINTS[model].alignment_heads))
+    return ModelSize(dimensions, len(CHECKPOINTS[model].alignment_heads))
 
 
 def memory_table(cards: Sequence[int] = CARDS) -> str:
@@ -58,7 +58,7 @@ def _row(model: str, cards: Sequence[int]) -> list[str]:
 
 def _served(fitting: int) -> str:
     slots = min(fitting, MOST_SLOTS)
-    live = Policy.for_slots(slots).reserved if slots else 0
+    live = AdmissionPolicy.for_slots(slots).reserved if slots else 0
     return f"{fitting} ({live} + {slots - live})"
 
 

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def pack_decoder(weights: Weights) -> dict[str, Array]:
-    """The arrays of speech.whisper.cpu.decoder_kernels.Layers, stacked over the layers, and the embeddings."""
+    """The arrays of speech.whisper.cpu.decoder_kernels.DecoderLayers, stacked over the layers, and the embeddings."""
     tensors = weights.tensors
     layers = [_layer(tensors, f"decoder.blocks.{index}") for index in range(weights.dimensions.n_text_layer)]
     arrays = _stacked(layers)

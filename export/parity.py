@@ -112,7 +112,7 @@ def _engine_says(folder: Path) -> tuple[Manifest, Spoken]:
     engine.encode([0], [probe_sound()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     steps = [engine.step([0], [GREEDY]).result() for _ in range(TOKENS)]
-    alignment = engine.attention(0, TOKENS, CONTEXT)
+    alignment = engine.alignment(0, TOKENS, CONTEXT)
     engine.close()
     logprobs = np.array([step.logprobs[0] for step in steps])
     return engine.manifest, Spoken([int(step.tokens[0]) for step in steps], logprobs, alignment)

@@ -25,7 +25,7 @@ from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, Plan, compile_pl
 from export.weights import Weights
 from speech.whisper.cpu.encoders import ENCODER_FILE, PANELS_FILE
 from speech.whisper.cpu.engine import DECODER_FILE
-from speech.whisper.gpu.exported import DECODER_GRAPH, DECODER_PLAN, ENCODER_GRAPH, ENCODER_PLAN
+from speech.whisper.gpu.artifacts import DECODER_GRAPH, DECODER_PLAN, ENCODER_GRAPH, ENCODER_PLAN
 from speech.whisper.manifest import Compiled, Manifest
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from speech.whisper.engine import EngineDied, EngineError
-from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
+from speech.whisper.engine import DeviceLost, EngineError
+from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
 from speech.whisper.manifest import Compiled
 
 TENSORRT = 11  # the first version whose networks are all strongly typed
@@ -60,7 +60,7 @@ def _compute_capability() -> str:
         from speech.whisper.gpu.cuda import compute_capability
 
         return compute_capability()
-    except (ImportError, EngineDied, EngineError) as error:
+    except (ImportError, DeviceLost, EngineError) as error:
         raise CompileError(f"{NEEDED}\nHere: {error}") from error
 
 

@@ -9,7 +9,7 @@ from benchmarks.peers.engine import Engine
 from benchmarks.peers.worker import serve
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
-from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
+from speech.whisper.gpu.slot_kv_cache import HostMemory, SlotKvCache, slot_shapes
 from speech.whisper.manifest import read_manifest
 from speech.whisper.serving import ServingOptions
 
@@ -21,7 +21,7 @@ def open_on_cpu(folder: Path, options: ServingOptions) -> GraphEngine:
     manifest = read_manifest(folder)
     slots = options.slots or SLOTS
     shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
-    store = Store(shapes, slots, min(slots, ENCODE_BATCH), HostMemory())
+    store = SlotKvCache(shapes, slots, min(slots, ENCODE_BATCH), HostMemory())
     sessions = load_sessions(folder, "CPUExecutionProvider", options.threads or THREADS)
     return GraphEngine(manifest, OnnxRunner(sessions, store))
 

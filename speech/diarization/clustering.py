@@ -40,7 +40,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class WeightedEmbeddings:
     """Voices with the seconds of speech behind each."""
 
     voices: Floats  # (n, VECTOR), unit length
@@ -58,7 +58,7 @@ def blur(seconds: Floats) -> Floats:
     return blurred
 
 
-def agglomerate(evidence: Evidence, threshold: float, redundancy: float = 1.0) -> Labels:
+def agglomerate(evidence: WeightedEmbeddings, threshold: float, redundancy: float = 1.0) -> Labels:
     """Merges the most similar two until none are above the threshold. Returns 0..k-1 per voice.
 
     A cluster's voice is the sum of its members weighted by seconds; its seconds are its members' divided by
@@ -90,7 +90,7 @@ def agglomerate(evidence: Evidence, threshold: float, redundancy: float = 1.0) -
     return numbered
 
 
-def merged(evidence: Evidence, labels: Labels, redundancy: float = 1.0) -> Evidence:
+def merged(evidence: WeightedEmbeddings, labels: Labels, redundancy: float = 1.0) -> WeightedEmbeddings:
     """The clusters as evidence of their own."""
     count = int(labels.max()) + 1
     sums = np.zeros((count, evidence.voices.shape[1]), np.float32)
@@ -98,7 +98,7 @@ def merged(evidence: Evidence, labels: Labels, redundancy: float = 1.0) -> Evide
     longest = np.zeros(count, np.float32)
     np.maximum.at(longest, labels, evidence.seconds)
     total = np.bincount(labels, evidence.seconds, minlength=count).astype(np.float32)
-    return Evidence(normalise(sums), np.maximum(longest, total / redundancy))
+    return WeightedEmbeddings(normalise(sums), np.maximum(longest, total / redundancy))
 
 
 def piece_seconds(speech: LocalSpeech) -> Floats:
@@ -121,18 +121,18 @@ def split_tracks(speech: LocalSpeech, thresholds: Thresholds) -> Labels:
     numbers = np.zeros(len(seconds), np.int_)
     count = 0
     for pieces in track_groups(speech):
-        parts = _voices_in(Evidence(speech.vectors[pieces], seconds[pieces]), thresholds)
+        parts = _voices_in(WeightedEmbeddings(speech.vectors[pieces], seconds[pieces]), thresholds)
         numbers[pieces] = count + parts
         count += int(parts.max()) + 1
     return numbers
 
 
-def _voices_in(track: Evidence, thresholds: Thresholds) -> Labels:
+def _voices_in(track: WeightedEmbeddings, thresholds: Thresholds) -> Labels:
     clear = np.flatnonzero(track.seconds >= 0.6)
     one = np.zeros(len(track.seconds), np.int_)
     if len(clear) < 2:
         return one
-    sure = Evidence(track.voices[clear], track.seconds[clear])
+    sure = WeightedEmbeddings(track.voices[clear], track.seconds[clear])
     labels = agglomerate(sure, thresholds.split)
     enough = np.flatnonzero(np.bincount(labels, sure.seconds) >= thresholds.split_seconds)
     if len(enough) < 2:
@@ -141,7 +141,7 @@ def _voices_in(track: Evidence, thresholds: Thresholds) -> Labels:
     return np.asarray((track.voices @ voices.T).argmax(axis=1))
 
 
-def keep_people(clusters: Evidence, thresholds: Thresholds) -> Evidence:
+def keep_people(clusters: WeightedEmbeddings, thresholds: Thresholds) -> WeightedEmbeddings:
     """Drops small clusters that another one explains, and specks; the largest first."""
     kept: list[int] = []
     weight = blur(clusters.seconds)
@@ -153,10 +153,10 @@ def keep_people(clusters: Evidence, thresholds: Thresholds) -> Evidence:
             if explained or seconds < thresholds.least_seconds:
                 continue
         kept.append(int(candidate))
-    return Evidence(clusters.voices[kept], clusters.seconds[kept])
+    return WeightedEmbeddings(clusters.voices[kept], clusters.seconds[kept])
 
 
-def reduce_to(clusters: Evidence, count: int) -> Evidence:
+def reduce_to(clusters: WeightedEmbeddings, count: int) -> WeightedEmbeddings:
     """Merges the cheapest two (Ward's cost: how far apart, weighted by how much is moved) until `count` are left."""
     voices, seconds = clusters.voices.copy(), clusters.seconds.copy()
     while len(voices) > count:
@@ -167,10 +167,10 @@ def reduce_to(clusters: Evidence, count: int) -> Evidence:
         voices[kept] = normalise(voices[kept] * seconds[kept] + voices[gone] * seconds[gone])
         seconds[kept] += seconds[gone]
         voices, seconds = np.delete(voices, gone, axis=0), np.delete(seconds, gone)
-    return Evidence(voices, seconds)
+    return WeightedEmbeddings(voices, seconds)
 
 
-def bisect(pieces: Evidence) -> Labels | None:
+def bisect(pieces: WeightedEmbeddings) -> Labels | None:
     """The two halves (0 and 1) into which a cluster's pieces fall most naturally: spherical 2-means."""
     centred = pieces.voices - np.average(pieces.voices, axis=0, weights=pieces.seconds)
     _, _, axes = np.linalg.svd(centred.T @ (centred * pieces.seconds[:, None]), hermitian=True)

@@ -11,11 +11,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from speech.audio import InvalidAudio, Samples
-from speech.diarization.voices import (
+from speech.diarization.embeddings import (
     MEL_TAIL,
     UNIT,
+    EmbeddingProjection,
     Floats,
-    LastLayer,
     cut_pieces,
     embed_rows,
     pool,
@@ -69,7 +69,7 @@ class Networks:
         self._segmentation = open_graph("segmentation")
         self._filterbank = open_graph("filterbank")
         self._embedding = open_graph("embedding")
-        self._last_layer = LastLayer.read(folder / "vector.npz")
+        self._last_layer = EmbeddingProjection.read(folder / "vector.npz")
 
     def describe(self, chunks: Sequence[Samples]) -> list[LocalSpeech]:
         """Who speaks when in each chunk's windows, and the voice of every piece of speech.

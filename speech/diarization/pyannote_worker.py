@@ -32,7 +32,7 @@ STEP = 0.25  # of a window of 10 s
 SEGMENT = 200  # mel frames: the embedding takes multiples of it
 
 
-class Voices:
+class CamPlusPlusEmbedding:
     """CAM++ where pyannote.audio expects a speaker embedding."""
 
     sample_rate = 16_000
@@ -51,7 +51,7 @@ class Voices:
         with np.load(folder / "vector.npz") as layer:
             self._weight, self._bias = layer["weight"], layer["bias"]
 
-    def to(self, device: Any) -> Voices:
+    def to(self, device: Any) -> CamPlusPlusEmbedding:
         return self
 
     def __call__(self, waveforms: torch.Tensor, masks: torch.Tensor | None = None) -> np.ndarray[Any, Any]:
@@ -94,7 +94,7 @@ def open_pipeline(folder: Path) -> Any:
         return Pipeline.from_pretrained(folder)
     # torch reads the checkpoint's classes; the export has checked its hash.
     segmentation = Model.from_pretrained(folder / "pytorch_model.bin")
-    speaker_diarization.PretrainedSpeakerEmbedding = lambda *_, **__: Voices(folder)
+    speaker_diarization.PretrainedSpeakerEmbedding = lambda *_, **__: CamPlusPlusEmbedding(folder)
     pipeline = speaker_diarization.SpeakerDiarization(
         segmentation=segmentation,
         segmentation_step=STEP,

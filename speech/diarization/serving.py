@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE, InvalidAudio, Samples, to_samples
 from speech.diarization.networks import Execution, Networks, silence
 from speech.diarization.windows import CHUNK, FRAMES, LocalSpeech
-from speech.lifeline import end_process, exit_with_parent
+from speech.parent_watchdog import end_process, exit_with_parent
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def read_chunk(tensor: NDArray[np.int16]) -> Samples:
     return to_samples(tensor[0])
 
 
-class Adapter:
+class DiarizerAdapter:
     """One loaded Triton model."""
 
     def __init__(self, backend: Any, networks: Networks, on_death: Callable[[], None] = end_process) -> None:
@@ -53,7 +53,7 @@ class Adapter:
         self._on_death = on_death
 
     @classmethod
-    def open(cls, backend: Any, args: Mapping[str, str]) -> Adapter:
+    def open(cls, backend: Any, args: Mapping[str, str]) -> DiarizerAdapter:
         exit_with_parent()
         config = json.loads(args["model_config"])
         execution = read_execution(config.get("parameters", {}), os.environ)

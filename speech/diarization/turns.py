@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from speech.diarization.clustering import (
     REDUNDANCY,
-    Evidence,
     Floats,
     Labels,
     Thresholds,
+    WeightedEmbeddings,
     agglomerate,
     bisect,
     blur,
@@ -77,29 +77,31 @@ def find_voices(speech: LocalSpeech, count: int, thresholds: Thresholds) -> Floa
     return refine(speech, people.voices)
 
 
-def divide(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> Evidence:
+def divide(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> WeightedEmbeddings:
     """Splits those whose pieces are two people's, until nobody's are."""
     seconds = piece_seconds(speech)
     clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
-    clips = Evidence(speech.vectors[clear], seconds[clear] / np.float32(REDUNDANCY))
+    clips = WeightedEmbeddings(speech.vectors[clear], seconds[clear] / np.float32(REDUNDANCY))
     nearest = (clips.voices @ voices.T).argmax(axis=1)
     waiting = [np.flatnonzero(nearest == person) for person in range(len(voices))]
-    people = [Evidence(voices[i : i + 1], np.zeros(1, np.float32)) for i, own in enumerate(waiting) if not len(own)]
+    people = [
+        WeightedEmbeddings(voices[i : i + 1], np.zeros(1, np.float32)) for i, own in enumerate(waiting) if not len(own)
+    ]
     waiting = [own for own in waiting if len(own)]
     while waiting:
         own = waiting.pop()
-        pieces = Evidence(clips.voices[own], clips.seconds[own])
+        pieces = WeightedEmbeddings(clips.voices[own], clips.seconds[own])
         halves = bisect(pieces)
         if halves is not None and _are_two(merged(pieces, halves), thresholds):
             waiting += [own[halves == half] for half in (0, 1)]
         else:
             people.append(merged(pieces, np.zeros(len(own), np.int_)))
-    return Evidence(
+    return WeightedEmbeddings(
         np.concatenate([person.voices for person in people]), np.concatenate([person.seconds for person in people])
     )
 
 
-def _are_two(halves: Evidence, thresholds: Thresholds) -> bool:
+def _are_two(halves: WeightedEmbeddings, thresholds: Thresholds) -> bool:
     similarity = float(halves.voices[0] @ halves.voices[1] * blur(halves.seconds).prod())
     return similarity < thresholds.divide and float(halves.seconds.min()) >= thresholds.divide_seconds
 
@@ -117,30 +119,30 @@ def refine(speech: LocalSpeech, voices: Floats) -> Floats:
     return refined
 
 
-def _tracks(speech: LocalSpeech, thresholds: Thresholds) -> list[Evidence]:
+def _tracks(speech: LocalSpeech, thresholds: Thresholds) -> list[WeightedEmbeddings]:
     """The tracks worth clustering, in blocks of BLOCK_WINDOWS windows."""
     numbers = split_tracks(speech, thresholds)
     alone = speech.pieces[:, PIECE.alone] == 1
     seconds = piece_seconds(speech) * np.where(alone, 1.0, OVERLAPPED).astype(np.float32)
-    evidence = merged_tracks(Evidence(speech.vectors, seconds), numbers)
+    evidence = merged_tracks(WeightedEmbeddings(speech.vectors, seconds), numbers)
     window = np.zeros(len(evidence.seconds), np.int_)
     window[numbers] = speech.pieces[:, PIECE.window]
     enough = evidence.seconds >= min(thresholds.track_seconds, float(evidence.seconds.max()))
     blocks = window // BLOCK_WINDOWS
     chosen = [np.flatnonzero(enough & (blocks == block)) for block in range(int(blocks.max()) + 1)]
-    return [Evidence(evidence.voices[i], evidence.seconds[i]) for i in chosen if len(i)]
+    return [WeightedEmbeddings(evidence.voices[i], evidence.seconds[i]) for i in chosen if len(i)]
 
 
-def merged_tracks(pieces: Evidence, numbers: Labels) -> Evidence:
+def merged_tracks(pieces: WeightedEmbeddings, numbers: Labels) -> WeightedEmbeddings:
     """Tracks' voices and seconds: pieces of a track follow each other, so their seconds add up."""
     return merged(pieces, numbers, redundancy=1.0)
 
 
-def _cluster(blocks: list[Evidence], thresholds: Thresholds, threshold: float) -> Evidence:
+def _cluster(blocks: list[WeightedEmbeddings], thresholds: Thresholds, threshold: float) -> WeightedEmbeddings:
     parts = [merged(block, agglomerate(block, threshold, REDUNDANCY), REDUNDANCY) for block in blocks]
     if len(parts) == 1:
         return parts[0]
-    together = Evidence(
+    together = WeightedEmbeddings(
         np.concatenate([part.voices for part in parts]), np.concatenate([part.seconds for part in parts])
     )
     return merged(together, agglomerate(together, threshold))

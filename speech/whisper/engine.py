@@ -60,7 +60,7 @@ class PendingStep(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CompletedStep:
     """A step that was computed when it was asked for."""
 
     step: Step
@@ -84,7 +84,7 @@ class EngineError(RuntimeError):
     """The engine failed on this call; the slots named in it hold nothing usable."""
 
 
-class EngineDied(RuntimeError):
+class DeviceLost(RuntimeError):
     """The device is lost to this process: no call will ever work again. Any call of an engine may raise it."""
 
 
@@ -120,7 +120,7 @@ class Engine(Protocol):
         at the first step after a prompt also the blank and <|endoftext|>.
         """
 
-    def attention(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
+    def alignment(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
         """Alignment heads' cross-attention weights of the last `tokens` steps: (heads, tokens, frames).
 
         Rows are softmax weights over the slot's whole context, cut to the first `frames`.

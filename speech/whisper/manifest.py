@@ -11,7 +11,9 @@ from speech.whisper.engine import Dimensions
 
 MANIFEST_FILE = "manifest.json"
 RANDOM = "random numbers, for timing"  # origin of weights that say nothing
-FORMAT = 1  # grows when an older export can no longer be served
+FORMAT = 2  # grows when an older export can no longer be served
+# Format 2 renamed an input of the GPU graphs; what a CPU runs did not change, so its older exports are still served.
+OLDEST_FORMAT = {"onnx": 1}
 
 
 class InvalidManifest(ValueError):
@@ -106,12 +108,17 @@ def read_manifest(folder: Path) -> Manifest:
         raise InvalidManifest(f"no {MANIFEST_FILE} in {folder}: run `python -m export whisper`") from None
     except ValueError as error:
         raise InvalidManifest(f"{path} is not JSON: {error}") from None
-    if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+    if not isinstance(fields, dict) or not _readable(fields.pop("format", None), fields.get("target")):
         raise InvalidManifest(f"{path} is not of format {FORMAT}: run `python -m export whisper` again")
     try:
         return _manifest(fields)
     except (TypeError, KeyError) as error:
         raise InvalidManifest(f"{path} lacks or has too many fields: {error}") from None
+
+
+def _readable(written: object, target: object) -> bool:
+    oldest = OLDEST_FORMAT.get(str(target), FORMAT)
+    return isinstance(written, int) and oldest <= written <= FORMAT
 
 
 def check_plan(manifest: Manifest, version: str, compute_capability: str) -> None:

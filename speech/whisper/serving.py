@@ -19,12 +19,12 @@ import numpy as np
 
 from speech.audio import InvalidAudio
 from speech.gpu import find_gpu
-from speech.lifeline import end_process, exit_with_parent
+from speech.parent_watchdog import end_process, exit_with_parent
 from speech.tensors import AUDIO, CALLER, GPU_METRIC, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
 from speech.transcript import WindowResult
-from speech.whisper.batching.admission import Policy
 from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
 from speech.whisper.batching.sequence import Request
+from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import Engine
 from speech.whisper.manifest import InvalidManifest, read_manifest
@@ -60,11 +60,11 @@ class ServingOptions:
                 values[name] = type(default)(text)
         return cls(**values)
 
-    def policy(self, engine: Engine) -> Policy:
+    def policy(self, engine: Engine) -> AdmissionPolicy:
         """Who encodes no less than 30 s is a GPU."""
-        suits = Policy.for_slots(engine.slots)
+        suits = AdmissionPolicy.for_slots(engine.slots)
         if not engine.short_contexts:
-            suits = Policy.for_gpu(engine.slots, engine.encode_batch)
+            suits = AdmissionPolicy.for_gpu(engine.slots, engine.encode_batch)
         return replace(suits, gather=self.gather or suits.gather, longest_queue=self.longest_queue)
 
 
@@ -98,15 +98,15 @@ def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
 
 
 def open_cuda_engine(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.gpu.opening import Wish, open_cuda
+    from speech.whisper.gpu.factory import EngineLimits, open_cuda
 
-    return open_cuda(folder, Wish(options.slots, options.gpu_memory))
+    return open_cuda(folder, EngineLimits(options.slots, options.gpu_memory))
 
 
 def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.gpu.opening import Wish, open_tensorrt
+    from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
 
-    return open_tensorrt(folder, Wish(options.slots, options.gpu_memory))
+    return open_tensorrt(folder, EngineLimits(options.slots, options.gpu_memory))
 
 
 _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
@@ -116,21 +116,21 @@ _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
 }
 
 
-class Adapter:
+class WhisperAdapter:
     """One loaded Triton model."""
 
     def __init__(self, backend: Any, scheduler: Scheduler, options: ServingOptions, labels: dict[str, str]) -> None:
         self._backend = backend
         self._scheduler = scheduler
         self._options = options
-        self._gauges = Gauges(backend, labels)
+        self._gauges = SchedulerMetrics(backend, labels)
         self._gpu = tell_gpu(backend, labels)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
         self._publisher.start()
 
     @classmethod
-    def open(cls, backend: Any, arguments: Mapping[str, str], opener: OpenEngine = open_engine) -> Adapter:
+    def open(cls, backend: Any, arguments: Mapping[str, str], opener: OpenEngine = open_engine) -> WhisperAdapter:
         """From the arguments of `initialize`. Raises if the engines beside model.py cannot be served."""
         exit_with_parent()
         options = ServingOptions.read(json.loads(arguments["model_config"]).get("parameters", {}), os.environ)
@@ -220,7 +220,7 @@ class Adapter:
             self._gauges.publish(self._scheduler.statistics)
 
 
-class Gauges:
+class SchedulerMetrics:
     """A scheduler's statistics as Triton metrics. A family that nobody holds disappears, so they are held here."""
 
     FAMILIES = (

@@ -26,18 +26,18 @@ _SENTENCE_END = ".。!！?？"
 _LONGEST = 2.0  # times the median word: longer ones have swallowed a pause
 
 
-def token_starts(attention: NDArray[np.float32]) -> NDArray[np.float64]:
+def token_starts(alignment: NDArray[np.float32]) -> NDArray[np.float64]:
     """When each token begins, and when the last one ends.
 
-    attention: float32 (heads, tokens + 1, frames), softmax weights; the last row predicted the end of text
+    alignment: float32 (heads, tokens + 1, frames), softmax weights; the last row predicted the end of text
     returns: float64 (tokens + 1,), seconds from the start of the window, never decreasing
     raises: ValueError if there are no heads, no rows or no frames
     """
-    if attention.ndim != 3 or 0 in attention.shape:
-        raise ValueError(f"attention must be (heads, tokens + 1, frames), none 0, not {attention.shape}")
-    if attention.shape[1] == 1:
+    if alignment.ndim != 3 or 0 in alignment.shape:
+        raise ValueError(f"alignment must be (heads, tokens + 1, frames), none 0, not {alignment.shape}")
+    if alignment.shape[1] == 1:
         return np.zeros(1)
-    cost = _cost(np.ascontiguousarray(attention, dtype=np.float32))
+    cost = _cost(np.ascontiguousarray(alignment, dtype=np.float32))
     return _first_frames(cost) * FRAME
 
 
@@ -93,19 +93,19 @@ def _trim_pauses(spans: Sequence[Span], begin: NDArray[np.float64], end: NDArray
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "ninf", "nsz", "contract", "reassoc", "arcp"})
-def _cost(attention: NDArray[np.float32]) -> NDArray[np.float32]:  # pragma: no cover - compiled
+def _cost(alignment: NDArray[np.float32]) -> NDArray[np.float32]:  # pragma: no cover - compiled
     """(heads, rows, frames) → (rows, frames): minus the cleaned weight, mean over the heads.
 
     Each row is made a distribution over the window's own frames, each frame set against what all rows
     give it (z-score), then a median of 7 frames takes out the spikes.
     """
-    heads, rows, frames = attention.shape
+    heads, rows, frames = alignment.shape
     cost = np.zeros((rows, frames), dtype=np.float32)
     share = np.empty((rows, frames), dtype=np.float32)
     padded = np.empty(frames + 6, dtype=np.float32)
     for head in range(heads):
         for row in range(rows):
-            weights = attention[head, row]
+            weights = alignment[head, row]
             scale = np.float32(1.0) / (weights.sum() + np.float32(1e-20))
             for frame in range(frames):
                 share[row, frame] = weights[frame] * scale

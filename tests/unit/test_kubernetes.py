@@ -19,7 +19,7 @@ from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.triton.process import TritonConfig, Wheel, arguments
 from speech.tensors import GPU_METRIC
-from speech.whisper.serving import Gauges, ServingOptions
+from speech.whisper.serving import SchedulerMetrics, ServingOptions
 
 KUBERNETES = Path(__file__).parents[2] / "docker" / "kubernetes"
 VERSION = "1.31"  # the oldest that is supported; later ones take the same
@@ -243,7 +243,7 @@ def test_one_model_is_exported_loaded_probed_and_asked_for(monkeypatch: pytest.M
 def test_the_autoscaler_reads_a_gauge_that_the_model_publishes() -> None:
     (metric,) = named("HorizontalPodAutoscaler", "triton")["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
-    assert name in {name for _, name, _ in Gauges.FAMILIES if not name.endswith("_total")}
+    assert name in {name for _, name, _ in SchedulerMetrics.FAMILIES if not name.endswith("_total")}
     assert name != GPU_METRIC
 
 

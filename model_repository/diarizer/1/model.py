@@ -6,12 +6,12 @@ from typing import Any
 
 import triton_python_backend_utils as backend
 
-from speech.diarization.serving import Adapter
+from speech.diarization.serving import DiarizerAdapter
 
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._adapter = Adapter.open(backend, args)
+        self._adapter = DiarizerAdapter.open(backend, args)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         return self._adapter.answer(requests)

@@ -6,12 +6,12 @@ from typing import Any
 
 import triton_python_backend_utils as backend
 
-from speech.whisper.serving import Adapter
+from speech.whisper.serving import WhisperAdapter
 
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._adapter = Adapter.open(backend, args)
+        self._adapter = WhisperAdapter.open(backend, args)
 
     def execute(self, requests: list[Any]) -> None:
         self._adapter.accept(requests)

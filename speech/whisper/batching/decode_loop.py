@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from speech.audio import to_samples
 from speech.whisper.batching.rules import (
     Attempt,
-    Ladder,
-    Stop,
+    FallbackSchedule,
+    StopReason,
     cap,
     judge,
     previous_tokens,
     short_context,
     start_tokens,
 )
-from speech.whisper.batching.sequence import Candidate, Sequence
-from speech.whisper.batching.slot_state import Board, Ended, Launched, Slots
+from speech.whisper.batching.sequence import Hypothesis, Sequence
+from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import GREEDY, Engine, EngineError, Sampling
 from speech.whisper.tokenizer import Tokenizer
@@ -33,32 +33,32 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Settled:
+class StepOutcome:
     """Sequences that left their slots."""
 
-    answered: list[tuple[Sequence, Candidate]] = field(default_factory=list)
+    answered: list[tuple[Sequence, Hypothesis]] = field(default_factory=list)
     failed: list[tuple[Sequence, Exception]] = field(default_factory=list)
     returned: list[Sequence] = field(default_factory=list)  # to be queued again: the engine failed once
 
 
-class Decoder:
+class DecodeLoop:
     """Drives one engine. One thread only."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, ladder: Ladder, statistics: Statistics) -> None:
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, ladder: FallbackSchedule, statistics: Statistics) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
         self._ladder = ladder
         self._statistics = statistics
-        self._board = Board(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end)
+        self._board = SlotStates(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end)
         self._decoding: list[int] = []  # slots, in order of admission
         self._again: list[Sequence] = []  # in a slot, to be decoded once more
-        self._launched: deque[Launched] = deque()
-        self._settled = Settled()
+        self._launched: deque[InFlightStep] = deque()
+        self._settled = StepOutcome()
         self.held: dict[int, Sequence] = {}  # by slot
 
-    def settled(self) -> Settled:
+    def settled(self) -> StepOutcome:
         """What left its slot since the last call."""
-        settled, self._settled = self._settled, Settled()
+        settled, self._settled = self._settled, StepOutcome()
         return settled
 
     def leave(self, sequence: Sequence) -> None:
@@ -189,20 +189,20 @@ class Decoder:
             self._launched.clear()
             self._return([self.held[slot] for slot in self._decoding], error)
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, ended: FinishedText) -> None:
         """A text is complete: it is the answer, or the window is tried again."""
         sequence = self.held[ended.slot]
         text = self._tokenizer.decode(ended.tokens.tolist())
         verdict = judge(text, ended.average_logprob, sequence.no_speech, ended.stop)
         self._statistics.decoded(len(ended.tokens))
-        candidate = Candidate(
+        candidate = Hypothesis(
             verdict=verdict,
             stop=ended.stop,
             temperature=sequence.attempt.temperature,
             tokens=ended.tokens,
             logprobs=ended.logprobs,
             average_logprob=ended.average_logprob,
-            attention=self._attention(ended, sequence.frames),
+            alignment=self._alignment(ended, sequence.frames),
         )
         best = sequence.offer(candidate)
         attempt = self._ladder.next(sequence.attempt, verdict, sequence.context >= self._engine.dimensions.n_audio_ctx)
@@ -219,11 +219,11 @@ class Decoder:
         self._decoding.remove(sequence.slot)
         self._again.append(sequence)
 
-    def _attention(self, ended: Ended, frames: int) -> NDArray[np.float32]:
+    def _alignment(self, ended: FinishedText, frames: int) -> NDArray[np.float32]:
         """(heads, n + 1, frames): the rows that predicted the n tokens and what followed them."""
         count = len(ended.tokens)
-        rows = self._engine.attention(ended.slot, count + ended.steps_after, frames)[:, : count + 1]
-        if ended.stop is Stop.CAP and rows.shape[1] == count:
+        rows = self._engine.alignment(ended.slot, count + ended.steps_after, frames)[:, : count + 1]
+        if ended.stop is StopReason.CAP and rows.shape[1] == count:
             return np.concatenate([rows, rows[:, -1:]], axis=1)
         return np.ascontiguousarray(rows)
 

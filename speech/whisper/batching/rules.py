@@ -68,7 +68,7 @@ class Verdict(Enum):
     CUT = "cut"  # the token cap ended it
 
 
-def judge(text: str, average_logprob: float, no_speech: float, stopped: Stop) -> Verdict:
+def judge(text: str, average_logprob: float, no_speech: float, stopped: StopReason) -> Verdict:
     """Whether a decoded text is believed.
 
     source: openai/whisper transcribe.py decode_with_fallback, for the limits
@@ -76,9 +76,9 @@ def judge(text: str, average_logprob: float, no_speech: float, stopped: Stop) ->
     doubtful = average_logprob < LOGPROB_LIMIT
     if doubtful and no_speech > NO_SPEECH_LIMIT:
         return Verdict.SILENT
-    if stopped is Stop.LOOP or compression(text) > COMPRESSION_LIMIT:
+    if stopped is StopReason.LOOP or compression(text) > COMPRESSION_LIMIT:
         return Verdict.REPEATS
-    if stopped is Stop.CAP:
+    if stopped is StopReason.CAP:
         return Verdict.CUT
     return Verdict.DOUBTFUL if doubtful else Verdict.GOOD
 
@@ -89,7 +89,7 @@ def compression(text: str) -> float:
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
 
 
-class Stop(Enum):
+class StopReason(Enum):
     """Why a decoding ended."""
 
     END = "end"  # <|endoftext|>
@@ -107,7 +107,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class FallbackSchedule:
     """The attempts that follow when a text is not believed."""
 
     temperatures: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -130,7 +130,7 @@ class Ladder:
         return Attempt(hotter[0], tried.whole_context, tried.prompted and hotter[0] < self.prompt_until)
 
 
-class Loops:
+class RepetitionDetector:
     """Finds rows whose tokens repeat with some period, a few vector operations a step for all rows.
 
     A loop would run to the token cap; it is ended when the last tokens said the same thing often enough.

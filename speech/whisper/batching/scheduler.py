@@ -18,12 +18,12 @@ import numpy as np
 
 from speech.audio import SAMPLE_RATE, InvalidAudio
 from speech.transcript import WindowResult
-from speech.whisper.batching.admission import Admission, Policy
-from speech.whisper.batching.decode_loop import Decoder
-from speech.whisper.batching.rules import Attempt, Ladder
-from speech.whisper.batching.sequence import Candidate, Request, Sequence, compose
+from speech.whisper.batching.decode_loop import DecodeLoop
+from speech.whisper.batching.rules import Attempt, FallbackSchedule
+from speech.whisper.batching.sequence import Hypothesis, Request, Sequence, compose
+from speech.whisper.batching.slot_allocator import AdmissionPolicy, SlotAllocator
 from speech.whisper.batching.statistics import Statistics
-from speech.whisper.engine import Engine, EngineDied, EngineError
+from speech.whisper.engine import DeviceLost, Engine, EngineError
 from speech.whisper.tokenizer import Tokenizer
 
 LONGEST = 30 * SAMPLE_RATE  # samples of a window
@@ -51,15 +51,15 @@ class Scheduler:
         self,
         engine: Engine,
         tokenizer: Tokenizer,
-        policy: Policy | None = None,
+        policy: AdmissionPolicy | None = None,
         on_death: Callable[[], None] = lambda: None,
     ) -> None:
         """on_death: called, from the scheduler's thread, when the engine is lost and before its windows fail."""
         self.statistics = Statistics()
         self._tokenizer = tokenizer
-        self._policy = policy or Policy.for_slots(engine.slots)
-        self._admission = Admission(engine.slots, engine.encode_batch, self._policy)
-        self._decoder = Decoder(engine, tokenizer, Ladder(), self.statistics)
+        self._policy = policy or AdmissionPolicy.for_slots(engine.slots)
+        self._admission = SlotAllocator(engine.slots, engine.encode_batch, self._policy)
+        self._decoder = DecodeLoop(engine, tokenizer, FallbackSchedule(), self.statistics)
         self._on_death = on_death
         self._turns = 0
         self._turn_began = time.monotonic()
@@ -108,7 +108,7 @@ class Scheduler:
         while self._wait():
             try:
                 self._turn()
-            except EngineDied as error:
+            except DeviceLost as error:
                 log.critical("the engine is lost: %s", error)
                 self._on_death()
                 self._abandoned = self._closing = True
@@ -163,7 +163,7 @@ class Scheduler:
         for sequence in settled.returned:
             self._admission.push(sequence)
 
-    def _answer(self, sequence: Sequence, candidate: Candidate) -> None:
+    def _answer(self, sequence: Sequence, candidate: Hypothesis) -> None:
         try:
             result = compose(sequence, candidate, self._tokenizer)
         except Exception as error:  # one window fails alone

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority
 from speech.transcript import WindowResult, Word
-from speech.whisper.batching.rules import Attempt, Stop, Verdict, frames_of, rank
+from speech.whisper.batching.rules import Attempt, StopReason, Verdict, frames_of, rank
 from speech.whisper.timing import time_words, token_starts
 from speech.whisper.tokenizer import Tokenizer
 from speech.whisper.words import split_words
@@ -40,16 +40,16 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Hypothesis:
     """A decoded text and how far it is believed."""
 
     verdict: Verdict
-    stop: Stop
+    stop: StopReason
     temperature: float
     tokens: NDArray[np.int32]  # (n,)
     logprobs: NDArray[np.float32]  # (n,)
     average_logprob: float
-    attention: NDArray[np.float32]  # (heads, n + 1, frames)
+    alignment: NDArray[np.float32]  # (heads, n + 1, frames)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +65,7 @@ class Sequence:
     language: str = ""
     language_probability: float = 1.0
     no_speech: float = 0.0
-    best: Candidate | None = None
+    best: Hypothesis | None = None
     engine_failures: int = 0
     prefilled: int = 0  # tokens of the prompt that the slot has read already
     draws: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
@@ -79,7 +79,7 @@ class Sequence:
         """Encoder frames that hold the window's own audio."""
         return frames_of(len(self.request.audio))
 
-    def offer(self, candidate: Candidate) -> Candidate:
+    def offer(self, candidate: Hypothesis) -> Hypothesis:
         """Keeps the better of this and the attempts before; returns it."""
         if self.best is None or _rank(candidate) > _rank(self.best):
             self.best = candidate
@@ -92,13 +92,13 @@ class Sequence:
         return self.request.is_cancelled() and (self.future.cancel() or True)
 
 
-def compose(sequence: Sequence, candidate: Candidate, tokenizer: Tokenizer) -> WindowResult:
+def compose(sequence: Sequence, candidate: Hypothesis, tokenizer: Tokenizer) -> WindowResult:
     """The answer to a request: words with their times from the accepted text."""
     tokens = [] if candidate.verdict is Verdict.SILENT else candidate.tokens.tolist()
     spans = split_words(tokens, tokenizer, sequence.language)
     words: tuple[Word, ...] = ()
     if spans:
-        starts = token_starts(candidate.attention)
+        starts = token_starts(candidate.alignment)
         words = time_words(spans, starts, candidate.logprobs, sequence.request.seconds)
     return WindowResult(
         words=words,
@@ -108,9 +108,9 @@ def compose(sequence: Sequence, candidate: Candidate, tokenizer: Tokenizer) -> W
         average_logprob=candidate.average_logprob,
         no_speech_probability=sequence.no_speech,
         temperature=candidate.temperature,
-        truncated=candidate.stop is not Stop.END and candidate.verdict is not Verdict.SILENT,
+        truncated=candidate.stop is not StopReason.END and candidate.verdict is not Verdict.SILENT,
     )
 
 
-def _rank(candidate: Candidate) -> tuple[int, float]:
+def _rank(candidate: Hypothesis) -> tuple[int, float]:
     return rank(candidate.verdict, candidate.average_logprob)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.whisper.batching.rules import Loops, Stop
+from speech.whisper.batching.rules import RepetitionDetector, StopReason
 from speech.whisper.engine import PendingStep, Step
 
 Slots = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
+class InFlightStep:
     """A step on its way."""
 
     pending: PendingStep
@@ -24,18 +24,18 @@ class Launched:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinishedText:
     """A text that is complete, for better or worse."""
 
     slot: int
-    stop: Stop
+    stop: StopReason
     tokens: NDArray[np.int32]  # (n,), without <|endoftext|> and without a loop's repetitions
     logprobs: NDArray[np.float32]  # (n,), natural log
     average_logprob: float  # over all that was decoded, <|endoftext|> among it
     steps_after: int  # steps of the slot, read or on their way, after the last of `tokens`
 
 
-class Board:
+class SlotStates:
     """Tokens and log-probabilities per slot, and where each stands."""
 
     def __init__(self, slots: int, text_context: int, end: int) -> None:
@@ -46,7 +46,7 @@ class Board:
         self._launched = np.zeros(slots, dtype=np.intp)
         self._cap = np.zeros(slots, dtype=np.intp)
         self._text = np.zeros(slots, dtype=np.int64)  # counts the texts begun in each slot
-        self._loops = Loops(slots)
+        self._loops = RepetitionDetector(slots)
 
     def begin(self, slot: int, cap: int) -> None:
         """A new text of at most `cap` tokens begins; steps still on their way for the slot are void."""
@@ -64,12 +64,12 @@ class Board:
         """Those of the slots that may take another step."""
         return slots[self._launched[slots] < self._cap[slots]]
 
-    def launch(self, pending: PendingStep, slots: Slots) -> Launched:
+    def launch(self, pending: PendingStep, slots: Slots) -> InFlightStep:
         """Notes a step on its way."""
         self._launched[slots] += 1
-        return Launched(pending, slots, self._text[slots])
+        return InFlightStep(pending, slots, self._text[slots])
 
-    def read(self, launched: Launched, step: Step) -> list[Ended]:
+    def read(self, launched: InFlightStep, step: Step) -> list[FinishedText]:
         """Takes a step's tokens in; returns the texts that it ended."""
         current = self._text[launched.slots] == launched.texts
         slots = launched.slots[current]
@@ -86,16 +86,16 @@ class Board:
         over = np.flatnonzero(ended | full | (periods > 0))
         return [self._ended(int(slots[row]), bool(ended[row]), int(periods[row])) for row in over]
 
-    def _ended(self, slot: int, ended: bool, period: int) -> Ended:
+    def _ended(self, slot: int, ended: bool, period: int) -> FinishedText:
         length = int(self._length[slot])
         if ended:
-            stop, count = Stop.END, length - 1
+            stop, count = StopReason.END, length - 1
         elif period:
-            stop, count = Stop.LOOP, length - self._loops.excess(slot, period)
+            stop, count = StopReason.LOOP, length - self._loops.excess(slot, period)
         else:
-            stop, count = Stop.CAP, length
+            stop, count = StopReason.CAP, length
         logprobs = self._logprobs[slot, :length]
-        return Ended(
+        return FinishedText(
             slot=slot,
             stop=stop,
             tokens=self._tokens[slot, :count].copy(),

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 LANES = 16  # `largest` reads so many numbers at once
 
 
-class Layers(NamedTuple):
+class DecoderLayers(NamedTuple):
     """Weights of all decoder layers: int8 panels (layers, panels, depth, 64), scales, biases (layers, columns)."""
 
     self_qkv: Array
@@ -56,7 +56,7 @@ class Layers(NamedTuple):
     head_scale: Array  # (padded vocabulary,)
 
 
-class Cache(NamedTuple):
+class KvCache(NamedTuple):
     """What each slot remembers. Blocks of 64 positions, so that memory is touched only as far as it is used."""
 
     self_keys: Array  # float32 (slots, layers, heads, blocks, 64 channels, 64 positions)
@@ -70,7 +70,7 @@ class Cache(NamedTuple):
     alignment_rows: Array  # int64 (layers, heads): index of an alignment head, or -1
 
 
-class Rows(NamedTuple):
+class DecoderWorkspace(NamedTuple):
     """One pass: at most 8 rows, each one token of one slot, and the room that they work in."""
 
     slots: Array  # int64 (rows,)
@@ -84,7 +84,7 @@ class Rows(NamedTuple):
     counters: Array  # int64 (1,), zero
 
 
-def new_cache(dimensions: Dimensions, slots: int, alignment_heads: tuple[tuple[int, int], ...]) -> Cache:
+def new_kv_cache(dimensions: Dimensions, slots: int, alignment_heads: tuple[tuple[int, int], ...]) -> KvCache:
     """Empty slots. Memory is taken only as slots are used."""
     layers, heads = dimensions.n_text_layer, dimensions.n_text_head
     blocks = _blocks(dimensions.n_audio_ctx)
@@ -93,7 +93,7 @@ def new_cache(dimensions: Dimensions, slots: int, alignment_heads: tuple[tuple[i
     for index, (layer, head) in enumerate(alignment_heads):
         rows[layer, head] = index
     place = (slots, layers, heads)
-    return Cache(
+    return KvCache(
         self_keys=np.zeros((*place, _blocks(dimensions.n_text_ctx), PANEL, PANEL), np.float32),
         self_values=np.zeros((*place, positions, PANEL), np.float32),
         cross_keys=np.zeros((*place, blocks, PANEL, PANEL), np.int8),
@@ -106,9 +106,9 @@ def new_cache(dimensions: Dimensions, slots: int, alignment_heads: tuple[tuple[i
     )
 
 
-def new_rows(dimensions: Dimensions, threads: int) -> Rows:
+def new_decoder_workspace(dimensions: Dimensions, threads: int) -> DecoderWorkspace:
     d = dimensions.n_text_state
-    return Rows(
+    return DecoderWorkspace(
         slots=np.zeros(MAX_ROWS, np.int64),
         positions=np.zeros(MAX_ROWS, np.int64),
         hidden=np.zeros((MAX_ROWS, d), np.float32),
@@ -126,7 +126,7 @@ def _blocks(length: int) -> int:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def remember_audio(cache: Cache, slot: int, cross: Array, layer: int) -> None:
+def remember_audio(cache: KvCache, slot: int, cross: Array, layer: int) -> None:
     """Quantises one layer of the encoder's cross (frames, layers, 2, d) into a slot.
 
     Keys take a scale per frame and head, values one per channel, so each is a panel with column scales.
@@ -269,7 +269,9 @@ def _cross_attention(layer, head, m, cache, rows, scores):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cache, rows: Rows) -> None:
+def run_layers(
+    thread: int, threads: int, count: int, layers: DecoderLayers, cache: KvCache, rows: DecoderWorkspace
+) -> None:
     """Takes `count` ≤ 8 rows through every layer: one thread's part. All threads run it at once.
 
     rows.hidden is read and written; the caches take the rows' keys, values and alignment weights.
@@ -325,7 +327,9 @@ def run_layers(thread: int, threads: int, count: int, layers: Layers, cache: Cac
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_head(thread: int, threads: int, count: int, layers: Layers, rows: Rows, logits: Array) -> None:
+def run_head(
+    thread: int, threads: int, count: int, layers: DecoderLayers, rows: DecoderWorkspace, logits: Array
+) -> None:
     """logits (8, padded vocabulary) of `count` rows: one thread's panels. rows.normed[0] takes the final norm."""
     normed = rows.normed[thread]
     _layer_norm(rows.hidden, count, layers.final_norm, normed)

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from speech.whisper.cpu.decoder_kernels import Cache
+from speech.whisper.cpu.decoder_kernels import KvCache
 from speech.whisper.cpu.float_kernels import (
     FREE,
     atomic_add,
@@ -78,7 +78,7 @@ class EncoderLayers(NamedTuple):
     final_norm: Array  # float32 (2, d)
 
 
-class EncoderRoom(NamedTuple):
+class EncoderWorkspace(NamedTuple):
     """The memory that one window is encoded in; shared by the threads but for what has a thread axis."""
 
     hidden: Array  # float32 (frames, d)
@@ -101,12 +101,12 @@ class EncoderRoom(NamedTuple):
     counters: Array  # int64: the barrier, then one claim per stage; zeros
 
 
-def new_room(dimensions: Dimensions, threads: int) -> EncoderRoom:
+def new_encoder_workspace(dimensions: Dimensions, threads: int) -> EncoderWorkspace:
     d, heads = dimensions.n_audio_state, dimensions.n_audio_head
     blocks = -(-dimensions.n_audio_ctx // PANEL)
     frames = blocks * PANEL
     stages = 1 + 2 * (dimensions.n_audio_layer + 1) + 2 * dimensions.n_text_layer
-    return EncoderRoom(
+    return EncoderWorkspace(
         hidden=np.zeros((frames, d), F),
         queries=np.zeros((frames, d), np.uint8),
         query_scales=np.zeros((frames, heads), F),
@@ -387,7 +387,7 @@ def _gather_cross(head, frames, layer, room, slot, cache):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def run_encoder(
-    thread: int, threads: int, mel: Array, layers: EncoderLayers, room: EncoderRoom, slot: int, cache: Cache
+    thread: int, threads: int, mel: Array, layers: EncoderLayers, room: EncoderWorkspace, slot: int, cache: KvCache
 ) -> None:
     """Encodes one window into a slot's cross-attention: one thread's part. All threads run it at once.
 

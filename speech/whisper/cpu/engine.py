@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from speech.audio import Samples
 from speech.whisper.cpu.decoder_kernels import (
     CANDIDATES,
-    Layers,
-    new_cache,
-    new_rows,
+    DecoderLayers,
+    new_decoder_workspace,
+    new_kv_cache,
     run_choice,
     run_head,
     run_layers,
 )
 from speech.whisper.cpu.encoders import open_encoder
 from speech.whisper.cpu.float_kernels import MAX_ROWS, PANEL
-from speech.whisper.cpu.threads import Crew
-from speech.whisper.engine import Done, EngineError, Prefill, Sampling, Step
+from speech.whisper.cpu.threads import ThreadTeam
+from speech.whisper.engine import CompletedStep, EngineError, Prefill, Sampling, Step
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest, read_manifest
 
@@ -47,14 +47,14 @@ class CpuEngine:
         self.dimensions = self.manifest.dimensions
         self.slots = slots
         self.encode_batch = threads
-        self._crew = Crew(threads)
-        self._encoder = open_encoder(folder, self.dimensions, self._crew)
+        self._team = ThreadTeam(threads)
+        self._encoder = open_encoder(folder, self.dimensions, self._team)
         with np.load(folder / DECODER_FILE) as arrays:
             self._embedding = arrays["embedding"]  # float16 (vocabulary, d)
             self._positions = arrays["positions"]  # float32 (448, d)
-            self._layers = Layers(*(arrays[name] for name in Layers._fields))
-        self._cache = new_cache(self.dimensions, slots, self.manifest.alignment_heads)
-        self._rows = new_rows(self.dimensions, threads)
+            self._layers = DecoderLayers(*(arrays[name] for name in DecoderLayers._fields))
+        self._cache = new_kv_cache(self.dimensions, slots, self.manifest.alignment_heads)
+        self._rows = new_decoder_workspace(self.dimensions, threads)
         self._logits = np.zeros((MAX_ROWS, len(self._layers.head) * PANEL), np.float32)
         self._masks = self._suppression()
         self._state = [_Slot() for _ in range(slots)]
@@ -65,7 +65,7 @@ class CpuEngine:
             self.rewind(slot)
         jobs = list(zip(audio, contexts, strict=True))
         try:
-            for slot, mel in zip(slots, self._crew.map(self._log_mel, jobs), strict=True):
+            for slot, mel in zip(slots, self._team.map(self._log_mel, jobs), strict=True):
                 self._encoder.encode(slot, mel, self._cache)
         except Exception as error:
             raise EngineError(f"the encoder failed: {error}") from error
@@ -91,7 +91,7 @@ class CpuEngine:
             answers.append(answer)
         return answers
 
-    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> Done:
+    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> CompletedStep:
         tokens = np.zeros(len(slots), np.int32)
         logprobs = np.zeros(len(slots), np.float32)
         self._settle(slots)
@@ -101,15 +101,15 @@ class CpuEngine:
         for slot, token in zip(slots, tokens, strict=True):
             self._state[slot].unfed = int(token)
             self._state[slot].first = False
-        return Done(Step(tokens, logprobs))
+        return CompletedStep(Step(tokens, logprobs))
 
-    def attention(self, slot: int, tokens: int, frames: int) -> Floats:
+    def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
         length = self._state[slot].length
         kept: Floats = self._cache.alignment[slot, :, length - tokens : length, :frames].copy()
         return kept
 
     def close(self) -> None:
-        self._crew.close()
+        self._team.close()
 
     def _settle(self, slots: Sequence[int]) -> None:
         """Feeds each slot the token that it chose last."""
@@ -139,14 +139,14 @@ class CpuEngine:
         positions = self._positions[self._rows.positions[:count]]
         self._rows.hidden[:count] = self._embedding[list(tokens)] + positions
         self._rows.counters[0] = 0
-        self._crew.run(run_layers, count, self._layers, self._cache, self._rows)
+        self._team.run(run_layers, count, self._layers, self._cache, self._rows)
         self._hidden[list(slots)] = self._rows.hidden[:count]  # the last row of a slot stays
 
     def _project(self, slots: Sequence[int]) -> Floats:
         """Final hidden states of up to 8 slots; their 8-bit logits are left in place."""
         count = len(slots)
         self._rows.hidden[:count] = self._hidden[list(slots)]
-        self._crew.run(run_head, count, self._layers, self._rows, self._logits)
+        self._team.run(run_head, count, self._layers, self._rows, self._logits)
         normed: Floats = self._rows.normed[0, :count]
         return normed
 
@@ -157,7 +157,7 @@ class CpuEngine:
         kinds = np.array([self._state[slot].first for slot in slots], np.int64)
         chosen = np.empty((count, CANDIDATES), np.int64)
         sums = np.empty(count, np.float32)
-        self._crew.run(run_choice, self._logits, self._masks, kinds, chosen, sums)
+        self._team.run(run_choice, self._logits, self._masks, kinds, chosen, sums)
         tokens, logprobs = np.empty(count, np.int32), np.empty(count, np.float32)
         for row, wish in enumerate(sampling):
             if wish.temperature > 0:

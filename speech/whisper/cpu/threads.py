@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
-class Crew:
+class ThreadTeam:
     """The calling thread and as many more as make `threads`."""
 
     def __init__(self, threads: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
-from speech.whisper.engine import EngineDied, EngineError
+from speech.whisper.engine import DeviceLost, EngineError
 
 ALIGNMENT = 256  # bytes; what TensorRT asks of every address
 
@@ -23,13 +23,13 @@ ALIGNMENT = 256  # bytes; what TensorRT asks of every address
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a CUDA call gives back besides its error.
 
-    raises: EngineError if memory is short; EngineDied for anything else, which CUDA repeats at every later call
+    raises: EngineError if memory is short; DeviceLost for anything else, which CUDA repeats at every later call
     """
     error, *values = function(*arguments)
     if error == cudart.cudaError_t.cudaErrorMemoryAllocation:
         raise EngineError(f"{function.__name__}: the GPU's memory is full")
     if error != cudart.cudaError_t.cudaSuccess:
-        raise EngineDied(f"{function.__name__}: {error.name}")
+        raise DeviceLost(f"{function.__name__}: {error.name}")
     return values[0] if len(values) == 1 else tuple(values)
 
 
@@ -105,7 +105,7 @@ class CudaMemory:
         call(cudart.cudaStreamDestroy, self.stream)
 
 
-class Event:
+class CudaEvent:
     """A point of the stream that the host can wait for without burning a core."""
 
     def __init__(self, memory: CudaMemory) -> None:
@@ -125,7 +125,7 @@ class Event:
         call(cudart.cudaEventDestroy, self._event)
 
 
-class Captured:
+class CudaGraph:
     """Work on the stream that was asked for once and is launched again and again, at the price of one call.
 
     record: asks for the work; nothing of it happens yet
@@ -150,15 +150,15 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class BufferField:
     kind: type[np.generic]
     shape: tuple[int, ...]
 
 
-class Block:
+class TransferBuffer:
     """Arrays that cross the bus in one copy: by name, at the same places of a device block and of pinned ones."""
 
-    def __init__(self, memory: CudaMemory, fields: Mapping[str, Field]) -> None:
+    def __init__(self, memory: CudaMemory, fields: Mapping[str, BufferField]) -> None:
         self._memory = memory
         self._fields = dict(fields)
         self._offsets: dict[str, int] = {}
@@ -172,16 +172,16 @@ class Block:
     def address(self, name: str) -> int:
         return self._address + self._offsets[name]
 
-    def host(self) -> HostBlock:
+    def host(self) -> HostBuffer:
         """Another pinned copy of the arrays."""
         raw = self._memory.pin(self.size)
         arrays = {name: self._view(raw, name) for name in self._fields}
-        return HostBlock(raw, arrays)
+        return HostBuffer(raw, arrays)
 
-    def send(self, host: HostBlock) -> None:
+    def send(self, host: HostBuffer) -> None:
         self._memory.send(self._address, host.raw)
 
-    def fetch(self, host: HostBlock) -> None:
+    def fetch(self, host: HostBuffer) -> None:
         self._memory.fetch(self._address, host.raw)
 
     def _view(self, raw: NDArray[np.uint8], name: str) -> NDArray[Any]:
@@ -191,7 +191,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class HostBlock:
+class HostBuffer:
     raw: NDArray[np.uint8]
     arrays: dict[str, NDArray[Any]]
 

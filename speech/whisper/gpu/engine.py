@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from speech.audio import Samples
 from speech.whisper.engine import GREEDY, EngineError, PendingStep, Prefill, Sampling, Step
-from speech.whisper.gpu.runner import Floats, Prompts, Rows, Runner, buckets
+from speech.whisper.gpu.runner import DecoderBatch, Floats, PromptBatch, Runner, buckets
 from speech.whisper.manifest import Manifest
 
 UNHEARD = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
@@ -24,7 +24,7 @@ EMPTY = -1  # position of a slot that was fed nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PendingRows:
     """A step on its way, of which only some rows were asked for."""
 
     pending: PendingStep
@@ -70,7 +70,7 @@ class GraphEngine:
             told.update(self._feed(run, [prompt_of[slot] for slot in run]))
         return [told[slot] for slot in slots]
 
-    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> Asked:
+    def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
         for slot in slots:
             if self._position[slot] == EMPTY:
                 raise EngineError(f"slot {slot} holds no prompt")
@@ -80,11 +80,11 @@ class GraphEngine:
         self._position[chosen] += 1
         self._unfed[chosen] = True
         self._first[chosen] = False
-        return Asked(pending, chosen)
+        return PendingRows(pending, chosen)
 
-    def attention(self, slot: int, tokens: int, frames: int) -> Floats:
+    def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
         last = int(self._position[slot])  # the token there was chosen, not fed
-        return self._runner.looks(slot, last - tokens, last)[:, :, :frames]
+        return self._runner.alignment(slot, last - tokens, last)[:, :, :frames]
 
     def warm_up(self) -> None:
         """Runs every kind of pass once, so that no request waits for what is loaded on first use."""
@@ -104,9 +104,9 @@ class GraphEngine:
     def close(self) -> None:
         self._runner.close()
 
-    def _rows(self, chosen: NDArray[np.intp], sampling: Sequence[Sampling]) -> Rows:
+    def _rows(self, chosen: NDArray[np.intp], sampling: Sequence[Sampling]) -> DecoderBatch:
         count = next(each for each in buckets(self.slots) if each > chosen.max(initial=0))
-        rows = Rows(
+        rows = DecoderBatch(
             position=np.maximum(self._position[:count], 0),
             active=np.zeros(count, bool),
             first=self._first[:count].copy(),
@@ -150,7 +150,7 @@ class GraphEngine:
         ids = np.array([[*prompt, *[prompt[-1]] * (lengths.max() - len(prompt))] for prompt in prompts])
         start = self.manifest.tokens.start_of_transcript
         at = np.array([list(prompt).index(start) if start in prompt else 0 for prompt in prompts])
-        heard = self._runner.prefill(Prompts(run[0], ids, lengths, begin, at))
+        heard = self._runner.prefill(PromptBatch(run[0], ids, lengths, begin, at))
         self._position[run] += lengths
         self._first[run] = True
         return {

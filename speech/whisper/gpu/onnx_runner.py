@@ -15,10 +15,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from speech.audio import Samples
-from speech.whisper.engine import Done, EngineError, Step
-from speech.whisper.gpu.exported import DECODER_GRAPH, ENCODER_GRAPH, PREFILL_ROWS
-from speech.whisper.gpu.runner import WINDOW, Floats, Heard, Prompts, Rows, fill_windows
-from speech.whisper.gpu.store import ELEMENT, Store
+from speech.whisper.engine import CompletedStep, EngineError, Step
+from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH, PREFILL_ROWS
+from speech.whisper.gpu.runner import WINDOW, DecoderBatch, Floats, PrefillOutput, PromptBatch, fill_windows
+from speech.whisper.gpu.slot_kv_cache import ELEMENT, SlotKvCache
 
 CUDA = "CUDAExecutionProvider"
 CUDA_OPTIONS = {
@@ -68,7 +68,7 @@ class OnnxRunner:
     lookahead = 0
     prefill_batch = PREFILL_ROWS
 
-    def __init__(self, sessions: Sessions, store: Store) -> None:
+    def __init__(self, sessions: Sessions, store: SlotKvCache) -> None:
         self.slots = store.slots
         self.encode_batch = store.encode_batch
         self._sessions = sessions
@@ -89,10 +89,12 @@ class OnnxRunner:
         self._store.adopt(slots)
         self._store.memory.wait()
 
-    def prefill(self, prompts: Prompts) -> Heard:
+    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
         count = len(prompts.ids)
-        nobody = Rows(prompts.position, *(np.zeros(count, kind) for kind in (bool, bool, np.float32, np.float32)))
-        heard = Heard(np.zeros((count, self._languages), np.float32), np.zeros(count, np.float32))
+        nobody = DecoderBatch(
+            prompts.position, *(np.zeros(count, kind) for kind in (bool, bool, np.float32, np.float32))
+        )
+        heard = PrefillOutput(np.zeros((count, self._languages), np.float32), np.zeros(count, np.float32))
         binding = self._bind(prompts.first, prompts.ids, prompts.at, nobody)
         _receive(binding, "language", heard.language)
         _receive(binding, "no_speech", heard.no_speech)
@@ -100,7 +102,7 @@ class OnnxRunner:
         self._last[prompts.first : prompts.first + count, 0] = prompts.last
         return heard
 
-    def step(self, rows: Rows) -> Done:
+    def step(self, rows: DecoderBatch) -> CompletedStep:
         count = len(rows)
         tokens, logprobs = np.zeros((count, 1), np.int64), np.zeros(count, np.float32)
         binding = self._bind(0, self._last[:count], np.zeros(count, np.int64), rows)
@@ -108,18 +110,18 @@ class OnnxRunner:
         _receive(binding, "logprob", logprobs)
         self._run(self._sessions.decoder, binding)
         self._last[:count] = tokens
-        return Done(Step(tokens[:, 0].astype(np.int32), logprobs))
+        return CompletedStep(Step(tokens[:, 0].astype(np.int32), logprobs))
 
-    def looks(self, slot: int, first: int, last: int) -> Floats:
-        return self._store.looks(slot, first, last)
+    def alignment(self, slot: int, first: int, last: int) -> Floats:
+        return self._store.alignment(slot, first, last)
 
     def close(self) -> None:
         self._store.memory.close()
 
-    def _bind(self, first: int, ids: NDArray[np.int64], at: NDArray[np.int64], rows: Rows) -> Any:
+    def _bind(self, first: int, ids: NDArray[np.int64], at: NDArray[np.int64], rows: DecoderBatch) -> Any:
         """A pass of the decoder over consecutive slots."""
         binding = self._sessions.decoder.io_binding()
-        inputs = {"ids": ids, "at": at} | {name: getattr(rows, name) for name in Rows.__slots__}
+        inputs = {"ids": ids, "at": at} | {name: getattr(rows, name) for name in DecoderBatch.__slots__}
         for name, values in inputs.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(values))
         device = self._store.memory.device

@@ -9,12 +9,12 @@ from typing import Any
 import tensorrt as trt
 
 from speech.whisper.engine import EngineError
+from speech.whisper.gpu.artifacts import DECODER_PLAN, ENCODER_PLAN, ONE_TOKEN, PREFILL
 from speech.whisper.gpu.cuda import CudaMemory
-from speech.whisper.gpu.exported import DECODER_PLAN, ENCODER_PLAN, ONE_TOKEN, PREFILL
 
 
 @dataclass(frozen=True, slots=True)
-class Plans:
+class TensorRtPlans:
     """Deserialised, their weights on the GPU."""
 
     encoder: Any
@@ -49,7 +49,7 @@ class Plans:
         return int(largest[0])
 
 
-def load_plans(folder: Path) -> Plans:
+def load_plans(folder: Path) -> TensorRtPlans:
     """Raises EngineError if TensorRT refuses a plan: it was compiled by another version, or for another GPU."""
     runtime = trt.Runtime(trt.Logger(trt.Logger.WARNING))
     plans = []
@@ -58,10 +58,10 @@ def load_plans(folder: Path) -> Plans:
         if plan is None:
             raise EngineError(f"TensorRT {trt.__version__} refuses {folder / name}; its log says why")
         plans.append(plan)
-    return Plans(*plans)
+    return TensorRtPlans(*plans)
 
 
-class Pass:
+class PlanContext:
     """One profile of a plan, ready to be run on the stream again and again.
 
     scratch: address and size of memory that all passes share, since they run one after another

@@ -23,7 +23,7 @@ WINDOW = 30 * SAMPLE_RATE  # samples of a window, filled up with silence
 
 
 @dataclass(frozen=True, slots=True)
-class Prompts:
+class PromptBatch:
     """Prompts of consecutive slots, a row each."""
 
     first: int  # slot of the first row
@@ -40,7 +40,7 @@ class Prompts:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PrefillOutput:
     """What the model says right after the token that each row is listened to at."""
 
     language: Floats  # (rows, languages), softmax over the language tokens
@@ -48,7 +48,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class DecoderBatch:
     """One step of the first slots, a row each; the others of those slots run along and keep their token."""
 
     position: Integers  # (rows,): where the slot's last token stands
@@ -70,13 +70,13 @@ class Runner(Protocol):
     def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
         """Fills the cross-attention of any slots, each from its window of at most 30 s."""
 
-    def prefill(self, prompts: Prompts) -> Heard:
+    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
         """Writes the prompts' tokens into the slots' caches and waits for what is heard."""
 
-    def step(self, rows: Rows) -> PendingStep:
+    def step(self, rows: DecoderBatch) -> PendingStep:
         """Feeds each slot's last token; active rows choose the next. The result has all rows."""
 
-    def looks(self, slot: int, first: int, last: int) -> Floats:
+    def alignment(self, slot: int, first: int, last: int) -> Floats:
         """Where the alignment heads looked, fed with the slot's tokens first to last - 1: (heads, tokens, 1500)."""
 
     def close(self) -> None:

@@ -14,30 +14,30 @@ import numpy as np
 
 from speech.audio import Samples
 from speech.whisper.engine import Step
-from speech.whisper.gpu.cuda import Block, Captured, CudaMemory, Event, Field, HostBlock
-from speech.whisper.gpu.exported import ONE_TOKEN, PREFILL
-from speech.whisper.gpu.plans import Pass, Plans
-from speech.whisper.gpu.runner import WINDOW, Floats, Heard, Prompts, Rows, buckets, fill_windows
-from speech.whisper.gpu.store import Store
+from speech.whisper.gpu.artifacts import ONE_TOKEN, PREFILL
+from speech.whisper.gpu.cuda import BufferField, CudaEvent, CudaGraph, CudaMemory, HostBuffer, TransferBuffer
+from speech.whisper.gpu.plans import PlanContext, TensorRtPlans
+from speech.whisper.gpu.runner import WINDOW, DecoderBatch, Floats, PrefillOutput, PromptBatch, buckets, fill_windows
+from speech.whisper.gpu.slot_kv_cache import SlotKvCache
 from speech.whisper.manifest import Manifest
 
 TOKEN_BYTES = 8  # ids are int64
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StepBuffers:
     """Pinned memory of one step on its way."""
 
-    controls: HostBlock
-    results: HostBlock
-    done: Event
+    controls: HostBuffer
+    results: HostBuffer
+    done: CudaEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
+class TensorRtStep:
     """A step on its way; read before its turn comes again."""
 
-    turn: Turn
+    turn: StepBuffers
     rows: int
 
     def result(self) -> Step:
@@ -51,32 +51,38 @@ class TensorRtRunner:
 
     lookahead = 1
 
-    def __init__(self, manifest: Manifest, plans: Plans, store: Store, memory: CudaMemory) -> None:
+    def __init__(self, manifest: Manifest, plans: TensorRtPlans, store: SlotKvCache, memory: CudaMemory) -> None:
         self.slots = store.slots
         self.encode_batch = store.encode_batch
         self.prefill_batch = plans.prefill_rows
-        self._plans: Plans | None = plans
+        self._plans: TensorRtPlans | None = plans
         self._store = store
         self._memory = memory
         self._fed = memory.allocate(store.slots * TOKEN_BYTES)  # the token that each slot's next step is fed with
         languages, text = plans.languages, manifest.dimensions.n_text_ctx
-        self._audio = Block(memory, {"audio": Field(np.float32, (store.encode_batch, WINDOW))})
-        self._controls = Block(memory, _controls(store.slots))
-        self._results = Block(memory, _results(store.slots, languages))
-        asked = {"ids": Field(np.int64, (self.prefill_batch * text,)), "last": Field(np.int64, (self.prefill_batch,))}
-        self._prompt = Block(memory, asked | _controls(self.prefill_batch))
-        self._heard = Block(memory, _results(self.prefill_batch, languages))
+        self._audio = TransferBuffer(memory, {"audio": BufferField(np.float32, (store.encode_batch, WINDOW))})
+        self._controls = TransferBuffer(memory, _controls(store.slots))
+        self._results = TransferBuffer(memory, _results(store.slots, languages))
+        asked = {
+            "ids": BufferField(np.int64, (self.prefill_batch * text,)),
+            "last": BufferField(np.int64, (self.prefill_batch,)),
+        }
+        self._prompt = TransferBuffer(memory, asked | _controls(self.prefill_batch))
+        self._heard = TransferBuffer(memory, _results(self.prefill_batch, languages))
         self._windows, self._asked, self._told = self._audio.host(), self._prompt.host(), self._heard.host()
-        self._audio_sent = Event(memory)
-        ring = [Turn(self._controls.host(), self._results.host(), Event(memory)) for _ in range(self.lookahead + 1)]
+        self._audio_sent = CudaEvent(memory)
+        ring = [
+            StepBuffers(self._controls.host(), self._results.host(), CudaEvent(memory))
+            for _ in range(self.lookahead + 1)
+        ]
         self._ring = ring
         self._turns = cycle(ring)
         scratch = memory.allocate(plans.scratch), plans.scratch
-        self._encoder = Pass(plans.encoder, 0, memory, scratch)
+        self._encoder = PlanContext(plans.encoder, 0, memory, scratch)
         for name, address in store.encoded.items():
             self._encoder.write(name, address)
-        self._decoder = Pass(plans.decoder, PREFILL, memory, scratch)
-        self._passes = {count: Pass(plans.decoder, ONE_TOKEN, memory, scratch) for count in buckets(store.slots)}
+        self._decoder = PlanContext(plans.decoder, PREFILL, memory, scratch)
+        self._passes = {count: PlanContext(plans.decoder, ONE_TOKEN, memory, scratch) for count in buckets(store.slots)}
         self._steps = {count: self._capture(count) for count in self._passes}
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
@@ -90,7 +96,7 @@ class TensorRtRunner:
         self._encoder.run()
         self._store.adopt(slots)
 
-    def prefill(self, prompts: Prompts) -> Heard:
+    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
         count = len(prompts.ids)
         self._asked["ids"][: prompts.ids.size] = prompts.ids.reshape(-1)
         for name in ("position", "at", "last"):
@@ -105,21 +111,21 @@ class TensorRtRunner:
         self._memory.copy(fed, self._prompt.address("last"), count * TOKEN_BYTES)
         self._heard.fetch(self._told)
         self._memory.wait()
-        return Heard(self._told["language"][:count].copy(), self._told["no_speech"][:count].copy())
+        return PrefillOutput(self._told["language"][:count].copy(), self._told["no_speech"][:count].copy())
 
-    def step(self, rows: Rows) -> Launched:
+    def step(self, rows: DecoderBatch) -> TensorRtStep:
         turn, count = next(self._turns), len(rows)
         turn.done.wait()  # the step before the last, which nobody may have read
-        for name in Rows.__slots__:
+        for name in DecoderBatch.__slots__:
             turn.controls[name][:count] = getattr(rows, name)
         self._controls.send(turn.controls)
         self._steps[count].launch()
         self._results.fetch(turn.results)
         turn.done.record()
-        return Launched(turn, count)
+        return TensorRtStep(turn, count)
 
-    def looks(self, slot: int, first: int, last: int) -> Floats:
-        return self._store.looks(slot, first, last)
+    def alignment(self, slot: int, first: int, last: int) -> Floats:
+        return self._store.alignment(slot, first, last)
 
     def close(self) -> None:
         self._memory.wait()
@@ -132,7 +138,7 @@ class TensorRtRunner:
         self._plans = None
         self._memory.close()
 
-    def _capture(self, count: int) -> Captured:
+    def _capture(self, count: int) -> CudaGraph:
         """A step of so many rows. It runs once before: TensorRT prepares new shapes then, which cannot be captured."""
         step = self._passes[count]
         self._bind_controls(step, self._controls, count)
@@ -146,34 +152,38 @@ class TensorRtRunner:
             step.run()
             self._memory.copy(self._fed, self._results.address("token"), count * TOKEN_BYTES)
 
-        return Captured(self._memory, record)
+        return CudaGraph(self._memory, record)
 
     @staticmethod
-    def _bind_controls(target: Pass, controls: Block, count: int) -> None:
+    def _bind_controls(target: PlanContext, controls: TransferBuffer, count: int) -> None:
         for name in _controls(count):
             target.read(name, (count,), controls.address(name))
 
     @staticmethod
-    def _bind_results(target: Pass, results: Block) -> None:
+    def _bind_results(target: PlanContext, results: TransferBuffer) -> None:
         for name in _results(0, 0):
             target.write(name, results.address(name))
 
-    def _bind_store(self, target: Pass, first: int, count: int) -> None:
+    def _bind_store(self, target: PlanContext, first: int, count: int) -> None:
         for name, address, written in self._store.addresses(first):
             target.read(name, (count, *self._store.shapes[name]), address)
             if written:
                 target.write(f"new_{name}", address)
 
 
-def _controls(rows: int) -> dict[str, Field]:
+def _controls(rows: int) -> dict[str, BufferField]:
     """The decoder's inputs besides ids and the store."""
-    flags, numbers, places = Field(np.bool_, (rows,)), Field(np.float32, (rows,)), Field(np.int64, (rows,))
+    flags, numbers, places = (
+        BufferField(np.bool_, (rows,)),
+        BufferField(np.float32, (rows,)),
+        BufferField(np.int64, (rows,)),
+    )
     named = {"active": flags, "first": flags, "temperature": numbers, "draw": numbers}
     return {"position": places, "at": places} | named
 
 
-def _results(rows: int, languages: int) -> dict[str, Field]:
+def _results(rows: int, languages: int) -> dict[str, BufferField]:
     """The decoder's outputs besides the store."""
-    numbers = Field(np.float32, (rows,))
-    tokens, told = Field(np.int64, (rows,)), Field(np.float32, (rows, languages))
+    numbers = BufferField(np.float32, (rows,))
+    tokens, told = BufferField(np.int64, (rows,)), BufferField(np.float32, (rows, languages))
     return {"token": tokens, "logprob": numbers, "language": told, "no_speech": numbers}

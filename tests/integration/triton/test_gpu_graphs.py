@@ -22,9 +22,9 @@ from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.engine import GREEDY, Engine, Sampling
 from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.memory_plan import ModelSize
 from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
-from speech.whisper.gpu.sizes import Network
-from speech.whisper.gpu.store import HostMemory, Store, slot_shapes
+from speech.whisper.gpu.slot_kv_cache import HostMemory, SlotKvCache, slot_shapes
 from speech.whisper.manifest import read_manifest
 from speech.whisper.serving import ServingOptions, open_engine
 from speech.whisper.timing import token_starts
@@ -45,7 +45,7 @@ def engine(gpu_export: Path) -> Iterator[GraphEngine]:
         opened.close()
         return
     manifest = read_manifest(gpu_export)
-    store = Store(slot_shapes(manifest.dimensions, len(manifest.alignment_heads)), SLOTS, 2, HostMemory())
+    store = SlotKvCache(slot_shapes(manifest.dimensions, len(manifest.alignment_heads)), SLOTS, 2, HostMemory())
     engine = GraphEngine(manifest, OnnxRunner(load_sessions(gpu_export, "CPUExecutionProvider", threads=2), store))
     yield engine
     engine.close()
@@ -158,14 +158,14 @@ def test_attention_follows_the_sound(listening: GraphEngine, sentence: Pcm) -> N
     decode(listening, [SENTENCE], 10)
 
     frames = len(sentence) // 320
-    weights = listening.attention(SENTENCE, tokens=10, frames=frames)
+    weights = listening.alignment(SENTENCE, tokens=10, frames=frames)
 
     starts = token_starts(weights)
     assert weights.shape == (len(listening.manifest.alignment_heads), 10, frames)
-    assert listening.attention(SENTENCE, 10, 1500).sum(axis=2) == pytest.approx(1, abs=0.02)
+    assert listening.alignment(SENTENCE, 10, 1500).sum(axis=2) == pytest.approx(1, abs=0.02)
     assert starts[0] < 0.8
     assert 1.8 < starts[-1] < 3.0
 
 
 def test_the_published_sizes_of_base_are_those_of_its_weights(engine: GraphEngine) -> None:
-    assert published("base") == Network(engine.dimensions, len(engine.manifest.alignment_heads))
+    assert published("base") == ModelSize(engine.dimensions, len(engine.manifest.alignment_heads))

@@ -31,7 +31,7 @@ def check_encoder(said: dict[str, Any], sizes: Dimensions) -> None:
 
 
 def check_decoder(said: dict[str, Any], sizes: Dimensions) -> None:
-    """Each layer writes keys and values and attends twice; the looks are one cache more."""
+    """Each layer writes keys and values and attends twice; the alignment weights are one cache more."""
     assert said["layers"]["KV_CACHE_UPDATE"] == 2 * sizes.n_text_layer + 1
     assert said["layers"]["ATTENTION_INPUT"] == 2 * sizes.n_text_layer
     assert (said["profiles"], said["tf32"]) == (len(DECODER_PROFILES), False)

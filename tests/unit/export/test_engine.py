@@ -11,11 +11,11 @@ import pytest
 from export.random_weights import random_weights
 from export.whisper import build
 from speech.audio import Samples
-from speech.whisper.cpu.decoder_kernels import new_cache
-from speech.whisper.cpu.encoders import DotEncoder, OnnxEncoder
+from speech.whisper.cpu.decoder_kernels import new_kv_cache
+from speech.whisper.cpu.encoders import Int8Encoder, OnnxEncoder
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
-from speech.whisper.cpu.threads import Crew
+from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import GREEDY, EngineError, Sampling
 from speech.whisper.log_mel import log_mel
 from tests.unit.export.random_weights import dimensions, opened
@@ -105,7 +105,7 @@ def test_attention_of_the_last_steps_sums_to_one(engine: CpuEngine) -> None:
     start(engine, [2])
     decode(engine, [2], steps=5)
 
-    weights = engine.attention(2, tokens=5, frames=CONTEXT + 2)
+    weights = engine.alignment(2, tokens=5, frames=CONTEXT + 2)
 
     assert weights.shape == (2, 5, CONTEXT + 2)
     np.testing.assert_allclose(weights.sum(axis=2), 1, atol=1e-4)
@@ -130,12 +130,12 @@ def test_a_full_slot_is_refused(engine: CpuEngine) -> None:
 @pytest.mark.skipif(not HAS_DOT_PRODUCT, reason="this CPU has no 8-bit dot products")
 def test_both_encoders_hear_the_same(engine: CpuEngine, folder: Path) -> None:
     mel = log_mel(sound(1), 80, 2 * CONTEXT)
-    cache = new_cache(engine.dimensions, 2, ())
-    crew = Crew(2)
+    cache = new_kv_cache(engine.dimensions, 2, ())
+    team = ThreadTeam(2)
 
-    OnnxEncoder(folder, engine.dimensions, crew).encode(0, mel, cache)
-    DotEncoder(folder, engine.dimensions, crew).encode(1, mel, cache)
+    OnnxEncoder(folder, engine.dimensions, team).encode(0, mel, cache)
+    Int8Encoder(folder, engine.dimensions, team).encode(1, mel, cache)
 
     values = cache.cross_values[:, :, :, :CONTEXT] * cache.cross_value_scales[:, :, :, None]
     assert np.abs(values[0] - values[1]).mean() < 0.05 * np.abs(values[0]).mean()
-    crew.close()
+    team.close()

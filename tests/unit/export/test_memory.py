@@ -16,8 +16,8 @@ from export.memory import PUBLISHED, memory_table, published
 from export.onnx_gpu import Half
 from export.random_weights import random_weights
 from export.tokenizer import special_tokens
-from speech.whisper.gpu.sizes import Network, fitting_slots, footprint
-from speech.whisper.gpu.store import slot_shapes, tensor_bytes
+from speech.whisper.gpu.memory_plan import ModelSize, fitting_slots, footprint
+from speech.whisper.gpu.slot_kv_cache import slot_shapes, tensor_bytes
 from tests.unit.export.random_weights import dimensions
 
 DOCS = Path(__file__).parents[3] / "docs" / "gpu.md"
@@ -35,7 +35,7 @@ def test_weights_are_counted_as_the_graphs_hold_them() -> None:
     graphs = constants(audio_encoder_graph(weights, Half())) + constants(decoder_graph(weights, vocabulary))
     second_embedding = 2 * sizes.n_vocab * sizes.n_text_state
 
-    assert footprint(Network(sizes, 1)).weights == pytest.approx(graphs + second_embedding, rel=0.06)
+    assert footprint(ModelSize(sizes, 1)).weights == pytest.approx(graphs + second_embedding, rel=0.06)
 
 
 def test_a_slot_is_what_its_tensors_hold() -> None:
@@ -65,7 +65,7 @@ def test_the_documented_table_is_the_computed_one() -> None:
 
 def test_half_precision_encoders_weigh_twice_as_much_as_eight_bits() -> None:
     network = published("large-v3")
-    eight = Network(network.dimensions, network.alignment_heads, encoder_element=1)
+    eight = ModelSize(network.dimensions, network.alignment_heads, encoder_element=1)
 
     saved = footprint(network).weights - footprint(eight).weights
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from speech.diarization.clustering import (
-    Evidence,
     Thresholds,
+    WeightedEmbeddings,
     agglomerate,
     bisect,
     blur,
@@ -13,12 +13,14 @@ from speech.diarization.clustering import (
     merged,
     reduce_to,
 )
-from tests.unit.speech.diarization.voices_made import voice
+from tests.unit.speech.diarization.synthetic_speech import voice
 
 
-def evidence(people: list[int], seconds: list[float], noise: float = 0.6) -> Evidence:
+def evidence(people: list[int], seconds: list[float], noise: float = 0.6) -> WeightedEmbeddings:
     random = np.random.default_rng(0)
-    return Evidence(np.stack([voice(person, noise, random) for person in people]), np.array(seconds, np.float32))
+    return WeightedEmbeddings(
+        np.stack([voice(person, noise, random) for person in people]), np.array(seconds, np.float32)
+    )
 
 
 def test_voices_of_one_person_get_one_label() -> None:
@@ -50,7 +52,7 @@ def test_a_rare_voice_far_from_the_others_is_kept_and_a_speck_is_not() -> None:
 def test_a_small_cluster_like_a_large_one_is_dropped() -> None:
     large = evidence([0, 1], [30.0, 20.0], noise=0.1)
     near = (large.voices[0] + 0.8 * large.voices[1]) / np.linalg.norm(large.voices[0] + 0.8 * large.voices[1])
-    clusters = Evidence(np.vstack([large.voices, near]), np.array([30.0, 20.0, 2.0], np.float32))
+    clusters = WeightedEmbeddings(np.vstack([large.voices, near]), np.array([30.0, 20.0, 2.0], np.float32))
 
     assert len(keep_people(clusters, Thresholds()).voices) == 2
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from speech.audio import Samples
 from speech.diarization.networks import silence
-from speech.diarization.serving import Adapter
+from speech.diarization.serving import DiarizerAdapter
 from speech.diarization.windows import FRAMES, LocalSpeech
 
 
@@ -40,7 +40,7 @@ def ask(networks: Networks, *lengths: int) -> tuple[list[bool], list[str]]:
         InferenceResponse=lambda output_tensors=None, error=None: error,
         get_input_tensor_by_name=lambda request, name: request.tensor,
     )
-    adapter = Adapter(backend, networks, on_death=lambda: deaths.append("ended"))  # type: ignore[arg-type]
+    adapter = DiarizerAdapter(backend, networks, on_death=lambda: deaths.append("ended"))  # type: ignore[arg-type]
     return [error is None for error in adapter.answer([request(length) for length in lengths])], deaths
 
 

@@ -6,7 +6,7 @@ import pytest
 from speech.diarization.turns import best_path, find_turns
 from speech.diarization.windows import FRAMES, LocalSpeech
 from speech.transcript import Turn
-from tests.unit.speech.diarization.voices_made import conversation
+from tests.unit.speech.diarization.synthetic_speech import conversation
 
 
 def spoken(turns: tuple[Turn, ...], time: float) -> set[str]:

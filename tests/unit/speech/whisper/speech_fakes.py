@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Samples
-from speech.whisper.engine import Dimensions, EngineDied, EngineError, Prefill, Sampling, Step
+from speech.whisper.engine import DeviceLost, Dimensions, EngineError, Prefill, Sampling, Step
 from speech.whisper.tokenizer import Tokenizer
 
 LANGUAGES = ["en", "zh", "de", "es", "ru", "ko", "fr", "ja"]
@@ -124,7 +124,7 @@ class ScriptedEngine:
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> _Ready:
         self.gate.wait(30)
         if self.lost:
-            raise EngineDied("the device is gone")
+            raise DeviceLost("the device is gone")
         if self.steps_that_fail:
             self.steps_that_fail -= 1
             raise EngineError("the step failed")
@@ -133,7 +133,7 @@ class ScriptedEngine:
         tokens, logprobs = zip(*rows, strict=True)
         return _Ready(Step(np.array(tokens, dtype=np.int32), np.array(logprobs, dtype=np.float32)))
 
-    def attention(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
+    def alignment(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
         """Two heads; step number n of the text looks at frames 4n to 4n + 3."""
         state = self._slots[slot]
         assert tokens <= state.said, "asked for more steps than were made"

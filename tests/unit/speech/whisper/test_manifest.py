@@ -79,6 +79,34 @@ def test_a_broken_manifest(tmp_path: Path, text: str) -> None:
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("target", ["cuda", "tensorrt"])
+def test_graphs_whose_inputs_have_older_names_are_exported_again(tmp_path: Path, target: str) -> None:
+    _write_with_format(1, replace(MANIFEST, target=target), tmp_path)
+
+    with pytest.raises(InvalidManifest, match=r"is not of format 2: run `python -m export whisper` again"):
+        read_manifest(tmp_path)
+
+
+def test_an_older_export_for_cpus_is_still_served(tmp_path: Path) -> None:
+    _write_with_format(1, MANIFEST, tmp_path)
+
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+@pytest.mark.parametrize("version", [0, 3, "1", None])
+def test_a_manifest_of_an_unknown_format(tmp_path: Path, version: object) -> None:
+    _write_with_format(version, MANIFEST, tmp_path)
+
+    with pytest.raises(InvalidManifest, match="not of format 2"):
+        read_manifest(tmp_path)
+
+
+def _write_with_format(version: object, manifest: Manifest, folder: Path) -> None:
+    write_manifest(manifest, folder)
+    fields = json.loads((folder / MANIFEST_FILE).read_text())
+    (folder / MANIFEST_FILE).write_text(json.dumps(fields | {"format": version}))
+
+
 def test_a_manifest_with_an_unknown_field(tmp_path: Path) -> None:
     write_manifest(MANIFEST, tmp_path)
     fields = json.loads((tmp_path / MANIFEST_FILE).read_text())

@@ -12,7 +12,7 @@ import pytest
 
 from speech.gpu import Gpu
 from speech.tensors import GPU_METRIC, read_result
-from speech.whisper.serving import Adapter, ServingOptions, tell_gpu
+from speech.whisper.serving import ServingOptions, WhisperAdapter, tell_gpu
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
@@ -124,7 +124,7 @@ def engine(multilingual: Tokenizer) -> ScriptedEngine:
 
 
 @pytest.fixture
-def adapter(tmp_path: Path, engine: ScriptedEngine) -> Iterator[Adapter]:
+def adapter(tmp_path: Path, engine: ScriptedEngine) -> Iterator[WhisperAdapter]:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "tokenizer.json").write_text(byte_tokenizer_json(text_tokens=50257), encoding="utf-8")
     parameters = {"slots": {"string_value": "4"}, "grace": {"string_value": "5"}}
@@ -134,19 +134,19 @@ def adapter(tmp_path: Path, engine: ScriptedEngine) -> Iterator[Adapter]:
         "model_repository": str(tmp_path),
         "model_config": json.dumps({"parameters": parameters}),
     }
-    adapter = Adapter.open(BACKEND, arguments, lambda folder, options: engine)
+    adapter = WhisperAdapter.open(BACKEND, arguments, lambda folder, options: engine)
     yield adapter
     adapter.close()
 
 
-def test_a_request_is_answered_with_a_result(adapter: Adapter) -> None:
+def test_a_request_is_answered_with_a_result(adapter: WhisperAdapter) -> None:
     call = Call(window(), LANGUAGE="en", PRIORITY="live", CALLER="me", PROMPT="Ada")
     adapter.accept([call])
     result = read_result(call.response().tensors[0].as_numpy()[0])
     assert (result.text, result.language) == ("Hello.", "en")
 
 
-def test_optional_inputs_may_be_missing(adapter: Adapter) -> None:
+def test_optional_inputs_may_be_missing(adapter: WhisperAdapter) -> None:
     call = Call(window(), LANGUAGE="")
     adapter.accept([call])
     assert call.response().error is None
@@ -162,7 +162,7 @@ def test_optional_inputs_may_be_missing(adapter: Adapter) -> None:
     ],
     ids=["too long", "language", "priority", "no audio"],
 )
-def test_a_bad_request_fails_alone(adapter: Adapter, call: Call, told: str) -> None:
+def test_a_bad_request_fails_alone(adapter: WhisperAdapter, call: Call, told: str) -> None:
     good = Call(window(), LANGUAGE="en")
     adapter.accept([call, good])
     error = call.response().error
@@ -171,14 +171,14 @@ def test_a_bad_request_fails_alone(adapter: Adapter, call: Call, told: str) -> N
     assert good.response().error is None
 
 
-def test_a_window_without_audio_asks_whether_the_model_works(adapter: Adapter, engine: ScriptedEngine) -> None:
+def test_a_window_without_audio_asks_whether_the_model_works(adapter: WhisperAdapter, engine: ScriptedEngine) -> None:
     call = Call(window(samples=0), LANGUAGE="en")
     adapter.accept([call])
     assert read_result(call.response().tensors[0].as_numpy()[0]).text == ""
     assert engine.encodes == []
 
 
-def test_a_cancelled_request_is_told_so(adapter: Adapter, engine: ScriptedEngine) -> None:
+def test_a_cancelled_request_is_told_so(adapter: WhisperAdapter, engine: ScriptedEngine) -> None:
     engine.gate.clear()
     call = Call(window(2), LANGUAGE="en")
     adapter.accept([call])
@@ -189,7 +189,7 @@ def test_a_cancelled_request_is_told_so(adapter: Adapter, engine: ScriptedEngine
     assert error is not None and error.code == BackendError.CANCELLED
 
 
-def test_a_failing_engine_is_told_as_internal(adapter: Adapter, engine: ScriptedEngine) -> None:
+def test_a_failing_engine_is_told_as_internal(adapter: WhisperAdapter, engine: ScriptedEngine) -> None:
     engine.fails_to_encode = {1}
     call = Call(window(), LANGUAGE="en")
     adapter.accept([call])
@@ -197,7 +197,7 @@ def test_a_failing_engine_is_told_as_internal(adapter: Adapter, engine: Scripted
     assert error is not None and error.code == BackendError.INTERNAL
 
 
-def test_a_model_that_is_unloaded_takes_no_more(adapter: Adapter) -> None:
+def test_a_model_that_is_unloaded_takes_no_more(adapter: WhisperAdapter) -> None:
     adapter.close()
     call = Call(window(), LANGUAGE="en")
     adapter.accept([call])
@@ -205,7 +205,7 @@ def test_a_model_that_is_unloaded_takes_no_more(adapter: Adapter) -> None:
     assert error is not None and error.code == BackendError.UNAVAILABLE
 
 
-def test_metrics_follow_the_statistics(adapter: Adapter) -> None:
+def test_metrics_follow_the_statistics(adapter: WhisperAdapter) -> None:
     call = Call(window(), LANGUAGE="en")
     adapter.accept([call])
     call.response()

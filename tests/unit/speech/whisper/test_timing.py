@@ -46,7 +46,7 @@ def test_starts_never_decrease_and_stay_in_the_window(weights: np.ndarray) -> No
 
 @pytest.mark.parametrize("shape", [(0, 3, 10), (2, 0, 10), (2, 3, 0), (3, 10)])
 def test_attention_without_heads_rows_or_frames_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="attention"):
+    with pytest.raises(ValueError, match="alignment"):
         token_starts(np.zeros(shape, dtype=np.float32))
 
 

@@ -4,28 +4,28 @@ import numpy as np
 import pytest
 
 from speech.whisper.batching import rules
-from speech.whisper.batching.rules import Attempt, Ladder, Loops, Stop, Verdict, judge
+from speech.whisper.batching.rules import Attempt, FallbackSchedule, RepetitionDetector, StopReason, Verdict, judge
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
 
 
 @pytest.mark.parametrize(
     ("text", "logprob", "no_speech", "stop", "verdict"),
     [
-        ("All is well.", -0.2, 0.9, Stop.END, Verdict.GOOD),
-        ("Mumble.", -1.2, 0.1, Stop.END, Verdict.DOUBTFUL),
-        ("you", -1.2, 0.9, Stop.END, Verdict.SILENT),
-        ("ha " * 60, -0.2, 0.1, Stop.END, Verdict.REPEATS),
-        ("we go on", -0.2, 0.1, Stop.LOOP, Verdict.REPEATS),
-        ("All that was said.", -0.2, 0.1, Stop.CAP, Verdict.CUT),
+        ("All is well.", -0.2, 0.9, StopReason.END, Verdict.GOOD),
+        ("Mumble.", -1.2, 0.1, StopReason.END, Verdict.DOUBTFUL),
+        ("you", -1.2, 0.9, StopReason.END, Verdict.SILENT),
+        ("ha " * 60, -0.2, 0.1, StopReason.END, Verdict.REPEATS),
+        ("we go on", -0.2, 0.1, StopReason.LOOP, Verdict.REPEATS),
+        ("All that was said.", -0.2, 0.1, StopReason.CAP, Verdict.CUT),
     ],
 )
-def test_texts_are_judged(text: str, logprob: float, no_speech: float, stop: Stop, verdict: Verdict) -> None:
+def test_texts_are_judged(text: str, logprob: float, no_speech: float, stop: StopReason, verdict: Verdict) -> None:
     assert judge(text, logprob, no_speech, stop) is verdict
 
 
 def test_the_ladder_tries_the_whole_context_first_and_ends() -> None:
     tried = [Attempt()]
-    while (attempt := Ladder().next(tried[-1], Verdict.REPEATS, whole=tried[-1].whole_context)) is not None:
+    while (attempt := FallbackSchedule().next(tried[-1], Verdict.REPEATS, whole=tried[-1].whole_context)) is not None:
         tried.append(attempt)
     assert [attempt.whole_context for attempt in tried] == [False, True, True, True, True, True, True]
     assert [attempt.temperature for attempt in tried] == [0.0, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -34,13 +34,13 @@ def test_the_ladder_tries_the_whole_context_first_and_ends() -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.GOOD, Verdict.SILENT])
 def test_what_is_believed_is_not_tried_again(verdict: Verdict) -> None:
-    assert Ladder().next(Attempt(), verdict, whole=False) is None
+    assert FallbackSchedule().next(Attempt(), verdict, whole=False) is None
 
 
 def test_a_text_cut_by_the_cap_is_tried_without_its_prompt_once() -> None:
-    again = Ladder().next(Attempt(), Verdict.CUT, whole=False)
+    again = FallbackSchedule().next(Attempt(), Verdict.CUT, whole=False)
     assert again == Attempt(prompted=False)
-    assert Ladder().next(Attempt(prompted=False), Verdict.CUT, whole=False) is None
+    assert FallbackSchedule().next(Attempt(prompted=False), Verdict.CUT, whole=False) is None
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.1, 768), (10.0, 768), (20.0, 1128), (29.0, 1500), (30.0, 1500)])
@@ -64,7 +64,7 @@ def test_an_english_only_model_starts_without_a_language(english_only: Tokenizer
 
 def looping_at(tokens: list[int]) -> tuple[int, int, int] | None:
     """(position, period, excess) at which a loop is found."""
-    loops = Loops(slots=3)
+    loops = RepetitionDetector(slots=3)
     history = np.zeros((3, len(tokens)), dtype=np.int32)
     slot = np.array([1])
     for position, token in enumerate(tokens):

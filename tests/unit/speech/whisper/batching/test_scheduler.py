@@ -11,8 +11,8 @@ import pytest
 from speech.audio import InvalidAudio
 from speech.tensors import Priority
 from speech.transcript import WindowResult
-from speech.whisper.batching.admission import Policy
 from speech.whisper.batching.scheduler import Closed, Overloaded, Request, Scheduler
+from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.engine import EngineError
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
 from tests.unit.speech.whisper.speech_fakes import Circumstances, Line, Script, ScriptedEngine, says
@@ -330,7 +330,7 @@ def test_a_language_that_the_model_lacks_is_refused(start: Start) -> None:
 
 def test_too_many_waiting_windows_are_refused(start: Start) -> None:
     scripts = {name: says(" text") for name in range(1, 9)}
-    scheduler, engine = start(scripts, slots=1, policy=Policy(reserved=0, longest_queue=3))
+    scheduler, engine = start(scripts, slots=1, policy=AdmissionPolicy(reserved=0, longest_queue=3))
     engine.gate.clear()
     with pytest.raises(Overloaded):
         for name in scripts:

@@ -299,7 +299,7 @@ class Context:
         return np.frombuffer(raw, kind).reshape(shape)
 
 
-CROSS, SELF, LOOKS = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)
+CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)
 
 
 class EncoderPlan(Plan):
@@ -315,7 +315,11 @@ class EncoderPlan(Plan):
 
 class DecoderPlan(Plan):
     name = "decoder"
-    caches = {"self_key_0": (np.float16, SELF), "self_value_0": (np.float16, SELF), "looks": (np.float16, LOOKS)}  # noqa: RUF012
+    caches = {  # noqa: RUF012
+        "self_key_0": (np.float16, SELF),
+        "self_value_0": (np.float16, SELF),
+        "alignment": (np.float16, ALIGNMENT),
+    }
     inputs = {  # noqa: RUF012
         "ids": (np.int64, (-1,)),
         **{name: (np.int64, ()) for name in ("position", "at")},
@@ -344,7 +348,7 @@ class DecoderPlan(Plan):
                 continue
             cache[begin:end] = ids
             assert np.isfinite(cache).all(), "what is no number shines through the mask"
-            inputs["looks"][row, :, begin:end] = np.arange(begin, end)[None, :, None]
+            inputs["alignment"][row, :, begin:end] = np.arange(begin, end)[None, :, None]
             tokens = cache[:asked].tolist()
             how = bool(inputs["first"][row]), float(inputs["temperature"][row]), float(inputs["draw"][row])
             active = bool(inputs["active"][row])

@@ -138,7 +138,7 @@ def test_attention_is_that_of_the_last_steps_cut_to_the_window(engine: GraphEngi
     start(engine, [3])
     steps(engine, [3], 4)
 
-    weights = engine.attention(3, tokens=3, frames=2)
+    weights = engine.alignment(3, tokens=3, frames=2)
 
     assert weights.shape == (2, 3, 2)
     assert weights[0, :, 0].tolist() == [3, 4, 5]  # the first step was fed the prompt's last token, at 2

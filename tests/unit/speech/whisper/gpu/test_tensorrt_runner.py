@@ -13,9 +13,9 @@ from tokenizers import Tokenizer as Vocabulary
 from speech.audio import SAMPLE_RATE
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
-from speech.whisper.engine import GREEDY, EngineDied, EngineError
+from speech.whisper.engine import GREEDY, DeviceLost, EngineError
 from speech.whisper.gpu.engine import GraphEngine
-from speech.whisper.gpu.opening import Wish, open_tensorrt
+from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
 from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.gpu.fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def engine(gpu: FakeGpu, folder: Path) -> GraphEngine:
-    return open_tensorrt(folder, Wish())
+    return open_tensorrt(folder, EngineLimits())
 
 
 def start(engine: GraphEngine, slots: list[int]) -> None:
@@ -98,7 +98,7 @@ def test_attention_is_read_from_the_slot(engine: GraphEngine) -> None:
     for _ in range(4):
         engine.step([3], [GREEDY])
 
-    weights = engine.attention(3, tokens=3, frames=2)
+    weights = engine.alignment(3, tokens=3, frames=2)
 
     assert weights.shape == (2, 3, 2)
     assert weights[1, :, 1].tolist() == [3, 4, 5]
@@ -130,7 +130,7 @@ def test_an_error_of_cuda_names_the_call(engine: GraphEngine, gpu: FakeGpu) -> N
     start(engine, [0])
     gpu.failing = "cudaGraphLaunch"
 
-    with pytest.raises(EngineDied, match="cudaGraphLaunch: cudaErrorIllegalAddress"):
+    with pytest.raises(DeviceLost, match="cudaGraphLaunch: cudaErrorIllegalAddress"):
         engine.step([0], [GREEDY])
 
 
@@ -138,14 +138,14 @@ def test_memory_that_is_full_is_said_to_be(gpu: FakeGpu, folder: Path) -> None:
     gpu.failing, gpu.error = "cudaMalloc", Error.cudaErrorMemoryAllocation
 
     with pytest.raises(EngineError, match="cudaMalloc: the GPU's memory is full"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
 
 def test_a_plan_that_tensorrt_refuses_is_an_error(gpu: FakeGpu, folder: Path) -> None:
     (folder / "decoder.plan").write_bytes(b"of another time")
 
     with pytest.raises(EngineError, match=r"refuses .*decoder\.plan"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
 
 def test_plans_of_another_version_are_refused_with_the_command_that_rebuilds(gpu: FakeGpu, folder: Path) -> None:
@@ -153,19 +153,19 @@ def test_plans_of_another_version_are_refused_with_the_command_that_rebuilds(gpu
     write_manifest(stale, folder)
 
     with pytest.raises(InvalidManifest, match="python -m export whisper --model base --target tensorrt"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
 
 def test_fewer_slots_where_memory_is_short_and_none_is_an_error(gpu: FakeGpu, folder: Path) -> None:
-    slot = 2 * 8192 + 2 * 2048 + 4096  # bytes: self-attention, cross-attention, looks
+    slot = 2 * 8192 + 2 * 2048 + 4096  # bytes: self-attention, cross-attention, alignment weights
     fixed = 16 * (2 * 2048 + 480_000 * 4) + 1000
     gpu.free = 2 * (fixed + 3 * slot)
-    assert open_tensorrt(folder, Wish(share=0.5)).slots == 3
-    assert open_tensorrt(folder, Wish(slots=2)).slots == 2
+    assert open_tensorrt(folder, EngineLimits(share=0.5)).slots == 3
+    assert open_tensorrt(folder, EngineLimits(slots=2)).slots == 2
 
     gpu.free = fixed
     with pytest.raises(EngineError, match=r"whisper-toy needs .* GiB"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
 
 def spell(sound: float, tokens: list[float], *_: object) -> int:
@@ -184,7 +184,7 @@ def scheduler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Schedul
     special = replace(manifest().tokens, start_of_transcript=tokenizer.special.start)
     toy = replace(manifest(), tokens=special, tensorrt=HERE, precision={"encoder": "float16"})
     write_manifest(toy, folder)
-    scheduler = Scheduler(open_tensorrt(folder, Wish()), tokenizer)
+    scheduler = Scheduler(open_tensorrt(folder, EngineLimits()), tokenizer)
     yield scheduler
     scheduler.close()
 

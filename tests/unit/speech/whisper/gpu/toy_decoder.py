@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from speech.whisper.engine import Dimensions, Done, Step
-from speech.whisper.gpu.runner import Floats, Heard, Prompts, Rows
+from speech.whisper.engine import CompletedStep, Dimensions, Step
+from speech.whisper.gpu.runner import DecoderBatch, Floats, PrefillOutput, PromptBatch
 from speech.whisper.manifest import Manifest, Source, SpecialTokens
 
 VOCABULARY = 2000  # float16 holds each exactly
@@ -73,7 +73,7 @@ class ListRunner:
         for slot, samples in zip(slots, audio, strict=True):
             self.sounds[slot] = float(samples[0]) if samples.size else 0.0
 
-    def prefill(self, prompts: Prompts) -> Heard:
+    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
         slots = range(prompts.first, prompts.first + len(prompts.ids))
         self.prefills.append(list(slots))
         told = []
@@ -82,9 +82,9 @@ class ListRunner:
             self.cache[slot, position : position + len(ids)] = ids
             told.append(languages(self.sounds[slot], self.cache[slot, : position + at + 1].tolist()))
         self.fed[list(slots)] = prompts.last
-        return Heard(np.stack(told), np.array([row[1] for row in told]))
+        return PrefillOutput(np.stack(told), np.array([row[1] for row in told]))
 
-    def step(self, rows: Rows) -> Done:
+    def step(self, rows: DecoderBatch) -> CompletedStep:
         self.steps.append(len(rows))
         logprobs = np.zeros(len(rows), np.float32)
         for slot, position in enumerate(rows.position):
@@ -94,9 +94,9 @@ class ListRunner:
                 tokens = self.cache[slot, : position + 1].tolist()
                 self.fed[slot] = next_token(self.sounds[slot], tokens, *how)
                 logprobs[slot] = -len(tokens)
-        return Done(Step(self.fed[: len(rows)].astype(np.int32), logprobs))
+        return CompletedStep(Step(self.fed[: len(rows)].astype(np.int32), logprobs))
 
-    def looks(self, slot: int, first: int, last: int) -> Floats:
+    def alignment(self, slot: int, first: int, last: int) -> Floats:
         rows = np.arange(first, last, dtype=np.float32)[None, :, None]
         return np.tile(rows, (2, 1, HEARD))
 

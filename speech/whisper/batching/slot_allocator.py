@@ -10,7 +10,7 @@ from speech.whisper.batching.sequence import Sequence
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class AdmissionPolicy:
     """How a scheduler shares its engine."""
 
     reserved: int  # slots that files leave to live windows
@@ -22,22 +22,22 @@ class Policy:
     workers: int = 1  # threads that make words
 
     @classmethod
-    def for_slots(cls, slots: int) -> Policy:
+    def for_slots(cls, slots: int) -> AdmissionPolicy:
         """A fifth of the slots, at least one of several, is kept for live windows."""
         return cls(reserved=max(1, slots // 5) if slots > 1 else 0)
 
     @classmethod
-    def for_gpu(cls, slots: int, encode_batch: int) -> Policy:
+    def for_gpu(cls, slots: int, encode_batch: int) -> AdmissionPolicy:
         """There a batch is encoded in a tenth of a second, and a step costs little more with many rows than with few:
         files are encoded in batches and step along with live windows."""
         gather = max(1, encode_batch // 2)
         return replace(cls.for_slots(slots), gather=gather, files_every=1, patience=0.25, live_memory=0.0)
 
 
-class Admission:
+class SlotAllocator:
     """Waiting windows and the choice among them. Only the scheduler's thread touches it."""
 
-    def __init__(self, slots: int, encode_batch: int, policy: Policy) -> None:
+    def __init__(self, slots: int, encode_batch: int, policy: AdmissionPolicy) -> None:
         self._slots = slots
         self._encode_batch = encode_batch
         self._policy = policy

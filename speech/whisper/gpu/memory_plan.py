@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from speech.whisper.engine import Dimensions
-from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
+from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
 from speech.whisper.gpu.runner import WINDOW
-from speech.whisper.gpu.store import CROSS, slot_shapes, tensor_bytes
+from speech.whisper.gpu.slot_kv_cache import CROSS, slot_shapes, tensor_bytes
 
 HALF, SINGLE = 2, 4  # bytes of a float16, of a float32
 SHARE = 0.8  # of the free memory that is taken: the rest is left to CUDA itself and to other models
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class ModelSize:
     dimensions: Dimensions
     alignment_heads: int
     encoder_element: int = HALF  # bytes of a weight of the encoder's layers: 2, or 1 of int8 and float8
@@ -28,13 +28,13 @@ class Network:
 class Footprint:
     """Bytes."""
 
-    slot: int  # one live sequence: cross- and self-attention, looks
+    slot: int  # one live sequence: cross- and self-attention, alignment weights
     weights: int
     encoded: int  # what the encoder writes before it goes to the slots
     scratch: int  # between the layers of the largest pass
 
 
-def footprint(network: Network) -> Footprint:
+def footprint(network: ModelSize) -> Footprint:
     shapes = slot_shapes(network.dimensions, network.alignment_heads)
     heard = sum(tensor_bytes(shape) for name, shape in shapes.items() if name.startswith(CROSS))
     return Footprint(
@@ -53,7 +53,7 @@ def fitting_slots(free: int, fixed: int, slot: int, share: float = SHARE) -> int
     return max(0, (int(free * share) - fixed) // slot)
 
 
-def _encoder_weights(network: Network) -> int:
+def _encoder_weights(network: ModelSize) -> int:
     """Two convolutions, positions, per layer 12 d² and the decoder's cross-attention keys and values, 2 d² a layer."""
     sizes = network.dimensions
     d = sizes.n_audio_state
@@ -78,7 +78,7 @@ def _encoder_scratch(sizes: Dimensions) -> int:
     return spectrum + states + weights
 
 
-def _decoder_scratch(network: Network) -> int:
+def _decoder_scratch(network: ModelSize) -> int:
     """Of the longest prefill and of the vocabulary's logits."""
     sizes = network.dimensions
     tokens = PREFILL_ROWS * sizes.n_text_ctx

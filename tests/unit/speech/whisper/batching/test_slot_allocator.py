@@ -8,9 +8,9 @@ from concurrent.futures import Future
 import numpy as np
 
 from speech.tensors import Priority
-from speech.whisper.batching.admission import Admission, Policy
 from speech.whisper.batching.rules import Attempt
 from speech.whisper.batching.sequence import Request, Sequence
+from speech.whisper.batching.slot_allocator import AdmissionPolicy, SlotAllocator
 
 
 def waiting(priority: Priority) -> Sequence:
@@ -19,7 +19,7 @@ def waiting(priority: Priority) -> Sequence:
 
 
 def test_on_a_gpu_files_go_on_in_batches_while_people_speak() -> None:
-    admission = Admission(64, 16, Policy.for_gpu(64, 16))
+    admission = SlotAllocator(64, 16, AdmissionPolicy.for_gpu(64, 16))
     for _ in range(40):
         admission.push(waiting(Priority.FILE))
     admission.push(waiting(Priority.LIVE))

@@ -44,14 +44,14 @@ _FRAME_OF_UNIT = np.clip(
 
 
 @dataclass(frozen=True, slots=True)
-class LastLayer:
+class EmbeddingProjection:
     """Statistics of the features → voice: weight @ (mean, deviation) + bias."""
 
     weight: Floats  # (192, 1024)
     bias: Floats  # (192,)
 
     @classmethod
-    def read(cls, path: Path) -> LastLayer:
+    def read(cls, path: Path) -> EmbeddingProjection:
         with np.load(path) as arrays:
             return cls(arrays["weight"], arrays["bias"])
 
@@ -123,7 +123,9 @@ def _equal_parts(first: int, end: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairwise(edges) if (b - a) * FRAME >= SHORTEST]
 
 
-def pool(features: Floats, pieces: NDArray[np.int32], last_layer: LastLayer) -> tuple[NDArray[np.int32], Floats]:
+def pool(
+    features: Floats, pieces: NDArray[np.int32], last_layer: EmbeddingProjection
+) -> tuple[NDArray[np.int32], Floats]:
     """One vector per piece; pieces that reach beyond the audio are left out.
 
     features: (units, 512); pieces: (pieces, 5), windows counted from the chunk's start

@@ -14,11 +14,11 @@ from speech.whisper.engine import Dimensions
 
 ELEMENT = np.dtype(np.float16)
 HEAD_SIZE = 64  # of every Whisper
-LOOKS = "looks"
+ALIGNMENT = "alignment"
 CROSS = "cross_"  # how the names of what the encoder writes begin
 
 
-class Memory(Protocol):
+class DeviceMemory(Protocol):
     """Bytes by address. Copies happen in the order in which they are asked for."""
 
     device: str  # as ONNX Runtime calls it
@@ -78,7 +78,7 @@ def slot_shapes(dimensions: Dimensions, alignment_heads: int) -> dict[str, tuple
         for part in ("key", "value"):
             shapes[f"self_{part}_{layer}"] = (heads, text, HEAD_SIZE)
             shapes[f"{CROSS}{part}_{layer}"] = (heads, heard, HEAD_SIZE)
-    shapes[LOOKS] = (alignment_heads, text, heard)
+    shapes[ALIGNMENT] = (alignment_heads, text, heard)
     return shapes
 
 
@@ -86,13 +86,15 @@ def tensor_bytes(shape: Sequence[int]) -> int:
     return math.prod(shape) * ELEMENT.itemsize
 
 
-class Store:
+class SlotKvCache:
     """Slots 0 to slots - 1 of every tensor lie behind each other, so that consecutive slots are one batch.
 
     The encoder writes beside them, into a batch of its own, so that any free slots are encoded together.
     """
 
-    def __init__(self, shapes: dict[str, tuple[int, int, int]], slots: int, encode_batch: int, memory: Memory) -> None:
+    def __init__(
+        self, shapes: dict[str, tuple[int, int, int]], slots: int, encode_batch: int, memory: DeviceMemory
+    ) -> None:
         self.shapes = shapes
         self.slots = slots
         self.encode_batch = encode_batch
@@ -130,12 +132,12 @@ class Store:
             for row, slot in enumerate(slots):
                 self.memory.copy(self._kept[name] + slot * size, source + row * size, size)
 
-    def looks(self, slot: int, first: int, last: int) -> NDArray[np.float32]:
+    def alignment(self, slot: int, first: int, last: int) -> NDArray[np.float32]:
         """Alignment heads' weights of a slot's tokens first to last - 1: (heads, tokens, audio context)."""
-        heads, text, heard = self.shapes[LOOKS]
+        heads, text, heard = self.shapes[ALIGNMENT]
         found = np.empty((heads, last - first, heard), ELEMENT)
         for head in range(heads):
             row = (slot * heads + head) * text + first
-            self.memory.fetch(self._kept[LOOKS] + row * heard * ELEMENT.itemsize, found[head])
+            self.memory.fetch(self._kept[ALIGNMENT] + row * heard * ELEMENT.itemsize, found[head])
         self.memory.wait()
         return found.astype(np.float32)

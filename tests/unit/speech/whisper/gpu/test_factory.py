@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech.whisper.engine import EngineError
-from speech.whisper.gpu.opening import Wish, open_tensorrt
+from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
 from speech.whisper.manifest import RANDOM, Compiled, InvalidManifest, Source, write_manifest
 from speech.whisper.serving import ServingOptions, open_engine, open_for_timing
 from tests.unit.speech.whisper.gpu.fake_gpu import Error, FakeGpu
@@ -33,7 +33,7 @@ def test_without_tensorrt_onnx_runtime_is_asked(
     monkeypatch.setitem(sys.modules, "tensorrt", None)
 
     with pytest.raises(EngineError, match="CUDAExecutionProvider"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
     assert "TensorRT is missing" in caplog.text
 
@@ -53,7 +53,7 @@ def test_without_a_gpu_the_error_says_so(folder: Path, monkeypatch: pytest.Monke
     gpu.failing, gpu.error = "cudaGetDeviceCount", Error.cudaErrorNoDevice
 
     with pytest.raises(EngineError, match="CUDA finds no GPU"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
 
 def test_without_cudas_bindings_the_error_names_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_without_cudas_bindings_the_error_names_them(folder: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
 
     with pytest.raises(EngineError, match="cuda-bindings"):
-        open_tensorrt(folder, Wish())
+        open_tensorrt(folder, EngineLimits())
 
 
 def test_a_target_of_the_future_is_refused(folder: Path) -> None:

@@ -15,7 +15,7 @@ print(child.pid, flush=True)
 """
 CHILD = """
 import ctypes, time
-from speech.lifeline import exit_with_parent
+from speech.parent_watchdog import exit_with_parent
 exit_with_parent(2)
 print("watched", flush=True)
 """

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech.whisper.engine import EngineError
+from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS
 from speech.whisper.gpu.engine import GraphEngine
-from speech.whisper.gpu.exported import ENCODE_BATCH, MOST_SLOTS
+from speech.whisper.gpu.memory_plan import SHARE, ModelSize, fitting_slots, footprint
 from speech.whisper.gpu.runner import Runner
-from speech.whisper.gpu.sizes import SHARE, Network, fitting_slots, footprint
-from speech.whisper.gpu.store import Memory, Store, slot_shapes
+from speech.whisper.gpu.slot_kv_cache import DeviceMemory, SlotKvCache, slot_shapes
 from speech.whisper.manifest import Manifest, check_plan, read_manifest
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EngineLimits:
     slots: int = 0  # at most; 0: as many as fit
     share: float = SHARE  # of the free memory that may be taken
 
 
-def open_tensorrt(folder: Path, wish: Wish) -> GraphEngine:
+def open_tensorrt(folder: Path, wish: EngineLimits) -> GraphEngine:
     """An export for TensorRT; without TensorRT, its graphs in ONNX Runtime.
 
     raises: InvalidManifest if the plans are of another version or for another card; EngineError
@@ -45,13 +45,13 @@ def open_tensorrt(folder: Path, wish: Wish) -> GraphEngine:
     memory = CudaMemory()
     plans = load_plans(folder)
     needs = footprint(network(manifest))
-    room = Room(memory.free, needs.encoded + plans.scratch, needs.slot)
+    room = MemoryBudget(memory.free, needs.encoded + plans.scratch, needs.slot)
     slots = slots_that_fit(manifest, wish, room, plans.step_rows)
     store = _store(manifest, slots, min(plans.encode_batch, ENCODE_BATCH), memory)
     return _warm(manifest, TensorRtRunner(manifest, plans, store, memory))
 
 
-def open_cuda(folder: Path, wish: Wish) -> GraphEngine:
+def open_cuda(folder: Path, wish: EngineLimits) -> GraphEngine:
     """The graphs in ONNX Runtime's CUDA provider. Raises InvalidManifest, EngineError."""
     from speech.whisper.gpu.onnx_runner import CUDA, OnnxRunner, load_sessions
 
@@ -63,7 +63,7 @@ def open_cuda(folder: Path, wish: Wish) -> GraphEngine:
         raise _lacks_bindings(error) from error
     memory = CudaMemory()
     needs = footprint(network(manifest))
-    room = Room(memory.free, needs.encoded + needs.scratch, needs.slot)
+    room = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot)
     slots = slots_that_fit(manifest, wish, room, MOST_SLOTS)
     return _warm(manifest, OnnxRunner(sessions, _store(manifest, slots, ENCODE_BATCH, memory)))
 
@@ -73,7 +73,7 @@ def _lacks_bindings(error: ImportError) -> EngineError:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class MemoryBudget:
     """Bytes, when the weights are loaded."""
 
     free: int
@@ -81,7 +81,7 @@ class Room:
     slot: int
 
 
-def slots_that_fit(manifest: Manifest, wish: Wish, room: Room, most: int) -> int:
+def slots_that_fit(manifest: Manifest, wish: EngineLimits, room: MemoryBudget, most: int) -> int:
     """As many slots as are wished for, as a step can have and as the memory takes. Raises EngineError if not one."""
     fitting = fitting_slots(room.free, room.fixed, room.slot, wish.share)
     if fitting < 1:
@@ -95,14 +95,14 @@ def slots_that_fit(manifest: Manifest, wish: Wish, room: Room, most: int) -> int
     return slots
 
 
-def network(manifest: Manifest) -> Network:
+def network(manifest: Manifest) -> ModelSize:
     element = 2 if manifest.precision["encoder"] == "float16" else 1
-    return Network(manifest.dimensions, len(manifest.alignment_heads), element)
+    return ModelSize(manifest.dimensions, len(manifest.alignment_heads), element)
 
 
-def _store(manifest: Manifest, slots: int, encode_batch: int, memory: Memory) -> Store:
+def _store(manifest: Manifest, slots: int, encode_batch: int, memory: DeviceMemory) -> SlotKvCache:
     shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
-    return Store(shapes, slots, min(slots, encode_batch), memory)
+    return SlotKvCache(shapes, slots, min(slots, encode_batch), memory)
 
 
 def _warm(manifest: Manifest, runner: Runner) -> GraphEngine:

@@ -28,7 +28,7 @@ def exit_with_parent(stuck_seconds: int = STUCK_SECONDS) -> None:
             signal.alarm(stuck_seconds)
         os._exit(1)
 
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="parent-watchdog", daemon=True).start()
 
 
 def end_process() -> None:
