@@ -1,4 +1,4 @@
-"""The Whisper models that the API knows by name, and which of them answers for which."""
+"""The Whisper models that the API knows by name, which of them are deployed, and the stand-in for the others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class UnknownModel(ValueError):
 
 
 class Models:
-    """What is deployed here, and the stand-in for what is not."""
+    """The deployed models, and the stand-in for those that are not."""
 
     def __init__(self, deployed: Sequence[str], stand_in: str) -> None:
         for name in (*deployed, *filter(None, [stand_in])):
@@ -55,8 +55,8 @@ class Models:
         self.deployed = tuple(KNOWN[name] for name in deployed)
         self.stand_in = KNOWN.get(stand_in)
 
-    def answering(self, name: str) -> Model:
-        """The model that answers when `name` is asked for.
+    def resolve(self, name: str) -> Model:
+        """The deployed model that serves requests for `name`: itself or the stand-in.
 
         raises: BadParameter if the name is unknown, Unavailable if neither it nor a stand-in is deployed
         """

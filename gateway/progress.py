@@ -1,4 +1,4 @@
-"""How far the requests in hand are, for clients that ask while they wait."""
+"""Progress of the requests in flight, for clients that poll it while they wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.api.catalogue import RequestStage
 
 
 @dataclass(slots=True)
-class Progress:
+class RequestProgress:
     stage: RequestStage = "receiving"
     done: float = 0.0  # share of the speech that has been recognized, 0..1
 
@@ -22,15 +22,15 @@ class Progress:
         self.done = seconds / of if of > 0 else 1.0
 
 
-class ProgressBoard:
+class ProgressRegistry:
     """By request id; an entry exists as long as its request."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Progress] = {}
+        self._entries: dict[str, RequestProgress] = {}
 
     @contextmanager
-    def follow(self, identity: str) -> Iterator[Progress]:
-        progress = Progress()
+    def follow(self, identity: str) -> Iterator[RequestProgress]:
+        progress = RequestProgress()
         self._entries[identity] = progress
         try:
             yield progress
@@ -38,5 +38,5 @@ class ProgressBoard:
             if self._entries.get(identity) is progress:
                 del self._entries[identity]
 
-    def find(self, identity: str) -> Progress | None:
+    def find(self, identity: str) -> RequestProgress | None:
         return self._entries.get(identity)

@@ -1,4 +1,4 @@
-"""What the routes work with, built in one place and closed in one place."""
+"""What the routes depend on, built in one place and closed in one place."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import MediaLimits
 from gateway.metrics import Metrics
 from gateway.models import Models
-from gateway.progress import ProgressBoard
-from gateway.recognition.conversation import Conversation, Diarizer, Patience
+from gateway.progress import ProgressRegistry
+from gateway.recognition.diarized_recognizer import DiarizationTimeout, DiarizedRecognizer, Diarizer
 from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.diarizer import TritonDiarizer
-from gateway.recognition.pyannote import PyannoteDiarizer, PyannotePlace
+from gateway.recognition.pyannote import PyannoteConfig, PyannoteDiarizer
 from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.whisper import TritonWhisper, triton_name
 from gateway.settings import DiarizationSettings, MediaSettings, Settings
@@ -36,14 +36,14 @@ from speech.activity import VoiceActivity
 class Services:
     settings: Settings
     models: Models
-    spool: Path  # folder for the files of requests in hand
+    spool: Path  # folder for the files of requests in progress
     media: MediaDecoder
     fleet: Fleet
     gpus: GpuFinder
     whisper: TritonWhisper
     recognizer: Recognizer
     activity: VoiceActivity
-    progress: ProgressBoard
+    progress: ProgressRegistry
     accounts: Accounts
     summarizer: Summarizer
     diarizer: Diarizer | None = None  # None: not deployed
@@ -51,14 +51,13 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
 
     @property
-    def conversation(self) -> Conversation:
-        """Recognizer and diarizer, side by side."""
-        waiting = self.settings.diarization
-        patience = Patience(waiting.timeout_seconds, waiting.timeout_share)
-        return Conversation(self.recognizer, self.diarizer, patience)
+    def diarized_recognizer(self) -> DiarizedRecognizer:
+        settings = self.settings.diarization
+        timeout = DiarizationTimeout(settings.timeout_seconds, settings.timeout_share)
+        return DiarizedRecognizer(self.recognizer, self.diarizer, timeout)
 
-    def models_away(self) -> list[str]:
-        """Deployed models that no Triton serves now."""
+    def unavailable_models(self) -> list[str]:
+        """Ids of deployed models that no Triton serves now."""
         return [model.id for model in self.models.deployed if not self.whisper.is_ready(model.id)]
 
 
@@ -88,7 +87,7 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
                 whisper=whisper,
                 recognizer=Recognizer(whisper.recognize),
                 activity=VoiceActivity(),
-                progress=ProgressBoard(),
+                progress=ProgressRegistry(),
                 accounts=accounts,
                 summarizer=summarizer,
                 diarizer=diarizer,
@@ -128,7 +127,7 @@ async def open_diarizer(fleet: Fleet, settings: Settings) -> AsyncIterator[Diari
     elif chosen.pyannote_python is None:
         yield TritonDiarizer(fleet, settings.triton.timeout_seconds)
     else:
-        pipeline = PyannoteDiarizer(PyannotePlace(chosen.pyannote_python, chosen.pyannote_weights))
+        pipeline = PyannoteDiarizer(PyannoteConfig(chosen.pyannote_python, chosen.pyannote_weights))
         try:
             yield pipeline
         finally:

@@ -1,7 +1,7 @@
-"""The folder for files of requests in hand: uploads and decoded audio.
+"""The spool: a folder for the files of requests in flight, uploads and decoded audio.
 
-Each process has a folder of its own there and holds a lock on it. What a killed process left behind is
-no longer locked, and the next start removes it.
+Each process has a folder of its own there and holds a lock on it. The folder of a killed process is no longer
+locked, and the next start removes it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _LOCK = "lock"
 
 @contextmanager
 def open_spool(data: Path) -> Iterator[Path]:
-    """A folder that is gone at the end, whatever lies in it then."""
+    """A folder for this process, removed with all its files at the end."""
     shared = data / "spool"
     shared.mkdir(parents=True, exist_ok=True)
-    with (shared / _LOCK).open("w") as opening:
-        fcntl.flock(opening, fcntl.LOCK_EX)  # nobody sweeps between our mkdtemp and our lock
-        _sweep(shared)
+    with (shared / _LOCK).open("w") as shared_lock:
+        fcntl.flock(shared_lock, fcntl.LOCK_EX)  # no other process removes our folder between mkdtemp and our lock
+        _remove_orphans(shared)
         own = Path(tempfile.mkdtemp(dir=shared))
         lock = (own / _LOCK).open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -36,7 +36,7 @@ def open_spool(data: Path) -> Iterator[Path]:
 
 @contextmanager
 def request_folder(spool: Path) -> Iterator[Path]:
-    """A folder for one request's files, gone when the request is over."""
+    """A folder for one request's files, removed when the request is over."""
     folder = Path(tempfile.mkdtemp(dir=spool))
     try:
         yield folder
@@ -44,14 +44,14 @@ def request_folder(spool: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(shared: Path) -> None:
+def _remove_orphans(shared: Path) -> None:
     for folder in shared.iterdir():
-        if not folder.is_dir() or _is_held(folder / _LOCK):
+        if not folder.is_dir() or _is_locked(folder / _LOCK):
             continue
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_held(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     try:
         with lock.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
 """An uploaded file → a Recording, through ffmpeg.
 
 One run of ffmpeg per file: the first audio track is decoded at once, and only if it turns out silent
-are the others tried. Samples are mixed down and spooled as they come, so memory does not grow with length.
+are the others tried. Samples are downmixed and written to a file as they come, so memory does not grow with length.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.media.ffmpeg import (
     input_arguments,
 )
 from gateway.media.process import DecodingProcess, Track
-from gateway.media.recording import Recording, Spool
+from gateway.media.recording import PcmFile, Recording
 from gateway.media.report import MediaReport
 from speech.activity import VoiceActivity
 
@@ -32,7 +32,7 @@ SHORTFALL = 0.5  # seconds: less than the file claims by more than this is damag
 
 Result = TypeVar("Result")
 
-# What ffmpeg complains of → what the sender can understand.
+# ffmpeg's complaint → a reason that the sender can understand.
 REASONS = {
     "moov atom not found": "its index (moov) is missing, as in a file that was cut off",
     "no 'data' tag found": "it has a header but no sound",
@@ -40,7 +40,7 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class MediaInfo:
     container: str  # ffmpeg's name of the format
     duration: float | None  # seconds that the file claims; None if it does not say
     audio_tracks: int
@@ -49,7 +49,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class MediaDecoder:
-    """Decodes files into spools in `workdir`. Build it once: it looks for ffmpeg then."""
+    """Decodes files into PcmFiles in `workdir`. Build it once: it looks for ffmpeg then."""
 
     workdir: Path
     limits: MediaLimits = field(default_factory=MediaLimits)
@@ -65,52 +65,52 @@ class MediaDecoder:
         process = DecodingProcess(self.ffmpeg, path, self.limits)
         return await _in_thread(process, lambda: self._decode(process, _demuxer(path, name)))
 
-    async def probe(self, path: Path, name: str = "") -> Probe:
-        """What the file says of itself, without decoding it. Raises UnsupportedMedia."""
+    async def inspect(self, path: Path, name: str = "") -> MediaInfo:
+        """What the file's header says, without decoding it. Raises UnsupportedMedia."""
         process = DecodingProcess(self.ffmpeg, path, self.limits)
         arguments = input_arguments(_demuxer(path, name))
         report = await _in_thread(process, lambda: process.inspect(arguments))
         _check(path, report)
-        return Probe(report.container, report.duration, len(report.audio), report.video)
+        return MediaInfo(report.container, report.duration, len(report.audio), report.video)
 
     def _decode(self, process: DecodingProcess, demuxer: str | None) -> Recording:
-        kept: tuple[Track, Spool] | None = None
+        kept: tuple[Track, PcmFile] | None = None
         number = 0
         while number == 0 or number < min(len(kept[0].report.audio) if kept else 0, self.limits.tracks):
-            spool = Spool(self.workdir)
+            file = PcmFile(self.workdir)
             try:
-                track = process.decode(decode_arguments(number, demuxer), spool, self.activity)
+                track = process.decode(decode_arguments(number, demuxer), file, self.activity)
             except BaseException:
-                spool.close()
+                file.close()
                 if kept:
                     kept[1].close()
                 raise
             if kept is None or track.loudness > AUDIBLE:
                 if kept:
                     kept[1].close()
-                kept = (track, spool)
+                kept = (track, file)
             else:
-                spool.close()
+                file.close()
             if track.loudness > AUDIBLE:
                 break
             number += 1
         assert kept is not None
         return self._finish(process.path, *kept)
 
-    def _finish(self, path: Path, track: Track, spool: Spool) -> Recording:
+    def _finish(self, path: Path, track: Track, file: PcmFile) -> Recording:
         try:
             if track.stopped:
                 raise UnsupportedMedia(f"the file is refused: {track.stopped}")
             _check(path, track.report)
-            if spool.samples == 0:
+            if file.samples == 0:
                 raise UnsupportedMedia(
                     f"the file's sound ({_codec(track.report)}) cannot be decoded{_because(track.report)}; {ACCEPTED}"
                 )
-            recording = Recording(spool.read(), track.speech, spool=spool)
+            recording = Recording(file.read(), track.speech, file=file)
             recording.warnings = _warnings(track, recording.duration)
             return recording
         except BaseException:
-            spool.close()
+            file.close()
             raise
 
 

@@ -1,9 +1,9 @@
 """Any number of channels → mono, without losing what one of them says.
 
 The plain mean of two channels in opposite phase is silence, and one silent channel of two halves the
-level. So channels are weighed by what they carry: silent ones are left out, inverted ones turned round.
-The weights follow the sound over a few seconds and change by a short ramp, so that files may be mixed
-while they are being decoded.
+level. So channels are weighted by their energy and phase: silent ones are left out, inverted ones are inverted back.
+The weights follow the signal over a few seconds and change by a short ramp, so that files can be mixed while they
+are being decoded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Downmix:
             return block.reshape(-1)
         samples = block.astype(np.float32)
         previous = self._weights
-        self._weights = self._weigh(samples)
+        self._weights = self._update_weights(samples)
         mono = samples @ self._weights
         if not np.array_equal(previous, self._weights):
             ramp = min(RAMP, len(mono))
@@ -47,7 +47,7 @@ class Downmix:
         pcm: Pcm = np.clip(np.rint(mono), -32768, 32767).astype(np.int16)
         return pcm
 
-    def _weigh(self, samples: NDArray[np.float32]) -> Weights:
+    def _update_weights(self, samples: NDArray[np.float32]) -> Weights:
         self._statistics = MEMORY * self._statistics + samples.T @ samples
         energy = np.diag(self._statistics)
         strongest = int(np.argmax(energy))
@@ -60,5 +60,5 @@ class Downmix:
         self._inverted = np.where(turned, correlation < UPRIGHT, correlation < INVERTED)
         signs = np.where(self._inverted, -1.0, 1.0)
         weights: Weights = (signs * active / active.sum()).astype(np.float32)
-        # A change of the strongest channel must not turn the whole sound round.
+        # A change of the strongest channel must not invert the whole signal.
         return np.negative(weights) if weights @ self._weights < 0 else weights

@@ -1,4 +1,4 @@
-"""ffmpeg as a subprocess that can do one thing: turn the file on its standard input into sound.
+"""ffmpeg as a sandboxed subprocess that can do one thing: decode the file on its standard input.
 
 The file arrives as an open descriptor (`fd:`) and that is the only protocol allowed, so no container can
 make it open another file or an address. Demuxers and decoders are allowed by name. The child writes no

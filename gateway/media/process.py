@@ -1,4 +1,4 @@
-"""One file's runs of ffmpeg: read what it writes, within limits, and end it when nobody waits any more."""
+"""One file's runs of ffmpeg: reads its output, within limits, and kills it when the request is cancelled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from gateway.media.downmix import BLOCK, Downmix
 from gateway.media.ffmpeg import Ffmpeg, MediaLimits
-from gateway.media.recording import Spool
+from gateway.media.recording import PcmFile
 from gateway.media.report import MAX_LINES, MediaReport, read_report
 from speech.activity import Probabilities, VoiceActivity
 from speech.audio import SAMPLE_RATE, Pcm
@@ -33,8 +33,8 @@ class Track:
     speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
 
 
-class Cancelled(RuntimeError):
-    """Nobody waits for the result any more."""
+class DecodingCancelled(RuntimeError):
+    """`cancel` was called."""
 
 
 class DecodingProcess:
@@ -60,17 +60,17 @@ class DecodingProcess:
             child.wait()
         return read_report(lines)
 
-    def decode(self, arguments: list[str], spool: Spool, activity: VoiceActivity) -> Track:
-        """Mixes what ffmpeg writes into the spool, and listens to it while ffmpeg goes on."""
+    def decode(self, arguments: list[str], file: PcmFile, activity: VoiceActivity) -> Track:
+        """Downmixes ffmpeg's output into the file, and detects voice activity while ffmpeg goes on."""
         loudness, stopped = 0.0, ""
-        listener, heard = activity.stream(), []
-        most = int(self._limits.duration * SAMPLE_RATE)
+        detector, speech = activity.stream(), []
+        longest = int(self._limits.duration * SAMPLE_RATE)
         with self._run(arguments) as (child, lines):
             for pcm in self._read(child):
-                spool.write(pcm)
-                heard.append(listener.feed(pcm))
+                file.write(pcm)
+                speech.append(detector.feed(pcm))
                 loudness = max(loudness, _rms(pcm))
-                if spool.samples > most:
+                if file.samples > longest:
                     stopped = f"it is longer than {self._limits.duration / 3600:g} hours"
                     child.kill()
                     break
@@ -78,8 +78,8 @@ class DecodingProcess:
         # -9 and -24 (SIGXCPU) come from the limits, unless it was this method's own kill.
         if code < 0 and not stopped:
             stopped = "decoding it takes more time or memory than allowed"
-        speech = np.concatenate([*heard, listener.flush()])
-        return Track(read_report(lines), loudness, code != 0, stopped, speech)
+        probabilities = np.concatenate([*speech, detector.flush()])
+        return Track(read_report(lines), loudness, code != 0, stopped, probabilities)
 
     def _read(self, child: subprocess.Popen[bytes]) -> Iterator[Pcm]:
         assert child.stdout is not None
@@ -107,7 +107,7 @@ class DecodingProcess:
         watchdog.daemon = True
         with child:
             try:
-                self._own(child)
+                self._attach(child)
                 collector.start()
                 watchdog.start()
                 yield child, lines
@@ -116,12 +116,12 @@ class DecodingProcess:
                 raise
             finally:
                 watchdog.cancel()
-                self._own(None)
+                self._attach(None)
                 collector.join()
         if self._cancelled:
-            raise Cancelled("decoding was cancelled")
+            raise DecodingCancelled("decoding was cancelled")
 
-    def _own(self, child: subprocess.Popen[bytes] | None) -> None:
+    def _attach(self, child: subprocess.Popen[bytes] | None) -> None:
         with self._lock:
             self._child = child
             if child is not None and self._cancelled:
@@ -129,7 +129,7 @@ class DecodingProcess:
 
 
 def _collect(stream: IO[bytes], lines: list[str]) -> None:
-    """Keeps the beginning of a report that may be endless, and reads the rest so that nobody blocks."""
+    """Keeps the beginning of a report that may be endless, and reads the rest so that ffmpeg does not block."""
     reader = io.BufferedReader(cast(io.RawIOBase, stream), 2**16)
     while line := reader.readline(MAX_LINE):
         if len(lines) < MAX_LINES:

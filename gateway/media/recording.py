@@ -14,8 +14,8 @@ from speech.activity import Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
 
 
-class Spool:
-    """The file that samples are written to. It has no name, so nothing stays when its owner dies."""
+class PcmFile:
+    """A temporary file of PCM samples. It has no name, so nothing is left when its owner dies."""
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the recording
@@ -43,7 +43,7 @@ class Recording:
     pcm: Pcm  # (n,), memory-mapped
     speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
     warnings: tuple[str, ...] = ()  # what could not be decoded, one sentence each
-    spool: Spool | None = None
+    file: PcmFile | None = None
 
     @property
     def duration(self) -> float:
@@ -52,8 +52,8 @@ class Recording:
 
     def close(self) -> None:
         self.pcm = np.zeros(0, dtype=np.int16)
-        if self.spool is not None:
-            self.spool.close()
+        if self.file is not None:
+            self.file.close()
 
     def __enter__(self) -> Self:
         return self

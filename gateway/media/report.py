@@ -1,4 +1,4 @@
-"""What ffmpeg says about a file on its standard error: container, tracks, duration, damage."""
+"""Parser of ffmpeg's report on standard error: container, tracks, duration, damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing spoken is lost: speech without words is found, and words found there later are put in place."""
+"""Speech held against words: finds speech without words, and merges the words that decoding it again yields."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from speech.transcript import Word
 SPEECH = 0.5  # probability of a chunk that must have a word
 REACH = 0.3  # seconds around a word that count as covered by it
 LONGEST_WORD = 1.2  # seconds that a word covers at most: beyond it the alignment was stretched
-SHORTEST_GAP = 0.8  # seconds of speech without words that are worth another look
+SHORTEST_GAP = 0.8  # seconds of speech without words that are decoded again
 PAUSE = 0.5  # seconds of silence inside a gap that do not split it
-DOUBLE = 0.6  # seconds within which the same word twice is one word heard twice
+DOUBLE = 0.6  # seconds within which the same word in two windows is one word
 
 
 def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Region]:
-    """Stretches inside `span` where somebody speaks and no word stands."""
+    """Regions inside `span` with speech and no word."""
     first, last = round(span.start / CHUNK_SECONDS), round(span.end / CHUNK_SECONDS)
-    bare = speech[first:last] >= SPEECH
+    uncovered = speech[first:last] >= SPEECH
     for word in words:
         start = word.start - REACH
         end = min(word.end, word.start + LONGEST_WORD) + REACH
         low, high = int(start / CHUNK_SECONDS) - first, int(end / CHUNK_SECONDS) + 1 - first
-        bare[max(0, low) : max(0, high)] = False
-    chunks = np.flatnonzero(bare)
+        uncovered[max(0, low) : max(0, high)] = False
+    chunks = np.flatnonzero(uncovered)
     if len(chunks) == 0:
         return []
     return [
@@ -40,7 +40,7 @@ def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Reg
 
 
 def tighten(words: Sequence[Word], speech: Probabilities) -> tuple[Word, ...]:
-    """A word that the alignment stretched over a pause is put back onto the speech in its span."""
+    """A word that the alignment stretched over a pause is narrowed to the speech inside it."""
     return tuple(_tighten(word, speech) if word.end - word.start > LONGEST_WORD else word for word in words)
 
 
@@ -56,19 +56,19 @@ def _tighten(word: Word, speech: Probabilities) -> Word:
 
 
 def _runs(chunks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Chunks of speech, parted where a pause lies between them."""
+    """Chunks of speech, split where a pause lies between them."""
     return np.split(chunks, np.flatnonzero(np.diff(chunks) * CHUNK_SECONDS > PAUSE) + 1)
 
 
 def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Word]:
-    """Puts those words of `found` that lie in the gap among the others; what both heard stays once."""
+    """Inserts those words of `found` that lie in the gap; a word that both hold is kept once."""
     fresh = [word for word in found if gap.start - REACH <= (word.start + word.end) / 2 <= gap.end + REACH]
     fresh = [word for word in fresh if not any(_same(word, other) for other in words)]
     return sorted([*words, *fresh], key=lambda word: (word.start, word.end))
 
 
 def in_order(words: Sequence[Word], duration: float) -> list[Word]:
-    """Times inside the recording; no word begins before the one ahead of it, or lasts into the next."""
+    """Times inside the recording; no word begins before its predecessor or overlaps its successor."""
     ordered: list[Word] = []
     for word in words:
         start = min(max(word.start, ordered[-1].start if ordered else 0.0), duration)

@@ -1,7 +1,7 @@
-"""Who speaks when in a recording: chunks to the diarizer's model in Triton, turns from what comes back.
+"""Speaker diarization of a recording: chunks to the diarizer's model in Triton, turns from their embeddings.
 
-A chunk is described without knowledge of the others, so any server may do any of them; only the clustering
-at the end, here, sees the whole recording.
+Chunks are independent of each other, so any server may process any of them; only the clustering at the end, here,
+sees the whole recording.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import grpc
 import numpy as np
 
-from gateway.triton.client import TritonFailure, TritonServer
+from gateway.triton.client import TritonClient, TritonFailure
 from gateway.triton.fleet import Fleet
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.diarization.turns import find_turns
@@ -24,68 +24,70 @@ from speech.transcript import Turn
 MODEL = "diarizer"
 IN_FLIGHT = 2  # chunks of one recording at Triton at once: two minutes of audio, shared with other recordings
 TRIES = 3
-PATIENCE = 5.0  # seconds for a diarizer that is away: rather no speakers than a late transcript
+UNAVAILABLE_SECONDS = 5.0  # seconds to wait for an unavailable diarizer: rather no speakers than a late transcript
 
 _log = logging.getLogger(__name__)
 
 
 class DiarizationFailed(Exception):
-    """No turns; the text says why, for the log. The transcript goes out without speakers."""
+    """No turns; the message says why, for the log. The transcript is returned without speakers."""
 
 
 class TritonDiarizer:
     """Sends chunks to the fleet's Tritons."""
 
-    def __init__(self, fleet: Fleet, chunk_seconds: float) -> None:
+    def __init__(self, fleet: Fleet, timeout: float) -> None:
+        """timeout: seconds for one chunk, queueing in Triton included"""
         self._fleet = fleet
-        self._chunk_seconds = chunk_seconds
+        self._timeout = timeout
 
     async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
-        """Turns of "Speaker 1", … in order; () where nobody speaks. Cancelling this cancels the work in Triton.
+        """Turns of "Speaker 1", … in order; () without speech. Cancelling this cancels the work in Triton.
 
-        pcm: int16 (n,), 16 kHz mono, of any length (memory-mapped); speakers: how many there are, 0: find out
+        pcm: int16 (n,), 16 kHz mono, of any length (memory-mapped); speakers: their number, 0: unknown
         raises: DiarizationFailed
         """
         if len(pcm) == 0:
             return ()
-        places = asyncio.Semaphore(IN_FLIGHT)
+        in_flight = asyncio.Semaphore(IN_FLIGHT)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._describe(pcm[start:end], places)) for start, end in chunk_bounds(len(pcm))
+                    group.create_task(self._infer_chunk(pcm[start:end], in_flight))
+                    for start, end in chunk_bounds(len(pcm))
                 ]
         except ExceptionGroup as group_of_failures:
             failed, others = group_of_failures.split(DiarizationFailed)
             if failed is None or others is not None:
                 raise
             raise DiarizationFailed(str(failed.exceptions[0])) from failed
-        heard = join([task.result() for task in tasks])
-        return await asyncio.to_thread(find_turns, heard, len(pcm) / SAMPLE_RATE, speakers)
+        local_speech = join([task.result() for task in tasks])
+        return await asyncio.to_thread(find_turns, local_speech, len(pcm) / SAMPLE_RATE, speakers)
 
-    async def _describe(self, pcm: Pcm, places: asyncio.Semaphore) -> LocalSpeech:
-        async with places:
+    async def _infer_chunk(self, pcm: Pcm, in_flight: asyncio.Semaphore) -> LocalSpeech:
+        async with in_flight:
             for attempt in range(1, TRIES + 1):
-                server = await self._server()
+                client = await self._client()
                 try:
-                    outputs = await server.infer(MODEL, {AUDIO: pcm[np.newaxis]}, self._chunk_seconds)
+                    outputs = await client.infer(MODEL, {AUDIO: pcm[np.newaxis]}, self._timeout)
                     return read_chunk(outputs)
                 except TritonFailure as failure:
-                    _log.warning("a chunk failed: %s", failure, extra={"triton": server.url, "model": MODEL})
+                    _log.warning("a chunk failed: %s", failure, extra={"triton": client.url, "model": MODEL})
                     if attempt == TRIES or failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
                         raise DiarizationFailed(str(failure)) from failure
-                    if failure.away:
-                        self._fleet.exclude(server, MODEL, failure)
+                    if failure.unavailable:
+                        self._fleet.exclude(client, MODEL, failure)
         raise AssertionError("unreachable")
 
-    async def _server(self) -> TritonServer:
+    async def _client(self) -> TritonClient:
         try:
-            return await self._fleet.server_for(MODEL, PATIENCE)
+            return await self._fleet.client_for(MODEL, UNAVAILABLE_SECONDS)
         except TimeoutError:
-            raise DiarizationFailed("no Triton has a diarizer that answers") from None
+            raise DiarizationFailed("no Triton serves the diarizer") from None
 
 
 def read_chunk(outputs: Mapping[str, bytes]) -> LocalSpeech:
-    """raises: DiarizationFailed if the answer is none"""
+    """raises: DiarizationFailed if the outputs are malformed"""
     try:
         return LocalSpeech(
             activity=np.frombuffer(outputs[ACTIVITY.name], np.uint8).reshape(-1, FRAMES),

@@ -1,7 +1,7 @@
 """pyannote.audio's own pipeline as the diarizer: a process in an environment of its own, behind the same interface.
 
-The process (speech/diarization/pyannote_worker.py) is started with the first recording, takes one at a time,
-and is started again after it failed or a request was cancelled while it worked.
+The process (speech/diarization/pyannote_worker.py) is started with the first recording, processes one at a time,
+and is restarted after it failed or a request was cancelled while it worked.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ ANSWER_BYTES = 64 * 1024**2  # the longest line of turns
 
 
 @dataclass(frozen=True, slots=True)
-class PyannotePlace:
-    python: Path  # of the environment that has pyannote.audio
+class PyannoteConfig:
+    python: Path  # interpreter of the environment that has pyannote.audio
     weights: Path  # folder: its own pipeline's, or from `python -m export diarizer --pyannote`
 
 
 class PyannoteDiarizer:
-    def __init__(self, place: PyannotePlace) -> None:
-        self._place = place
+    def __init__(self, config: PyannoteConfig) -> None:
+        self._config = config
         self._process: asyncio.subprocess.Process | None = None
-        self._free = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
         """As TritonDiarizer's. raises: DiarizationFailed"""
@@ -46,8 +46,8 @@ class PyannoteDiarizer:
             return ()
         with tempfile.NamedTemporaryFile(suffix=".pcm") as file:
             await asyncio.to_thread(_write, pcm, Path(file.name))
-            async with self._free:
-                answer = await self._ask({"pcm": file.name, "speakers": speakers})
+            async with self._lock:
+                answer = await self._request({"pcm": file.name, "speakers": speakers})
         if "error" in answer:
             raise DiarizationFailed(f"pyannote.audio: {answer['error']}")
         numbers: dict[str, int] = {}
@@ -61,30 +61,30 @@ class PyannoteDiarizer:
             await self._process.wait()
         self._process = None
 
-    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        answered = False
+    async def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        responded = False
         try:
             process = await self._running()
             assert process.stdin is not None
             process.stdin.write(json.dumps(request).encode() + b"\n")
             await process.stdin.drain()
             answer = await self._read(process)
-            answered = True
+            responded = True
             return answer
         except (OSError, ValueError, TimeoutError) as problem:
             raise DiarizationFailed(f"pyannote.audio's process failed: {problem}") from problem
         finally:
-            if not answered:  # cancelled or broken: its next line would belong to this request
+            if not responded:  # cancelled or broken: its next line would belong to this request
                 await self.close()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            command = [launcher.__file__, str(os.getpid()), str(self._place.python)]
+            command = [launcher.__file__, str(os.getpid()), str(self._config.python)]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *command,
                 str(pyannote_worker_path()),
-                str(self._place.weights),
+                str(self._config.weights),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=ANSWER_BYTES,

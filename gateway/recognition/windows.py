@@ -1,4 +1,4 @@
-"""The windows of one recording at work: several at once, in order when done, all cancelled together."""
+"""The windows of one recording: several in flight at once, results in order, all cancelled together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ IN_FLIGHT = 16  # windows of one recording at Triton at once: enough for its bat
 SILENT = 0.6  # no-speech probability of a window without speech, if its words are improbable too
 IMPROBABLE = -1.0  # average log-probability of words that are rather guesses
 
-Recognize = Callable[[Pcm, WindowRequest], Awaitable[WindowResult]]
-Progress = Callable[[float, float], None]  # seconds read, seconds to read in all
+RecognizeWindow = Callable[[Pcm, WindowRequest], Awaitable[WindowResult]]
+OnProgress = Callable[[float, float], None]  # seconds decoded, seconds to decode in all
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WindowTranscript:
     window: Window
     result: WindowResult
     words: tuple[Word, ...]  # in the recording's time
@@ -43,27 +43,27 @@ def is_improbable(result: WindowResult) -> bool:
 
 
 def is_speech(result: WindowResult) -> bool:
-    """Whisper's own judgement, where voice activity was mistaken."""
+    """Whisper's own verdict, for windows that voice activity detection chose wrongly."""
     return not (result.no_speech_probability > SILENT and is_improbable(result))
 
 
-class Reader:
-    """Reads windows of one recording. What `recognize` raises ends all of them."""
+class WindowTranscriber:
+    """Transcribes windows of one recording. What `recognize` raises cancels all of them."""
 
-    def __init__(self, recognize: Recognize, pcm: Pcm, request: WindowRequest, progress: Progress) -> None:
+    def __init__(self, recognize: RecognizeWindow, pcm: Pcm, request: WindowRequest, on_progress: OnProgress) -> None:
         self._recognize = recognize
         self._pcm = pcm
         self._request = request
-        self._progress = progress
-        self._places = asyncio.Semaphore(IN_FLIGHT)
-        self._read = 0.0  # seconds
+        self._on_progress = on_progress
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
+        self._decoded = 0.0  # seconds
         self._planned = 0.0  # seconds
 
-    async def read(self, windows: Sequence[Window], language: str | None) -> list[Heard]:
-        """One Heard per window, in their order."""
+    async def transcribe(self, windows: Sequence[Window], language: str | None) -> list[WindowTranscript]:
+        """One transcript per window, in their order."""
         self._planned += sum(window.end - window.start for window in windows) / SAMPLE_RATE
         request = replace(self._request, language=language)
-        tasks = [asyncio.create_task(self._read_one(window, request)) for window in windows]
+        tasks = [asyncio.create_task(self._transcribe_one(window, request)) for window in windows]
         try:
             return await asyncio.gather(*tasks)
         finally:
@@ -71,14 +71,14 @@ class Reader:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read_one(self, window: Window, request: WindowRequest) -> Heard:
-        async with self._places:
+    async def _transcribe_one(self, window: Window, request: WindowRequest) -> WindowTranscript:
+        async with self._in_flight:
             result = await self._recognize(self._pcm[window.start : window.end], request)
         offset = window.start / SAMPLE_RATE
-        heard = Heard(window, result, tuple(_shift(word, offset) for word in result.words))
-        self._read += heard.seconds
-        self._progress(self._read, self._planned)
-        return heard
+        transcript = WindowTranscript(window, result, tuple(_shift(word, offset) for word in result.words))
+        self._decoded += transcript.seconds
+        self._on_progress(self._decoded, self._planned)
+        return transcript
 
 
 def _shift(word: Word, offset: float) -> Word:

@@ -130,7 +130,7 @@ class Conversation:
 
     async def _agree(self, session: Session, config: StreamConfig) -> None:
         """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
-        self.model = self.services.models.answering(config.model or DEFAULT_MODEL)
+        self.model = self.services.models.resolve(config.model or DEFAULT_MODEL)
         language = read_language(config.language)
         session.expect(language)
         await self.say(messages.ready(self.model.id, language or "auto"))

@@ -19,7 +19,7 @@ from gateway.http.parameters import TranscribeParameters, read_transcribe_parame
 from gateway.http.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
 from gateway.models import Model
-from gateway.progress import Progress
+from gateway.progress import RequestProgress
 from gateway.recognition.recognizer import TranscribeOptions
 from gateway.routes.admit import enter
 from gateway.services import Services, services_of
@@ -52,13 +52,13 @@ async def transcribe(request: Request) -> Response:
             return await while_connected(request, answer(services, job, admission, progress))
 
 
-async def answer(services: Services, job: Job, admission: Admission, progress: Progress) -> Response:
+async def answer(services: Services, job: Job, admission: Admission, progress: RequestProgress) -> Response:
     if (kept := await recall(job, admission)) is not None:
         return Response(kept.body, kept.status, {**kept.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"})
     progress.decoding()
     if admission.by_duration:
-        probe = await services.media.probe(job.upload.path, job.upload.name)
-        await admission.hold(probe.duration or 0.0)
+        claimed = await services.media.inspect(job.upload.path, job.upload.name)
+        await admission.hold(claimed.duration or 0.0)
     with await services.media.decode(job.upload.path, job.upload.name) as recording:
         await admission.hold(recording.duration)
         transcript = await recognize(services, job, recording, progress)
@@ -73,10 +73,12 @@ async def answer(services: Services, job: Job, admission: Admission, progress: P
     return response
 
 
-async def recognize(services: Services, job: Job, recording: Recording, progress: Progress) -> Transcript:
+async def recognize(services: Services, job: Job, recording: Recording, progress: RequestProgress) -> Transcript:
     if not job.parameters.diarize:
         return await services.recognizer.transcribe(recording, options(job), progress.recognized)
-    return await services.conversation.transcribe(recording, options(job), progress.recognized, job.parameters.speakers)
+    return await services.diarized_recognizer.transcribe(
+        recording, options(job), progress.recognized, job.parameters.speakers
+    )
 
 
 async def recall(job: Job, admission: Admission) -> Answer | None:
@@ -100,7 +102,7 @@ async def receive_job(request: Request, services: Services, caller: Caller) -> A
             raise BadParameter(f"The form has no field `{FILE_FIELD}`; send the recording there.")
         if form.upload.size == 0:
             raise BadParameter("The file is empty; send a recording with sound.")
-        model = services.models.answering(parameters.model)
+        model = services.models.resolve(parameters.model)
         yield Job(form.upload, parameters, model, caller.subject, ANSWER_KEY_HEADER in request.headers)
 
 

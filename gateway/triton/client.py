@@ -1,4 +1,4 @@
-"""One Triton server over gRPC: a stream per request, so that leaving the call ends the work behind it."""
+"""The gRPC client of one Triton: a stream per request, so that cancelling the call cancels the work behind it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from speech.tensors import Tensor
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
 
-# Errors of a stream are bare text. (Triton's metadata `triton_grpc_error` makes them status codes, but a server asked
-# so aborts after some dozens of errors.) Our models begin theirs with the code; Triton's own are known by their words.
+# Errors of a stream are plain text. (Triton's metadata `triton_grpc_error` makes them status codes, but a server that
+# is asked for them aborts after some dozens of errors.) Our models prefix theirs with the code; Triton's own are
+# recognised by their wording.
 _CODED = re.compile(r"(?:\[request id: [^]]*\] )?(INVALID_ARGUMENT|UNAVAILABLE|CANCELLED|INTERNAL): (.*)", re.DOTALL)
 _OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.use_local_subchannel_pool", 1),  # a new connection does not inherit the pause after another one's failure
+    ("grpc.use_local_subchannel_pool", 1),  # a new connection does not inherit the backoff of another one
 )
 
 Value = NDArray[Any] | str
 
 
 class TritonFailure(Exception):
-    """A call that brought no answer."""
+    """A call that ended without a response."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(f"{code.name}: {message}")
@@ -43,41 +44,42 @@ class TritonFailure(Exception):
 
     @property
     def process_died(self) -> bool:
-        """The model's process is gone, which Triton itself neither reports nor heals."""
+        """The model's process is dead, which Triton itself neither reports nor repairs."""
         return self.code is grpc.StatusCode.INTERNAL and "stub process" in self.message.lower()
 
     @property
     def refused(self) -> bool:
-        """The request was not taken at all: sending it elsewhere risks nothing."""
+        """The request was rejected before any work: sending it elsewhere is safe."""
         signs = ("failed to connect", "unknown model", "not ready", "is stopping", "unavailable", "try again later")
         return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND) and any(
             sign in self.message.lower() for sign in signs
         )
 
     @property
-    def away(self) -> bool:
-        """The server or the model does not take requests now; another may, or this one later."""
+    def unavailable(self) -> bool:
+        """The server or the model does not accept requests now; another server may, or this one later."""
         return self.process_died or self.code in (
             grpc.StatusCode.UNAVAILABLE,
             grpc.StatusCode.NOT_FOUND,
-            grpc.StatusCode.CANCELLED,  # by the server: we leave a call only together with its task
+            grpc.StatusCode.CANCELLED,  # by the server: the client cancels a call only together with its task
         )
 
 
-class TritonServer:
-    """Keeps a connection, the calls in hand, and which models do not answer there."""
+class TritonClient:
+    """A connection, its calls in flight, and which models are unavailable on that server."""
 
-    def __init__(self, url: str, away: Iterable[str] = ()) -> None:
+    def __init__(self, url: str, unavailable: Iterable[str] = ()) -> None:
         self.url = url
-        self.away = set(away)  # models that do not answer, or have not yet
-        self.unloaded: set[str] = set()  # models that we unloaded and could not load again
-        self.answers: Counter[str] = Counter()  # by model
+        self.unavailable = set(unavailable)  # models that do not answer, or have not yet
+        self.unloaded: set[str] = set()  # models that were unloaded and could not be loaded again
+        self.responses: Counter[str] = Counter()  # successful calls by model
         self._calls: dict[str, set[_Call]] = defaultdict(set)
         self._channel = grpc.aio.insecure_channel(url, options=_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
-    def load(self) -> int:
-        """Calls in hand."""
+    @property
+    def in_flight(self) -> int:
+        """Calls that have not ended yet."""
         return sum(len(calls) for calls in self._calls.values())
 
     async def infer(self, model: str, inputs: Mapping[Tensor, Value], timeout: float) -> dict[str, bytes]:
@@ -91,21 +93,21 @@ class TritonServer:
         self._calls[model].add(call)
         try:
             outputs = await call.outputs()
-            self.answers[model] += 1
+            self.responses[model] += 1
             return outputs
         finally:
             self._calls[model].discard(call)
 
-    def abandon(self, model: str) -> None:
-        """Ends the calls that wait for a model whose process died: nobody would ever answer them.
+    def fail_calls(self, model: str) -> None:
+        """Ends the calls in flight to a model whose process died: they would never be answered.
 
-        Each raises TritonFailure in its caller, as if the server had gone away.
+        Each raises TritonFailure in its caller, as if the server had become unavailable.
         """
         for call in self._calls[model]:
-            call.abandon()
+            call.fail()
 
-    async def load_again(self, model: str, timeout: float) -> None:
-        """Has Triton end what is left of the model's process and start a new one.
+    async def reload_model(self, model: str, timeout: float) -> None:
+        """Unloads and loads the model: Triton ends what is left of its process and starts a new one.
 
         timeout: seconds
         raises: TritonFailure, also where Triton was not started with --model-control-mode=explicit
@@ -125,18 +127,18 @@ class TritonServer:
 
 
 class _Call:
-    """A stream with one request on it."""
+    """A stream that carries one request."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._abandoned = False
+        self._failed = False
 
     async def outputs(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         failure: TritonFailure | None = None
         try:
-            # Errors too are read to the stream's end: Triton keeps what belongs to a call, and could never unload its
-            # model, where the call is left in the moment of its answer (seen with 2.51).
+            # The stream is read to its end even after an error: Triton leaks a call that is cancelled at the moment of
+            # its answer, and can then never unload the model (seen with 2.51).
             async for answer in self._stream:
                 if answer.error_message:
                     failure = read_failure(answer.error_message)
@@ -146,19 +148,19 @@ class _Call:
             raise failure or TritonFailure(error.code(), error.details() or "") from None
         except asyncio.CancelledError:
             # grpc reports a cancelled call as if this task had been cancelled.
-            if self._abandoned and not _is_cancelled():
+            if self._failed and not _is_cancelled():
                 raise TritonFailure(grpc.StatusCode.UNAVAILABLE, "the model's process died") from None
             raise
         finally:
-            self._stream.cancel()  # where it has not ended yet
+            self._stream.cancel()  # if it has not ended yet
         if failure:
             raise failure
         if not found:
             raise TritonFailure(grpc.StatusCode.INTERNAL, "the stream ended without a result")
         return found
 
-    def abandon(self) -> None:
-        self._abandoned = True
+    def fail(self) -> None:
+        self._failed = True
         self._stream.cancel()
 
 
@@ -168,9 +170,9 @@ def _is_cancelled() -> bool:
 
 
 def _code(message: str) -> grpc.StatusCode:
-    """Of an error that Triton reports without one: it never reached the model."""
-    away = ("unknown model", "not ready", "is stopping", "unavailable")
-    found = any(sign in message.lower() for sign in away)
+    """The status code of an error that Triton reports without one: the request never reached the model."""
+    signs = ("unknown model", "not ready", "is stopping", "unavailable")
+    found = any(sign in message.lower() for sign in signs)
     return grpc.StatusCode.UNAVAILABLE if found else grpc.StatusCode.INTERNAL
 
 
@@ -184,7 +186,7 @@ def write_request(model: str, inputs: Mapping[Tensor, Value]) -> Any:
 
 
 def read_failure(message: str) -> TritonFailure:
-    """The failure that a stream's error text tells."""
+    """Parses the error text of a stream."""
     if coded := _CODED.fullmatch(message):
         return TritonFailure(grpc.StatusCode[coded[1]], coded[2])
     return TritonFailure(_code(message), message)

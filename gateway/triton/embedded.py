@@ -28,12 +28,12 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.triton import launcher
 from gateway.triton.client import TritonFailure
-from gateway.triton.probe import ModelDied, ask
+from gateway.triton.probe import ModelDied, check_model
 from gateway.triton.process import (
     SHARED_MEMORY,
     TritonConfig,
     TritonFailed,
-    Wheel,
+    TritonWheel,
     arguments,
     check_libraries,
     check_models,
@@ -42,7 +42,7 @@ from gateway.triton.process import (
     environment,
     free_ports,
     install_backend,
-    lines_of,
+    read_lines,
     shm_prefix,
     work_folder,
 )
@@ -54,12 +54,11 @@ log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 _GROUP_SECONDS = 3.0  # for killed processes to be gone
 HARMED_EXIT_SECONDS = 3.0
-_LAST_LINES = 30  # of Triton's output, told when it fails
+_LAST_LINES = 30  # of Triton's output, part of the message when it fails
 
-# (url, model, seconds of audio, 0 for none); raises ModelDied if the model must be loaded again
-# Errors that are none: no GPU is meant to be found; a call that is left together with its stream is meant to end.
+# Logged as errors by Triton though they are none: no GPU is to be found; a call is cancelled together with its stream.
 _HARMLESS = ("CudaDriverHelper", "HandleCancellation called")
-Probe = Callable[[str, str, float], Awaitable[None]]
+Probe = Callable[[str, str, float], Awaitable[None]]  # (url, model, seconds of audio); raises ModelDied
 _FIRST_PROBE = 1.0  # seconds of audio: a model that was just loaded proves itself by a real inference
 
 
@@ -73,7 +72,7 @@ class TritonOptions:
     probe_every: float = 2.0
     probe_deadline: float = 60.0
     load_deadline: float = 120.0  # of one model
-    exit_seconds: int = 30  # for requests in hand when it stops
+    exit_seconds: int = 30  # for requests in flight when it stops
     longest_pause: float = 30.0  # between two attempts to start it again
     parameters: dict[str, str] = field(default_factory=dict)  # environment for the models, as WHISPER_THREADS
 
@@ -98,11 +97,11 @@ class EmbeddedTriton:
     """
 
     def __init__(
-        self, repository: Path, models: Sequence[str], options: TritonOptions | None = None, probe: Probe = ask
+        self, repository: Path, models: Sequence[str], options: TritonOptions | None = None, probe: Probe = check_model
     ) -> None:
         self.options = options or TritonOptions()
         self.status = TritonStatus(models=dict.fromkeys(models, False))
-        self.on_death: Callable[[str], None] = _ignore  # told a model's name; requests in it stay unanswered
+        self.on_death: Callable[[str], None] = _ignore  # called with a model's name; its requests stay unanswered
         self._probe = probe
         self._repository = repository
         self._models = tuple(models)
@@ -142,7 +141,7 @@ class EmbeddedTriton:
         self._folder = work_folder()
         try:
             self._config = self._configure(Path(self._folder.name))
-            wheel = Wheel.find()
+            wheel = TritonWheel.find()
             stub = install_backend(self.config.work, wheel)
             check_libraries(stub, environment(self.config, wheel, os.environ))
             await self._start()
@@ -174,7 +173,7 @@ class EmbeddedTriton:
     # Start and stop
 
     async def _start(self) -> None:
-        wheel = Wheel.find()
+        wheel = TritonWheel.find()
         self._lines.clear()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-S", launcher.__file__, str(os.getpid()), *arguments(self.config, wheel),
@@ -193,13 +192,15 @@ class EmbeddedTriton:
             task.cancel()
         if ended in done:
             await asyncio.sleep(0.1)  # its last lines are on their way
-            raise TritonFailed(f"Triton ended while starting (exit {self._process.returncode}):\n{self._told()}")
+            raise TritonFailed(f"Triton ended while starting (exit {self._process.returncode}):\n{self._output_tail()}")
         if answering not in done:
-            raise TritonFailed(f"Triton was not ready within {self.options.start_deadline:.0f} s:\n{self._told()}")
+            raise TritonFailed(
+                f"Triton was not ready within {self.options.start_deadline:.0f} s:\n{self._output_tail()}"
+            )
         try:
             answering.result()
         except (ModelDied, TritonFailure) as problem:
-            raise TritonFailed(f"a model does not answer: {problem}\n{self._told()}") from problem
+            raise TritonFailed(f"a model does not answer: {problem}\n{self._output_tail()}") from problem
         self._set(ready=True, models=dict.fromkeys(self._models, True))
 
     async def _all_answer(self, client: InferenceServerClient) -> None:
@@ -221,7 +222,7 @@ class EmbeddedTriton:
             self._folder.cleanup()
 
     async def _stop(self) -> None:
-        """Lets requests in hand finish, within the limit; then nothing of it is left."""
+        """Lets requests in flight finish, within the limit; then kills what is left."""
         if self._client:
             with suppress(Exception):
                 await self._client.close()
@@ -247,12 +248,12 @@ class EmbeddedTriton:
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        async for raw in lines_of(process.stdout):
+        async for raw in read_lines(process.stdout):
             line = raw.decode(errors="replace").rstrip()
             self._lines.append(line)
             log.log(_level(line), "%s", line)
 
-    def _told(self) -> str:
+    def _output_tail(self) -> str:
         return "\n".join(self._lines)
 
     # Watch
@@ -280,7 +281,7 @@ class EmbeddedTriton:
         except TimeoutError:
             self._fail(f"{model} did not answer within {self.options.probe_deadline:.0f} s")
             return False
-        except Exception as problem:  # the server is away: the watch sees its end
+        except Exception as problem:  # the server is unavailable: the watch notices its exit
             log.warning("a probe of %s failed: %s", model, problem)
             return True
         self._set(models={**self.status.models, model: True}, ready=True)

@@ -1,6 +1,6 @@
 """Runs a command that dies with its parent: `python launcher.py PARENT_PID COMMAND ARGUMENT…`.
 
-Started as a file, not imported: it must be up before anything else is, and needs only the standard library.
+Run as a file, not imported: it has to start before anything else is loaded, and needs only the standard library.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Becomes the command, in a process group of its own."""
+    """Replaces this process by the command, in a process group of its own."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # it died before the call above
         sys.exit(1)
     os.setpgid(0, 0)
     os.execv(command[0], command)

@@ -1,6 +1,6 @@
-"""Lays the wheel's Triton out as NVIDIA's image has it, for an image without a GPU: `python -m … FOLDER`.
+"""Lays out the wheel's Triton as NVIDIA's image does, for an image without a GPU: `python -m … FOLDER`.
 
-The same command line then starts either: binary, backends and caches lie where tritonserver looks for them.
+The same command line then starts both: binary, backends and caches are where tritonserver looks for them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from gateway.triton.process import Wheel, check_libraries, install_backend
+from gateway.triton.process import TritonWheel, check_libraries, install_backend
 
 
-def lay_out(folder: Path, wheel: Wheel) -> None:
+def lay_out(folder: Path, wheel: TritonWheel) -> None:
     """Fills folder, /opt/tritonserver in an image; the binary needs folder/lib in LD_LIBRARY_PATH.
 
     raises: TritonFailed if the Python backend would not start, while the image is built and not when it runs
@@ -26,4 +26,4 @@ def lay_out(folder: Path, wheel: Wheel) -> None:
 
 
 if __name__ == "__main__":
-    lay_out(Path(sys.argv[1]), Wheel.find())
+    lay_out(Path(sys.argv[1]), TritonWheel.find())

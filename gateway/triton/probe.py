@@ -1,4 +1,4 @@
-"""Does a model's process answer? Triton says READY of dead ones, so it is asked something.
+"""Liveness of a model: a real request to it, since Triton reports READY though its process is dead.
 
 `python -m gateway.triton.probe HOST:PORT MODEL…` is the readiness check of a Triton in a container.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gateway.triton.client import TritonFailure, TritonServer, Value
+from gateway.triton.client import TritonClient, TritonFailure, Value
 from speech.audio import SAMPLE_RATE
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
 
@@ -23,39 +23,39 @@ class ModelDied(Exception):
     """The model's process is gone or hangs."""
 
 
-def question(model: str, seconds: float = 0.0) -> dict[Tensor, Value]:
-    """Inputs that any Whisper or the diarizer answers: silence; without length it costs next to nothing."""
+def probe_inputs(model: str, seconds: float = 0.0) -> dict[Tensor, Value]:
+    """Inputs that any Whisper or the diarizer answers: silence; with 0 seconds the request costs next to nothing."""
     silence = np.zeros(int(seconds * SAMPLE_RATE), dtype=np.int16)
     if model.startswith("whisper-"):
         return {AUDIO: silence, LANGUAGE: "en", PRIORITY: Priority.LIVE.value, CALLER: "probe"}
     return {AUDIO: silence[np.newaxis]}
 
 
-async def ask(url: str, model: str, seconds: float) -> None:
-    """A real inference of some seconds of silence; with 0 seconds a question that costs next to nothing.
+async def check_model(url: str, model: str, seconds: float) -> None:
+    """Sends the model some seconds of silence and waits for its answer.
 
-    raises: ModelDied; TritonFailure where the server itself is away
+    raises: ModelDied; TritonFailure if the server itself is unavailable
     """
-    server = TritonServer(url)
+    client = TritonClient(url)
     try:
-        await server.infer(model, question(model, seconds), _FIRST_TIMEOUT if seconds else _TIMEOUT)
+        await client.infer(model, probe_inputs(model, seconds), _FIRST_TIMEOUT if seconds else _TIMEOUT)
     except TritonFailure as failure:
-        if failure.process_died or not failure.away:
+        if failure.process_died or not failure.unavailable:
             raise ModelDied(str(failure)) from failure
         raise
     finally:
-        await server.close()
+        await client.close()
 
 
-async def ask_all(url: str, models: Sequence[str]) -> None:
-    """Raises as `ask` if one of them does not answer."""
-    await asyncio.gather(*(ask(url, model, 0.0) for model in models))
+async def check_all(url: str, models: Sequence[str]) -> None:
+    """Raises as `check_model` if one of them does not answer."""
+    await asyncio.gather(*(check_model(url, model, 0.0) for model in models))
 
 
 def main(arguments: Sequence[str]) -> int:
     url, *models = arguments
     try:
-        asyncio.run(ask_all(url, models))
+        asyncio.run(check_all(url, models))
     except (ModelDied, TritonFailure) as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
-"""What an embedded Triton needs to run: its files, its command line, its environment. No process is started here.
+"""Files, command line and environment of an embedded Triton: pure configuration, no process is started here.
 
 The wheel nvidia-pytriton carries the server, the Python backend and a stub for each Python; the backend folder
-must hold the stub of the running Python, so a folder of our own is put together.
+must hold the stub of the running Python, so a folder with both is assembled.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ SHM_OWNER = "stt-triton"  # prefixes are <owner>-<pid>-<number>_
 
 
 class TritonFailed(Exception):
-    """The embedded Triton cannot be started; the text says why and what helps."""
+    """The embedded Triton cannot be started; the message says why and what helps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wheel:
-    """Where nvidia-pytriton lies."""
+class TritonWheel:
+    """Paths inside the installed nvidia-pytriton package."""
 
     server: Path  # …/pytriton/tritonserver
     libraries: Path  # …/nvidia_pytriton.libs
 
     @classmethod
-    def find(cls) -> Wheel:
+    def find(cls) -> TritonWheel:
         """Raises TritonFailed if the wheel is not installed."""
         spec = find_spec("pytriton")
         if spec is None or spec.origin is None:
@@ -63,15 +63,15 @@ class TritonConfig:
 
     repository: Path
     models: tuple[str, ...]  # loaded at the start, others are not
-    work: Path  # a folder of its own: backends lie there
-    shm_prefix: str  # of its regions under /dev/shm, nobody else's
+    work: Path  # working folder of its own, with the backends
+    shm_prefix: str  # of its regions under /dev/shm, unique to it
     grpc_port: int
     metrics_port: int
-    exit_seconds: int = 30  # for requests in hand when it stops
+    exit_seconds: int = 30  # for requests in flight when it stops
     parameters: Mapping[str, str] = field(default_factory=dict)  # environment for the models
 
 
-def arguments(config: TritonConfig, wheel: Wheel) -> list[str]:
+def arguments(config: TritonConfig, wheel: TritonWheel) -> list[str]:
     """The command line of tritonserver: loopback only, models by name, nothing else on."""
     return [
         str(wheel.binary),
@@ -93,7 +93,7 @@ def arguments(config: TritonConfig, wheel: Wheel) -> list[str]:
     ]
 
 
-def environment(config: TritonConfig, wheel: Wheel, inherited: Mapping[str, str]) -> dict[str, str]:
+def environment(config: TritonConfig, wheel: TritonWheel, inherited: Mapping[str, str]) -> dict[str, str]:
     """The server's environment: the stub finds its Python by PATH and its libraries by LD_LIBRARY_PATH."""
     own = [str(wheel.libraries), sysconfig.get_config_var("LIBDIR") or ""]
     old = inherited.get("LD_LIBRARY_PATH", "")
@@ -106,8 +106,8 @@ def environment(config: TritonConfig, wheel: Wheel, inherited: Mapping[str, str]
     }
 
 
-def install_backend(work: Path, wheel: Wheel) -> Path:
-    """Puts the Python backend's folder together; returns the stub in it."""
+def install_backend(work: Path, wheel: TritonWheel) -> Path:
+    """Assembles the Python backend's folder; returns the stub in it."""
     backend = work / "backends" / "python"
     backend.mkdir(parents=True, exist_ok=True)
     source = wheel.server / "backends" / "python"
@@ -119,9 +119,9 @@ def install_backend(work: Path, wheel: Wheel) -> Path:
 
 
 def check_libraries(stub: Path, environment: Mapping[str, str]) -> None:
-    """Raises TritonFailed if the stub cannot be loaded: Triton would wait for it for ever."""
-    told = subprocess.run(["ldd", str(stub)], env=dict(environment), capture_output=True, text=True, check=False)
-    missing = [line.split("=>")[0].strip() for line in told.stdout.splitlines() if "not found" in line]
+    """Raises TritonFailed if the stub cannot be loaded: Triton would wait for it forever."""
+    listed = subprocess.run(["ldd", str(stub)], env=dict(environment), capture_output=True, text=True, check=False)
+    missing = [line.split("=>")[0].strip() for line in listed.stdout.splitlines() if "not found" in line]
     if missing:
         lacking = ", ".join(missing)
         raise TritonFailed(f"Triton's Python backend lacks {lacking}; the Python in use may have no libpython")
@@ -175,8 +175,8 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-async def lines_of(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """To the end, whatever comes: a pipe that nobody empties stops whoever writes into it."""
+async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Lines until the end of the stream, however long they are: a full pipe would block its writer."""
     while True:
         try:
             line = await stream.readline()

@@ -21,7 +21,7 @@ import pytest
 
 from benchmarks.postgres import running_postgres
 from gateway.triton.layout import lay_out
-from gateway.triton.process import Wheel, clean_shared_memory, free_ports
+from gateway.triton.process import TritonWheel, clean_shared_memory, free_ports
 from tests.e2e.compose_files import DOCKER, Compose, read_stages
 
 COMPOSE = Compose.read(DOCKER / "compose.cpu.yaml")
@@ -45,7 +45,7 @@ class Machine:
     def prepare(cls, folder: Path) -> Machine:
         for name in ("data", "cache", "secrets"):
             (folder / name).mkdir()
-        lay_out(folder / "tritonserver", Wheel.find())
+        lay_out(folder / "tritonserver", TritonWheel.find())
         names = ("triton:8000", "triton:8001", "triton:8002", "gateway:8080", "gateway:9100")
         return cls(folder, dict(zip(names, free_ports(len(names)), strict=True)))
 

@@ -17,7 +17,7 @@ import yaml
 
 from gateway.app import create_app
 from gateway.settings import Settings
-from gateway.triton.process import TritonConfig, Wheel, arguments
+from gateway.triton.process import TritonConfig, TritonWheel, arguments
 from speech.tensors import GPU_METRIC
 from speech.whisper.serving import SchedulerMetrics, ServingOptions
 
@@ -189,7 +189,7 @@ def test_there_is_time_to_finish_before_the_kill(monkeypatch: pytest.MonkeyPatch
 
 def test_triton_is_started_like_the_embedded_one(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TritonConfig(Path("/models"), ("whisper-large-v3-turbo", "diarizer"), Path("/w"), "", 8001, 8002, 30)
-    embedded = set(arguments(config, Wheel(Path("/t"), Path("/l"))))
+    embedded = set(arguments(config, TritonWheel(Path("/t"), Path("/l"))))
     command = containers(named("StatefulSet", "triton"))[1]["command"]
     assert set(command[1:]) <= embedded
     left_out = {flag.split("=")[0] for flag in embedded - set(command)}

@@ -18,7 +18,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from benchmarks.processes import family
 from gateway.recognition.diarizer import MODEL, DiarizationFailed, TritonDiarizer, read_chunk
 from gateway.settings import TritonSettings
-from gateway.triton.client import TritonFailure, TritonServer
+from gateway.triton.client import TritonClient, TritonFailure
 from gateway.triton.embedded import EmbeddedTriton, TritonOptions
 from gateway.triton.fleet import Fleet, watched
 from speech.audio import Pcm
@@ -50,8 +50,8 @@ async def triton() -> AsyncIterator[EmbeddedTriton]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonServer]:
-    server = TritonServer(triton.url)
+async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonClient]:
+    server = TritonClient(triton.url)
     yield server
     await server.close()
 
@@ -107,7 +107,7 @@ async def test_silence_has_no_turns(fleet: Fleet) -> None:
     assert await TritonDiarizer(fleet, 60).turns(np.zeros(16_000 * 100, np.int16)) == ()
 
 
-async def test_requests_that_share_a_batch_get_what_they_get_alone(server: TritonServer, telephone: Pcm) -> None:
+async def test_requests_that_share_a_batch_get_what_they_get_alone(server: TritonClient, telephone: Pcm) -> None:
     cuts = [telephone[:200_000], telephone[100_000:330_000], telephone[:48_000], telephone]
 
     alone = [read_chunk(await server.infer(MODEL, {AUDIO: cut[np.newaxis]}, 60)) for cut in cuts]
@@ -121,7 +121,7 @@ async def test_requests_that_share_a_batch_get_what_they_get_alone(server: Trito
 
 
 async def test_a_chunk_that_is_too_long_fails_alone_and_says_what_is_accepted(
-    server: TritonServer, telephone: Pcm
+    server: TritonClient, telephone: Pcm
 ) -> None:
     good = server.infer(MODEL, {AUDIO: telephone[np.newaxis]}, 60)
     bad = server.infer(MODEL, {AUDIO: np.zeros((1, CHUNK + 1), np.int16)}, 60)

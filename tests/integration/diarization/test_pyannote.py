@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.recognition.diarizer import DiarizationFailed
-from gateway.recognition.pyannote import PyannoteDiarizer, PyannotePlace
+from gateway.recognition.pyannote import PyannoteConfig, PyannoteDiarizer
 from speech.audio import Pcm
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ def telephone() -> Pcm:
 async def pyannote() -> AsyncIterator[PyannoteDiarizer]:
     if not PYTHON.exists() or not (WEIGHTS / "pytorch_model.bin").is_file():
         pytest.skip("no .venv-pyannote or no var/pyannote: docs/diarization.md says how they are made")
-    diarizer = PyannoteDiarizer(PyannotePlace(PYTHON, WEIGHTS))
+    diarizer = PyannoteDiarizer(PyannoteConfig(PYTHON, WEIGHTS))
     yield diarizer
     await diarizer.close()
 
@@ -50,6 +50,6 @@ async def test_nothing_said_is_no_turn(pyannote: PyannoteDiarizer) -> None:
 
 
 async def test_an_environment_that_cannot_run_costs_the_turns_and_says_so(telephone: Pcm, tmp_path: Path) -> None:
-    diarizer = PyannoteDiarizer(PyannotePlace(tmp_path / "no-python", tmp_path))
+    diarizer = PyannoteDiarizer(PyannoteConfig(tmp_path / "no-python", tmp_path))
     with pytest.raises(DiarizationFailed):
         await diarizer.turns(telephone)

@@ -15,7 +15,7 @@ import pytest_asyncio
 from export.sources import default_place
 from export.targets import CUDA
 from export.whisper import Order, export_whisper
-from gateway.triton.client import TritonServer
+from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
 from tests.integration.triton.small_triton import MODEL, OPTIONS, REPOSITORY, Connect
@@ -71,9 +71,9 @@ async def triton() -> AsyncIterator[EmbeddedTriton]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonServer]:
+async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonClient]:
     """A connection to that Triton."""
-    connection = TritonServer(triton.url)
+    connection = TritonClient(triton.url)
     yield connection
     await connection.close()
 
@@ -81,10 +81,10 @@ async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonServer]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def connect() -> AsyncIterator[Connect]:
     """Opens connections to a Triton; closes them."""
-    opened: list[TritonServer] = []
+    opened: list[TritonClient] = []
 
-    def connect(triton: EmbeddedTriton) -> TritonServer:
-        opened.append(TritonServer(triton.url))
+    def connect(triton: EmbeddedTriton) -> TritonClient:
+        opened.append(TritonClient(triton.url))
         return opened[-1]
 
     yield connect

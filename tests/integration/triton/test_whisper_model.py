@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from gateway.triton.client import TritonFailure, TritonServer
+from gateway.triton.client import TritonClient, TritonFailure
 from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
 from speech.tensors import AUDIO, LANGUAGE, Priority
@@ -16,7 +16,7 @@ from tests.integration.triton.windows import MODEL, metrics, transcribe
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_window_is_transcribed_with_word_times(server: TritonServer, passage: Pcm) -> None:
+async def test_a_window_is_transcribed_with_word_times(server: TritonClient, passage: Pcm) -> None:
     result = await transcribe(server, passage, language="")
     assert result.text.startswith("And Mr. John Dashwood had then leisure to consider how much there might be")
     assert (result.language, result.truncated) == ("en", False)
@@ -28,7 +28,7 @@ async def test_a_window_is_transcribed_with_word_times(server: TritonServer, pas
     assert 6.0 < times[-1] <= len(passage) / 16000
 
 
-async def test_a_text_does_not_depend_on_its_batch_mates(server: TritonServer, sentence: Pcm, passage: Pcm) -> None:
+async def test_a_text_does_not_depend_on_its_batch_mates(server: TritonClient, sentence: Pcm, passage: Pcm) -> None:
     both = np.concatenate([passage, sentence])
     alone = [await transcribe(server, audio) for audio in (sentence, passage, both)]
     together = await asyncio.gather(*(transcribe(server, audio) for audio in (both, sentence, passage, both, passage)))
@@ -36,13 +36,13 @@ async def test_a_text_does_not_depend_on_its_batch_mates(server: TritonServer, s
     assert together[3].text == together[0].text
 
 
-async def test_real_recordings_read_the_same_alone_and_together(server: TritonServer, recordings: list[Pcm]) -> None:
+async def test_real_recordings_read_the_same_alone_and_together(server: TritonClient, recordings: list[Pcm]) -> None:
     alone = [(await transcribe(server, audio)).text for audio in recordings]
     together = await asyncio.gather(*(transcribe(server, audio) for audio in recordings))
     assert [result.text for result in together] == alone
 
 
-async def test_a_prompt_sets_the_spelling(server: TritonServer, passage: Pcm) -> None:
+async def test_a_prompt_sets_the_spelling(server: TritonClient, passage: Pcm) -> None:
     result = await transcribe(server, passage, prompt="A story about Mr. Jon Dashwoode.")
     assert "Dashwoode" in result.text
 
@@ -57,7 +57,7 @@ async def test_a_prompt_sets_the_spelling(server: TritonServer, passage: Pcm) ->
     ids=["longer than 30 s", "no such language", "no such priority"],
 )
 async def test_a_bad_window_is_refused_alone(
-    server: TritonServer, samples: int, fields: dict[str, str], told: str
+    server: TritonClient, samples: int, fields: dict[str, str], told: str
 ) -> None:
     good, bad = await asyncio.gather(
         transcribe(server, np.zeros(16_000, np.int16)),
@@ -70,14 +70,14 @@ async def test_a_bad_window_is_refused_alone(
     assert told in bad.message
 
 
-async def test_samples_of_another_type_are_refused(server: TritonServer, sentence: Pcm) -> None:
+async def test_samples_of_another_type_are_refused(server: TritonClient, sentence: Pcm) -> None:
     floats = replace(AUDIO, datatype="FP32")
     with pytest.raises(TritonFailure, match="INT16"):
         await server.infer(MODEL, {floats: np.zeros(160, np.float32), LANGUAGE: "en"}, timeout=60.0)
     assert (await transcribe(server, sentence)).text
 
 
-async def test_a_cancelled_call_gives_its_window_up(triton: EmbeddedTriton, server: TritonServer, passage: Pcm) -> None:
+async def test_a_cancelled_call_gives_its_window_up(triton: EmbeddedTriton, server: TritonClient, passage: Pcm) -> None:
     before = await metrics(triton.metrics_url)
     long = np.concatenate([passage] * 4)
     calls = [asyncio.create_task(transcribe(server, long)) for _ in range(12)]
@@ -90,7 +90,7 @@ async def test_a_cancelled_call_gives_its_window_up(triton: EmbeddedTriton, serv
             await asyncio.sleep(0.2)
 
 
-async def test_a_live_window_passes_the_files_that_wait(server: TritonServer, sentence: Pcm, passage: Pcm) -> None:
+async def test_a_live_window_passes_the_files_that_wait(server: TritonClient, sentence: Pcm, passage: Pcm) -> None:
     order: list[str] = []
 
     async def ask(name: str, audio: Pcm, priority: Priority) -> None:
@@ -104,7 +104,7 @@ async def test_a_live_window_passes_the_files_that_wait(server: TritonServer, se
     assert order.index("live") <= 3  # what was decoding already may end before it
 
 
-async def test_a_short_file_does_not_wait_behind_a_long_one(server: TritonServer, sentence: Pcm, passage: Pcm) -> None:
+async def test_a_short_file_does_not_wait_behind_a_long_one(server: TritonClient, sentence: Pcm, passage: Pcm) -> None:
     order: list[str] = []
 
     async def ask(name: str, audio: Pcm) -> None:
@@ -118,7 +118,7 @@ async def test_a_short_file_does_not_wait_behind_a_long_one(server: TritonServer
     assert order.index("short") <= 8
 
 
-async def test_metrics_tell_what_was_done(triton: EmbeddedTriton, server: TritonServer, sentence: Pcm) -> None:
+async def test_metrics_tell_what_was_done(triton: EmbeddedTriton, server: TritonClient, sentence: Pcm) -> None:
     before = await metrics(triton.metrics_url)
     await transcribe(server, sentence)
     async with asyncio.timeout(10):

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from gateway.triton.client import TritonServer, Value, read_element
+from gateway.triton.client import TritonClient, Value, read_element
 from speech.audio import Pcm
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
 from speech.transcript import WindowResult
@@ -17,7 +17,7 @@ from speech.transcript import WindowResult
 MODEL = "whisper-base"
 
 
-async def transcribe(server: TritonServer, audio: Pcm | np.ndarray[Any, Any], **fields: str) -> WindowResult:
+async def transcribe(server: TritonClient, audio: Pcm | np.ndarray[Any, Any], **fields: str) -> WindowResult:
     """fields: language, prompt, priority, caller."""
     inputs: dict[Tensor, Value] = {
         AUDIO: audio,

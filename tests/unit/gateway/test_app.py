@@ -17,7 +17,7 @@ from gateway.app import create_app
 from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording
 from gateway.models import Models
-from gateway.progress import ProgressBoard
+from gateway.progress import ProgressRegistry
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, OPERATIONS
 from gateway.services import Services
@@ -84,7 +84,7 @@ async def services(parts: Parts, tmp_path: Path) -> AsyncIterator[Services]:
             whisper=part,
             recognizer=part,
             activity=part,
-            progress=ProgressBoard(),
+            progress=ProgressRegistry(),
             accounts=accounts,
             summarizer=Summarizer(NoServer()),
         )

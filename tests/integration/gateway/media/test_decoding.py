@@ -141,7 +141,7 @@ async def test_a_file_whose_index_was_cut_off_is_refused(decoder: MediaDecoder, 
 
 
 async def test_a_probe_tells_the_claimed_duration(decoder: MediaDecoder, make: Make) -> None:
-    probe = await decoder.probe(make("a.mp4", "-c:a", "aac"))
+    probe = await decoder.inspect(make("a.mp4", "-c:a", "aac"))
     assert probe.duration == pytest.approx(7.1, abs=0.1)
     assert (probe.audio_tracks, probe.video) == (1, False)
 

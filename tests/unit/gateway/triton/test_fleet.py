@@ -10,8 +10,8 @@ import pytest
 
 from gateway.settings import TritonSettings
 from gateway.triton.client import TritonFailure
-from gateway.triton.fleet import Fleet, ask_name_service, watched
-from gateway.triton.probe import question
+from gateway.triton.fleet import Fleet, resolve_host, watched
+from gateway.triton.probe import probe_inputs
 from tests.unit.gateway.triton.triton_fakes import Triton, listening, refuses, waits
 
 MODEL = "whisper-base"
@@ -24,7 +24,7 @@ class Name:
     def __init__(self, *behind: str) -> None:
         self.behind = behind
 
-    async def look_up(self, address: str) -> Sequence[str]:
+    async def resolve(self, address: str) -> Sequence[str]:
         if not self.behind:
             raise OSError("no such name")
         return self.behind
@@ -32,7 +32,7 @@ class Name:
 
 @asynccontextmanager
 async def fleet_behind(name: Name) -> AsyncIterator[Fleet]:
-    async with watched(Fleet(["triton:8001"], [MODEL], SETTINGS, look_up=name.look_up)) as fleet:
+    async with watched(Fleet(["triton:8001"], [MODEL], SETTINGS, resolve=name.resolve)) as fleet:
         yield fleet
 
 
@@ -43,7 +43,7 @@ async def becomes(condition: Callable[[], bool]) -> None:
 
 
 def working(fleet: Fleet) -> set[str]:
-    return {server.url for server in fleet.servers if MODEL not in server.away}
+    return {client.url for client in fleet.clients if MODEL not in client.unavailable}
 
 
 async def test_a_triton_that_joins_behind_a_name_gets_work_and_one_that_leaves_gets_none() -> None:
@@ -66,8 +66,8 @@ async def test_a_triton_that_leaves_finishes_what_it_has() -> None:
     async with listening(Triton(slow), Triton()) as (old, new):
         name = Name(old)
         async with fleet_behind(name) as fleet:
-            server = await fleet.server_for(MODEL, 1)
-            call = asyncio.create_task(server.infer(MODEL, question(MODEL, 1.0), 10))
+            client = await fleet.client_for(MODEL, 1)
+            call = asyncio.create_task(client.infer(MODEL, probe_inputs(MODEL, 1.0), 10))
             name.behind = (new,)
             await becomes(lambda: working(fleet) == {new})
             finish.set()
@@ -88,15 +88,15 @@ async def test_a_triton_gets_no_work_before_its_model_has_answered() -> None:
         listening(Triton(refuses, lives=False), Triton()) as (away, good),
         fleet_behind(Name(away, good)) as fleet,
     ):
-        assert {(await fleet.server_for(MODEL, 1)).url for _ in range(4)} == {good}
+        assert {(await fleet.client_for(MODEL, 1)).url for _ in range(4)} == {good}
 
 
 async def test_the_least_loaded_triton_is_chosen() -> None:
     async with listening(Triton(waits), Triton()) as (busy, idle), fleet_behind(Name(busy, idle)) as fleet:
-        (server,) = (server for server in fleet.servers if server.url == busy)
-        call = asyncio.create_task(server.infer(MODEL, question(MODEL, 1.0), 10))
-        await becomes(lambda: server.load() == 1)
-        assert {(await fleet.server_for(MODEL, 1)).url for _ in range(4)} == {idle}
+        (client,) = (client for client in fleet.clients if client.url == busy)
+        call = asyncio.create_task(client.infer(MODEL, probe_inputs(MODEL, 1.0), 10))
+        await becomes(lambda: client.in_flight == 1)
+        assert {(await fleet.client_for(MODEL, 1)).url for _ in range(4)} == {idle}
         call.cancel()
 
 
@@ -113,16 +113,16 @@ async def test_calls_of_a_triton_that_stays_silent_are_ended(monkeypatch: pytest
     monkeypatch.setattr("gateway.triton.fleet.PROBE_TIMEOUT", 0.2)
     triton = Triton()
     async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
-        server = await fleet.server_for(MODEL, 1)
+        client = await fleet.client_for(MODEL, 1)
         triton.lives, triton.behaviour = False, waits
         with pytest.raises(TritonFailure):
-            await server.infer(MODEL, question(MODEL, 1.0), 60)
+            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 60)
 
 
 async def test_nobody_to_ask_is_a_timeout() -> None:
     async with watched(Fleet([], [MODEL], SETTINGS)) as fleet:
         with pytest.raises(TimeoutError):
-            await fleet.server_for(MODEL, 0.05)
+            await fleet.client_for(MODEL, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ async def test_nobody_to_ask_is_a_timeout() -> None:
     ],
 )
 async def test_every_machine_behind_a_name_is_found(address: str, found: tuple[str, ...]) -> None:
-    assert await ask_name_service(address) == found
+    assert await resolve_host(address) == found

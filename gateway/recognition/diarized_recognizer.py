@@ -1,4 +1,4 @@
-"""Words and speakers of one recording at the same time. What goes wrong with the speakers costs only them."""
+"""Recognition and diarization of one recording at the same time. A failed diarizer costs only the speakers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway.media.recording import Recording
 from gateway.recognition.diarizer import DiarizationFailed
 from gateway.recognition.recognizer import Recognizer, TranscribeOptions
-from gateway.recognition.windows import Progress
+from gateway.recognition.windows import OnProgress
 from gateway.transcript.speakers import with_speakers
 from speech.audio import Pcm
 from speech.transcript import Transcript, Turn
@@ -28,63 +28,67 @@ class Diarizer(Protocol):
     """The model in Triton, or pyannote.audio's own pipeline."""
 
     async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
-        """Turns of "Speaker 1", …; raises DiarizationFailed. Cancelling this ends the work."""
+        """Turns of "Speaker 1", …; raises DiarizationFailed. Cancelling this cancels the work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long finished words wait for their speakers."""
+class DiarizationTimeout:
+    """How long a finished transcript waits for its speakers."""
 
     seconds: float = 60.0
     share: float = 0.25  # of the recording's length, on top
 
+    def of(self, duration: float) -> float:
+        """Seconds, for a recording of `duration` seconds."""
+        return self.seconds + self.share * duration
+
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """`transcribe` is the recognizer's, with a speaker at every word."""
+class DiarizedRecognizer:
+    """A Recognizer whose words have speakers."""
 
     recognizer: Recognizer
     diarizer: Diarizer | None  # None: not deployed
-    patience: Patience = Patience()
+    timeout: DiarizationTimeout = DiarizationTimeout()
 
     async def transcribe(
-        self, recording: Recording, options: TranscribeOptions, progress: Progress, speakers: int = 0
+        self, recording: Recording, options: TranscribeOptions, on_progress: OnProgress, speakers: int = 0
     ) -> Transcript:
-        """Cancelling this cancels both. speakers: how many there are, 0: find out"""
+        """Cancelling this cancels both. speakers: their number, 0: unknown"""
         if self.diarizer is None:
-            transcript = await self.recognizer.transcribe(recording, options, progress)
+            transcript = await self.recognizer.transcribe(recording, options, on_progress)
             return _warned(transcript, NOT_DEPLOYED) if transcript.segments else transcript
-        async with _beside(self.diarizer, recording, speakers) as listening:
-            transcript = await self.recognizer.transcribe(recording, options, progress)
+        async with _diarizing(self.diarizer, recording, speakers) as diarization:
+            transcript = await self.recognizer.transcribe(recording, options, on_progress)
             if not transcript.segments:
                 return transcript
             try:
-                async with asyncio.timeout(self.patience.seconds + self.patience.share * recording.duration):
-                    turns = await listening
+                async with asyncio.timeout(self.timeout.of(recording.duration)):
+                    turns = await diarization
             except TimeoutError:
                 return _warned(transcript, TOO_SLOW)
             except DiarizationFailed as failure:
-                _log.warning("no speakers: %s", failure)
+                _log.warning("diarization failed: %s", failure)
                 return _warned(transcript, FAILED)
             except Exception:
-                _log.exception("no speakers")
+                _log.exception("diarization failed")
                 return _warned(transcript, FAILED)
         return await asyncio.to_thread(with_speakers, transcript, turns)
 
 
 @asynccontextmanager
-async def _beside(
+async def _diarizing(
     diarizer: Diarizer, recording: Recording, speakers: int
 ) -> AsyncIterator[asyncio.Task[tuple[Turn, ...]]]:
-    """The diarization as a task; it has ended when the context has, since the recording is closed then."""
-    listening = asyncio.create_task(diarizer.turns(recording.pcm, speakers))
+    """The diarization as a task; it has ended when the block has, since the recording is closed then."""
+    diarization = asyncio.create_task(diarizer.turns(recording.pcm, speakers))
     try:
-        yield listening
+        yield diarization
     finally:
-        listening.cancel()
-        await asyncio.wait([listening])
-        if not listening.cancelled():
-            listening.exception()  # looked at, so that asyncio does not report it
+        diarization.cancel()
+        await asyncio.wait([diarization])
+        if not diarization.cancelled():
+            diarization.exception()  # retrieved, so that asyncio does not report it
 
 
 def _warned(transcript: Transcript, warning: str) -> Transcript:

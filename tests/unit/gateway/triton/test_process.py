@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.triton import process as triton_process
-from gateway.triton.process import TritonConfig, TritonFailed, Wheel, arguments, environment
+from gateway.triton.process import TritonConfig, TritonFailed, TritonWheel, arguments, environment
 
-WHEEL = Wheel(Path("/site/pytriton/tritonserver"), Path("/site/nvidia_pytriton.libs"))
+WHEEL = TritonWheel(Path("/site/pytriton/tritonserver"), Path("/site/nvidia_pytriton.libs"))
 
 
 def config(**fields: object) -> TritonConfig:
@@ -56,7 +56,7 @@ def test_the_environment_leads_the_stub_to_its_python_and_libraries() -> None:
 
 
 def test_the_backend_folder_is_put_together_with_a_stub_that_finds_its_libraries(tmp_path: Path) -> None:
-    wheel = Wheel.find()
+    wheel = TritonWheel.find()
     stub = triton_process.install_backend(tmp_path, wheel)
     assert {path.name for path in stub.parent.iterdir()} == {
         "libtriton_python.so",
@@ -68,7 +68,7 @@ def test_the_backend_folder_is_put_together_with_a_stub_that_finds_its_libraries
 
 
 def test_a_stub_without_its_libraries_is_told_instead_of_waited_for(tmp_path: Path) -> None:
-    stub = triton_process.install_backend(tmp_path, Wheel.find())
+    stub = triton_process.install_backend(tmp_path, TritonWheel.find())
     with pytest.raises(TritonFailed, match=r"lib\w+"):
         triton_process.check_libraries(stub, {"PATH": os.environ["PATH"]})
 
@@ -108,7 +108,7 @@ async def test_a_line_without_end_does_not_end_the_reading() -> None:
     stream.feed_data(b"first\n" + 500 * b"x" + b"\nlast\n")
     stream.feed_eof()
 
-    lines = [line async for line in triton_process.lines_of(stream)]
+    lines = [line async for line in triton_process.read_lines(stream)]
 
     assert lines[0] == b"first\n"
     assert lines[-1] == b"last\n"

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from gateway.media.recording import Recording
-from gateway.recognition.conversation import FAILED, NOT_DEPLOYED, TOO_SLOW, Conversation, Patience
+from gateway.recognition.diarized_recognizer import (
+    FAILED,
+    NOT_DEPLOYED,
+    TOO_SLOW,
+    DiarizationTimeout,
+    DiarizedRecognizer,
+)
 from gateway.recognition.diarizer import DiarizationFailed
 from gateway.recognition.recognizer import TranscribeOptions
 from gateway.transcript.segments import segment
@@ -49,8 +55,8 @@ class Hears:
 async def transcribe(diarizer: Hears | None, words: list[Word] = WORDS, speakers: int = 0) -> Transcript:
     parts = cast(Any, (Recognizes(words), diarizer))
     recording = Recording(np.zeros(32_000, np.int16), np.zeros(62, np.float32))
-    conversation = Conversation(parts[0], parts[1], Patience(0.05, 0.0))
-    return await conversation.transcribe(recording, TranscribeOptions("base"), lambda read, planned: None, speakers)
+    diarized = DiarizedRecognizer(parts[0], parts[1], DiarizationTimeout(0.05, 0.0))
+    return await diarized.transcribe(recording, TranscribeOptions("base"), lambda decoded, planned: None, speakers)
 
 
 async def test_words_get_the_speakers_of_the_turns() -> None:
@@ -93,9 +99,9 @@ async def test_where_nothing_was_said_nobody_is_waited_for() -> None:
 async def test_a_cancelled_request_ends_the_diarization() -> None:
     hears = Hears(answers=False)
     recording = Recording(np.zeros(32_000, np.int16), np.zeros(62, np.float32))
-    conversation = Conversation(cast(Any, Recognizes(WORDS, 3600)), cast(Any, hears))
-    ignore = lambda read, planned: None  # noqa: E731
-    task = asyncio.create_task(conversation.transcribe(recording, TranscribeOptions("base"), ignore))
+    diarized = DiarizedRecognizer(cast(Any, Recognizes(WORDS, 3600)), cast(Any, hears))
+    ignore = lambda decoded, planned: None  # noqa: E731
+    task = asyncio.create_task(diarized.transcribe(recording, TranscribeOptions("base"), ignore))
     await asyncio.sleep(0.01)
 
     task.cancel()
