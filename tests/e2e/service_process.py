@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import httpx
 
 from benchmarks.processes import family
 
-STT = Path(sys.executable).with_name("stt")
+STT = str(Path(sys.executable).with_name("stt"))
 OPEN = {"STT_SERVER_PORT": "0", "STT_ACCOUNTS_ANONYMOUS": "unlimited"}
 METERED = {
     "STT_ACCOUNTS_ANONYMOUS": "anonymous",
@@ -97,9 +97,7 @@ def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
 def _until_ready(process: subprocess.Popen[str], log: Path) -> list[str]:
     assert process.stdout is not None
     arriving: queue.Queue[str] = queue.Queue()
-    reader = threading.Thread(target=lambda stream: [arriving.put(line) for line in stream], args=[process.stdout])
-    reader.daemon = True
-    reader.start()
+    threading.Thread(target=_pass_on, args=[process.stdout, arriving], daemon=True).start()
     lines: list[str] = []
     while not (lines and lines[-1].startswith("Ready:")):
         try:
@@ -108,6 +106,11 @@ def _until_ready(process: subprocess.Popen[str], log: Path) -> list[str]:
             process.kill()
             raise AssertionError(f"the service did not start: {lines}\n{log.read_text()[-4000:]}") from None
     return lines
+
+
+def _pass_on(lines: Iterable[str], arriving: queue.Queue[str]) -> None:
+    for line in lines:
+        arriving.put(line)
 
 
 def _command(pid: int) -> str:

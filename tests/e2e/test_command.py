@@ -53,7 +53,7 @@ def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_enough_ends_a_command_quietly(service: ServiceProcess, dashwood: Path) -> None:
-    command = [STT, "transcribe", "--url", service.url, dashwood]
+    command = [STT, "transcribe", "--url", service.url, str(dashwood)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout and running.stderr
         running.stdout.close()

@@ -165,7 +165,7 @@ async def test_a_gateway_that_is_replaced_under_load_finishes_what_it_has(
 
 
 async def stt_listen(machines: Machines, url: str, file: Path) -> asyncio.subprocess.Process:
-    command = [STT, "listen", "--language", "en", "--url", url, file]
+    command = [STT, "listen", "--language", "en", "--url", url, str(file)]
     environment = os.environ | {"STT_CLIENT_KEY": machines.key}
     return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
 

@@ -32,7 +32,7 @@ def folder(tmp_path: Path, dashwood: Path) -> Path:
 def test_an_example_of_the_readme(service: ServiceProcess, folder: Path, key: str, language: str, example: str) -> None:
     here = example.replace("http://127.0.0.1:8080", service.url)
     environment = os.environ | {
-        "PATH": f"{STT.parent}:{os.environ['PATH']}",
+        "PATH": f"{Path(STT).parent}:{os.environ['PATH']}",
         "STT_CLIENT_KEY": key,
         "STT_CLIENT_URL": service.url,
         "STT_SERVER_DATA": str(service.log.parent),

@@ -189,7 +189,7 @@ async def test_stt_listen_says_everything_once_though_the_line_breaks(
         return service.url
 
     async with relaying(choose) as relay:
-        command = [STT, "listen", "--language", "en", "--url", relay.url, dashwood if sound == "file" else "-"]
+        command = [STT, "listen", "--language", "en", "--url", relay.url, str(dashwood) if sound == "file" else "-"]
         listening = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         assert listening.stdin is not None
         listening.stdin.write(b"" if sound == "file" else pcm)

@@ -101,7 +101,7 @@ def test_windows_are_heard_as_the_cpu_hears_them(
         assert (ours.text, ours.language) == (theirs.text, "en")
         assert ours.average_logprob == pytest.approx(theirs.average_logprob, abs=0.05)
         starts = [[word.start for word in each.words] for each in (ours, theirs)]
-        assert np.median(np.abs(np.subtract(*starts))) <= 0.06
+        assert np.median(np.abs(np.subtract(starts[0], starts[1]))) <= 0.06
 
 
 def test_slots_do_not_hear_each_other(listening: GraphEngine) -> None:

@@ -23,7 +23,13 @@ SERVICES = [pytest.param(s, id=f"{p.stem}-{n}") for p in COMPOSE for n, s in Com
 
 
 def test_the_compose_files_follow_the_specification() -> None:
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *COMPOSE, DOCKER / "services.yaml"]
+    command: list[str | Path] = [
+        BIN / "check-jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        *COMPOSE,
+        DOCKER / "services.yaml",
+    ]
 
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -56,7 +56,7 @@ def test_a_wheel_that_changed_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_model_has_a_pinned_source() -> None:
-    hashes = [source.sha256 for source in (*CHECKPOINTS.values(), *PACKAGES.values())]
+    hashes = [pin.sha256 for pins in (CHECKPOINTS, PACKAGES) for pin in pins.values()]
 
     assert all(len(value) == 64 and int(value, 16) for value in hashes)
     assert len(set(hashes)) == len(hashes)

@@ -20,7 +20,7 @@ def test_every_error_has_the_one_shape_and_its_own_status(kind: type[ServiceErro
     answer = error_response(example(kind))
 
     assert answer.status_code == kind.status >= 400
-    assert json.loads(answer.body) == {"error": "wrong"}
+    assert json.loads(bytes(answer.body)) == {"error": "wrong"}
 
 
 @pytest.mark.parametrize(("given", "sent"), [(0, "1"), (1.2, "2"), (30, "30")])

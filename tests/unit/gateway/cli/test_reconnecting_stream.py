@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from gateway.cli.audio_source import AudioSource
 from gateway.cli.display import TranscriptDisplay

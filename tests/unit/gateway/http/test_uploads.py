@@ -33,7 +33,7 @@ async def pieces(content: bytes, size: int) -> AsyncIterator[Message]:
 def request(messages: AsyncIterator[Message], **headers: str) -> Request:
     sent = {"content_type": f"multipart/form-data; boundary={BOUNDARY}", **headers}
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in sent.items()]
-    return Request({"type": "http", "method": "POST", "headers": raw}, lambda: anext(messages))  # type: ignore[arg-type]
+    return Request({"type": "http", "method": "POST", "headers": raw}, lambda: anext(messages))
 
 
 async def receive(content: bytes, folder: Path, size: int = 64, **headers: str) -> Form:

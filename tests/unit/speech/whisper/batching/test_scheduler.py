@@ -11,7 +11,8 @@ import pytest
 from speech.audio import InvalidAudio
 from speech.tensors import Priority
 from speech.transcript import WindowResult
-from speech.whisper.batching.scheduler import Closed, Overloaded, Request, Scheduler
+from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
+from speech.whisper.batching.sequence import Request
 from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.engine import EngineError
 from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
@@ -25,7 +26,9 @@ def start(request: pytest.FixtureRequest, multilingual: Tokenizer) -> Iterator[S
     """Starts schedulers over scripted engines; closes them."""
     with ExitStack() as stack:
 
-        def begin(scripts: dict[int, Script], tokenizer: Tokenizer = multilingual, **options: object):
+        def begin(
+            scripts: dict[int, Script], tokenizer: Tokenizer = multilingual, **options: object
+        ) -> tuple[Scheduler, ScriptedEngine]:
             policy = options.pop("policy", None)
             on_death = options.pop("on_death", lambda: None)
             engine = ScriptedEngine(tokenizer, scripts, lookahead=request.param, **options)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, TEXT, la
 VERSION, CAPABILITY = "11.4.0.106", (8, 0)
 ENCODE_BATCH, SLOTS, PREFILL_ROWS = 4, 8, 3  # the plans' largest passes
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 Say = Callable[[float, list[float], bool, float, float], int]
 
 
@@ -296,7 +296,7 @@ class Context:
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         self.plan.gpu.inside(self.addresses[name], size)
         raw = (ctypes.c_uint8 * size).from_address(self.addresses[name])
-        return np.frombuffer(raw, kind).reshape(shape)
+        return np.frombuffer(memoryview(raw), kind).reshape(shape)
 
 
 CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)

@@ -47,7 +47,7 @@ def test_every_slot_says_what_its_own_window_and_prompt_say(engine: GraphEngine)
 
 def test_slots_that_are_not_asked_for_keep_their_place(engine: GraphEngine) -> None:
     start(engine, [0, 1, 2])
-    first = {0: [], 1: [], 2: []}
+    first: dict[int, list[int]] = {0: [], 1: [], 2: []}
     for asked in ([2], [0, 2], [1], [2, 1], [0]):
         for slot, tokens in steps(engine, asked, 1).items():
             first[slot] += tokens
