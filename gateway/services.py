@@ -41,20 +41,13 @@ class Services:
     fleet: Fleet
     gpus: GpuFinder
     whisper: TritonWhisper
-    recognizer: Recognizer
+    recognizer: DiarizedRecognizer
     activity: VoiceActivity
     progress: ProgressRegistry
     accounts: Accounts
     summarizer: Summarizer
-    diarizer: Diarizer | None = None  # None: not deployed
     leaving: Leaving = field(default_factory=Leaving)
     metrics: Metrics = field(default_factory=Metrics)
-
-    @property
-    def diarized_recognizer(self) -> DiarizedRecognizer:
-        settings = self.settings.diarization
-        timeout = DiarizationTimeout(settings.timeout_seconds, settings.timeout_share)
-        return DiarizedRecognizer(self.recognizer, self.diarizer, timeout)
 
     def unavailable_models(self) -> list[str]:
         """Ids of deployed models that no Triton serves now."""
@@ -62,9 +55,8 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, models: Models, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
     """Everything that the routes need; all of it is closed at the end."""
-    models = Models(settings.recognition.models, settings.recognition.stand_in)
     served = triton_models(models, settings.diarization)
     fleet = Fleet(
         triton_urls, served, settings.triton, heals=bool(settings.triton.urls)
@@ -76,23 +68,28 @@ async def open_services(settings: Settings, triton_urls: Sequence[str]) -> Async
             open_summarizer(settings) as summarizer,
             open_diarizer(fleet, settings) as diarizer,
         ):
+            activity = VoiceActivity()
             whisper = TritonWhisper(fleet, settings.triton)
+            recognizer = Recognizer(whisper.recognize)
             yield Services(
                 settings=settings,
                 models=models,
                 spool=spool,
-                media=MediaDecoder(spool, media_limits(settings.media)),
+                media=MediaDecoder(spool, media_limits(settings.media), activity=activity),
                 fleet=fleet,
                 gpus=GpuFinder(fleet, settings.triton.metrics_port),
                 whisper=whisper,
-                recognizer=Recognizer(whisper.recognize),
-                activity=VoiceActivity(),
+                recognizer=DiarizedRecognizer(recognizer, diarizer, diarization_timeout(settings.diarization)),
+                activity=activity,
                 progress=ProgressRegistry(),
                 accounts=accounts,
                 summarizer=summarizer,
-                diarizer=diarizer,
                 leaving=Leaving(settings.server.leaving_seconds),
             )
+
+
+def diarization_timeout(settings: DiarizationSettings) -> DiarizationTimeout:
+    return DiarizationTimeout(settings.timeout_seconds, settings.timeout_share)
 
 
 def media_limits(settings: MediaSettings) -> MediaLimits:

@@ -76,7 +76,11 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     stopping = Stopping()
     await check_store(settings)
     try:
-        async with open_tritons(settings) as tritons, open_services(settings, tritons.urls) as services:
+        models = Models(settings.recognition.models, settings.recognition.stand_in)
+        async with (
+            open_tritons(settings, models) as tritons,
+            open_services(settings, models, tritons.urls) as services,
+        ):
             tritons.tell_deaths(services.fleet.model_died)
             http = HttpServer(http_config(create_app(services), settings), services.leaving)
             stopping.watch(http)
@@ -149,12 +153,11 @@ class Tritons:
 
 
 @asynccontextmanager
-async def open_tritons(settings: Settings) -> AsyncIterator[Tritons]:
+async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Tritons]:
     """The Tritons of the settings, or one that is started here and ends with the context."""
     if settings.triton.urls:
         yield Tritons(settings.triton.urls)
         return
-    models = Models(settings.recognition.models, settings.recognition.stand_in)
     for model in models.deployed:
         check_engines(settings.triton.repository, model)
     names = triton_models(models, settings.diarization)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.errors import BadParameter
 from gateway.models import DEFAULT_MODEL
+from gateway.recognition.request import RecognitionRequest
 from speech import languages
 
 RESPONSE_FORMATS = {  # accepted → meant
@@ -19,15 +20,11 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranscribeParameters:
-    model: str
-    language: str | None  # ISO 639-1; None: detect
-    diarize: bool
-    speakers: int  # 0: find out
-    speaker_labels: bool  # whether txt, srt and vtt name them
+    recognition: RecognitionRequest  # its model as the client named it
+    speaker_labels: bool  # whether txt, srt and vtt name the speakers
     response_format: str  # json, txt, srt or vtt
-    prompt: str
 
 
 def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameters:
@@ -36,13 +33,15 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
     if len(prompt) > MAX_PROMPT:
         raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.")
     return TranscribeParameters(
-        model=fields.get("model", "").strip() or DEFAULT_MODEL,
-        language=read_language(fields.get("language", "")),
-        diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
+        recognition=RecognitionRequest(
+            model=fields.get("model", "").strip() or DEFAULT_MODEL,
+            language=read_language(fields.get("language", "")),
+            prompt=prompt,
+            diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
+            speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
+        ),
         speaker_labels=_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
-        speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
         response_format=_response_format(fields.get("response_format", "")),
-        prompt=prompt,
     )
 
 

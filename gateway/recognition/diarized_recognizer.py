@@ -11,7 +11,8 @@ from typing import Protocol
 
 from gateway.media.recording import Recording
 from gateway.recognition.diarizer import DiarizationFailed
-from gateway.recognition.recognizer import Recognizer, TranscribeOptions
+from gateway.recognition.recognizer import Recognizer
+from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.windows import OnProgress
 from gateway.transcript.speakers import with_speakers
 from speech.audio import Pcm
@@ -45,35 +46,42 @@ class DiarizationTimeout:
 
 @dataclass(frozen=True, slots=True)
 class DiarizedRecognizer:
-    """A Recognizer whose words have speakers."""
+    """A Recognizer whose words have speakers, where the request asks for them."""
 
     recognizer: Recognizer
     diarizer: Diarizer | None  # None: not deployed
     timeout: DiarizationTimeout = DiarizationTimeout()
 
     async def transcribe(
-        self, recording: Recording, options: TranscribeOptions, on_progress: OnProgress, speakers: int = 0
+        self, recording: Recording, request: RecognitionRequest, on_progress: OnProgress
     ) -> Transcript:
-        """Cancelling this cancels both. speakers: their number, 0: unknown"""
+        """Cancelling this cancels both."""
+        if not request.diarize:
+            return await self.recognizer.transcribe(recording, request, on_progress)
         if self.diarizer is None:
-            transcript = await self.recognizer.transcribe(recording, options, on_progress)
+            transcript = await self.recognizer.transcribe(recording, request, on_progress)
             return _warned(transcript, NOT_DEPLOYED) if transcript.segments else transcript
-        async with _diarizing(self.diarizer, recording, speakers) as diarization:
-            transcript = await self.recognizer.transcribe(recording, options, on_progress)
+        async with _diarizing(self.diarizer, recording, request.speakers) as diarization:
+            transcript = await self.recognizer.transcribe(recording, request, on_progress)
             if not transcript.segments:
                 return transcript
-            try:
-                async with asyncio.timeout(self.timeout.of(recording.duration)):
-                    turns = await diarization
-            except TimeoutError:
-                return _warned(transcript, TOO_SLOW)
-            except DiarizationFailed as failure:
-                _log.warning("diarization failed: %s", failure)
-                return _warned(transcript, FAILED)
-            except Exception:
-                _log.exception("diarization failed")
-                return _warned(transcript, FAILED)
+            turns = await self._turns(diarization, recording.duration)
+        if isinstance(turns, str):
+            return _warned(transcript, turns)
         return await asyncio.to_thread(with_speakers, transcript, turns)
+
+    async def _turns(self, diarization: asyncio.Task[tuple[Turn, ...]], duration: float) -> tuple[Turn, ...] | str:
+        """The turns, or the warning that goes out in their place. duration: seconds of the recording"""
+        try:
+            async with asyncio.timeout(self.timeout.of(duration)):
+                return await diarization
+        except TimeoutError:
+            return TOO_SLOW
+        except DiarizationFailed as failure:
+            _log.warning("diarization failed: %s", failure)
+        except Exception:
+            _log.exception("diarization failed")
+        return FAILED
 
 
 @asynccontextmanager

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.media.recording import Recording
 from gateway.recognition.coverage import gaps, in_order, merge, tighten
-from gateway.recognition.whisper import WindowRequest
+from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.windows import OnProgress, RecognizeWindow, WindowTranscriber, WindowTranscript
 from gateway.transcript.segments import segment
 from gateway.transcript.text import join
 from speech.activity import Region, regions
 from speech.audio import SAMPLE_RATE
-from speech.tensors import Priority
 from speech.transcript import Transcript, Word
 from speech.windows import Window, plan
 
@@ -24,15 +23,6 @@ SILENT_LANGUAGE = "en"  # where nobody speaks
 GAP_MARGIN = 0.2  # seconds around speech without words that are decoded with it
 GAP_WINDOW = 12.0  # seconds: what yielded nothing as a whole is decoded again in pieces of at most this length
 LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
-
-
-@dataclass(frozen=True, slots=True)
-class TranscribeOptions:
-    model: str  # a Whisper id, such as "base"
-    language: str | None = None  # ISO 639-1; None: detect it
-    prompt: str = ""  # words that are likely to occur
-    caller: str = ""  # for fair sharing between callers
-    priority: Priority = Priority.FILE
 
 
 def _ignore(decoded: float, planned: float) -> None:
@@ -46,15 +36,14 @@ class Recognizer:
         self._recognize = recognize
 
     async def transcribe(
-        self, recording: Recording, options: TranscribeOptions, on_progress: OnProgress = _ignore
+        self, recording: Recording, request: RecognitionRequest, on_progress: OnProgress = _ignore
     ) -> Transcript:
         """Cancelling this cancels every window in flight."""
-        request = WindowRequest(options.model, None, options.prompt, options.priority, options.caller)
         transcriber = WindowTranscriber(self._recognize, recording.pcm, request, on_progress)
         windows = await asyncio.to_thread(_plan, recording)
-        transcripts = await transcriber.transcribe(windows, options.language)
-        language = options.language or _vote([each for each in transcripts if each.is_speech and each.words])
-        if options.language is None:
+        transcripts = await transcriber.transcribe(windows, request.language)
+        language = request.language or _vote([each for each in transcripts if each.is_speech and each.words])
+        if request.language is None:
             transcripts = await _unify_language(transcriber, transcripts, language)
         words, warnings = await _fill_gaps(transcriber, recording, transcripts, language)
         words = in_order(words, recording.duration)

@@ -5,30 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
 
 import grpc
 
 from gateway.errors import BadRequest, InternalError, Unavailable
+from gateway.recognition.request import RecognitionRequest
 from gateway.settings import TritonSettings
 from gateway.triton.client import TritonClient, TritonFailure, Value, read_element
 from gateway.triton.fleet import Fleet
 from speech.audio import Pcm
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Tensor, read_result
 from speech.transcript import WindowResult
 
 MAX_FAILURES = 2  # of one window, before it is given up
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WindowRequest:
-    model: str  # a Whisper id, such as "base"
-    language: str | None = None  # ISO 639-1; None: detect
-    prompt: str = ""  # text said before
-    priority: Priority = Priority.FILE
-    caller: str = ""  # for fair sharing between callers
 
 
 class TritonWhisper:
@@ -45,7 +36,7 @@ class TritonWhisper:
         """Whether some Triton accepts windows for this model now."""
         return self._fleet.serves(triton_name(model))
 
-    async def recognize(self, pcm: Pcm, request: WindowRequest) -> WindowResult:
+    async def recognize(self, pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         """Cancelling this cancels the work in Triton.
 
         pcm: int16 (n,), 16 kHz mono, n ≤ 480_000
@@ -69,7 +60,7 @@ class TritonWhisper:
         except TimeoutError:
             raise Unavailable("The speech engine is away for now; try again soon.", retry_after=10) from None
 
-    async def _infer(self, client: TritonClient, pcm: Pcm, request: WindowRequest) -> WindowResult:
+    async def _infer(self, client: TritonClient, pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         inputs = write_window(pcm, request)
         outputs = await client.infer(triton_name(request.model), inputs, self._settings.timeout_seconds)
         try:
@@ -113,7 +104,7 @@ def triton_name(model: str) -> str:
     return f"whisper-{model}"
 
 
-def write_window(pcm: Pcm, request: WindowRequest) -> dict[Tensor, Value]:
+def write_window(pcm: Pcm, request: RecognitionRequest) -> dict[Tensor, Value]:
     return {
         AUDIO: pcm,
         LANGUAGE: request.language or "",

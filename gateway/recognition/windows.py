@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.recognition.whisper import WindowRequest
+from gateway.recognition.request import RecognitionRequest
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 from speech.windows import Window
@@ -15,7 +15,7 @@ IN_FLIGHT = 16  # windows of one recording at Triton at once: enough for its bat
 SILENT = 0.6  # no-speech probability of a window without speech, if its words are improbable too
 IMPROBABLE = -1.0  # average log-probability of words that are rather guesses
 
-RecognizeWindow = Callable[[Pcm, WindowRequest], Awaitable[WindowResult]]
+RecognizeWindow = Callable[[Pcm, RecognitionRequest], Awaitable[WindowResult]]
 OnProgress = Callable[[float, float], None]  # seconds decoded, seconds to decode in all
 
 
@@ -50,7 +50,9 @@ def is_speech(result: WindowResult) -> bool:
 class WindowTranscriber:
     """Transcribes windows of one recording. What `recognize` raises cancels all of them."""
 
-    def __init__(self, recognize: RecognizeWindow, pcm: Pcm, request: WindowRequest, on_progress: OnProgress) -> None:
+    def __init__(
+        self, recognize: RecognizeWindow, pcm: Pcm, request: RecognitionRequest, on_progress: OnProgress
+    ) -> None:
         self._recognize = recognize
         self._pcm = pcm
         self._request = request
@@ -71,7 +73,7 @@ class WindowTranscriber:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _transcribe_one(self, window: Window, request: WindowRequest) -> WindowTranscript:
+    async def _transcribe_one(self, window: Window, request: RecognitionRequest) -> WindowTranscript:
         async with self._in_flight:
             result = await self._recognize(self._pcm[window.start : window.end], request)
         offset = window.start / SAMPLE_RATE

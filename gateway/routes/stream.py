@@ -24,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.http.parameters import read_language
 from gateway.models import DEFAULT_MODEL, Model
-from gateway.recognition.whisper import WindowRequest
+from gateway.recognition.request import RecognitionRequest
 from gateway.services import Services, services_of
 from gateway.streaming import messages
 from gateway.streaming.messages import CONFIG_EXAMPLE, Message, Stop, StreamConfig
@@ -137,7 +137,7 @@ class Conversation:
 
     async def _recognize(self, pcm: Pcm, language: str | None) -> WindowResult:
         assert self.model is not None  # a session hears nothing before it is configured
-        request = WindowRequest(self.model.id, language, priority=Priority.LIVE, caller=self.caller)
+        request = RecognitionRequest(model=self.model.id, language=language, priority=Priority.LIVE, caller=self.caller)
         return await self.services.whisper.recognize(pcm, request)
 
     async def _listen(self, session: Session, account: LiveSession) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,28 +17,24 @@ from gateway.errors import BadParameter
 from gateway.http.connection import while_connected
 from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.http.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
-from gateway.media.recording import Recording
-from gateway.models import Model
 from gateway.progress import RequestProgress
-from gateway.recognition.recognizer import TranscribeOptions
+from gateway.recognition.request import RecognitionRequest
 from gateway.routes.admit import enter
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
-from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"
 ANSWER_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscribeRequest:
     upload: Upload
-    parameters: TranscribeParameters
-    model: Model  # that answers, perhaps for another one that was asked for
-    caller: str  # with whom the machine is shared fairly
-    repeatable: bool  # the same request may come again, and shall be answered the same
+    parameters: TranscribeParameters  # as the client sent them
+    recognition: RecognitionRequest  # for this caller, by the deployed model
+    idempotent: bool  # sent with a key: a repetition gets the same answer
 
 
 async def transcribe(request: Request) -> Response:
@@ -47,12 +43,14 @@ async def transcribe(request: Request) -> Response:
     with services.progress.follow(request.state.request_id) as progress:
         async with (
             enter(request, lambda caller: services.accounts.admit(caller, answer_key)) as (caller, admission),
-            receive_job(request, services, caller) as job,
+            receive(request, services, caller) as job,
         ):
             return await while_connected(request, answer(services, job, admission, progress))
 
 
-async def answer(services: Services, job: Job, admission: Admission, progress: RequestProgress) -> Response:
+async def answer(
+    services: Services, job: TranscribeRequest, admission: Admission, progress: RequestProgress
+) -> Response:
     if (kept := await recall(job, admission)) is not None:
         return Response(kept.body, kept.status, {**kept.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"})
     progress.decoding()
@@ -61,29 +59,19 @@ async def answer(services: Services, job: Job, admission: Admission, progress: R
         await admission.hold(claimed.duration or 0.0)
     with await services.media.decode(job.upload.path, job.upload.name) as recording:
         await admission.hold(recording.duration)
-        transcript = await recognize(services, job, recording, progress)
-        parameters = job.parameters
-        body, media_type = render(
-            transcript, parameters.response_format, model=job.model.id, labels=parameters.speaker_labels
-        )
-        response = Response(body, media_type=media_type, headers={MODEL_HEADER: job.model.id})
+        transcript = await services.recognizer.transcribe(recording, job.recognition, progress.recognized)
+        model, parameters = job.recognition.model, job.parameters
+        body, media_type = render(transcript, parameters.response_format, model=model, labels=parameters.speaker_labels)
+        response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
         await admission.settle(recording.duration, Answer(200, bytes(response.body), dict(response.headers)))
         services.metrics.heard("file", recording.duration)
     response.headers.update(admission.limit.headers())
     return response
 
 
-async def recognize(services: Services, job: Job, recording: Recording, progress: RequestProgress) -> Transcript:
-    if not job.parameters.diarize:
-        return await services.recognizer.transcribe(recording, options(job), progress.recognized)
-    return await services.diarized_recognizer.transcribe(
-        recording, options(job), progress.recognized, job.parameters.speakers
-    )
-
-
-async def recall(job: Job, admission: Admission) -> Answer | None:
+async def recall(job: TranscribeRequest, admission: Admission) -> Answer | None:
     """The answer that was given to the same request before, where it carries an Idempotency-Key."""
-    if not job.repeatable:
+    if not job.idempotent:
         return None
     digest = await asyncio.to_thread(_digest, job.upload.path)
     asked = f"{digest} {job.parameters}"
@@ -91,7 +79,7 @@ async def recall(job: Job, admission: Admission) -> Answer | None:
 
 
 @asynccontextmanager
-async def receive_job(request: Request, services: Services, caller: Caller) -> AsyncIterator[Job]:
+async def receive(request: Request, services: Services, caller: Caller) -> AsyncIterator[TranscribeRequest]:
     """The request's form, checked. Its files are gone when the context ends."""
     media = services.settings.media
     with request_folder(services.spool) as folder:
@@ -102,17 +90,13 @@ async def receive_job(request: Request, services: Services, caller: Caller) -> A
             raise BadParameter(f"The form has no field `{FILE_FIELD}`; send the recording there.")
         if form.upload.size == 0:
             raise BadParameter("The file is empty; send a recording with sound.")
-        model = services.models.resolve(parameters.model)
-        yield Job(form.upload, parameters, model, caller.subject, ANSWER_KEY_HEADER in request.headers)
-
-
-def options(job: Job) -> TranscribeOptions:
-    return TranscribeOptions(
-        model=job.model.id,
-        language=job.parameters.language,
-        prompt=job.parameters.prompt,
-        caller=job.caller,
-    )
+        model = services.models.resolve(parameters.recognition.model)
+        yield TranscribeRequest(
+            upload=form.upload,
+            parameters=parameters,
+            recognition=replace(parameters.recognition, model=model.id, caller=caller.subject),
+            idempotent=ANSWER_KEY_HEADER in request.headers,
+        )
 
 
 def _digest(path: Path) -> str:

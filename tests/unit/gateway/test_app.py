@@ -18,6 +18,7 @@ from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording
 from gateway.models import Models
 from gateway.progress import ProgressRegistry
+from gateway.recognition.diarized_recognizer import DiarizedRecognizer
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, OPERATIONS
 from gateway.services import Services
@@ -82,7 +83,7 @@ async def services(parts: Parts, tmp_path: Path) -> AsyncIterator[Services]:
             fleet=part,
             gpus=part,
             whisper=part,
-            recognizer=part,
+            recognizer=DiarizedRecognizer(part, None),
             activity=part,
             progress=ProgressRegistry(),
             accounts=accounts,

@@ -7,16 +7,16 @@ from gateway.http.parameters import read_transcribe_parameters
 def test_an_empty_form_means_the_published_defaults() -> None:
     parameters = read_transcribe_parameters({})
 
-    assert parameters.model == "large-v3-turbo"
-    assert parameters.language is None
-    assert parameters.diarize is True
-    assert parameters.speakers == 0
+    assert parameters.recognition.model == "large-v3-turbo"
+    assert parameters.recognition.language is None
+    assert parameters.recognition.diarize is True
+    assert parameters.recognition.speakers == 0
     assert parameters.response_format == "json"
 
 
 @pytest.mark.parametrize(("given", "meant"), [("TRUE", True), ("False", False), ("1", True), ("no", False)])
 def test_booleans_come_in_any_case(given: str, meant: bool) -> None:
-    assert read_transcribe_parameters({"diarize": given}).diarize is meant
+    assert read_transcribe_parameters({"diarize": given}).recognition.diarize is meant
 
 
 @pytest.mark.parametrize(("given", "meant"), [("verbose_json", "json"), ("text", "txt"), ("VTT", "vtt")])

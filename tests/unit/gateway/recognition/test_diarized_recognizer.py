@@ -15,7 +15,7 @@ from gateway.recognition.diarized_recognizer import (
     DiarizedRecognizer,
 )
 from gateway.recognition.diarizer import DiarizationFailed
-from gateway.recognition.recognizer import TranscribeOptions
+from gateway.recognition.request import RecognitionRequest
 from gateway.transcript.segments import segment
 from speech.transcript import Transcript, Turn, Word
 
@@ -55,8 +55,9 @@ class Hears:
 async def transcribe(diarizer: Hears | None, words: list[Word] = WORDS, speakers: int = 0) -> Transcript:
     parts = cast(Any, (Recognizes(words), diarizer))
     recording = Recording(np.zeros(32_000, np.int16), np.zeros(62, np.float32))
+    request = RecognitionRequest(model="base", diarize=True, speakers=speakers)
     diarized = DiarizedRecognizer(parts[0], parts[1], DiarizationTimeout(0.05, 0.0))
-    return await diarized.transcribe(recording, TranscribeOptions("base"), lambda decoded, planned: None, speakers)
+    return await diarized.transcribe(recording, request, lambda decoded, planned: None)
 
 
 async def test_words_get_the_speakers_of_the_turns() -> None:
@@ -86,6 +87,17 @@ async def test_a_diarizer_that_takes_too_long_is_ended() -> None:
     assert hears.cancelled
 
 
+async def test_without_diarize_the_diarizer_is_left_alone() -> None:
+    hears = Hears()
+    recording = Recording(np.zeros(32_000, np.int16), np.zeros(62, np.float32))
+    diarized = DiarizedRecognizer(cast(Any, Recognizes(WORDS)), cast(Any, hears))
+
+    transcript = await diarized.transcribe(recording, RecognitionRequest(model="base"), lambda decoded, planned: None)
+
+    assert (transcript.text, transcript.speakers, transcript.warnings) == ("One. Two.", (), ())
+    assert hears.asked == []
+
+
 async def test_without_a_diarizer_the_transcript_says_so() -> None:
     assert (await transcribe(None)).warnings == (NOT_DEPLOYED,)
 
@@ -101,7 +113,7 @@ async def test_a_cancelled_request_ends_the_diarization() -> None:
     recording = Recording(np.zeros(32_000, np.int16), np.zeros(62, np.float32))
     diarized = DiarizedRecognizer(cast(Any, Recognizes(WORDS, 3600)), cast(Any, hears))
     ignore = lambda decoded, planned: None  # noqa: E731
-    task = asyncio.create_task(diarized.transcribe(recording, TranscribeOptions("base"), ignore))
+    task = asyncio.create_task(diarized.transcribe(recording, RecognitionRequest(model="base", diarize=True), ignore))
     await asyncio.sleep(0.01)
 
     task.cancel()

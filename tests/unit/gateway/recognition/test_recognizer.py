@@ -6,13 +6,13 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.media.recording import Recording
-from gateway.recognition.recognizer import Recognizer, TranscribeOptions
-from gateway.recognition.whisper import WindowRequest
+from gateway.recognition.recognizer import Recognizer
+from gateway.recognition.request import RecognitionRequest
 from speech.activity import CHUNK
 from speech.audio import Pcm
 from speech.transcript import WindowResult, Word
 
-OPTIONS = TranscribeOptions(model="base")
+REQUEST = RecognitionRequest(model="base")
 SECOND = 16_000
 
 
@@ -29,13 +29,13 @@ class Listener:
     """Hears one word a second, named by the time of its middle; what it does not hear is set by the tests."""
 
     def __init__(self) -> None:
-        self.requests: list[WindowRequest] = []
+        self.requests: list[RecognitionRequest] = []
         self.deaf_after = 1000  # words of a window that begins at 0
         self.languages = {0: "en"}  # first tenth of a second of a window → language
         self.no_speech = 0.0
         self.certainty = 0.9
 
-    async def __call__(self, pcm: Pcm, request: WindowRequest) -> WindowResult:
+    async def __call__(self, pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         self.requests.append(request)
         await asyncio.sleep(0)
         first = int(pcm[0])
@@ -49,7 +49,7 @@ class Listener:
 
 
 async def test_words_stand_where_they_were_said() -> None:
-    transcript = await Recognizer(Listener()).transcribe(recording((0, 20), (60, 70), seconds=80), OPTIONS)
+    transcript = await Recognizer(Listener()).transcribe(recording((0, 20), (60, 70), seconds=80), REQUEST)
     words = [word for piece in transcript.segments for word in piece.words]
     assert [word.start for word in words] == sorted(word.start for word in words)
     assert all(abs(int(word.text[1:]) - word.start) < 1 for word in words)
@@ -59,7 +59,7 @@ async def test_words_stand_where_they_were_said() -> None:
 async def test_speech_that_was_left_out_is_read_again() -> None:
     listener = Listener()
     listener.deaf_after = 2
-    transcript = await Recognizer(listener).transcribe(recording((0, 20), seconds=20), OPTIONS)
+    transcript = await Recognizer(listener).transcribe(recording((0, 20), seconds=20), REQUEST)
     assert len(listener.requests) > 1
     assert transcript.text.split()[:2] == ["w0", "w1"]
     assert "w18" in transcript.text
@@ -68,10 +68,10 @@ async def test_speech_that_was_left_out_is_read_again() -> None:
 
 
 async def test_what_stays_missing_is_told() -> None:
-    async def deaf(pcm: Pcm, request: WindowRequest) -> WindowResult:
+    async def deaf(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         return WindowResult((), "", "en", 0.9, 0.0, 0.1)
 
-    transcript = await Recognizer(deaf).transcribe(recording((2, 8), seconds=10), OPTIONS)
+    transcript = await Recognizer(deaf).transcribe(recording((2, 8), seconds=10), REQUEST)
     assert transcript.text == ""
     assert "from 2.0 s to 8.0 s" in transcript.warnings[0]
 
@@ -79,13 +79,13 @@ async def test_what_stays_missing_is_told() -> None:
 async def test_words_invented_on_noise_are_dropped() -> None:
     listener = Listener()
     listener.no_speech = 0.9
-    transcript = await Recognizer(listener).transcribe(recording((0, 5), seconds=10), OPTIONS)
+    transcript = await Recognizer(listener).transcribe(recording((0, 5), seconds=10), REQUEST)
     assert (transcript.text, transcript.segments, transcript.warnings) == ("", (), ())
 
 
 async def test_silence_asks_no_model() -> None:
     listener = Listener()
-    transcript = await Recognizer(listener).transcribe(recording(seconds=10), OPTIONS)
+    transcript = await Recognizer(listener).transcribe(recording(seconds=10), REQUEST)
     assert (transcript.text, transcript.duration, listener.requests) == ("", 10.0, [])
 
 
@@ -93,23 +93,23 @@ async def test_an_unsure_window_follows_the_language_of_the_others() -> None:
     listener = Listener()
     listener.languages = {0: "de", 300: "nl", 600: "de"}
     listener.certainty = 0.6
-    transcript = await Recognizer(listener).transcribe(recording((0, 25), (30, 55), (60, 85), seconds=90), OPTIONS)
+    transcript = await Recognizer(listener).transcribe(recording((0, 25), (30, 55), (60, 85), seconds=90), REQUEST)
     assert transcript.language == "de"
     assert [request.language for request in listener.requests[3:]] == ["de"]
 
 
 async def test_a_given_language_is_kept() -> None:
     listener = Listener()
-    options = TranscribeOptions(model="base", language="fr", prompt="Triton", caller="me")
-    transcript = await Recognizer(listener).transcribe(recording((0, 5), seconds=5), options)
+    asked = RecognitionRequest(model="base", language="fr", prompt="Triton", caller="me")
+    transcript = await Recognizer(listener).transcribe(recording((0, 5), seconds=5), asked)
     assert transcript.language == "fr"
-    assert listener.requests[0] == WindowRequest("base", "fr", "Triton", caller="me")
+    assert listener.requests[0] == asked
 
 
 async def test_a_failed_window_ends_the_others() -> None:
     running = 0
 
-    async def failing(pcm: Pcm, request: WindowRequest) -> WindowResult:
+    async def failing(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         nonlocal running
         if pcm[0] > 500:
             raise Unavailable("away")
@@ -121,14 +121,14 @@ async def test_a_failed_window_ends_the_others() -> None:
         raise AssertionError("nobody cancelled this")
 
     with pytest.raises(Unavailable):
-        await Recognizer(failing).transcribe(recording((0, 20), (60, 70), seconds=80), OPTIONS)
+        await Recognizer(failing).transcribe(recording((0, 20), (60, 70), seconds=80), REQUEST)
     assert running == 0
 
 
 async def test_progress_reaches_all_speech() -> None:
     told: list[tuple[float, float]] = []
     await Recognizer(Listener()).transcribe(
-        recording((0, 20), (60, 70), seconds=80), OPTIONS, lambda done, total: told.append((done, total))
+        recording((0, 20), (60, 70), seconds=80), REQUEST, lambda done, total: told.append((done, total))
     )
     assert told[-1][0] == pytest.approx(told[-1][1])
 
@@ -136,12 +136,12 @@ async def test_progress_reaches_all_speech() -> None:
 async def test_a_window_that_was_guessed_is_read_again_in_pieces() -> None:
     listener = Listener()
 
-    async def guessing(pcm: Pcm, request: WindowRequest) -> WindowResult:
+    async def guessing(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         result = await listener(pcm, request)
         if len(pcm) > 15 * SECOND:
             return replace(result, words=(Word("Sho", 0, 9, 0.1),), average_logprob=-5.0)
         return result
 
-    transcript = await Recognizer(guessing).transcribe(recording((0, 20), seconds=20), OPTIONS)
+    transcript = await Recognizer(guessing).transcribe(recording((0, 20), seconds=20), REQUEST)
     assert "Sho" not in transcript.text
     assert {"w1", "w10", "w18"} <= set(transcript.text.split())

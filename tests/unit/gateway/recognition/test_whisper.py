@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from gateway.errors import BadRequest, Unavailable
-from gateway.recognition.whisper import TritonWhisper, WindowRequest
+from gateway.recognition.request import RecognitionRequest
+from gateway.recognition.whisper import TritonWhisper
 from gateway.settings import TritonSettings
 from gateway.triton.client import read_element
 from gateway.triton.fleet import Fleet, watched
 from speech.tensors import WHISPER_INPUTS
 from tests.unit.gateway.triton.triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
 
+REQUEST = RecognitionRequest(model="base")
 WINDOW = np.arange(160, dtype=np.int16)
 
 
@@ -29,7 +31,9 @@ async def whisper(*tritons: Triton, patience: float = 5) -> AsyncIterator[Triton
 async def test_a_window_travels_as_the_wire_contract_says() -> None:
     triton = Triton()
     async with whisper(triton) as asked:
-        heard = await asked.recognize(WINDOW, WindowRequest("base", "de", prompt="Vorher", caller="me"))
+        heard = await asked.recognize(
+            WINDOW, RecognitionRequest(model="base", language="de", prompt="Vorher", caller="me")
+        )
 
     assert heard == HEARD
     (sent,) = triton.requests
@@ -45,7 +49,7 @@ async def test_windows_go_to_the_tritons_in_turn() -> None:
     tritons = Triton(), Triton()
     async with whisper(*tritons) as asked:
         for _ in range(4):
-            await asked.recognize(WINDOW, WindowRequest("base"))
+            await asked.recognize(WINDOW, REQUEST)
 
     assert [len(triton.requests) for triton in tritons] == [2, 2]
 
@@ -54,25 +58,25 @@ async def test_a_triton_that_is_away_is_left_out_and_its_window_goes_elsewhere()
     tritons = Triton(refuses, lives=False), Triton()
     async with whisper(*tritons) as asked:
         for _ in range(4):
-            assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
+            assert await asked.recognize(WINDOW, REQUEST) == HEARD
 
     assert not tritons[0].requests
 
 
 async def test_a_window_waits_for_a_dead_model_to_come_back() -> None:
     async with whisper(Triton(dies(), lives=False)) as asked:
-        assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
+        assert await asked.recognize(WINDOW, REQUEST) == HEARD
 
 
 async def test_windows_that_a_dead_process_held_are_asked_again() -> None:
     async with whisper(Triton(dies(once=waits), lives=False)) as asked:
-        assert await asked.recognize(WINDOW, WindowRequest("base")) == HEARD
+        assert await asked.recognize(WINDOW, REQUEST) == HEARD
 
 
 async def test_when_no_triton_comes_back_in_time_the_client_is_told_when_to_try() -> None:
     async with whisper(Triton(refuses, lives=False), patience=0.05) as asked:
         with pytest.raises(Unavailable) as refused:
-            await asked.recognize(WINDOW, WindowRequest("base"))
+            await asked.recognize(WINDOW, REQUEST)
 
     assert refused.value.retry_after >= 1
 
@@ -81,7 +85,7 @@ async def test_a_window_that_fails_everywhere_is_given_up() -> None:
     triton = Triton(fails(grpc.StatusCode.INTERNAL, "the engine failed", times=99))
     async with whisper(triton) as asked:
         with pytest.raises(Unavailable):
-            await asked.recognize(WINDOW, WindowRequest("base"))
+            await asked.recognize(WINDOW, REQUEST)
 
     assert 1 < len(triton.requests) < 5
 
@@ -90,7 +94,7 @@ async def test_a_refused_window_is_the_callers_fault_and_not_tried_again() -> No
     triton = Triton(fails(grpc.StatusCode.INVALID_ARGUMENT, "yue is not spoken here", times=99))
     async with whisper(triton) as asked:
         with pytest.raises(BadRequest, match="yue"):
-            await asked.recognize(WINDOW, WindowRequest("base", "yue"))
+            await asked.recognize(WINDOW, RecognitionRequest(model="base", language="yue"))
 
     assert len(triton.requests) == 1
 
@@ -98,7 +102,7 @@ async def test_a_refused_window_is_the_callers_fault_and_not_tried_again() -> No
 async def test_cancelling_a_window_cancels_the_call() -> None:
     triton = Triton(waits)
     async with whisper(triton) as asked:
-        recognizing = asyncio.create_task(asked.recognize(WINDOW, WindowRequest("base")))
+        recognizing = asyncio.create_task(asked.recognize(WINDOW, REQUEST))
         while not triton.requests:
             await asyncio.sleep(0.01)
         recognizing.cancel()
@@ -114,7 +118,7 @@ async def test_a_triton_that_refuses_windows_again_and_again_is_not_waited_for_f
     triton = Triton(refuses)
     async with whisper(triton, patience=0.8) as asked:
         with pytest.raises(Unavailable):
-            await asked.recognize(WINDOW, WindowRequest("base"))
+            await asked.recognize(WINDOW, REQUEST)
 
     assert len(triton.requests) >= 2
 

@@ -1,0 +1,20 @@
+"""What is asked of recognition: one object from the route to the tensors of a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from speech.tensors import Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionRequest:
+    """The options of a recording, of a live session, and of each of their windows."""
+
+    model: str  # a Whisper id, such as "base"
+    language: str | None = None  # ISO 639-1; None: detect it
+    prompt: str = ""  # words that are likely to occur, or the text before
+    diarize: bool = False  # whether words get speakers
+    speakers: int = 0  # their number; 0: unknown
+    caller: str = ""  # for fair sharing between callers
+    priority: Priority = Priority.FILE
