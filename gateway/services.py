@@ -23,7 +23,7 @@ from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.diarizer import TritonDiarizer
 from gateway.recognition.pyannote import PyannoteConfig, PyannoteDiarizer
 from gateway.recognition.recognizer import Recognizer
-from gateway.recognition.whisper import TritonWhisper, triton_name
+from gateway.recognition.whisper import TritonWhisper, retry_policies, triton_name
 from gateway.settings import DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
@@ -69,7 +69,7 @@ async def open_services(settings: Settings, models: Models, triton_urls: Sequenc
             open_diarizer(fleet, settings) as diarizer,
         ):
             activity = VoiceActivity()
-            whisper = TritonWhisper(fleet, settings.triton)
+            whisper = TritonWhisper(fleet, retry_policies(settings.triton, settings.stream))
             recognizer = Recognizer(whisper.recognize)
             yield Services(
                 settings=settings,

@@ -7,14 +7,13 @@ sees the whole recording.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 
-import grpc
 import numpy as np
 
-from gateway.triton.client import TritonClient, TritonFailure
+from gateway.triton.client import TritonFailure
 from gateway.triton.fleet import Fleet
+from gateway.triton.retry import RetryPolicy, infer
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.diarization.turns import find_turns
 from speech.diarization.windows import FRAMES, VECTOR, LocalSpeech, chunk_bounds, join
@@ -23,10 +22,7 @@ from speech.transcript import Turn
 
 MODEL = "diarizer"
 IN_FLIGHT = 2  # chunks of one recording at Triton at once: two minutes of audio, shared with other recordings
-TRIES = 3
 UNAVAILABLE_SECONDS = 5.0  # seconds to wait for an unavailable diarizer: rather no speakers than a late transcript
-
-_log = logging.getLogger(__name__)
 
 
 class DiarizationFailed(Exception):
@@ -39,7 +35,7 @@ class TritonDiarizer:
     def __init__(self, fleet: Fleet, timeout: float) -> None:
         """timeout: seconds for one chunk, queueing in Triton included"""
         self._fleet = fleet
-        self._timeout = timeout
+        self._policy = RetryPolicy(unavailable=UNAVAILABLE_SECONDS, timeout=timeout)
 
     async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
         """Turns of "Speaker 1", … in order; () without speech. Cancelling this cancels the work in Triton.
@@ -66,24 +62,10 @@ class TritonDiarizer:
 
     async def _infer_chunk(self, pcm: Pcm, in_flight: asyncio.Semaphore) -> LocalSpeech:
         async with in_flight:
-            for attempt in range(1, TRIES + 1):
-                client = await self._client()
-                try:
-                    outputs = await client.infer(MODEL, {AUDIO: pcm[np.newaxis]}, self._timeout)
-                    return read_chunk(outputs)
-                except TritonFailure as failure:
-                    _log.warning("a chunk failed: %s", failure, extra={"triton": client.url, "model": MODEL})
-                    if attempt == TRIES or failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                        raise DiarizationFailed(str(failure)) from failure
-                    if failure.unavailable:
-                        self._fleet.exclude(client, MODEL, failure)
-        raise AssertionError("unreachable")
-
-    async def _client(self) -> TritonClient:
-        try:
-            return await self._fleet.client_for(MODEL, UNAVAILABLE_SECONDS)
-        except TimeoutError:
-            raise DiarizationFailed("no Triton serves the diarizer") from None
+            try:
+                return read_chunk(await infer(self._fleet, MODEL, {AUDIO: pcm[np.newaxis]}, self._policy))
+            except TritonFailure as failure:
+                raise DiarizationFailed(str(failure)) from failure
 
 
 def read_chunk(outputs: Mapping[str, bytes]) -> LocalSpeech:

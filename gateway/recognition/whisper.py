@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
+from collections.abc import Mapping
 
 import grpc
 
-from gateway.errors import BadRequest, InternalError, Unavailable
+from gateway.errors import BadRequest, InternalError, ServiceError, Unavailable
 from gateway.recognition.request import RecognitionRequest
-from gateway.settings import TritonSettings
-from gateway.triton.client import TritonClient, TritonFailure, Value, read_element
+from gateway.settings import StreamSettings, TritonSettings
+from gateway.triton.client import TritonFailure, Value, read_element
 from gateway.triton.fleet import Fleet
+from gateway.triton.retry import RetryPolicy, infer
 from speech.audio import Pcm
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Tensor, read_result
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
 from speech.transcript import WindowResult
 
-MAX_FAILURES = 2  # of one window, before it is given up
+LIVE_FAILURES = 10  # of one window, before its session is given up: some are other windows' fault
 
 _log = logging.getLogger(__name__)
 
 
 class TritonWhisper:
-    """Sends windows to the fleet's Tritons, excludes those that fail, retries a window elsewhere or later.
+    """Sends windows to the fleet's Tritons; windows of files and of live sessions have a retry policy each."""
 
-    Recognition is idempotent, so a window may be retried.
-    """
-
-    def __init__(self, fleet: Fleet, settings: TritonSettings) -> None:
+    def __init__(self, fleet: Fleet, policies: Mapping[Priority, RetryPolicy]) -> None:
         self._fleet = fleet
-        self._settings = settings
+        self._policies = policies
 
     def is_ready(self, model: str) -> bool:
         """Whether some Triton accepts windows for this model now."""
@@ -40,64 +37,27 @@ class TritonWhisper:
         """Cancelling this cancels the work in Triton.
 
         pcm: int16 (n,), 16 kHz mono, n ≤ 480_000
-        raises: BadRequest if the model rejects the window, Unavailable if no Triton answers in time
+        raises: BadRequest if the model rejects the window, Unavailable if the retry policy is exhausted
         """
-        model = triton_name(request.model)
-        attempts = Attempts(self._settings.patience_seconds)
-        while attempts.left:
-            client = await self._client_for(model)
-            try:
-                return await self._infer(client, pcm, request)
-            except TritonFailure as failure:
-                _log.warning("a window failed: %s", failure, extra={"triton": client.url, "model": model})
-                self._judge(client, model, failure)
-                attempts.count(failure)
-        raise Unavailable("The speech engine failed on this recording again and again; try it later.")
-
-    async def _client_for(self, model: str) -> TritonClient:
+        inputs, policy = write_window(pcm, request), self._policies[request.priority]
         try:
-            return await self._fleet.client_for(model, self._settings.patience_seconds)
-        except TimeoutError:
-            raise Unavailable("The speech engine is away for now; try again soon.", retry_after=10) from None
-
-    async def _infer(self, client: TritonClient, pcm: Pcm, request: RecognitionRequest) -> WindowResult:
-        inputs = write_window(pcm, request)
-        outputs = await client.infer(triton_name(request.model), inputs, self._settings.timeout_seconds)
+            outputs = await infer(self._fleet, triton_name(request.model), inputs, policy)
+        except TritonFailure as failure:
+            raise _service_error(failure) from failure
         try:
             return read_result(read_element(outputs[RESULT.name]))
         except (KeyError, ValueError, TypeError) as problem:
-            _log.exception("a result cannot be read", extra={"triton": client.url})
+            _log.exception("a result cannot be read", extra={"model": request.model})
             raise InternalError from problem
 
-    def _judge(self, client: TritonClient, model: str, failure: TritonFailure) -> None:
-        """Returns if the window should be retried; raises what the caller is told if not."""
-        if failure.code is grpc.StatusCode.INVALID_ARGUMENT:
-            raise BadRequest(failure.message)
-        if failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            message = "The speech engine is too busy to answer in time; try again later."
-            raise Unavailable(message, retry_after=30)
-        if failure.unavailable:
-            self._fleet.exclude(client, model, failure)
 
-
-class Attempts:
-    """How often one window is tried. Tritons that reject it cost time alone, failures are counted."""
-
-    def __init__(self, patience: float) -> None:
-        self._patience = patience  # seconds of rejections
-        self._failures = 0
-        self._refused_since = math.inf
-
-    @property
-    def left(self) -> bool:
-        return self._failures <= MAX_FAILURES and time.monotonic() - self._refused_since <= self._patience
-
-    def count(self, failure: TritonFailure) -> None:
-        if failure.refused:
-            self._refused_since = min(self._refused_since, time.monotonic())
-        else:
-            self._failures += 1
-            self._refused_since = math.inf
+def retry_policies(triton: TritonSettings, stream: StreamSettings) -> dict[Priority, RetryPolicy]:
+    """A live session cannot be sent again by its client, so its windows are retried for longer."""
+    timeout = triton.timeout_seconds
+    return {
+        Priority.FILE: RetryPolicy(unavailable=triton.patience_seconds, timeout=timeout),
+        Priority.LIVE: RetryPolicy(unavailable=stream.patience_seconds, timeout=timeout, failures=LIVE_FAILURES),
+    }
 
 
 def triton_name(model: str) -> str:
@@ -112,3 +72,16 @@ def write_window(pcm: Pcm, request: RecognitionRequest) -> dict[Tensor, Value]:
         PRIORITY: request.priority.value,
         CALLER: request.caller,
     }
+
+
+def _service_error(failure: TritonFailure) -> ServiceError:
+    """What the caller is told."""
+    match failure.code:
+        case grpc.StatusCode.INVALID_ARGUMENT:
+            return BadRequest(failure.message)
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Unavailable("The speech engine is too busy to answer in time; try again later.", retry_after=30)
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.NOT_FOUND:
+            return Unavailable("The speech engine is away for now; try again soon.", retry_after=10)
+        case _:
+            return Unavailable("The speech engine failed on this recording again and again; try it later.")

@@ -80,9 +80,8 @@ class Conversation:
         config = messages.read_query(dict(self.socket.query_params))
         if config is None:
             config = await self._first_config()
-        policy = StreamPolicy(patience_seconds=self.services.settings.stream.patience_seconds)
         listener = self.services.activity.stream()
-        session = Session(self._recognize, listener.feed, self.say, None, policy)
+        session = Session(self._recognize, listener.feed, self.say, None, StreamPolicy())
         await self._agree(session, config)
         return session
 

@@ -2,7 +2,7 @@
 
 Audio flows one way: `feed` → buffer → voice activity → window → Whisper → agreement → messages. Nothing
 is forgotten before its words are committed, whatever the load: a session that falls behind decodes less
-often, and one whose Triton went away decodes the same audio again when it is back.
+often, and the recogniser retries a window whose Triton is unavailable until there is one again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gateway.errors import Unavailable
 from gateway.recognition.windows import is_speech
 from gateway.streaming import messages
 from gateway.streaming.buffer import AudioBuffer
@@ -28,7 +27,7 @@ from speech.agreement import Agreement, split, widest_pause
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
-Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect)
+Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect); retries itself
 Listen = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
 Emit = Callable[[Message], Awaitable[None]]
 
@@ -54,7 +53,6 @@ class StreamPolicy:
     longest: int = seconds(25.0)  # window that is committed though nobody paused
     stride: int = seconds(1.0)  # of audio listened to at a time
     backlog: int = seconds(600.0)  # of audio that may wait before the client is made to wait (19 MB)
-    patience_seconds: float = 120.0  # for a Triton that is away
 
 
 class Session:
@@ -122,7 +120,7 @@ class Session:
         await self.stop()
 
     async def run(self) -> None:
-        """Raises Unavailable when Triton stayed away for too long."""
+        """Raises what `recognize` raises, Unavailable when its retries are exhausted."""
         while await self._audio_came():
             await self._listen()
             if self._endpoint.speech_start is not None:
@@ -296,7 +294,7 @@ class Session:
         """Words of the open window up to sample `end`, in session time."""
         pcm = self._buffer.samples(self._window, end)
         began = time.monotonic()
-        result = await self._recognize_patiently(pcm)
+        result = await self._recognize(pcm, self._vote.settled)
         self._pace(time.monotonic() - began)
         if self._vote.hear(result.language, result.language_probability, (end - self._decoded) / SAMPLE_RATE):
             await self._emit(messages.language_settled(self._vote.best, self._vote.share))
@@ -309,16 +307,6 @@ class Session:
         """Under load the next decoding waits for more audio: it updates less often, and never falls behind."""
         wanted = seconds(elapsed * self._policy.load_factor)
         self._interval = min(max(self._policy.update, wanted), self._policy.slowest_update)
-
-    async def _recognize_patiently(self, pcm: Pcm) -> WindowResult:
-        deadline = time.monotonic() + self._policy.patience_seconds
-        while True:
-            try:
-                return await self._recognize(pcm, self._vote.settled)
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(1.0)
 
     async def _commit(self, words: Sequence[Word]) -> None:
         if words:

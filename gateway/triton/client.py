@@ -48,7 +48,7 @@ class TritonFailure(Exception):
         return self.code is grpc.StatusCode.INTERNAL and "stub process" in self.message.lower()
 
     @property
-    def refused(self) -> bool:
+    def rejected(self) -> bool:
         """The request was rejected before any work: sending it elsewhere is safe."""
         signs = ("failed to connect", "unknown model", "not ready", "is stopping", "unavailable", "try again later")
         return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND) and any(

@@ -62,13 +62,13 @@ class Fleet:
         """Whether some Triton accepts requests for this model now."""
         return any(model not in client.unavailable for client in self.clients)
 
-    async def client_for(self, model: str, timeout: float) -> TritonClient:
+    async def client_for(self, model: str, deadline: float) -> TritonClient:
         """The Triton with the fewest calls in flight among those where the model is available; equals take turns.
 
-        timeout: seconds to wait until there is one
+        deadline: time of the event loop's clock until which it waits for one
         raises: TimeoutError
         """
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout_at(deadline):
             while not (available := [client for client in self.clients if model not in client.unavailable]):
                 await asyncio.sleep(0.1)
         self._rotation += 1

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 
 from gateway.errors import BadRequest, Unavailable
 from gateway.recognition.request import RecognitionRequest
-from gateway.recognition.whisper import TritonWhisper
-from gateway.settings import TritonSettings
+from gateway.recognition.whisper import TritonWhisper, retry_policies
+from gateway.settings import StreamSettings, TritonSettings
 from gateway.triton.client import read_element
 from gateway.triton.fleet import Fleet, watched
-from speech.tensors import WHISPER_INPUTS
+from speech.tensors import WHISPER_INPUTS, Priority
 from tests.unit.gateway.triton.triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
 
 REQUEST = RecognitionRequest(model="base")
@@ -25,7 +26,7 @@ WINDOW = np.arange(160, dtype=np.int16)
 async def whisper(*tritons: Triton, patience: float = 5) -> AsyncIterator[TritonWhisper]:
     settings = TritonSettings(patience_seconds=patience, probe_seconds=0.05, timeout_seconds=5)
     async with listening(*tritons) as urls, watched(Fleet(urls, ["whisper-base"], settings)) as fleet:
-        yield TritonWhisper(fleet, settings)
+        yield TritonWhisper(fleet, retry_policies(settings, StreamSettings(patience_seconds=patience)))
 
 
 async def test_a_window_travels_as_the_wire_contract_says() -> None:
@@ -88,6 +89,14 @@ async def test_a_window_that_fails_everywhere_is_given_up() -> None:
             await asked.recognize(WINDOW, REQUEST)
 
     assert 1 < len(triton.requests) < 5
+
+
+async def test_a_live_window_outlasts_failures_that_end_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.triton.retry.FIRST_BACKOFF", 0.001)
+    for request, survives in ((REQUEST, False), (replace(REQUEST, priority=Priority.LIVE), True)):
+        async with whisper(Triton(fails(grpc.StatusCode.INTERNAL, "the engine failed", times=5))) as asked:
+            with nullcontext() if survives else pytest.raises(Unavailable):
+                assert await asked.recognize(WINDOW, request) == HEARD
 
 
 async def test_a_refused_window_is_the_callers_fault_and_not_tried_again() -> None:

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Unavailable
+from gateway.recognition.request import RecognitionRequest
+from gateway.recognition.whisper import TritonWhisper, retry_policies
+from gateway.settings import StreamSettings, TritonSettings
 from gateway.streaming.messages import Message
 from gateway.streaming.session import Session, StreamPolicy
+from gateway.triton.fleet import Fleet, watched
 from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
+from speech.tensors import Priority
 from speech.transcript import WindowResult, Word
+from tests.unit.gateway.triton.triton_fakes import Triton, listening
 
 WORD, GAP = 4800, 1600  # samples
 
@@ -38,15 +47,19 @@ def speech(pauses: list[float]) -> tuple[Pcm, list[str]]:
 
 
 async def read(pcm: Pcm, language: str | None) -> WindowResult:
-    """Reads the words that were written; one cut to under a tenth is not heard."""
     await asyncio.sleep(0)
+    return replace(written_words(pcm), language=language or "en")
+
+
+def written_words(pcm: Pcm) -> WindowResult:
+    """The words that were written into the samples; one cut to under a tenth is left out."""
     words = []
     for number in np.unique(pcm[pcm > 0]):
         places = np.flatnonzero(pcm == number)
         if len(places) >= WORD / 10:
             start, end = places[0] / SAMPLE_RATE, (places[-1] + 1) / SAMPLE_RATE
             words.append(Word(f"w{number}", start, end, 0.9))
-    return WindowResult(tuple(words), "", language or "en", 0.9, -0.2, 0.0)
+    return WindowResult(tuple(words), "", "en", 0.9, -0.2, 0.0)
 
 
 async def transcribe(
@@ -112,18 +125,28 @@ async def test_silence_is_never_decoded() -> None:
     assert sent == []
 
 
-async def test_a_triton_that_goes_away_loses_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_triton_that_fails_now_and_then_loses_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.triton.retry.FIRST_BACKOFF", 0.001)
     chance = random.Random(1)
 
-    async def flaky(pcm: Pcm, language: str | None) -> WindowResult:
-        if chance.random() < 0.4:
-            raise Unavailable("away", retry_after=1)
-        return await read(pcm, language)
+    async def fail_sometimes(triton: Triton, context: Any) -> None:
+        if chance.random() < 0.6:
+            await context.abort(grpc.StatusCode.INTERNAL, "the engine failed")
 
-    pause = asyncio.sleep
-    monkeypatch.setattr("gateway.streaming.session.asyncio.sleep", lambda _: pause(0))
-    pcm, expected = speech([0.0, 0.3, 1.0, 0.0] * 10)
-    _, sent = await transcribe(pcm, [8000], flaky)
+    triton = Triton(fail_sometimes, result=written_words)
+    async with (
+        listening(triton) as urls,
+        watched(Fleet(urls, ["whisper-base"], TritonSettings())) as fleet,
+    ):
+        whisper = TritonWhisper(fleet, retry_policies(TritonSettings(), StreamSettings()))
+
+        async def recognize(pcm: Pcm, language: str | None) -> WindowResult:
+            request = RecognitionRequest(model="base", language=language, priority=Priority.LIVE)
+            return await whisper.recognize(pcm, request)
+
+        pcm, expected = speech([0.0, 0.3, 1.0, 0.0] * 10)
+        _, sent = await transcribe(pcm, [8000], recognize)
+
     assert finals(sent) == expected
 
 
@@ -133,7 +156,7 @@ async def test_a_triton_that_stays_away_is_an_error() -> None:
 
     pcm, _ = speech([0.0] * 4)
     with pytest.raises(Unavailable):
-        await transcribe(pcm, [8000], away, StreamPolicy(patience_seconds=-1))
+        await transcribe(pcm, [8000], away)
 
 
 async def test_a_client_that_sends_too_fast_is_made_to_wait() -> None:

@@ -42,6 +42,10 @@ async def becomes(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def after(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
 def working(fleet: Fleet) -> set[str]:
     return {client.url for client in fleet.clients if MODEL not in client.unavailable}
 
@@ -66,7 +70,7 @@ async def test_a_triton_that_leaves_finishes_what_it_has() -> None:
     async with listening(Triton(slow), Triton()) as (old, new):
         name = Name(old)
         async with fleet_behind(name) as fleet:
-            client = await fleet.client_for(MODEL, 1)
+            client = await fleet.client_for(MODEL, after(1))
             call = asyncio.create_task(client.infer(MODEL, probe_inputs(MODEL, 1.0), 10))
             name.behind = (new,)
             await becomes(lambda: working(fleet) == {new})
@@ -88,7 +92,7 @@ async def test_a_triton_gets_no_work_before_its_model_has_answered() -> None:
         listening(Triton(refuses, lives=False), Triton()) as (away, good),
         fleet_behind(Name(away, good)) as fleet,
     ):
-        assert {(await fleet.client_for(MODEL, 1)).url for _ in range(4)} == {good}
+        assert {(await fleet.client_for(MODEL, after(1))).url for _ in range(4)} == {good}
 
 
 async def test_the_least_loaded_triton_is_chosen() -> None:
@@ -96,7 +100,7 @@ async def test_the_least_loaded_triton_is_chosen() -> None:
         (client,) = (client for client in fleet.clients if client.url == busy)
         call = asyncio.create_task(client.infer(MODEL, probe_inputs(MODEL, 1.0), 10))
         await becomes(lambda: client.in_flight == 1)
-        assert {(await fleet.client_for(MODEL, 1)).url for _ in range(4)} == {idle}
+        assert {(await fleet.client_for(MODEL, after(1))).url for _ in range(4)} == {idle}
         call.cancel()
 
 
@@ -113,7 +117,7 @@ async def test_calls_of_a_triton_that_stays_silent_are_ended(monkeypatch: pytest
     monkeypatch.setattr("gateway.triton.fleet.PROBE_TIMEOUT", 0.2)
     triton = Triton()
     async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
-        client = await fleet.client_for(MODEL, 1)
+        client = await fleet.client_for(MODEL, after(1))
         triton.lives, triton.behaviour = False, waits
         with pytest.raises(TritonFailure):
             await client.infer(MODEL, probe_inputs(MODEL, 1.0), 60)
@@ -122,7 +126,7 @@ async def test_calls_of_a_triton_that_stays_silent_are_ended(monkeypatch: pytest
 async def test_nobody_to_ask_is_a_timeout() -> None:
     async with watched(Fleet([], [MODEL], SETTINGS)) as fleet:
         with pytest.raises(TimeoutError):
-            await fleet.client_for(MODEL, 0.05)
+            await fleet.client_for(MODEL, after(0.05))
 
 
 @pytest.mark.parametrize(
