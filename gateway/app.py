@@ -13,7 +13,7 @@ from gateway.http.middleware import REQUEST_ID_HEADER, KnownPages, LastAnswer, R
 from gateway.metrics import Measured
 from gateway.reference.openapi import response_headers
 from gateway.routes.reference import ApiDocuments
-from gateway.routes.table import CHANNELS, OPERATIONS
+from gateway.routes.table import CHANNELS, operations
 from gateway.routes.transcribe import ANSWER_KEY_HEADER
 from gateway.services import Services
 
@@ -21,8 +21,9 @@ ALLOWED_HEADERS = ("Authorization", "Content-Type", ANSWER_KEY_HEADER, REQUEST_I
 
 
 def create_app(services: Services) -> Starlette:
+    offered = operations(docs=services.settings.server.docs)
     origins = services.settings.server.cors_origins
-    routes: list[BaseRoute] = [Route(each.path, each.serve, methods=[each.method]) for each in OPERATIONS]
+    routes: list[BaseRoute] = [Route(each.path, each.serve, methods=[each.method]) for each in offered]
     routes += [WebSocketRoute(channel.path, channel.serve) for channel in CHANNELS]
     app = Starlette(
         routes=routes,
@@ -35,12 +36,12 @@ def create_app(services: Services) -> Starlette:
                 allow_origins=origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=ALLOWED_HEADERS,
-                expose_headers=response_headers(OPERATIONS),
+                expose_headers=response_headers(offered),
             ),
             Middleware(LastAnswer),
         ],
         exception_handlers={ServiceError: answer_error, HTTPException: answer_error},
     )
     app.state.services = services
-    app.state.documents = ApiDocuments(OPERATIONS, CHANNELS)
+    app.state.documents = ApiDocuments(offered, CHANNELS)
     return app

@@ -63,6 +63,8 @@ class ServerSettings(SettingsGroup):
     """origins (https://app.example) whose web pages may call the API; others are turned away"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least serious log entry that is written"""
+    docs: bool = True
+    """whether the service describes its API: the page /docs, /openapi.json and /asyncapi.json"""
 
 
 class MediaSettings(SettingsGroup):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import Count, Probability, described
+from gateway.api.described import Probability, described
 
 Speed = Literal["very_fast", "fast", "standard"]
 RequestStage = Literal["receiving", "decoding", "recognizing"]
@@ -53,11 +53,11 @@ class HealthReport(TypedDict):
 class ModelCard(TypedDict):
     """A Whisper model that can be asked for."""
 
-    id: str
+    id: Annotated[str, Field(examples=["large-v3-turbo"])]
     """Its name in requests."""
-    name: str
+    name: Annotated[str, Field(examples=["Whisper Large V3 Turbo"])]
     """Its name for people."""
-    languages: Count
+    languages: Annotated[int, Field(ge=0, examples=[99])]
     """How many languages it knows."""
     speed: Speed
     """How fast it is among the others."""

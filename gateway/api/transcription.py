@@ -14,7 +14,7 @@ from gateway.api.described import Probability, Seconds, described
 class TranscriptionWord(TypedDict):
     """One word with its times."""
 
-    word: str
+    word: Annotated[str, Field(examples=["Hello,"])]
     """Keeps its punctuation."""
     start: Seconds
     """Seconds from the start of the recording."""
@@ -38,7 +38,7 @@ class TranscriptionSegment(TypedDict):
     """Seconds from the start of the recording."""
     end: Seconds
     """Seconds from the start of the recording."""
-    text: str
+    text: Annotated[str, Field(examples=["Hello, welcome to the meeting."])]
     """Its words as one line."""
     speaker: NotRequired[Annotated[str, Field(examples=["Speaker 1"])]]
     """Who speaks; left out where that is not known."""
@@ -52,7 +52,7 @@ class TranscriptionSegment(TypedDict):
 class Transcription(TypedDict):
     """What was said, when, and by whom."""
 
-    text: str
+    text: Annotated[str, Field(examples=["Hello, welcome to the meeting."])]
     """Everything that was said."""
     language: Annotated[str, Field(examples=["en"])]
     """Code of the language, as asked for or as heard."""
@@ -62,7 +62,7 @@ class Transcription(TypedDict):
     """The text in pieces, in order of time."""
     speakers: Annotated[list[str], Field(examples=[["Speaker 1", "Speaker 2"]])]
     """Everybody who speaks, in the order of their first words; empty without diarization."""
-    warnings: list[str]
+    warnings: Annotated[list[str], Field(examples=[[]])]
     """What could not be decoded, heard or told apart; mostly empty."""
     model: Annotated[str, Field(examples=["large-v3-turbo"])]
     """The model that really answered; `X-Model` says the same."""

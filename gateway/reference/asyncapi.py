@@ -58,6 +58,15 @@ def asyncapi_document(channels: Sequence[Channel], version: str, description: st
     }
 
 
+def in_markdown(channel: Channel) -> str:
+    """The channel for the OpenAPI document, which knows no WebSocket."""
+    sides = [("client", frame) for frame in channel.client] + [("service", frame) for frame in channel.server]
+    rows = [f"| {side} | `{frame.name}` | {frame.text} |" for side, frame in sides]
+    table = "\n".join(["| from | message | |", "|---|---|---|", *rows])
+    documents = "[asyncapi.json](asyncapi.json) has the fields of every message and the close codes."
+    return f"### WS {channel.path}: {channel.summary}\n\n{channel.description}\n\n{table}\n\n{documents}\n"
+
+
 def _channel(channel: Channel, found: Mapping[str, Schema]) -> Schema:
     frames = (*channel.client, *channel.server)
     return {

@@ -1,4 +1,4 @@
-"""GET /openapi.json and /asyncapi.json: the API described for programs, and /docs for people."""
+"""GET /openapi.json and /asyncapi.json, the API described for programs, and /docs, for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.summary import ErrorEvent, StageEvent, SummaryEvent, TokenEvent
-from gateway.reference.asyncapi import Channel, asyncapi_document
+from gateway.errors import NotFound
+from gateway.reference import swagger_ui
+from gateway.reference.asyncapi import Channel, asyncapi_document, in_markdown
 from gateway.reference.openapi import JSON, openapi_document
 from gateway.reference.operation import Operation
 
@@ -23,8 +25,6 @@ Transcribes recordings and live speech, tells speakers apart, and summarizes.
 **Key**: `Authorization: Bearer KEY`; without one, requests are answered as anonymous within limits. A wrong key is 401.
 
 **Errors** are always `{"error": "what was wrong and what is accepted"}`. 409, 429 and 503 carry `Retry-After`.
-
-**Live speech** is a WebSocket, `/v1/stream`; [asyncapi.json](/asyncapi.json) describes its messages.
 """
 
 
@@ -38,7 +38,8 @@ class ApiDocuments:
     @cached_property
     def openapi(self) -> bytes:
         extra = [StageEvent, TokenEvent, SummaryEvent, ErrorEvent]
-        return _json(openapi_document(self._operations, metadata.version("stt"), INTRODUCTION, extra))
+        description = "\n".join([INTRODUCTION, *map(in_markdown, self._channels)])
+        return _json(openapi_document(self._operations, metadata.version("stt"), description, extra))
 
     @cached_property
     def asyncapi(self) -> bytes:
@@ -51,6 +52,18 @@ async def show_openapi(request: Request) -> Response:
 
 async def show_asyncapi(request: Request) -> Response:
     return Response(_documents(request).asyncapi, media_type=JSON)
+
+
+async def show_docs(request: Request) -> Response:
+    return Response(swagger_ui.shell(), media_type="text/html", headers=swagger_ui.SECURITY_HEADERS)
+
+
+async def show_docs_asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in swagger_ui.ASSETS:
+        raise NotFound(f"There is no such file; {DOCS_PATH} is the page.")
+    headers = {"Cache-Control": "max-age=3600", **swagger_ui.SECURITY_HEADERS}
+    return Response(swagger_ui.asset(name), media_type=swagger_ui.media_type(name), headers=headers)
 
 
 def _documents(request: Request) -> ApiDocuments:

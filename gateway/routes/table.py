@@ -31,11 +31,12 @@ from gateway.errors import (
 from gateway.reference.asyncapi import Channel, Frame
 from gateway.reference.openapi import ALLOWANCE, JSON, RETRY_AFTER
 from gateway.reference.operation import BINARY, OBJECT, TEXT, Header, Operation, Parameter, Reply, Tag
+from gateway.reference.swagger_ui import ASSETS, media_type
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.index import index
 from gateway.routes.progress import show_progress
-from gateway.routes.reference import show_asyncapi, show_openapi
+from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
 from gateway.routes.summarize import EVENT_STREAM, summarize
 from gateway.routes.transcribe import ANSWER_KEY_HEADER, MODEL_HEADER, REPLAYED_HEADER, transcribe
@@ -171,7 +172,33 @@ OPERATIONS = (
         "The messages of WS /v1/stream",
         replies=[Reply("AsyncAPI 3.0.", {JSON: OBJECT})],
     ),
+    Operation(
+        "GET",
+        DOCS_PATH,
+        show_docs,
+        "showDocs",
+        Tag.DESCRIPTION,
+        "This document as a page",
+        replies=[Reply("The page.", {"text/html": TEXT})],
+    ),
+    Operation(
+        "GET",
+        f"{DOCS_PATH}/{{name}}",
+        show_docs_asset,
+        "showDocsAsset",
+        Tag.DESCRIPTION,
+        "What the page consists of",
+        parameters=[Parameter("name", "Name of the file.", "path", {"type": "string", "enum": list(ASSETS)})],
+        replies=[Reply("The file.", dict.fromkeys(map(media_type, ASSETS), BINARY))],
+        errors=[NotFound],
+    ),
 )
+
+
+def operations(*, docs: bool) -> list[Operation]:
+    """docs: whether the API describes itself, at other addresses than /"""
+    return [each for each in OPERATIONS if docs or each.tag is not Tag.DESCRIPTION or each.path == "/"]
+
 
 CHANNELS = (
     Channel(

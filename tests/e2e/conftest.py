@@ -8,6 +8,7 @@ import httpx
 import imageio_ffmpeg
 import pytest
 
+from tests.described_api import DescribedApi
 from tests.e2e.service_process import METERED, ServiceProcess, run_service, stt_keys
 
 DATA = Path(__file__).parent.parent / "data"
@@ -27,9 +28,17 @@ def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
         yield running
 
 
+@pytest.fixture(scope="session")
+def described(service: ServiceProcess) -> DescribedApi:
+    """The service's OpenAPI document."""
+    return DescribedApi(httpx.get(f"{service.url}/openapi.json").json())
+
+
 @pytest.fixture
-def client(service: ServiceProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.url, timeout=300) as client:
+def client(service: ServiceProcess, described: DescribedApi) -> Iterator[httpx.Client]:
+    """Every answer that it gets is one that the OpenAPI document describes."""
+    hooks = {"response": [httpx.Response.read, described.check]}
+    with httpx.Client(base_url=service.url, timeout=300, event_hooks=hooks) as client:
         yield client
 
 
