@@ -63,9 +63,7 @@ def _step_seconds(engine: Engine, folder: Path, speech: Sequence[Samples], rows:
     slots = list(range(rows))
     for slot in slots:
         engine.encode([slot], [speech[slot % len(speech)]], [engine.dimensions.n_audio_ctx])
-    tokens = Tokenizer.load(folder).special
-    prompt = [tokens.start, tokens.start + 1, tokens.transcribe, tokens.no_timestamps]
-    engine.prefill(slots, [prompt] * rows)
+    engine.prefill(slots, [Tokenizer.load(folder).sot_sequence("en")] * rows)
     times = []
     for _ in range(STEPS):
         began = time.perf_counter()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from export.graph import BOOL, FLOAT, INT64, Graph
 from export.tokenizer import language_slots
-from speech.whisper.manifest import SpecialTokens
+from speech.whisper.special_tokens import SpecialTokens
 
 BLOCK = 256  # tokens whose probabilities are summed before one of them is drawn
 NEVER = -1e9  # added to a logit; finite, so that dividing and subtracting it stays a number

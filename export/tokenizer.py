@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from speech.whisper.manifest import SpecialTokens
+from speech.whisper.special_tokens import SpecialTokens
 
 MULTILINGUAL_VOCABULARY = 51865  # with 99 languages; one more per further language
 TIMESTAMPS = 1501  # <|0.00|> to <|30.00|>

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speech.whisper.engine import Dimensions
+from speech.whisper.special_tokens import SpecialTokens, sot_sequence
 
 MANIFEST_FILE = "manifest.json"
 RANDOM = "random numbers, for timing"  # origin of weights that say nothing
@@ -18,19 +19,6 @@ OLDEST_FORMAT = {"onnx": 1}
 
 class InvalidManifest(ValueError):
     """The folder holds no export that this version can serve."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpecialTokens:
-    end_of_text: int
-    start_of_transcript: int
-    first_language: int  # `languages` follow each other from here
-    translate: int
-    transcribe: int
-    start_of_prompt: int  # <|startofprev|>
-    no_speech: int
-    no_timestamps: int
-    first_timestamp: int  # <|0.00|>, then one per 20 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +65,8 @@ class Manifest:
         return bool(self.languages)
 
     def sot_sequence(self, language: str) -> list[int]:
-        """Prompt of a transcription without timestamps.
-
-        raises: ValueError if the language is not one of `languages`
-        """
-        if not self.multilingual:
-            return [self.tokens.start_of_transcript, self.tokens.no_timestamps]
-        return [
-            self.tokens.start_of_transcript,
-            self.tokens.first_language + self.languages.index(language),
-            self.tokens.transcribe,
-            self.tokens.no_timestamps,
-        ]
+        """The start-of-transcript prompt. Raises UnknownLanguage for a language that the weights do not have."""
+        return sot_sequence(self.tokens, self.languages, language)
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

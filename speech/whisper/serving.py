@@ -28,8 +28,9 @@ from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import Engine
 from speech.whisper.manifest import InvalidManifest, read_manifest
+from speech.whisper.special_tokens import UnknownLanguage
 from speech.whisper.timing import compile_timing
-from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
+from speech.whisper.tokenizer import Tokenizer
 
 PUBLISH_SECONDS = 1.0  # between two updates of the metrics
 CPU_SLOTS = 10
@@ -123,7 +124,7 @@ class WhisperAdapter:
         self._backend = backend
         self._scheduler = scheduler
         self._options = options
-        self._gauges = SchedulerMetrics(backend, labels)
+        self._metrics = SchedulerMetrics(backend, labels)
         self._gpu = tell_gpu(backend, labels)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
@@ -138,7 +139,7 @@ class WhisperAdapter:
         tokenizer = Tokenizer.load(folder)
         engine = opener(folder, options)
         compile_timing()
-        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_death=end_process)
+        scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_device_lost=end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
         return cls(backend, scheduler, options, labels)
 
@@ -178,7 +179,7 @@ class WhisperAdapter:
 
     def _answer_probe(self, sender: Any) -> None:
         """No audio asks only whether the model works: answered at once, at no cost."""
-        if self._scheduler.silent_for() > STUCK_SECONDS:
+        if self._scheduler.stalled_seconds() > STUCK_SECONDS:
             raise RuntimeError("the engine hangs")
         self._send(sender, WindowResult((), "", "", 0.0, 0.0, 1.0))
 
@@ -217,7 +218,7 @@ class WhisperAdapter:
 
     def _publish(self) -> None:
         while not self._stopped.wait(PUBLISH_SECONDS):
-            self._gauges.publish(self._scheduler.statistics)
+            self._metrics.publish(self._scheduler.statistics)
 
 
 class SchedulerMetrics:

@@ -9,33 +9,17 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import tokenizers
 
-from speech import languages
+from speech.languages import ALIASES
+from speech.whisper.special_tokens import SpecialTokens, sot_sequence
 
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 # GPT-2's end-of-text. Whisper's multilingual vocabulary is one token longer, so there it comes later.
 _ENGLISH_END = 50256
-
-
-class UnknownLanguage(ValueError):
-    """Not a language, or none of this model's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Special:
-    """Ids of the tokens that are not text."""
-
-    end: int  # <|endoftext|>
-    start: int  # <|startoftranscript|>
-    transcribe: int
-    previous: int  # <|startofprev|>: what was said before follows
-    no_speech: int  # <|nospeech|>, in older vocabularies <|nocaptions|>
-    no_timestamps: int
 
 
 class Tokenizer:
@@ -47,16 +31,9 @@ class Tokenizer:
 
     def __init__(self, vocabulary: tokenizers.Tokenizer) -> None:
         self._vocabulary = vocabulary
-        self.special = Special(
-            end=self._id("<|endoftext|>"),
-            start=self._id("<|startoftranscript|>"),
-            transcribe=self._id("<|transcribe|>"),
-            previous=self._id("<|startofprev|>"),
-            no_speech=self._id("<|nospeech|>", "<|nocaptions|>"),
-            no_timestamps=self._id("<|notimestamps|>"),
-        )
-        self.multilingual = self.special.end > _ENGLISH_END
-        self._languages = self._read_languages()
+        self.special = self._read_special_tokens()
+        self.multilingual = self.special.end_of_text > _ENGLISH_END
+        self._language_codes = self._read_languages() if self.multilingual else ()
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
@@ -69,19 +46,11 @@ class Tokenizer:
     @property
     def languages(self) -> tuple[str, ...]:
         """ISO codes this model transcribes, in the order of their tokens."""
-        return tuple(self._languages) if self.multilingual else ("en",)
+        return self._language_codes or ("en",)
 
-    @property
-    def language_tokens(self) -> tuple[int, ...]:
-        """Ids of the language tokens, in the order of `languages`; an English-only model uses none."""
-        return tuple(self._languages.values()) if self.multilingual else ()
-
-    def language_token(self, language: str) -> int:
-        """Raises UnknownLanguage for a language that this model does not have."""
-        if language not in self._languages or language not in self.languages:
-            known = ", ".join(self.languages)
-            raise UnknownLanguage(f"this model does not transcribe {language!r}; it has {known}")
-        return self._languages[language]
+    def sot_sequence(self, language: str) -> list[int]:
+        """The start-of-transcript prompt. Raises UnknownLanguage for a language that this model does not have."""
+        return sot_sequence(self.special, self._language_codes, language)
 
     def encode(self, text: str) -> list[int]:
         """Text → tokens; special tokens written out in the text are read as plain characters."""
@@ -121,20 +90,35 @@ class Tokenizer:
                 return int(token)
         raise ValueError(f"no Whisper tokenizer: it lacks {' or '.join(names)}")
 
-    def _read_languages(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for token in range(self.special.start + 1, self.special.no_timestamps):
+    def _read_special_tokens(self) -> SpecialTokens:
+        start = self._id("<|startoftranscript|>")
+        return SpecialTokens(
+            end_of_text=self._id("<|endoftext|>"),
+            start_of_transcript=start,
+            first_language=start + 1,
+            translate=self._id("<|translate|>"),
+            transcribe=self._id("<|transcribe|>"),
+            start_of_prompt=self._id("<|startofprev|>"),
+            no_speech=self._id("<|nospeech|>", "<|nocaptions|>"),
+            no_timestamps=self._id("<|notimestamps|>"),
+            first_timestamp=self._id("<|0.00|>"),
+        )
+
+    def _read_languages(self) -> tuple[str, ...]:
+        found = []
+        for token in range(self.special.first_language, self.special.no_timestamps):
             match = _LANGUAGE.fullmatch(self._vocabulary.id_to_token(token) or "")
-            if match:
-                found[languages.ALIASES.get(match[1], match[1])] = token
-        return found
+            if not match:
+                break
+            found.append(ALIASES.get(match[1], match[1]))
+        return tuple(found)
 
     @cached_property
     def _bytes(self) -> list[bytes]:
         from_character = {character: byte for byte, character in enumerate(_byte_characters())}
-        table = [b""] * self.special.end
+        table = [b""] * self.special.end_of_text
         for piece, token in self._vocabulary.get_vocab(with_added_tokens=False).items():
-            if token < self.special.end:
+            if token < self.special.end_of_text:
                 table[token] = bytes(from_character[character] for character in piece)
         return table
 

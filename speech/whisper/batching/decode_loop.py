@@ -1,6 +1,6 @@
-"""Windows in the engine's slots: encode, detect the language, read the prompt, step, judge, try again.
+"""The decode loop over an engine's slots: encode, detect the language, read the prompt, step, judge, try again.
 
-No threads and no waiting: the scheduler calls `admit` and `step` in turn and takes away what they settled.
+No threads and no waiting: the scheduler calls `admit` and `step` in turn and takes the outcome.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from speech.audio import to_samples
 from speech.whisper.batching.rules import (
-    Attempt,
     FallbackSchedule,
     StopReason,
-    cap,
     judge,
     previous_tokens,
     short_context,
-    start_tokens,
+    token_limit,
 )
-from speech.whisper.batching.sequence import Hypothesis, Sequence
+from speech.whisper.batching.sequence import Hypothesis, Sequence, State
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import GREEDY, Engine, EngineError, Sampling
@@ -34,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class StepOutcome:
-    """Sequences that left their slots."""
+    """Sequences that gave their slots back."""
 
     answered: list[tuple[Sequence, Hypothesis]] = field(default_factory=list)
     failed: list[tuple[Sequence, Exception]] = field(default_factory=list)
@@ -44,71 +42,66 @@ class StepOutcome:
 class DecodeLoop:
     """Drives one engine. One thread only."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, ladder: FallbackSchedule, statistics: Statistics) -> None:
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, schedule: FallbackSchedule, statistics: Statistics
+    ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        self._ladder = ladder
+        self._schedule = schedule
         self._statistics = statistics
-        self._board = SlotStates(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end)
-        self._decoding: list[int] = []  # slots, in order of admission
-        self._again: list[Sequence] = []  # in a slot, to be decoded once more
-        self._launched: deque[InFlightStep] = deque()
-        self._settled = StepOutcome()
-        self.held: dict[int, Sequence] = {}  # by slot
+        self._slot_states = SlotStates(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end_of_text)
+        self._in_flight: deque[InFlightStep] = deque()
+        self._outcome = StepOutcome()
+        self.occupied: dict[int, Sequence] = {}  # by slot, in order of admission
 
-    def settled(self) -> StepOutcome:
-        """What left its slot since the last call."""
-        settled, self._settled = self._settled, StepOutcome()
-        return settled
+    def take_outcome(self) -> StepOutcome:
+        """What gave its slot back since the last call."""
+        outcome, self._outcome = self._outcome, StepOutcome()
+        return outcome
 
-    def leave(self, sequence: Sequence) -> None:
-        """Frees the sequence's slot; steps on their way for it are void."""
-        self._board.void(sequence.slot)
-        del self.held[sequence.slot]
-        self._decoding = [slot for slot in self._decoding if slot != sequence.slot]
-        self._again = [each for each in self._again if each is not sequence]
+    def release(self, sequence: Sequence, state: State = State.DONE) -> None:
+        """Frees the sequence's slot; steps in flight for it are discarded."""
+        sequence.move(state)
+        self._slot_states.discard(sequence.slot)
+        del self.occupied[sequence.slot]
 
     def fail_all(self, error: Exception) -> None:
-        """Gives up everything in the slots."""
-        self._launched.clear()
-        for sequence in list(self.held.values()):
+        """Fails everything in the slots."""
+        self._in_flight.clear()
+        for sequence in list(self.occupied.values()):
             self._fail(sequence, error)
 
-    def decoding(self, live_only: bool) -> Slots:
+    def runnable(self, live_only: bool) -> Slots:
         """The slots that may take another step, in order of admission; if asked, of live windows alone."""
-        slots = [slot for slot in self._decoding if not live_only or self.held[slot].live]
-        return self._board.runnable(np.asarray(slots, dtype=np.intp))
+        decoding = (each for each in self.occupied.values() if each.state is State.DECODING)
+        slots = [each.slot for each in decoding if each.live or not live_only]
+        return self._slot_states.runnable(np.asarray(slots, dtype=np.intp))
 
     # Audio and prompts into slots
 
     def admit(self, new: list[Sequence]) -> None:
         """Encodes new windows in their slots, prepares those to be tried again, reads all their prompts."""
-        again, self._again = self._again, []
+        retries = [each for each in self.occupied.values() if each.state is State.RETRY]
+        self.occupied |= {sequence.slot: sequence for sequence in new}
         encode: list[Sequence] = []
-        for sequence in new:
-            sequence.context = self._context(sequence)
-            self.held[sequence.slot] = sequence
-            encode.append(sequence)
-        for sequence in again:
-            if self._context(sequence) > sequence.context:
-                sequence.context = self._context(sequence)
+        for sequence in [*new, *retries]:
+            context = self._context(sequence)
+            if context > sequence.context:
+                sequence.context = context
                 encode.append(sequence)
             else:
                 self._engine.rewind(sequence.slot)
         size = self._engine.encode_batch
         for first in range(0, len(encode), size):
             self._encode(encode[first : first + size])
-        self._detect([each for each in self._still(new) if not each.language])
-        self._read_prompts(self._still([*again, *new]))
+        self._detect_language([each for each in new if each.state is State.PREFILL and not each.language])
+        self._read_prompts([each for each in [*retries, *new] if each.state in (State.RETRY, State.PREFILL)])
 
     def _context(self, sequence: Sequence) -> int:
         whole = self._engine.dimensions.n_audio_ctx
         if sequence.attempt.whole_context or not self._engine.short_contexts:
             return whole
         return short_context(len(sequence.request.audio), whole)
-
-    def _still(self, batch: list[Sequence]) -> list[Sequence]:
-        return [each for each in batch if self.held.get(each.slot) is each]
 
     def _encode(self, batch: list[Sequence]) -> None:
         """Fills the slots; if the engine fails on the batch, each alone: only the culprit fails."""
@@ -124,20 +117,20 @@ class DecodeLoop:
         else:
             self._statistics.encoded(len(batch), sum(each.request.seconds for each in batch))
 
-    def _detect(self, batch: list[Sequence]) -> None:
+    def _detect_language(self, batch: list[Sequence]) -> None:
         if not self._tokenizer.multilingual:
             for sequence in batch:
                 sequence.language = "en"
             return
         if not batch:
             return
-        start = [self._tokenizer.special.start]
+        start = [self._tokenizer.special.start_of_transcript]
         try:
-            told = self._engine.prefill([each.slot for each in batch], [start] * len(batch))
+            prefills = self._engine.prefill([each.slot for each in batch], [start] * len(batch))
         except EngineError as error:
             self._return(batch, error)
             return
-        for sequence, prefill in zip(batch, told, strict=True):
+        for sequence, prefill in zip(batch, prefills, strict=True):
             best = int(np.argmax(prefill.language_probabilities))
             sequence.language = self._tokenizer.languages[best]
             sequence.language_probability = round(float(prefill.language_probabilities[best]), 4)
@@ -153,23 +146,23 @@ class DecodeLoop:
         prompts = [self._prompt(each) for each in batch]
         rest = [prompt[each.prefilled :] for prompt, each in zip(prompts, batch, strict=True)]
         try:
-            told = self._engine.prefill([each.slot for each in batch], rest)
+            prefills = self._engine.prefill([each.slot for each in batch], rest)
         except EngineError as error:
             self._return(batch, error)
             return
-        for sequence, prompt, prefill in zip(batch, prompts, told, strict=True):
+        for sequence, prompt, prefill in zip(batch, prompts, prefills, strict=True):
             if not sequence.prefilled:
                 sequence.no_speech = round(float(prefill.no_speech_probability), 4)
             sequence.prefilled = 0
-            self._board.begin(sequence.slot, cap(self._engine.dimensions.n_text_ctx, prompt))
-            self._decoding.append(sequence.slot)
+            self._slot_states.begin(sequence.slot, token_limit(self._engine.dimensions.n_text_ctx, prompt))
+            sequence.move(State.DECODING)
 
     def _prompt(self, sequence: Sequence) -> list[int]:
         before: list[int] = []
         if sequence.attempt.prompted:
             context = self._engine.dimensions.n_text_ctx
             before = previous_tokens(self._tokenizer, sequence.request.prompt, context)
-        return [*before, self._tokenizer.special.start, *start_tokens(self._tokenizer, sequence.language)]
+        return [*before, *self._tokenizer.sot_sequence(sequence.language)]
 
     # Steps
 
@@ -178,52 +171,53 @@ class DecodeLoop:
         try:
             if slots.size:
                 rows = slots.tolist()
-                pending = self._engine.step(rows, [_sampling(self.held[slot]) for slot in rows])
-                self._launched.append(self._board.launch(pending, slots))
+                pending = self._engine.step(rows, [_sampling(self.occupied[slot]) for slot in rows])
+                self._in_flight.append(self._slot_states.launch(pending, slots))
                 self._statistics.stepped(len(rows))
-            if self._launched and (len(self._launched) > self._engine.lookahead or not slots.size):
-                oldest = self._launched.popleft()
-                for ended in self._board.read(oldest, oldest.pending.result()):
-                    self._end(ended)
+            if self._in_flight and (len(self._in_flight) > self._engine.lookahead or not slots.size):
+                oldest = self._in_flight.popleft()
+                for finished in self._slot_states.read(oldest, oldest.pending.result()):
+                    self._finish(finished)
         except EngineError as error:
-            self._launched.clear()
-            self._return([self.held[slot] for slot in self._decoding], error)
+            self._in_flight.clear()
+            self._return([each for each in self.occupied.values() if each.state is State.DECODING], error)
 
-    def _end(self, ended: FinishedText) -> None:
+    def _finish(self, finished: FinishedText) -> None:
         """A text is complete: it is the answer, or the window is tried again."""
-        sequence = self.held[ended.slot]
-        text = self._tokenizer.decode(ended.tokens.tolist())
-        verdict = judge(text, ended.average_logprob, sequence.no_speech, ended.stop)
-        self._statistics.decoded(len(ended.tokens))
-        candidate = Hypothesis(
+        sequence = self.occupied[finished.slot]
+        text = self._tokenizer.decode(finished.tokens.tolist())
+        verdict = judge(text, finished.average_logprob, sequence.no_speech, finished.stop)
+        self._statistics.decoded(len(finished.tokens))
+        hypothesis = Hypothesis(
             verdict=verdict,
-            stop=ended.stop,
+            stop=finished.stop,
             temperature=sequence.attempt.temperature,
-            tokens=ended.tokens,
-            logprobs=ended.logprobs,
-            average_logprob=ended.average_logprob,
-            alignment=self._alignment(ended, sequence.frames),
+            tokens=finished.tokens,
+            logprobs=finished.logprobs,
+            average_logprob=finished.average_logprob,
+            alignment=self._alignment(finished, sequence.frames),
         )
-        best = sequence.offer(candidate)
-        attempt = self._ladder.next(sequence.attempt, verdict, sequence.context >= self._engine.dimensions.n_audio_ctx)
+        best = sequence.offer(hypothesis)
+        whole = sequence.context >= self._engine.dimensions.n_audio_ctx
+        attempt = self._schedule.next(sequence.attempt, verdict, whole)
         if attempt is None:
-            self.leave(sequence)
-            self._settled.answered.append((sequence, best))
+            self.release(sequence)
+            self._outcome.answered.append((sequence, best))
         else:
-            self._try(sequence, attempt)
+            self._statistics.fallbacks += 1
+            sequence.attempt = attempt
+            sequence.move(State.RETRY)
+            self._slot_states.discard(sequence.slot)
 
-    def _try(self, sequence: Sequence, attempt: Attempt) -> None:
-        self._statistics.fallbacks += 1
-        sequence.attempt = attempt
-        self._board.void(sequence.slot)
-        self._decoding.remove(sequence.slot)
-        self._again.append(sequence)
+    def _alignment(self, finished: FinishedText, frames: int) -> NDArray[np.float32]:
+        """(heads, n + 1, frames): the rows that predicted the n tokens and what followed them.
 
-    def _alignment(self, ended: FinishedText, frames: int) -> NDArray[np.float32]:
-        """(heads, n + 1, frames): the rows that predicted the n tokens and what followed them."""
-        count = len(ended.tokens)
-        rows = self._engine.alignment(ended.slot, count + ended.steps_after, frames)[:, : count + 1]
-        if ended.stop is StopReason.CAP and rows.shape[1] == count:
+        A token limit leaves no step after the last token, so the last row stands for the missing one too: word
+        timing needs an end of the last token, and there is none better.
+        """
+        count = len(finished.tokens)
+        rows = self._engine.alignment(finished.slot, count + finished.steps_after, frames)[:, : count + 1]
+        if finished.stop is StopReason.TOKEN_LIMIT and rows.shape[1] == count:
             return np.concatenate([rows, rows[:, -1:]], axis=1)
         return np.ascontiguousarray(rows)
 
@@ -233,19 +227,19 @@ class DecodeLoop:
         """The engine failed on these slots: each window is decoded once more from its audio, then fails."""
         for sequence in batch:
             sequence.engine_failures += 1
-            sequence.prefilled = 0
+            sequence.prefilled = sequence.context = 0
             if sequence.engine_failures > 1:
                 self._fail(sequence, error)
             else:
                 log.warning("the engine failed; a window is decoded again: %s", error)
-                self.leave(sequence)
-                self._settled.returned.append(sequence)
+                self.release(sequence, State.WAITING)
+                self._outcome.returned.append(sequence)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
-        self.leave(sequence)
-        self._settled.failed.append((sequence, error))
+        self.release(sequence)
+        self._outcome.failed.append((sequence, error))
 
 
 def _sampling(sequence: Sequence) -> Sampling:
     temperature = sequence.attempt.temperature
-    return Sampling(temperature, float(sequence.draws.random())) if temperature else GREEDY
+    return Sampling(temperature, float(sequence.random.random())) if temperature else GREEDY

@@ -1,4 +1,4 @@
-"""Decoding rules: what a prompt holds, how much is encoded, which text is believed, what to try next.
+"""Decoding rules: what a prompt holds, how much is encoded, which text is believed, which attempt follows.
 
 All of it is data and pure functions; the scheduler applies them.
 """
@@ -25,16 +25,6 @@ LOGPROB_LIMIT: Final = -1.0  # mean below: the text is doubtful
 NO_SPEECH_LIMIT: Final = 0.6  # above, and doubtful: nobody spoke
 
 
-def start_tokens(tokenizer: Tokenizer, language: str) -> list[int]:
-    """What follows <|startoftranscript|>: language, task, no timestamps. Raises UnknownLanguage."""
-    if not tokenizer.multilingual:
-        if language != "en":
-            tokenizer.language_token(language)
-        return [tokenizer.special.no_timestamps]
-    special = tokenizer.special
-    return [tokenizer.language_token(language), special.transcribe, special.no_timestamps]
-
-
 def previous_tokens(tokenizer: Tokenizer, prompt: str, text_context: int) -> list[int]:
     """An initial prompt as Whisper reads it, its end kept where it is too long; [] for no prompt.
 
@@ -44,7 +34,7 @@ def previous_tokens(tokenizer: Tokenizer, prompt: str, text_context: int) -> lis
     if not text:
         return []
     room = text_context // 2 - 1
-    return [tokenizer.special.previous, *tokenizer.encode(f" {text}")[-room:]]
+    return [tokenizer.special.start_of_prompt, *tokenizer.encode(f" {text}")[-room:]]
 
 
 def short_context(samples: int, whole: int) -> int:
@@ -63,12 +53,12 @@ def frames_of(samples: int) -> int:
 class Verdict(Enum):
     GOOD = "good"
     SILENT = "silent"  # nobody spoke: believed, but no text
-    REPEATS = "repeats"
+    REPETITIVE = "repetitive"
     DOUBTFUL = "doubtful"
-    CUT = "cut"  # the token cap ended it
+    TRUNCATED = "truncated"  # the token limit ended it
 
 
-def judge(text: str, average_logprob: float, no_speech: float, stopped: StopReason) -> Verdict:
+def judge(text: str, average_logprob: float, no_speech: float, stop: StopReason) -> Verdict:
     """Whether a decoded text is believed.
 
     source: openai/whisper transcribe.py decode_with_fallback, for the limits
@@ -76,10 +66,10 @@ def judge(text: str, average_logprob: float, no_speech: float, stopped: StopReas
     doubtful = average_logprob < LOGPROB_LIMIT
     if doubtful and no_speech > NO_SPEECH_LIMIT:
         return Verdict.SILENT
-    if stopped is StopReason.LOOP or compression(text) > COMPRESSION_LIMIT:
-        return Verdict.REPEATS
-    if stopped is StopReason.CAP:
-        return Verdict.CUT
+    if stop is StopReason.REPETITION or compression(text) > COMPRESSION_LIMIT:
+        return Verdict.REPETITIVE
+    if stop is StopReason.TOKEN_LIMIT:
+        return Verdict.TRUNCATED
     return Verdict.DOUBTFUL if doubtful else Verdict.GOOD
 
 
@@ -92,9 +82,9 @@ def compression(text: str) -> float:
 class StopReason(Enum):
     """Why a decoding ended."""
 
-    END = "end"  # <|endoftext|>
-    CAP = "cap"  # no room for more tokens
-    LOOP = "loop"  # the same tokens over and over
+    END_OF_TEXT = "end of text"
+    TOKEN_LIMIT = "token limit"  # the text context is full
+    REPETITION = "repetition"  # the same tokens over and over
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +98,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class FallbackSchedule:
-    """The attempts that follow when a text is not believed."""
+    """Temperature fallback: the attempts that follow when a text is not believed."""
 
     temperatures: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    prompt_until: float = 0.5  # hotter attempts forget the prompt: it may be what misleads
+    prompt_until: float = 0.5  # hotter attempts leave the prompt out: it may be what misleads
 
     def next(self, tried: Attempt, verdict: Verdict, whole: bool) -> Attempt | None:
         """The attempt after `tried`, None when its text is accepted or nothing is left.
@@ -120,9 +110,9 @@ class FallbackSchedule:
         """
         if verdict in (Verdict.GOOD, Verdict.SILENT):
             return None
-        if verdict is Verdict.CUT:
+        if verdict is Verdict.TRUNCATED:
             return Attempt(tried.temperature, tried.whole_context, prompted=False) if tried.prompted else None
-        if verdict is Verdict.REPEATS and not whole:
+        if verdict is Verdict.REPETITIVE and not whole:
             return Attempt(tried.temperature, True, tried.prompted)
         hotter = [temperature for temperature in self.temperatures if temperature > tried.temperature]
         if not hotter:
@@ -133,7 +123,7 @@ class FallbackSchedule:
 class RepetitionDetector:
     """Finds rows whose tokens repeat with some period, a few vector operations a step for all rows.
 
-    A loop would run to the token cap; it is ended when the last tokens said the same thing often enough.
+    Repetition would run to the token limit; it is ended when the last tokens said the same thing often enough.
     """
 
     def __init__(self, slots: int, longest_period: int = 48) -> None:
@@ -166,16 +156,11 @@ class RepetitionDetector:
 
 
 def rank(verdict: Verdict, average_logprob: float) -> tuple[int, float]:
-    """Orders the attempts at one window: the believed, the doubtful, the cut, the repeating; then the likelier."""
-    order = [Verdict.REPEATS, Verdict.CUT, Verdict.DOUBTFUL, Verdict.SILENT, Verdict.GOOD]
+    """Orders the attempts at one window: by verdict, then by log-probability."""
+    order = [Verdict.REPETITIVE, Verdict.TRUNCATED, Verdict.DOUBTFUL, Verdict.SILENT, Verdict.GOOD]
     return (order.index(verdict), average_logprob)
 
 
-def mean_logprob(logprobs: NDArray[np.float32]) -> float:
-    """Mean over the tokens, the end of text among them; natural log, 0 for none."""
-    return float(np.mean(logprobs)) if logprobs.size else 0.0
-
-
-def cap(text_context: int, prompt: Sequence[int]) -> int:
+def token_limit(text_context: int, prompt: Sequence[int]) -> int:
     """Tokens that may follow a prompt before the text context is full."""
     return text_context - len(prompt)

@@ -1,8 +1,8 @@
 """Continuous batching: many windows decoded together, each answered when it ends.
 
-One thread owns the engine. Its turns: drop what was cancelled, let waiting windows into free slots, step all
-live sequences at once, answer those that ended. Times and words are made by workers beside it, so that the
-engine does not wait for them.
+One thread owns the engine. Its turns: drop what was cancelled, give free slots to waiting windows, step all
+sequences in slots at once, answer those that finished. Word timing is left to workers beside it, so that the
+engine does not wait for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from speech.audio import SAMPLE_RATE, InvalidAudio
 from speech.transcript import WindowResult
 from speech.whisper.batching.decode_loop import DecodeLoop
 from speech.whisper.batching.rules import Attempt, FallbackSchedule
-from speech.whisper.batching.sequence import Hypothesis, Request, Sequence, compose
+from speech.whisper.batching.sequence import Hypothesis, Request, Sequence, State, compose
 from speech.whisper.batching.slot_allocator import AdmissionPolicy, SlotAllocator
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import DeviceLost, Engine, EngineError
@@ -52,15 +52,15 @@ class Scheduler:
         engine: Engine,
         tokenizer: Tokenizer,
         policy: AdmissionPolicy | None = None,
-        on_death: Callable[[], None] = lambda: None,
+        on_device_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_death: called, from the scheduler's thread, when the engine is lost and before its windows fail."""
+        """on_device_lost: called from the scheduler's thread, before the windows in hand fail."""
         self.statistics = Statistics()
         self._tokenizer = tokenizer
         self._policy = policy or AdmissionPolicy.for_slots(engine.slots)
-        self._admission = SlotAllocator(engine.slots, engine.encode_batch, self._policy)
-        self._decoder = DecodeLoop(engine, tokenizer, FallbackSchedule(), self.statistics)
-        self._on_death = on_death
+        self._allocator = SlotAllocator(engine.slots, engine.encode_batch, self._policy)
+        self._decode_loop = DecodeLoop(engine, tokenizer, FallbackSchedule(), self.statistics)
+        self._on_device_lost = on_device_lost
         self._turns = 0
         self._turn_began = time.monotonic()
         self._next_poll = [0.0, 0.0]  # of the decoding, of the waiting; seconds, monotonic
@@ -84,18 +84,18 @@ class Scheduler:
         with self._changed:
             if self._closing:
                 raise Closed("the model is stopping and takes no more windows")
-            if len(self._inbox) + len(self._admission) >= self._policy.longest_queue:
+            if len(self._inbox) + len(self._allocator) >= self._policy.longest_queue:
                 raise Overloaded(f"{self._policy.longest_queue} windows wait already; try again later")
             self._inbox.append(sequence)
             self._changed.notify()
         return sequence.future
 
-    def silent_for(self) -> float:
-        """Seconds since the thread last began a turn while it has work; 0 when it rests. Long means that it hangs."""
-        return time.monotonic() - self._turn_began if self._decoder.held or self._admission else 0.0
+    def stalled_seconds(self) -> float:
+        """Since the thread last began a turn while it has work; 0 when it is idle. Long means that the engine hangs."""
+        return time.monotonic() - self._turn_began if self._decode_loop.occupied or self._allocator else 0.0
 
     def close(self, grace: float = 30.0) -> None:
-        """Takes no more windows, finishes those in hand for up to `grace` seconds, gives up the rest."""
+        """Drains: takes no more windows, finishes those it has for up to `grace` seconds, fails the rest."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -109,63 +109,63 @@ class Scheduler:
             try:
                 self._turn()
             except DeviceLost as error:
-                log.critical("the engine is lost: %s", error)
-                self._on_death()
+                log.critical("the device is lost: %s", error)
+                self._on_device_lost()
                 self._abandoned = self._closing = True
             except Exception as error:  # a fault of one turn must not end the service
                 log.exception("a turn of the scheduler failed")
-                self._decoder.fail_all(EngineError(f"the scheduler failed: {error}"))
-            self._settle()
-        self._give_up()
+                self._decode_loop.fail_all(EngineError(f"the scheduler failed: {error}"))
+            self._deliver()
+        self._abandon()
 
     def _wait(self) -> bool:
         """Takes in what arrived; sleeps while there is nothing to do. False when it is time to stop."""
         with self._changed:
-            while not (self._inbox or self._admission or self._decoder.held or self._closing):
+            while not (self._inbox or self._allocator or self._decode_loop.occupied or self._closing):
                 self.statistics.decoding = self.statistics.waiting = 0
                 self._changed.wait()
             while self._inbox:
-                self._admission.push(self._inbox.popleft())
-            self.statistics.waiting = len(self._admission)
+                self._allocator.push(self._inbox.popleft())
+            self.statistics.waiting = len(self._allocator)
             self._turn_began = time.monotonic()
-            return not self._abandoned and bool(self._admission or self._decoder.held or not self._closing)
+            return not self._abandoned and bool(self._allocator or self._decode_loop.occupied or not self._closing)
 
     def _turn(self) -> None:
         now = self._turn_began
         self._poll(now)
-        new = self._admission.take(self._decoder.held, now)
+        new = self._allocator.allocate(self._decode_loop.occupied, now)
         for sequence in new:
             self.statistics.admitted(now - sequence.arrived)
-        self._decoder.admit(new)
+        self._decode_loop.admit(new)
         # Live windows step alone, files along with them now and then so that they never starve.
         self._turns += 1
-        slots = self._decoder.decoding(live_only=bool(self._turns % self._policy.files_every))
-        self._decoder.step(slots if slots.size else self._decoder.decoding(live_only=False))
+        slots = self._decode_loop.runnable(live_only=bool(self._turns % self._policy.files_every))
+        self._decode_loop.step(slots if slots.size else self._decode_loop.runnable(live_only=False))
 
     def _poll(self, now: float) -> None:
         """Drops what nobody waits for. Asking costs a call into the server, so not more often than needed."""
         if now >= self._next_poll[0]:
             self._next_poll[0] = now + _POLL_DECODING
-            for sequence in [each for each in self._decoder.held.values() if each.dropped()]:
+            for sequence in [each for each in self._decode_loop.occupied.values() if each.is_cancelled()]:
                 self.statistics.cancelled += 1
-                self._decoder.leave(sequence)
+                self._decode_loop.release(sequence)
         if now >= self._next_poll[1]:
             self._next_poll[1] = now + _POLL_WAITING
-            self.statistics.cancelled += self._admission.drop_unwanted()
+            self.statistics.cancelled += self._allocator.drop_cancelled()
 
-    def _settle(self) -> None:
-        settled = self._decoder.settled()
-        for sequence, candidate in settled.answered:
-            self._workers.submit(self._answer, sequence, candidate)
-        for sequence, error in settled.failed:
+    def _deliver(self) -> None:
+        outcome = self._decode_loop.take_outcome()
+        for sequence, hypothesis in outcome.answered:
+            self._workers.submit(self._answer, sequence, hypothesis)
+        for sequence, error in outcome.failed:
             log.warning("a window failed: %s", error)
             self._fail(sequence, error)
-        for sequence in settled.returned:
-            self._admission.push(sequence)
+        for sequence in outcome.returned:
+            self._allocator.push(sequence)
 
-    def _answer(self, sequence: Sequence, candidate: Hypothesis) -> None:
+    def _answer(self, sequence: Sequence, hypothesis: Hypothesis) -> None:
         try:
-            result = compose(sequence, candidate, self._tokenizer)
+            result = compose(sequence, hypothesis, self._tokenizer)
         except Exception as error:  # one window fails alone
             log.exception("a window's words could not be made")
             self._fail(sequence, error)
@@ -179,11 +179,12 @@ class Scheduler:
             self.statistics.failed += 1
             sequence.future.set_exception(error)
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         closed = Closed("the model stopped before this window was done")
-        self._decoder.fail_all(closed)
-        self._settle()
-        for sequence in self._admission:
+        self._decode_loop.fail_all(closed)
+        self._deliver()
+        for sequence in self._allocator:
+            sequence.move(State.DONE)
             self._fail(sequence, closed)
 
 
@@ -194,5 +195,5 @@ def check(request: Request, tokenizer: Tokenizer) -> None:
         raise InvalidAudio(f"audio must be int16 of one dimension, not {audio.dtype} {audio.shape}")
     if not 1 <= len(audio) <= LONGEST:
         raise InvalidAudio(f"a window holds 1 to {LONGEST} samples (30 s at 16 kHz), not {len(audio)}")
-    if request.language and request.language not in tokenizer.languages:
-        tokenizer.language_token(request.language)  # raises, saying which there are
+    if request.language:
+        tokenizer.sot_sequence(request.language)

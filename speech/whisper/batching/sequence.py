@@ -1,10 +1,11 @@
-"""A window on its way through the decoder: what was asked, what was tried, what came of it."""
+"""A window on its way through the decoder: what was asked, where it stands, what was tried, what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Request:
 
     audio: Pcm  # int16 (n,), 16 kHz mono, at most 30 s
     language: str = ""  # ISO code, "" to detect
-    prompt: str = ""  # what was said or written before, to set names and style
+    prompt: str = ""  # text that came before, to set names and style
     priority: Priority = Priority.FILE
     caller: str = ""  # callers share the machine evenly
     recording: str = ""  # a caller's recordings share the caller's part evenly
@@ -47,19 +48,40 @@ class Hypothesis:
     stop: StopReason
     temperature: float
     tokens: NDArray[np.int32]  # (n,)
-    logprobs: NDArray[np.float32]  # (n,)
+    logprobs: NDArray[np.float32]  # (n,), natural log
     average_logprob: float
     alignment: NDArray[np.float32]  # (heads, n + 1, frames)
 
 
+class State(Enum):
+    """Where a sequence stands. It holds a slot in PREFILL, DECODING and RETRY, and in no other state."""
+
+    WAITING = "waiting"  # for a slot
+    PREFILL = "prefill"  # its audio is encoded and its prompt read
+    DECODING = "decoding"  # takes steps
+    RETRY = "retry"  # its text was not believed: to be decoded once more in the same slot
+    DONE = "done"  # answered, failed or cancelled
+
+
+# Back to WAITING go sequences on whose slot the engine failed.
+_MOVES = {
+    State.WAITING: {State.PREFILL, State.DONE},
+    State.PREFILL: {State.DECODING, State.WAITING, State.DONE},
+    State.DECODING: {State.RETRY, State.WAITING, State.DONE},
+    State.RETRY: {State.DECODING, State.WAITING, State.DONE},
+    State.DONE: set[State](),
+}
+
+
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """A request that waits or sits in a slot. Only the scheduler's thread touches it."""
+    """A request that waits or holds a slot. Only the scheduler's thread touches it."""
 
     request: Request
     future: Future[WindowResult]
     arrived: float  # seconds, monotonic
     attempt: Attempt
+    state: State = State.WAITING
     slot: int = -1
     context: int = 0  # encoder frames
     language: str = ""
@@ -68,7 +90,7 @@ class Sequence:
     best: Hypothesis | None = None
     engine_failures: int = 0
     prefilled: int = 0  # tokens of the prompt that the slot has read already
-    draws: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))  # one draw per sampled token
 
     @property
     def live(self) -> bool:
@@ -79,38 +101,43 @@ class Sequence:
         """Encoder frames that hold the window's own audio."""
         return frames_of(len(self.request.audio))
 
-    def offer(self, candidate: Hypothesis) -> Hypothesis:
+    def move(self, state: State) -> None:
+        """Raises AssertionError for a move that there is not."""
+        assert state in _MOVES[self.state], f"a sequence cannot go from {self.state.value} to {state.value}"
+        self.state = state
+
+    def offer(self, hypothesis: Hypothesis) -> Hypothesis:
         """Keeps the better of this and the attempts before; returns it."""
-        if self.best is None or _rank(candidate) > _rank(self.best):
-            self.best = candidate
+        if self.best is None or _rank(hypothesis) > _rank(self.best):
+            self.best = hypothesis
         return self.best
 
-    def dropped(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether nobody waits for the answer any more. Asks the caller, so not for free."""
         if self.future.cancelled():
             return True
         return self.request.is_cancelled() and (self.future.cancel() or True)
 
 
-def compose(sequence: Sequence, candidate: Hypothesis, tokenizer: Tokenizer) -> WindowResult:
+def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) -> WindowResult:
     """The answer to a request: words with their times from the accepted text."""
-    tokens = [] if candidate.verdict is Verdict.SILENT else candidate.tokens.tolist()
+    tokens = [] if hypothesis.verdict is Verdict.SILENT else hypothesis.tokens.tolist()
     spans = split_words(tokens, tokenizer, sequence.language)
     words: tuple[Word, ...] = ()
     if spans:
-        starts = token_starts(candidate.alignment)
-        words = time_words(spans, starts, candidate.logprobs, sequence.request.seconds)
+        starts = token_starts(hypothesis.alignment)
+        words = time_words(spans, starts, hypothesis.logprobs, sequence.request.seconds)
     return WindowResult(
         words=words,
         text=tokenizer.decode(tokens).strip() if words else "",
         language=sequence.language,
         language_probability=sequence.language_probability,
-        average_logprob=candidate.average_logprob,
+        average_logprob=hypothesis.average_logprob,
         no_speech_probability=sequence.no_speech,
-        temperature=candidate.temperature,
-        truncated=candidate.stop is not StopReason.END and candidate.verdict is not Verdict.SILENT,
+        temperature=hypothesis.temperature,
+        truncated=hypothesis.stop is not StopReason.END_OF_TEXT and hypothesis.verdict is not Verdict.SILENT,
     )
 
 
-def _rank(candidate: Hypothesis) -> tuple[int, float]:
-    return rank(candidate.verdict, candidate.average_logprob)
+def _rank(hypothesis: Hypothesis) -> tuple[int, float]:
+    return rank(hypothesis.verdict, hypothesis.average_logprob)

@@ -1,8 +1,7 @@
-"""What every slot has said so far: arrays over all slots, a few vector operations a step."""
+"""The decoder's state per slot, as arrays over all slots: a few vector operations a step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,11 @@ Slots = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class InFlightStep:
-    """A step on its way."""
+    """A step that was launched and not yet read."""
 
     pending: PendingStep
     slots: Slots  # (rows,)
-    texts: NDArray[np.int64]  # (rows,): which text of the slot the step belongs to
+    generations: NDArray[np.int64]  # (rows,): of each slot when the step was launched
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +31,49 @@ class FinishedText:
     tokens: NDArray[np.int32]  # (n,), without <|endoftext|> and without a loop's repetitions
     logprobs: NDArray[np.float32]  # (n,), natural log
     average_logprob: float  # over all that was decoded, <|endoftext|> among it
-    steps_after: int  # steps of the slot, read or on their way, after the last of `tokens`
+    steps_after: int  # steps of the slot, read or in flight, after the last of `tokens`
 
 
 class SlotStates:
-    """Tokens and log-probabilities per slot, and where each stands."""
+    """Tokens and log-probabilities per slot, and how far each is.
 
-    def __init__(self, slots: int, text_context: int, end: int) -> None:
-        self._end = end
+    A slot's generation counts the texts begun in it: a step in flight of an older generation is discarded.
+    """
+
+    def __init__(self, slots: int, text_context: int, end_of_text: int) -> None:
+        self._end_of_text = end_of_text
         self._tokens = np.zeros((slots, text_context), dtype=np.int32)
         self._logprobs = np.zeros((slots, text_context), dtype=np.float32)
-        self._length = np.zeros(slots, dtype=np.intp)
-        self._launched = np.zeros(slots, dtype=np.intp)
-        self._cap = np.zeros(slots, dtype=np.intp)
-        self._text = np.zeros(slots, dtype=np.int64)  # counts the texts begun in each slot
-        self._loops = RepetitionDetector(slots)
+        self._length = np.zeros(slots, dtype=np.intp)  # tokens read
+        self._launched = np.zeros(slots, dtype=np.intp)  # steps, read or in flight
+        self._limit = np.zeros(slots, dtype=np.intp)  # tokens
+        self._generation = np.zeros(slots, dtype=np.int64)
+        self._repetition = RepetitionDetector(slots)
 
-    def begin(self, slot: int, cap: int) -> None:
-        """A new text of at most `cap` tokens begins; steps still on their way for the slot are void."""
-        self._text[slot] += 1
+    def begin(self, slot: int, limit: int) -> None:
+        """A new text of at most `limit` tokens begins; steps in flight for the slot are discarded."""
+        self._generation[slot] += 1
         self._length[slot] = 0
         self._launched[slot] = 0
-        self._cap[slot] = cap
-        self._loops.clear(slot)
+        self._limit[slot] = limit
+        self._repetition.clear(slot)
 
-    def void(self, slot: int) -> None:
+    def discard(self, slot: int) -> None:
         """The slot's text is given up: no more steps, none read."""
-        self.begin(slot, cap=0)
+        self.begin(slot, limit=0)
 
     def runnable(self, slots: Slots) -> Slots:
         """Those of the slots that may take another step."""
-        return slots[self._launched[slots] < self._cap[slots]]
+        return slots[self._launched[slots] < self._limit[slots]]
 
     def launch(self, pending: PendingStep, slots: Slots) -> InFlightStep:
-        """Notes a step on its way."""
+        """Notes a step that was launched."""
         self._launched[slots] += 1
-        return InFlightStep(pending, slots, self._text[slots])
+        return InFlightStep(pending, slots, self._generation[slots])
 
     def read(self, launched: InFlightStep, step: Step) -> list[FinishedText]:
-        """Takes a step's tokens in; returns the texts that it ended."""
-        current = self._text[launched.slots] == launched.texts
+        """Takes a step's tokens in; returns the texts that it finished."""
+        current = self._generation[launched.slots] == launched.generations
         slots = launched.slots[current]
         if not slots.size:
             return []
@@ -80,20 +82,20 @@ class SlotStates:
         self._tokens[slots, position] = tokens
         self._logprobs[slots, position] = step.logprobs[current]
         self._length[slots] = position + 1
-        periods = self._loops.update(slots, self._tokens, position)
-        ended = tokens == self._end
-        full = position + 1 >= self._cap[slots]
+        periods = self._repetition.update(slots, self._tokens, position)
+        ended = tokens == self._end_of_text
+        full = position + 1 >= self._limit[slots]
         over = np.flatnonzero(ended | full | (periods > 0))
-        return [self._ended(int(slots[row]), bool(ended[row]), int(periods[row])) for row in over]
+        return [self._finished(int(slots[row]), bool(ended[row]), int(periods[row])) for row in over]
 
-    def _ended(self, slot: int, ended: bool, period: int) -> FinishedText:
+    def _finished(self, slot: int, ended: bool, period: int) -> FinishedText:
         length = int(self._length[slot])
         if ended:
-            stop, count = StopReason.END, length - 1
+            stop, count = StopReason.END_OF_TEXT, length - 1
         elif period:
-            stop, count = StopReason.LOOP, length - self._loops.excess(slot, period)
+            stop, count = StopReason.REPETITION, length - self._repetition.excess(slot, period)
         else:
-            stop, count = StopReason.CAP, length
+            stop, count = StopReason.TOKEN_LIMIT, length
         logprobs = self._logprobs[slot, :length]
         return FinishedText(
             slot=slot,
@@ -103,7 +105,3 @@ class SlotStates:
             average_logprob=float(logprobs.mean()),
             steps_after=int(self._launched[slot]) - count,
         )
-
-
-def as_slots(slots: Sequence[int]) -> Slots:
-    return np.asarray(slots, dtype=np.intp)

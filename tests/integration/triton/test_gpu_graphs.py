@@ -139,7 +139,7 @@ def test_a_prompt_in_two_parts_is_the_same_prompt_and_its_start_tells_the_langua
 
 def test_a_prompt_sets_the_spelling(listening: GraphEngine, gpu_export: Path) -> None:
     tokenizer = Tokenizer.load(gpu_export)
-    previous = [tokenizer.special.previous, *tokenizer.encode(" Mister John Dashwode, Mister James Dashwode")]
+    previous = [tokenizer.special.start_of_prompt, *tokenizer.encode(" Mister John Dashwode, Mister James Dashwode")]
 
     heard = tokenizer.decode(decode(listening, [PASSAGE], 8, prompt=previous)[PASSAGE])
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from export.parity import Tolerance, check_decoder, listen
 from export.random_weights import random_weights
 from export.whisper import build
 from speech.audio import Samples
+from speech.whisper.batching.scheduler import Scheduler
+from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.decoder_kernels import new_kv_cache
 from speech.whisper.cpu.encoders import Int8Encoder, OnnxEncoder
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.cpu.threads import ThreadTeam
-from speech.whisper.engine import GREEDY, EngineError, Sampling
+from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling
 from speech.whisper.log_mel import log_mel
+from speech.whisper.tokenizer import Tokenizer
 from tests.unit.export.random_weights import dimensions, opened
 
 SLOTS = 11  # more than one pass of rows
@@ -139,3 +144,28 @@ def test_both_encoders_hear_the_same(engine: CpuEngine, folder: Path) -> None:
     values = cache.cross_values[:, :, :, :CONTEXT] * cache.cross_value_scales[:, :, :, None]
     assert np.abs(values[0] - values[1]).mean() < 0.05 * np.abs(values[0]).mean()
     team.close()
+
+
+def test_parity_checks_the_prompt_that_the_scheduler_sends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[int]] = []
+    prefilled = threading.Event()
+    prefill = CpuEngine.prefill
+
+    def record(engine: CpuEngine, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
+        sent.extend(map(list, prompts))
+        prefilled.set()
+        return prefill(engine, slots, prompts)
+
+    monkeypatch.setattr(CpuEngine, "prefill", record)
+    weights = random_weights(dimensions(128, (2, 2)), alignment_heads=((0, 1), (1, 0)))
+    check_decoder(folder, listen(weights), Tolerance(decoder=np.inf, alignment=np.inf))
+    checked = list(sent)
+    sent.clear()
+    prefilled.clear()
+    scheduler = Scheduler(CpuEngine(folder, slots=1, threads=1), Tokenizer.load(folder))
+    scheduler.submit(Request(np.zeros(16_000, np.int16), language="en"))
+    assert prefilled.wait(120)
+    scheduler.close(grace=0.0)
+
+    assert checked == [sent[0]]
+    assert len(checked[0]) == 4

@@ -148,7 +148,7 @@ class ScriptedEngine:
             line = self._scripts[slot.name](Circumstances(slot.context, sampling.temperature, tuple(slot.prompt)))
             slot.tokens = self._tokenizer.encode(line.text) * (200 if line.endless else 1)
             slot.logprob = line.logprob
-        token = slot.tokens[slot.said] if slot.said < len(slot.tokens) else self._tokenizer.special.end
+        token = slot.tokens[slot.said] if slot.said < len(slot.tokens) else self._tokenizer.special.end_of_text
         slot.said += 1
         return token, slot.logprob
 

@@ -16,11 +16,11 @@ from speech.whisper.manifest import (
     InvalidManifest,
     Manifest,
     Source,
-    SpecialTokens,
     check_plan,
     read_manifest,
     write_manifest,
 )
+from speech.whisper.special_tokens import SpecialTokens
 
 MANIFEST = Manifest(
     id="base",
@@ -114,10 +114,3 @@ def test_a_manifest_with_an_unknown_field(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidManifest, match="more"):
         read_manifest(tmp_path)
-
-
-def test_prompts_follow_the_tokens() -> None:
-    assert MANIFEST.sot_sequence("zh") == [11, 13, 15, 18]
-    assert replace(MANIFEST, languages=()).sot_sequence("en") == [11, 18]
-    with pytest.raises(ValueError, match="not in"):
-        MANIFEST.sot_sequence("xx")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
+from speech.whisper.special_tokens import UnknownLanguage
+from speech.whisper.tokenizer import Tokenizer
 
 
 @given(text=st.text())
@@ -24,13 +25,13 @@ def test_characters_are_whole_and_keep_every_token(multilingual: Tokenizer, text
 
 def test_special_tokens_written_in_a_text_are_plain_characters(multilingual: Tokenizer) -> None:
     tokens = multilingual.encode("a<|endoftext|>b<|en|>")
-    assert all(token < multilingual.special.end for token in tokens)
+    assert all(token < multilingual.special.end_of_text for token in tokens)
     assert multilingual.decode(tokens) == "a<|endoftext|>b<|en|>"
 
 
 def test_special_tokens_say_nothing(multilingual: Tokenizer) -> None:
     special = multilingual.special
-    assert multilingual.decode([special.start, *multilingual.encode("hi"), special.end]) == "hi"
+    assert multilingual.decode([special.start_of_transcript, *multilingual.encode("hi"), special.end_of_text]) == "hi"
 
 
 def test_broken_utf8_at_the_end_is_marked_not_lost(multilingual: Tokenizer) -> None:
@@ -40,17 +41,18 @@ def test_broken_utf8_at_the_end_is_marked_not_lost(multilingual: Tokenizer) -> N
 
 def test_languages_come_in_the_order_of_their_tokens(multilingual: Tokenizer) -> None:
     assert multilingual.languages[:3] == ("en", "zh", "de")
-    assert [multilingual.language_token(code) for code in multilingual.languages] == list(multilingual.language_tokens)
+    first = multilingual.special.first_language
+    prompts = [multilingual.sot_sequence(code) for code in multilingual.languages]
+    assert [prompt[1] for prompt in prompts] == list(range(first, first + len(multilingual.languages)))
     with pytest.raises(UnknownLanguage):
-        multilingual.language_token("xx")
+        multilingual.sot_sequence("xx")
 
 
 def test_an_english_only_vocabulary_has_no_other_language(english_only: Tokenizer) -> None:
     assert not english_only.multilingual
     assert english_only.languages == ("en",)
-    assert english_only.language_tokens == ()
     with pytest.raises(UnknownLanguage):
-        english_only.language_token("de")
+        english_only.sot_sequence("de")
 
 
 def test_a_folder_gives_its_tokenizer_or_says_what_is_wrong(tokenizer_folder: Path) -> None:

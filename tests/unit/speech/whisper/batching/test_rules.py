@@ -5,27 +5,29 @@ import pytest
 
 from speech.whisper.batching import rules
 from speech.whisper.batching.rules import Attempt, FallbackSchedule, RepetitionDetector, StopReason, Verdict, judge
-from speech.whisper.tokenizer import Tokenizer, UnknownLanguage
+from speech.whisper.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize(
     ("text", "logprob", "no_speech", "stop", "verdict"),
     [
-        ("All is well.", -0.2, 0.9, StopReason.END, Verdict.GOOD),
-        ("Mumble.", -1.2, 0.1, StopReason.END, Verdict.DOUBTFUL),
-        ("you", -1.2, 0.9, StopReason.END, Verdict.SILENT),
-        ("ha " * 60, -0.2, 0.1, StopReason.END, Verdict.REPEATS),
-        ("we go on", -0.2, 0.1, StopReason.LOOP, Verdict.REPEATS),
-        ("All that was said.", -0.2, 0.1, StopReason.CAP, Verdict.CUT),
+        ("All is well.", -0.2, 0.9, StopReason.END_OF_TEXT, Verdict.GOOD),
+        ("Mumble.", -1.2, 0.1, StopReason.END_OF_TEXT, Verdict.DOUBTFUL),
+        ("you", -1.2, 0.9, StopReason.END_OF_TEXT, Verdict.SILENT),
+        ("ha " * 60, -0.2, 0.1, StopReason.END_OF_TEXT, Verdict.REPETITIVE),
+        ("we go on", -0.2, 0.1, StopReason.REPETITION, Verdict.REPETITIVE),
+        ("All that was said.", -0.2, 0.1, StopReason.TOKEN_LIMIT, Verdict.TRUNCATED),
     ],
 )
 def test_texts_are_judged(text: str, logprob: float, no_speech: float, stop: StopReason, verdict: Verdict) -> None:
     assert judge(text, logprob, no_speech, stop) is verdict
 
 
-def test_the_ladder_tries_the_whole_context_first_and_ends() -> None:
+def test_the_fallback_tries_the_whole_context_first_and_ends() -> None:
     tried = [Attempt()]
-    while (attempt := FallbackSchedule().next(tried[-1], Verdict.REPEATS, whole=tried[-1].whole_context)) is not None:
+    while (
+        attempt := FallbackSchedule().next(tried[-1], Verdict.REPETITIVE, whole=tried[-1].whole_context)
+    ) is not None:
         tried.append(attempt)
     assert [attempt.whole_context for attempt in tried] == [False, True, True, True, True, True, True]
     assert [attempt.temperature for attempt in tried] == [0.0, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -37,10 +39,10 @@ def test_what_is_believed_is_not_tried_again(verdict: Verdict) -> None:
     assert FallbackSchedule().next(Attempt(), verdict, whole=False) is None
 
 
-def test_a_text_cut_by_the_cap_is_tried_without_its_prompt_once() -> None:
-    again = FallbackSchedule().next(Attempt(), Verdict.CUT, whole=False)
+def test_a_text_cut_by_the_token_limit_is_tried_without_its_prompt_once() -> None:
+    again = FallbackSchedule().next(Attempt(), Verdict.TRUNCATED, whole=False)
     assert again == Attempt(prompted=False)
-    assert FallbackSchedule().next(Attempt(prompted=False), Verdict.CUT, whole=False) is None
+    assert FallbackSchedule().next(Attempt(prompted=False), Verdict.TRUNCATED, whole=False) is None
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.1, 768), (10.0, 768), (20.0, 1128), (29.0, 1500), (30.0, 1500)])
@@ -50,28 +52,22 @@ def test_the_context_covers_the_audio_with_a_margin_and_a_floor(seconds: float, 
 
 def test_the_prompt_keeps_its_end_within_half_of_the_context(multilingual: Tokenizer) -> None:
     tokens = rules.previous_tokens(multilingual, "x" * 500 + "end", 448)
-    assert tokens[0] == multilingual.special.previous
+    assert tokens[0] == multilingual.special.start_of_prompt
     assert len(tokens) == 224
     assert multilingual.decode(tokens).endswith("xend")
     assert rules.previous_tokens(multilingual, "  ", 448) == []
 
 
-def test_an_english_only_model_starts_without_a_language(english_only: Tokenizer) -> None:
-    assert rules.start_tokens(english_only, "en") == [english_only.special.no_timestamps]
-    with pytest.raises(UnknownLanguage):
-        rules.start_tokens(english_only, "fr")
-
-
 def looping_at(tokens: list[int]) -> tuple[int, int, int] | None:
     """(position, period, excess) at which a loop is found."""
-    loops = RepetitionDetector(slots=3)
+    detector = RepetitionDetector(slots=3)
     history = np.zeros((3, len(tokens)), dtype=np.int32)
     slot = np.array([1])
     for position, token in enumerate(tokens):
         history[1, position] = token
-        period = int(loops.update(slot, history, np.array([position]))[0])
+        period = int(detector.update(slot, history, np.array([position]))[0])
         if period:
-            return position, period, loops.excess(1, period)
+            return position, period, detector.excess(1, period)
     return None
 
 

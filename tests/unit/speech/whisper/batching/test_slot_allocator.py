@@ -19,15 +19,15 @@ def waiting(priority: Priority) -> Sequence:
 
 
 def test_on_a_gpu_files_go_on_in_batches_while_people_speak() -> None:
-    admission = SlotAllocator(64, 16, AdmissionPolicy.for_gpu(64, 16))
+    allocator = SlotAllocator(64, 16, AdmissionPolicy.for_gpu(64, 16))
     for _ in range(40):
-        admission.push(waiting(Priority.FILE))
-    admission.push(waiting(Priority.LIVE))
+        allocator.push(waiting(Priority.FILE))
+    allocator.push(waiting(Priority.LIVE))
 
-    taken = {each.slot: each for each in admission.take({}, now=0.0)}
+    taken = {each.slot: each for each in allocator.allocate({}, now=0.0)}
     rounds = [1]
     for turn in range(1, 4):
-        new = admission.take(taken, now=turn * 0.3)
+        new = allocator.allocate(taken, now=turn * 0.3)
         taken |= {each.slot: each for each in new}
         rounds.append(len(new))
 

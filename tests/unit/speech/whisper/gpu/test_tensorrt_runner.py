@@ -181,7 +181,7 @@ def spell(sound: float, tokens: list[float], *_: object) -> int:
 def scheduler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Scheduler]:
     FakeGpu(spell).install(monkeypatch)
     tokenizer = Tokenizer(Vocabulary.from_str(byte_tokenizer_json(text_tokens=300)))
-    special = replace(manifest().tokens, start_of_transcript=tokenizer.special.start)
+    special = replace(manifest().tokens, start_of_transcript=tokenizer.special.start_of_transcript)
     toy = replace(manifest(), tokens=special, tensorrt=HERE, precision={"encoder": "float16"})
     write_manifest(toy, folder)
     scheduler = Scheduler(open_tensorrt(folder, EngineLimits()), tokenizer)

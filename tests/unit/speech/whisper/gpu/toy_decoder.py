@@ -8,7 +8,8 @@ import numpy as np
 
 from speech.whisper.engine import CompletedStep, Dimensions, Step
 from speech.whisper.gpu.runner import DecoderBatch, Floats, PrefillOutput, PromptBatch
-from speech.whisper.manifest import Manifest, Source, SpecialTokens
+from speech.whisper.manifest import Manifest, Source
+from speech.whisper.special_tokens import SpecialTokens
 
 VOCABULARY = 2000  # float16 holds each exactly
 START, LANGUAGES = 1, ("en", "de", "fr")
