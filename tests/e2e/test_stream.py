@@ -147,9 +147,8 @@ async def test_a_session_goes_on_when_the_model_died(service: ServiceProcess, pc
     async with connect(stream_url(service, "?language=en"), ping_timeout=None) as socket:
         await send_pieces(socket, pcm[:96000], 3200)
         await asyncio.sleep(1.0)
-        for pid, program in service.children().items():
-            if "stub" in program:
-                os.kill(pid, signal.SIGKILL)
+        (stub,) = (pid for pid, line in service.children().items() if "_stub" in line and "whisper-base" in line)
+        os.kill(stub, signal.SIGKILL)
         await send_pieces(socket, pcm[96000:], 3200)
         await socket.send(b"")
         messages = await read_to_end(socket)

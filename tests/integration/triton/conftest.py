@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import imageio_ffmpeg
-import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -19,16 +15,9 @@ from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
 from tests.integration.triton.small_triton import MODEL, OPTIONS, REPOSITORY, Connect
+from tests.recordings import DATA, read_pcm, recordings
 
 ROOT = Path(__file__).parents[3]
-DATA = ROOT / "tests" / "data"
-SPEECH = ROOT.parent / "shared" / "speech"
-
-
-def read_pcm(path: Path) -> Pcm:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-ac", "1", "-ar", "16000"]
-    raw = subprocess.run([*command, "-f", "s16le", "-"], capture_output=True, check=True).stdout
-    return np.frombuffer(raw, dtype=np.int16)
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +33,10 @@ def passage() -> Pcm:
 
 
 @pytest.fixture(scope="session")
-def recordings() -> list[Pcm]:
-    """English recordings of 3 to 30 s; a test that needs them is skipped where they are missing."""
-    if not (SPEECH / "manifest.jsonl").is_file():
-        pytest.skip(f"{SPEECH} is not there")
-    entries = [json.loads(line) for line in (SPEECH / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
-    chosen = [entry for entry in entries if entry["group"] in ("A-read", "A-telephone") and 3 < entry["duration"] < 30]
-    return [read_pcm(SPEECH / entry["path"]) for entry in chosen[::6]]
+def english() -> list[Pcm]:
+    """English recordings of 3 to 30 s."""
+    found = [each for each in recordings("A-read", "A-telephone") if 3 < each.duration < 30]
+    return [read_pcm(each.path) for each in found[:12]]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
@@ -301,11 +302,24 @@ async def test_a_page_that_may_not_call_costs_nobody_anything(services: Services
     assert answered.headers["Access-Control-Allow-Origin"] == "https://app.example"
 
 
-async def test_work_that_is_stopped_with_the_service_says_so(client: httpx.AsyncClient, parts: Parts) -> None:
+async def test_work_that_is_stopped_with_the_service_says_so(services: Services, parts: Parts) -> None:
     parts.failure = cast(Exception, asyncio.CancelledError())
+    app, sent = create_app(services), list[Message]()
 
-    with pytest.raises(asyncio.CancelledError):
-        await client.post("/v1/transcribe", files=FILE)
+    async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+        async def keep(message: Message) -> None:
+            sent.append(message)
+            await send(message)
+
+        await app(scope, receive, keep)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(recorded), base_url="http://service") as client:
+        with pytest.raises(asyncio.CancelledError):
+            await client.post("/v1/transcribe", files=FILE)
+
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [503]
+    body = b"".join(message["body"] for message in sent if message["type"] == "http.response.body")
+    assert json.loads(body) == {"error": "The service is stopping; send the request again."}
 
 
 async def test_a_client_may_ask_how_far_its_request_is(client: httpx.AsyncClient, parts: Parts) -> None:

@@ -15,11 +15,7 @@ from gateway.errors import UnsupportedMedia
 from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import MediaLimits
 from speech.activity import regions
-
-DATA = Path(__file__).parents[3] / "data"
-SENTENCE = DATA / "dashwood.flac"  # 7.1 s
-FORMATS = Path(__file__).parents[5] / "shared" / "speech" / "formats"
-BAD = ("bad_", "video_no_audio")
+from tests.media_files import BROKEN, FORMATS, SECONDS, SENTENCE, make_broken, make_media
 
 Make = Callable[..., Path]
 
@@ -42,33 +38,21 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> MediaDecoder:
     return MediaDecoder(tmp_path_factory.mktemp("spool"))
 
 
-@pytest.mark.parametrize(
-    "name", ["a.mp3", "a.wav", "a.ogg", "a.m4a", "a.aac", "a.opus", "a.wma", "a.mp4", "a.webm", "a.mkv", "a.g722"]
-)
-async def test_a_whole_sentence_comes_out_of_every_container(decoder: MediaDecoder, make: Make, name: str) -> None:
-    rate = ("-ar", "16000") if name.endswith("g722") else ("-ar", "48000")
-    with await decoder.decode(make(name, *rate)) as recording:
-        assert recording.duration == pytest.approx(7.1, abs=0.1)
+@pytest.mark.parametrize("name", FORMATS)
+async def test_every_known_format_is_decoded_whole(decoder: MediaDecoder, tmp_path: Path, name: str) -> None:
+    with await decoder.decode(make_media(name, tmp_path)) as recording:
+        assert recording.duration == pytest.approx(SECONDS, abs=0.12)
         assert recording.warnings == ()
         assert regions(recording.speech)[-1].end > 6.3
 
 
-@pytest.mark.parametrize("track", sorted(FORMATS.glob("*")) or [None], ids=lambda path: path and path.name)
-async def test_every_known_format_is_decoded_or_refused(decoder: MediaDecoder, track: Path | None) -> None:
-    if track is None:
-        pytest.skip(f"the recordings in {FORMATS.parent} are not here")
-    if track.name.startswith(BAD):
-        try:
-            with await decoder.decode(track) as recording:
-                assert recording.warnings
-        except UnsupportedMedia as refusal:
-            assert "accepted are MP3" in refusal.message
-        return
-    shortened = {"dts.dts": 4.0, "flac24_96k.flac": 3.0}
-    with await decoder.decode(track) as recording:
-        assert recording.duration == pytest.approx(shortened.get(track.name, 6.03), abs=0.12)
-        assert recording.warnings == ()
-        assert regions(recording.speech)
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_file_is_refused_or_told(decoder: MediaDecoder, tmp_path: Path, name: str) -> None:
+    try:
+        with await decoder.decode(make_broken(name, tmp_path)) as recording:
+            assert recording.warnings
+    except UnsupportedMedia as refusal:
+        assert "accepted are MP3" in refusal.message
 
 
 async def test_opposite_phases_are_heard(decoder: MediaDecoder, make: Make) -> None:
