@@ -9,8 +9,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway.errors import ServiceError, answer_error
-from gateway.http.middleware import REQUEST_ID_HEADER, KnownPages, LastAnswer, RequestRecord
-from gateway.metrics import Measured
+from gateway.http.middleware.error_boundary import ErrorBoundary
+from gateway.http.middleware.metrics import MetricsMiddleware
+from gateway.http.middleware.origin_check import OriginCheck
+from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMiddleware
 from gateway.reference.openapi import response_headers
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, operations
@@ -28,9 +30,9 @@ def create_app(services: Services) -> Starlette:
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(RequestRecord),
-            Middleware(Measured, metrics=services.metrics, routes=routes),
-            Middleware(KnownPages, origins=origins),
+            Middleware(RequestLogMiddleware),
+            Middleware(MetricsMiddleware, metrics=services.metrics, routes=routes),
+            Middleware(OriginCheck, origins=origins),
             Middleware(
                 CORSMiddleware,
                 allow_origins=origins,
@@ -38,7 +40,7 @@ def create_app(services: Services) -> Starlette:
                 allow_headers=ALLOWED_HEADERS,
                 expose_headers=response_headers(offered),
             ),
-            Middleware(LastAnswer),
+            Middleware(ErrorBoundary),
         ],
         exception_handlers={ServiceError: answer_error, HTTPException: answer_error},
     )

@@ -10,12 +10,13 @@
     ├── NotFound 404
     ├── MethodNotAllowed 405
     ├── RequestTimeout 408     the client stopped sending in the middle of its request
-    ├── Conflict 409           the same request is in work; with Retry-After
     ├── TooLarge 413
-    ├── TooManyRequests 429    with Retry-After
-    ├── ClientGone 499         nobody is left to read it; it exists for the log
+    ├── ClientGone 499         the client disconnected; it exists for the log
     ├── InternalError 500
-    └── Unavailable 503        with Retry-After
+    └── RetryLater             carries Retry-After
+        ├── Conflict 409       the same request is in progress
+        ├── TooManyRequests 429
+        └── Unavailable 503
 
 A message says what was wrong and what is accepted. It never holds a key, a path of this machine or the
 text of an exception that was not written for clients.

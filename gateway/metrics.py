@@ -1,21 +1,18 @@
-"""What the gateway tells Prometheus: requests, how long they took, how many are in hand, how much was heard.
+"""Metrics for Prometheus: requests, their latency, how many are in flight, seconds of audio transcribed.
 
-They are read on a port of their own, which is never the API's: nothing here is for callers.
+They are exposed on a port of their own, which is never the API's: nothing here is for callers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
-from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ELSEWHERE = "other"  # the route of requests to addresses where nothing is
-LEFT = "499"  # the status of a request whose client did not wait for one
+CLIENT_GONE = "499"  # the status of a request whose client did not wait for one
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 Kind = Literal["file", "live"]
@@ -36,14 +33,14 @@ class Metrics:
         self._seconds = Histogram(
             "stt_request_seconds", "Time to a whole answer", ("route",), buckets=SECONDS, registry=self.registry
         )
-        self._in_hand = Gauge(
+        self._in_flight = Gauge(
             "stt_requests_in_hand", "Requests and live sessions now", ("route",), registry=self.registry
         )
         self._audio = Counter(
             "stt_audio_seconds", "Seconds of audio transcribed, in files or live", ("kind",), registry=self.registry
         )
 
-    def heard(self, kind: Kind, seconds: float) -> None:
+    def count_audio(self, kind: Kind, seconds: float) -> None:
         self._audio.labels(kind).inc(seconds)
 
     @contextmanager
@@ -52,46 +49,15 @@ class Metrics:
         status: list[str] = []
         began = time.monotonic()
         try:
-            with self._in_hand.labels(route).track_inprogress():
+            with self._in_flight.labels(route).track_inprogress():
                 yield status
         finally:
-            self._requests.labels(route, status[-1] if status else LEFT).inc()
+            self._requests.labels(route, status[-1] if status else CLIENT_GONE).inc()
             self._seconds.labels(route).observe(time.monotonic() - began)
 
 
-class Measured:
-    """Counts every request that comes in."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
-        self.app = app
-        self._metrics = metrics
-        self._routes = [route for route in routes if isinstance(route, Route | WebSocketRoute)]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        with self._metrics.request(self._path(scope)) as status:
-
-            async def send_counted(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    status.append(str(message["status"]))
-                elif message["type"] == "websocket.close":
-                    status.append(str(message["code"]))
-                await send(message)
-
-            await self.app(scope, receive, send_counted)
-
-    def _path(self, scope: Scope) -> str:
-        """The route's pattern, not the address itself: nobody outside chooses how many series there are."""
-        for route in self._routes:
-            if route.matches(scope)[0] is not Match.NONE:
-                return route.path
-        return ELSEWHERE
-
-
 @contextmanager
-def served(metrics: Metrics, host: str, port: int | None) -> Iterator[str | None]:
+def expose(metrics: Metrics, host: str, port: int | None) -> Iterator[str | None]:
     """The address where Prometheus reads the metrics while the block runs; None without a port.
 
     raises: OSError if the port cannot be had

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.accounts import Accounts
 from gateway.accounts.from_settings import open_accounts
-from gateway.draining import Leaving
+from gateway.draining import Draining
 from gateway.health import GpuFinder
 from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import MediaLimits
@@ -46,7 +46,7 @@ class Services:
     progress: ProgressRegistry
     accounts: Accounts
     summarizer: Summarizer
-    leaving: Leaving = field(default_factory=Leaving)
+    draining: Draining = field(default_factory=Draining)
     metrics: Metrics = field(default_factory=Metrics)
 
     def unavailable_models(self) -> list[str]:
@@ -84,7 +84,7 @@ async def open_services(settings: Settings, models: Models, triton_urls: Sequenc
                 progress=ProgressRegistry(),
                 accounts=accounts,
                 summarizer=summarizer,
-                leaving=Leaving(settings.server.leaving_seconds),
+                draining=Draining(settings.server.drain_seconds),
             )
 
 

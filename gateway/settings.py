@@ -57,7 +57,7 @@ class ServerSettings(SettingsGroup):
     """folder for everything that the service writes"""
     shutdown_seconds: float = Field(default=30.0, gt=0)
     """how long work in hand may take to finish at shutdown"""
-    leaving_seconds: float = Field(default=0.0, ge=0)
+    drain_seconds: float = Field(default=0.0, ge=0)
     """how long /health answers 503 before that, and requests are still taken, for load balancers to look elsewhere"""
     cors_origins: CommaList = ("*",)
     """origins (https://app.example) whose web pages may call the API; others are turned away"""

@@ -21,7 +21,7 @@ from gateway.app import create_app
 from gateway.http.server import HttpServer, http_config
 from gateway.log import configure_logging
 from gateway.media.ffmpeg import FfmpegMissing
-from gateway.metrics import served
+from gateway.metrics import expose
 from gateway.models import Model, Models, UnknownModel
 from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.whisper import triton_name
@@ -49,14 +49,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=given)})
     configure_logging(settings.server.log_level)
     try:
-        with listen(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, listener))
     except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
 
 
-def listen(settings: ServerSettings) -> socket.socket:
+def bind(settings: ServerSettings) -> socket.socket:
     """Takes the port before anything slow starts. Raises ServeFailed if it cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -82,7 +82,7 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
             open_services(settings, models, tritons.urls) as services,
         ):
             tritons.tell_deaths(services.fleet.model_died)
-            http = HttpServer(http_config(create_app(services), settings), services.leaving)
+            http = HttpServer(http_config(create_app(services), settings), services.draining)
             stopping.watch(http)
             with serve_metrics(services, settings.server):
                 await serve_http(http, listener, settings)
@@ -119,7 +119,7 @@ def serve_metrics(services: Services, settings: ServerSettings) -> Iterator[None
     """Raises ServeFailed if the port of the metrics cannot be had."""
     with contextlib.ExitStack() as stack:
         try:
-            address = stack.enter_context(served(services.metrics, settings.host, settings.metrics_port))
+            address = stack.enter_context(expose(services.metrics, settings.host, settings.metrics_port))
         except OSError as problem:
             where = f"{settings.host}:{settings.metrics_port}"
             raise ServeFailed(

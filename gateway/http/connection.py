@@ -1,4 +1,4 @@
-"""Work that lasts only as long as its client listens."""
+"""Work that is cancelled when its client disconnects."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
     raises: ClientGone, and whatever `work` raises
     """
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_wait_until_gone(request))
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, disconnected), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientGone
         return working.result()
     finally:
-        leaving.cancel()
+        disconnected.cancel()
         await _ended(working)
 
 
-async def _wait_until_gone(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with limits on a request's head, and an end that loses nothing."""
+"""The HTTP server: uvicorn with limits on a request's head, drained before it ends."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from gateway.draining import Leaving
-from gateway.http.header_timeout import PatientProtocol
+from gateway.draining import Draining
+from gateway.http.header_timeout import HeaderTimeoutProtocol
 from gateway.settings import Settings
 
 
 class HttpServer(uvicorn.Server):
     """uvicorn without its own signal handling, which would end the process before Triton is stopped.
 
-    It leaves as `gateway.draining` tells; uvicorn alone would cut live sessions off.
+    It drains as `gateway.draining` describes; uvicorn alone would cut live sessions off.
     """
 
-    def __init__(self, config: uvicorn.Config, leaving: Leaving) -> None:
+    def __init__(self, config: uvicorn.Config, draining: Draining) -> None:
         super().__init__(config)
-        self._leaving = leaving
+        self._draining = draining
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._leaving.announced = True
-        await self._wait_while(lambda: True, self._leaving.seconds)
+        self._draining.announced = True
+        await self._wait_while(lambda: True, self._draining.seconds)
         for server in self.servers:
             server.close()
         for connection in self.server_state.connections - self._live():
             connection.shutdown()  # after its answer
-        self._leaving.begun.set()
-        began, patience = time.monotonic(), self.config.timeout_graceful_shutdown or 0
-        await self._wait_while(self._live, patience)
-        self.config.timeout_graceful_shutdown = max(0, math.ceil(patience - (time.monotonic() - began)))
+        self._draining.hand_over.set()
+        began, limit = time.monotonic(), self.config.timeout_graceful_shutdown or 0
+        await self._wait_while(self._live, limit)
+        self.config.timeout_graceful_shutdown = max(0, math.ceil(limit - (time.monotonic() - began)))
         await super().shutdown(sockets)
 
     def _live(self) -> set[Any]:
@@ -58,7 +58,7 @@ class HttpServer(uvicorn.Server):
 def http_config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=PatientProtocol,  # h11 limits the size of a request's head; httptools does not
+        http=HeaderTimeoutProtocol,  # h11 limits the size of a request's head; httptools does not
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -64,7 +64,7 @@ async def answer(
         body, media_type = render(transcript, parameters.response_format, model=model, labels=parameters.speaker_labels)
         response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
         await admission.settle(recording.duration, Answer(200, bytes(response.body), dict(response.headers)))
-        services.metrics.heard("file", recording.duration)
+        services.metrics.count_audio("file", recording.duration)
     response.headers.update(admission.limit.headers())
     return response
 

@@ -43,7 +43,7 @@ class StreamConfig:
     language: str = "auto"
 
 
-class Stop:
+class StopCommand:
     """The client has sent all of its audio."""
 
 
@@ -54,7 +54,7 @@ def read_query(query: dict[str, str]) -> StreamConfig | None:
     return StreamConfig(query.get("model") or None, query.get("language") or "auto")
 
 
-def read_text(frame: str) -> StreamConfig | Stop:
+def read_text(frame: str) -> StreamConfig | StopCommand:
     """A text frame is a config or a stop. Raises BadParameter on anything else."""
     accepted = f"accepted are a config {CONFIG_EXAMPLE} before the audio and {STOP_EXAMPLE} after it"
     if len(frame) > MAX_TEXT_FRAME:
@@ -68,7 +68,7 @@ def read_text(frame: str) -> StreamConfig | Stop:
     if "action" in fields:
         if fields["action"] != "stop":
             raise BadParameter(f'unknown action; the only one is "stop"; {accepted}')
-        return Stop()
+        return StopCommand()
     return read_config(fields)
 
 

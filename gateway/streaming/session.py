@@ -28,7 +28,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
 Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect); retries itself
-Listen = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
+DetectActivity = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
 Emit = Callable[[Message], Awaitable[None]]
 
 
@@ -55,13 +55,13 @@ class StreamPolicy:
     backlog: int = seconds(600.0)  # of audio that may wait before the client is made to wait (19 MB)
 
 
-class Session:
+class StreamSession:
     """Feeds in, messages out; `run` returns when everything that was fed is final."""
 
     def __init__(
-        self, recognize: Recognize, listen: Listen, emit: Emit, language: str | None, policy: StreamPolicy
+        self, recognize: Recognize, detect: DetectActivity, emit: Emit, language: str | None, policy: StreamPolicy
     ) -> None:
-        self._recognize, self._hear, self._emit = recognize, listen, emit
+        self._recognize, self._detect, self._emit = recognize, detect, emit
         self._policy = policy
         self._vote = LanguageVote(language)
         self._buffer = AudioBuffer()
@@ -73,8 +73,8 @@ class Session:
         self._decoded = 0  # samples: up to where the open window was decoded
         self._final = 0  # samples: up to where all speech is final
         self._interval = policy.update
-        self._stopped = self._parting = False
-        self._resume = 0  # samples: where a session that parts goes on elsewhere
+        self._stopped = self._handing_over = False
+        self._resume = 0  # samples: where a session that is handed over resumes elsewhere
         self._changed = asyncio.Condition()
         self._words: list[Word] = []
 
@@ -85,7 +85,7 @@ class Session:
 
     @property
     def resume(self) -> float:
-        """Seconds from which another gateway has to hear what this one heard only in part, after `part`."""
+        """Seconds from which another gateway has to hear what this one heard only in part, after `hand_over`."""
         return self._resume / SAMPLE_RATE
 
     @property
@@ -114,32 +114,32 @@ class Session:
             self._stopped = True
             self._changed.notify_all()
 
-    async def part(self) -> None:
-        """No more audio will come here: what is not said to its end is left to another gateway."""
-        self._parting = True
+    async def hand_over(self) -> None:
+        """No more audio will come here: what is not final goes to another gateway."""
+        self._handing_over = True
         await self.stop()
 
     async def run(self) -> None:
         """Raises what `recognize` raises, Unavailable when its retries are exhausted."""
         while await self._audio_came():
-            await self._listen()
+            await self._read_activity()
             if self._endpoint.speech_start is not None:
                 if self._length >= self._policy.longest:
                     await self._cut()
                 elif self._due():
                     await self._update()
-            elif not self._owes:
-                self._rest()
-            elif not self._behind or self._length >= self._policy.trim:
+            elif not self._has_uncommitted:
+                self._idle()
+            elif not self._lagging or self._length >= self._policy.trim:
                 await self._close()
-        if self._parting and self._endpoint.speech_start is not None:
-            await self._leave_rest()
+        if self._handing_over and self._endpoint.speech_start is not None:
+            await self._commit_before_hand_over()
             return
         self._resume = max(self._endpoint.speech_end, self._heard - self._idle_tail, 0)
-        if self._owes:
+        if self._has_uncommitted:
             await self._close()
 
-    # Listening
+    # Voice activity
 
     @property
     def _waiting(self) -> int:
@@ -152,7 +152,7 @@ class Session:
         return min(self._endpoint.position, self._buffer.end)
 
     @property
-    def _behind(self) -> bool:
+    def _lagging(self) -> bool:
         """More audio is there than is worth showing piece by piece."""
         return self._waiting >= self._policy.stride
 
@@ -162,7 +162,7 @@ class Session:
         return self._heard - self._window
 
     @property
-    def _owes(self) -> bool:
+    def _has_uncommitted(self) -> bool:
         """Speech was heard that is not final."""
         return self._endpoint.speech_end > self._final
 
@@ -176,10 +176,10 @@ class Session:
             await self._changed.wait_for(lambda: self._waiting >= CHUNK or self._stopped)
             return self._waiting > 0
 
-    async def _listen(self) -> None:
+    async def _read_activity(self) -> None:
         """Hears up to a stride, or to the end of an utterance. Opens the window of a new one."""
         if not self._activities:
-            self._activities.extend(float(p) for p in self._hear(self._next_stride()))
+            self._activities.extend(float(p) for p in self._detect(self._next_stride()))
         was_open, closed = self._endpoint.speech_start is not None, False
         while self._activities and not closed:
             closed = self._endpoint.hear(self._activities.popleft())
@@ -206,7 +206,7 @@ class Session:
         self._window = max(speech_start - self._policy.padding, self._buffer.start)
         self._decoded = self._window
 
-    def _rest(self) -> None:
+    def _idle(self) -> None:
         """Nobody speaks: forgets the last window once it is over, and all sound but the latest."""
         pause = self._endpoint.position - self._endpoint.speech_end
         if self._agreement.committed and pause < self._policy.breath:
@@ -218,7 +218,7 @@ class Session:
     # Decoding
 
     def _due(self) -> bool:
-        if self._behind:
+        if self._lagging:
             return False  # hear what is there first
         heard = self._endpoint.position
         start = self._endpoint.speech_start or 0
@@ -252,7 +252,7 @@ class Session:
         await self._commit(self._agreement.finish([word for word in words if word.end <= cut]))
         self._move_window(min(seconds(cut), self._heard))
 
-    async def _leave_rest(self) -> None:
+    async def _commit_before_hand_over(self) -> None:
         """Somebody was speaking: what comes before the widest pause since the last final word is final.
 
         The last word is never part of it, for its end may not have been heard.

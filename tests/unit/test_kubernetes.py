@@ -179,7 +179,7 @@ def test_the_gateway_calls_services_that_are_there(monkeypatch: pytest.MonkeyPat
 def test_there_is_time_to_finish_before_the_kill(monkeypatch: pytest.MonkeyPatch) -> None:
     server = gateway_settings(monkeypatch).server
     grace = pod(named("Deployment", "gateway"))["spec"]["terminationGracePeriodSeconds"]
-    assert grace >= server.leaving_seconds + server.shutdown_seconds + 10
+    assert grace >= server.drain_seconds + server.shutdown_seconds + 10
     triton = pod(named("StatefulSet", "triton"))["spec"]
     (limit,) = (flag for flag in triton["containers"][0]["command"] if flag.startswith("--exit-timeout-secs="))
     seconds = int(limit.split("=")[1])

@@ -5,10 +5,10 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from gateway.http.header_timeout import PatientProtocol
+from gateway.http.header_timeout import HeaderTimeoutProtocol
 
 
-class HastyProtocol(PatientProtocol):
+class HastyProtocol(HeaderTimeoutProtocol):
     head_seconds = 0.2
 
 

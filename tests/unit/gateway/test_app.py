@@ -256,7 +256,7 @@ async def test_health_tells_the_gpu(client: httpx.AsyncClient, parts: Parts, nam
 
 
 async def test_a_service_that_stops_says_so_in_its_health(client: httpx.AsyncClient, services: Services) -> None:
-    services.leaving.announced = True
+    services.draining.announced = True
 
     answer = await client.get("/health")
 

@@ -43,7 +43,7 @@ def test_what_is_described_is_said() -> None:
 
 def test_frames_that_are_described_are_read() -> None:
     assert messages.read_text('{"language": null, "model": "base"}') == messages.StreamConfig("base", "auto")
-    assert isinstance(messages.read_text('{"action": "stop"}'), messages.Stop)
+    assert isinstance(messages.read_text('{"action": "stop"}'), messages.StopCommand)
     query = DOCUMENT["channels"]["stream"]["bindings"]["ws"]["query"]["properties"]
     assert set(query) == set(messages.CONFIG_FIELDS)
 

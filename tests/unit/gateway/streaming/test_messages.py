@@ -6,7 +6,7 @@ from gateway.errors import BadParameter
 from gateway.streaming import messages
 from gateway.streaming.buffer import AudioBuffer
 from gateway.streaming.language import LanguageVote
-from gateway.streaming.messages import Stop, StreamConfig, read_query, read_text
+from gateway.streaming.messages import StopCommand, StreamConfig, read_query, read_text
 from speech.transcript import Word
 
 HELLO = [Word("Hello,", 0.1, 0.4, 0.9), Word("there.", 0.5, 0.8, 0.8)]
@@ -23,7 +23,7 @@ def test_an_address_that_names_nothing_waits_for_a_config() -> None:
 
 def test_a_text_frame_is_a_config_or_a_stop() -> None:
     assert read_text('{"language": "en", "model": "large-v3-turbo"}') == StreamConfig("large-v3-turbo", "en")
-    assert isinstance(read_text('{"action": "stop"}'), Stop)
+    assert isinstance(read_text('{"action": "stop"}'), StopCommand)
 
 
 @pytest.mark.parametrize("frame", ["hello", "[1]", '{"action": "go"}', '{"language": 3}', '"x"', " " * 5000])

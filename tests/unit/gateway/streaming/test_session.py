@@ -22,7 +22,7 @@ from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper, retry_policies
 from gateway.settings import StreamSettings, TritonSettings
 from gateway.streaming.messages import Message
-from gateway.streaming.session import Session, StreamPolicy
+from gateway.streaming.session import StreamPolicy, StreamSession
 from gateway.triton.fleet import Fleet, watched
 from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
@@ -63,14 +63,14 @@ def written_words(pcm: Pcm) -> WindowResult:
 
 
 async def transcribe(
-    pcm: Pcm, frames: list[int], recognize: object = read, policy: StreamPolicy | None = None, parts: bool = False
-) -> tuple[Session, list[Message]]:
+    pcm: Pcm, frames: list[int], recognize: object = read, policy: StreamPolicy | None = None, hands_over: bool = False
+) -> tuple[StreamSession, list[Message]]:
     sent: list[Message] = []
 
     async def emit(message: Message) -> None:
         sent.append(message)
 
-    session = Session(recognize, loudness, emit, "en", policy or StreamPolicy())  # type: ignore[arg-type]
+    session = StreamSession(recognize, loudness, emit, "en", policy or StreamPolicy())  # type: ignore[arg-type]
     running = asyncio.create_task(session.run())
     audio, start, turn = pcm.tobytes(), 0, 0
     while start < len(audio):
@@ -78,7 +78,7 @@ async def transcribe(
         await session.feed(audio[start : start + size])
         await asyncio.sleep(0)
         start, turn = start + size, turn + 1
-    await (session.part() if parts else session.stop())
+    await (session.hand_over() if hands_over else session.stop())
     await running
     return session, sent
 
@@ -102,9 +102,11 @@ async def test_every_word_is_final_once_and_in_order(pauses: list[float], frames
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.05, 0.5, 2.0]), min_size=1, max_size=60), st.floats(0, 1))
-async def test_what_one_gateway_leaves_to_another_is_final_once_and_in_order(pauses: list[float], share: float) -> None:
+async def test_what_one_gateway_hands_over_is_final_once_and_in_order(
+    pauses: list[float], share: float
+) -> None:
     pcm, expected = speech(pauses)
-    first, said = await transcribe(pcm[: int(share * len(pcm))], [3200], parts=True)
+    first, said = await transcribe(pcm[: int(share * len(pcm))], [3200], hands_over=True)
     _, rest = await transcribe(pcm[round(first.resume * SAMPLE_RATE) :], [3200])
     assert finals(said) + finals(rest) == expected
     assert first.duration - first.resume < 10
@@ -168,7 +170,7 @@ async def test_a_client_that_sends_too_fast_is_made_to_wait() -> None:
 
     async def emit(message: Message) -> None: ...
 
-    session = Session(held, loudness, emit, "en", StreamPolicy(backlog=2 * SAMPLE_RATE))
+    session = StreamSession(held, loudness, emit, "en", StreamPolicy(backlog=2 * SAMPLE_RATE))
     running = asyncio.create_task(session.run())
     pcm, expected = speech([0.0] * 150)
     sending = asyncio.create_task(session.feed(pcm.tobytes()))

@@ -1,0 +1,64 @@
+"""Every request has an id and a line in the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.log import request_id
+
+REQUEST_ID_HEADER = "X-Request-Id"
+POLLED_PATHS = ("/health", "/v1/progress/")  # logged for debugging only
+
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_log = logging.getLogger("gateway.request")
+
+
+class RequestLogMiddleware:
+    """Gives each request an id (the client's own if it sent a sane one) and a line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        identity = _identity(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = identity
+        status: list[int] = []
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status.append(message["status"])
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identity
+            await send(message)
+
+        began = time.monotonic()
+        token = request_id.set(identity)
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            level = logging.DEBUG if scope["path"].startswith(POLLED_PATHS) else logging.INFO
+            _log.log(level, "request", extra=_summary(scope, status, time.monotonic() - began))
+            request_id.reset(token)
+
+
+def _summary(scope: Scope, status: list[int], seconds: float) -> dict[str, object]:
+    return {
+        "method": scope.get("method", "WEBSOCKET"),
+        "path": scope["path"],
+        "status": status[0] if status else None,
+        "client": (scope.get("client") or ("",))[0],
+        "seconds": round(seconds, 3),
+    }
+
+
+def _identity(headers: Headers) -> str:
+    sent = headers.get(REQUEST_ID_HEADER, "")
+    return sent if _ACCEPTED_ID.fullmatch(sent) else secrets.token_hex(12)
