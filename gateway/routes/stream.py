@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.accounts import Caller, LiveSession, Presented
+from gateway.concurrency import run_together
 from gateway.errors import (
     BadParameter,
     BadRequest,
@@ -23,12 +22,14 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.http.parameters import read_language
-from gateway.models import DEFAULT_MODEL, Model
+from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
+from gateway.recognition.whisper import TritonWhisper
 from gateway.services import Services, services_of
 from gateway.streaming import messages
 from gateway.streaming.messages import CONFIG_EXAMPLE, Message, StopCommand, StreamConfig
-from gateway.streaming.session import StreamPolicy, StreamSession
+from gateway.streaming.policy import StreamPolicy
+from gateway.streaming.session import StreamSession
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority
 from speech.transcript import WindowResult
@@ -48,8 +49,7 @@ async def stream(socket: WebSocket) -> None:
     try:
         caller = await services.accounts.identify(Presented.by(socket))
         async with services.accounts.admit_session(caller) as account:
-            session = await connection.configure(caller)
-            await connection.converse(session, account)
+            session = await connection.converse(caller, account)
             await connection.conclude(session)
         if connection.overdrawn is not None:
             raise connection.overdrawn
@@ -65,36 +65,19 @@ async def stream(socket: WebSocket) -> None:
 
 @dataclass(slots=True)
 class StreamConnection:
-    """One client's socket: what it says becomes a session, and what the session says goes back."""
+    """One client's socket: its frames go to a session, and the session's messages come back."""
 
     socket: WebSocket
     services: Services
-    model: Model | None = None  # that answers
-    caller: str = ""  # with whom the machine is shared fairly
     overdrawn: ServiceError | None = None  # why the account let no more audio in
     ending: int = NORMAL  # close code
 
-    async def configure(self, caller: Caller) -> StreamSession:
-        """The session that the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
-        self.caller = caller.subject
-        config = messages.read_query(dict(self.socket.query_params))
-        if config is None:
-            config = await self._first_config()
-        activity = self.services.activity.stream()
-        session = StreamSession(self._recognize, activity.feed, self.send, None, StreamPolicy())
-        await self._agree(session, config)
+    async def converse(self, caller: Caller, account: LiveSession) -> StreamSession:
+        """Returns the session when everything that the client sent is final. Raises what ended it sooner."""
+        session = await self._open_session(await self._read_config(), caller)
+        while (config := await self._run(session, account)) is not None:
+            session = await self._open_session(config, caller)
         return session
-
-    async def converse(self, session: StreamSession, account: LiveSession) -> None:
-        """Until everything that the client sent is final. Raises what ended it sooner."""
-        try:
-            async with run_together(session.run(), self._receive_until_drained(session, account)) as (
-                transcribing,
-                receiving,
-            ):
-                await asyncio.gather(transcribing, receiving)
-        finally:
-            self.services.metrics.count_audio("live", session.duration)
 
     async def conclude(self, session: StreamSession) -> None:
         """The last message; before it, if the gateway drains, from where to resume elsewhere."""
@@ -117,7 +100,10 @@ class StreamConnection:
         except (WebSocketDisconnect, RuntimeError):
             _log.info("a live client left before its error: %s", error.message)
 
-    async def _first_config(self) -> StreamConfig:
+    async def _read_config(self) -> StreamConfig:
+        """What the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
+        if (config := messages.read_query(dict(self.socket.query_params))) is not None:
+            return config
         limit = self.services.settings.stream.config_seconds
         try:
             frame = await asyncio.wait_for(self._frame(), limit)
@@ -125,37 +111,52 @@ class StreamConnection:
             raise RequestTimeout(f"No config came within {limit:.0f} s; send {CONFIG_EXAMPLE} first.") from None
         if isinstance(frame, bytes):
             raise BadParameter(f"Audio came before the config; send {CONFIG_EXAMPLE} first and wait for ready.")
-        config = messages.read_text(frame)
-        if isinstance(config, StopCommand):
+        command = messages.read_text(frame)
+        if isinstance(command, StopCommand):
             raise BadParameter(f"The stream was stopped before it began; send {CONFIG_EXAMPLE} first, then audio.")
-        return config
+        return command
 
-    async def _agree(self, session: StreamSession, config: StreamConfig) -> None:
+    async def _open_session(self, config: StreamConfig, caller: Caller) -> StreamSession:
         """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
-        self.model = self.services.models.resolve(config.model or DEFAULT_MODEL)
+        model = self.services.models.resolve(config.model or DEFAULT_MODEL)
         language = read_language(config.language)
-        session.expect(language)
-        await self.send(messages.ready(self.model.id, language or "auto"))
+        request = RecognitionRequest(model=model.id, priority=Priority.LIVE, caller=caller.subject)
+        session = StreamSession(
+            recognize=partial(recognize, self.services.whisper, request),
+            detect=self.services.activity.stream().feed,
+            emit=self.send,
+            language=language,
+            policy=StreamPolicy(),
+        )
+        await self.send(messages.ready(model.id, language or "auto"))
+        return session
 
-    async def _recognize(self, pcm: Pcm, language: str | None) -> WindowResult:
-        assert self.model is not None  # a session hears nothing before it is configured
-        request = RecognitionRequest(model=self.model.id, language=language, priority=Priority.LIVE, caller=self.caller)
-        return await self.services.whisper.recognize(pcm, request)
+    async def _run(self, session: StreamSession, account: LiveSession) -> StreamConfig | None:
+        """Until all is final, or the client sent another config instead of audio: that is returned."""
+        try:
+            async with run_together(session.run(), self._feed_until_drained(session, account)) as (running, feeding):
+                await asyncio.gather(running, feeding)
+                config: StreamConfig | None = feeding.result()
+                return config
+        finally:
+            self.services.metrics.count_audio("live", session.duration)
 
-    async def _receive_until_drained(self, session: StreamSession, account: LiveSession) -> None:
+    async def _feed_until_drained(self, session: StreamSession, account: LiveSession) -> StreamConfig | None:
         """Until the client stops, or the gateway drains: then what is not final is handed over to another one."""
         hand_over = self.services.draining.hand_over
-        async with run_together(self._receive(session, account), hand_over.wait()) as (receiving, waiting):
-            await asyncio.wait((receiving, waiting), return_when=asyncio.FIRST_COMPLETED)
-            if receiving.done():
-                await receiving
-                return
+        async with run_together(self._feed(session, account), hand_over.wait()) as (feeding, waiting):
+            await asyncio.wait((feeding, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done():
+                config: StreamConfig | None = feeding.result()
+                return config
         self.ending = RESTART
         await session.hand_over()
+        return None
 
-    async def _receive(self, session: StreamSession, account: LiveSession) -> None:
-        """Feeds the session until the client stops. Raises BadParameter on what is not audio."""
+    async def _feed(self, session: StreamSession, account: LiveSession) -> StreamConfig | None:
+        """Feeds the session until the client stops, or sends another config. Raises BadParameter on other text."""
         limits = self.services.settings.stream
+        config: StreamConfig | None = None
         while session.duration < limits.longest_seconds:
             try:
                 frame = await asyncio.wait_for(self._frame(), limits.idle_seconds)
@@ -163,19 +164,17 @@ class StreamConnection:
                 await self.send(messages.failure(f"No audio came for {limits.idle_seconds:.0f} s: the stream ends."))
                 break
             if isinstance(frame, str):
-                command = messages.read_text(frame)
-                if isinstance(command, StopCommand):
-                    break
-                await self._reconfigure(session, command)
-            elif frame:
-                if not await self._paid(account, session.duration + len(frame) / BYTES_A_SECOND):
-                    break
-                await session.feed(frame)
-            else:  # an empty frame is the end of a published client's stream
+                config = read_command(frame, session)
                 break
+            if not frame:  # an empty frame is the end of a published client's stream
+                break
+            if not await self._paid(account, session.duration + len(frame) / BYTES_A_SECOND):
+                break
+            await session.feed(frame)
         else:
             await self.send(messages.failure(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here."))
         await session.stop()
+        return config
 
     async def _paid(self, account: LiveSession, seconds: float) -> bool:
         """Whether the account covers so much audio. If not, what was heard is still finished."""
@@ -185,12 +184,6 @@ class StreamConnection:
             self.overdrawn = error
         return self.overdrawn is None
 
-    async def _reconfigure(self, session: StreamSession, config: StreamConfig) -> None:
-        """A config frame of a client that had named something in its address already."""
-        if session.duration:
-            raise BadParameter("A config came after the audio; it is sent once, before the audio.")
-        await self._agree(session, config)
-
     async def _frame(self) -> str | bytes:
         message = await self.socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -199,16 +192,24 @@ class StreamConnection:
         return text if text is not None else bytes(message["bytes"])
 
 
-@asynccontextmanager
-async def run_together(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """Tasks that have all ended when the block has."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def recognize(
+    whisper: TritonWhisper, request: RecognitionRequest, pcm: Pcm, language: str | None
+) -> WindowResult:
+    """A window of a live session. language: ISO 639-1; None: detect"""
+    return await whisper.recognize(pcm, replace(request, language=language))
+
+
+def read_command(frame: str, session: StreamSession) -> StreamConfig | None:
+    """A text frame during a session: a stop (None), or the config of a client whose address named something already.
+
+    raises: BadParameter
+    """
+    command = messages.read_text(frame)
+    if isinstance(command, StopCommand):
+        return None
+    if session.duration:
+        raise BadParameter("A config came after the audio; it is sent once, before the audio.")
+    return command
 
 
 def close_code(error: ServiceError) -> int:

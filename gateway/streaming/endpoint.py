@@ -33,7 +33,7 @@ class Endpointer:
         """Samples since the last speech of the open utterance."""
         return self.position - self.speech_end
 
-    def hear(self, probability: float) -> bool:
+    def add(self, probability: float) -> bool:
         """Takes the next chunk; True when it closes the utterance (then `close` before the next)."""
         self.position += CHUNK
         if self.speech_start is None:

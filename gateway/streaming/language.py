@@ -10,12 +10,12 @@ LATEST_SECONDS = 9.0  # of speech, after which the best one is taken
 
 
 class LanguageVote:
-    """Each decoding votes with its probability times the speech that it newly heard."""
+    """Each decoding votes with its probability times the speech that is new in it."""
 
     def __init__(self, given: str | None) -> None:
         self.settled = given  # ISO 639-1; None: not yet
         self._votes: defaultdict[str, float] = defaultdict(float)
-        self._heard = 0.0  # seconds
+        self._seconds = 0.0  # seconds
 
     @property
     def best(self) -> str:
@@ -27,15 +27,15 @@ class LanguageVote:
     @property
     def share(self) -> float:
         """Probability mass of the best language, 0..1."""
-        return self._votes[self.best] / self._heard if self._heard else 0.0
+        return self._votes[self.best] / self._seconds if self._seconds else 0.0
 
-    def hear(self, language: str, probability: float, heard: float) -> bool:
-        """Counts a decoding of `heard` new seconds; True when it settles the language."""
+    def add(self, language: str, probability: float, seconds: float) -> bool:
+        """Counts a decoding of so many new seconds; True when it settles the language."""
         if self.settled is not None:
             return False
-        self._votes[language] += probability * heard
-        self._heard += heard
-        sure = self._heard >= SURE_SECONDS and self.share >= SURE_SHARE
-        if sure or self._heard >= LATEST_SECONDS:
+        self._votes[language] += probability * seconds
+        self._seconds += seconds
+        sure = self._seconds >= SURE_SECONDS and self.share >= SURE_SHARE
+        if sure or self._seconds >= LATEST_SECONDS:
             self.settled = self.best
         return self.settled is not None

@@ -21,8 +21,8 @@ from gateway.api.stream import (
     ServerMessage,
     TranscriptMessage,
 )
-from gateway.api.transcription import TranscriptionWord
 from gateway.errors import BadParameter
+from gateway.transcript.rendering import word_fields
 from gateway.transcript.text import join
 from speech.transcript import Word
 
@@ -128,12 +128,3 @@ def complete(text: str, language: str, duration: float, warnings: Sequence[str] 
 
 def failure(reason: str) -> ErrorMessage:
     return {"type": "error", **NOTHING_SAID, "error": reason}
-
-
-def word_fields(word: Word) -> TranscriptionWord:
-    return {
-        "word": word.text,
-        "start": round(word.start, 3),
-        "end": round(word.end, 3),
-        "confidence": round(word.confidence, 3),
-    }

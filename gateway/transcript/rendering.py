@@ -89,11 +89,11 @@ def _segment(piece: Segment) -> TranscriptionSegment:
         "text": piece.text,
         **speaking,
         "confidence": round(piece.confidence, 3),
-        "words": [_word(word) for word in piece.words],
+        "words": [word_fields(word) for word in piece.words],
     }
 
 
-def _word(word: Word) -> TranscriptionWord:
+def word_fields(word: Word) -> TranscriptionWord:
     return {
         "word": word.text,
         "start": _seconds(word.start),

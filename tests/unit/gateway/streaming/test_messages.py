@@ -76,15 +76,15 @@ def test_a_buffer_keeps_its_addresses_when_it_forgets() -> None:
 
 def test_a_given_language_is_not_voted_on() -> None:
     vote = LanguageVote("de")
-    assert not vote.hear("en", 0.99, 30.0)
+    assert not vote.add("en", 0.99, 30.0)
     assert vote.settled == "de"
 
 
 def test_a_language_settles_after_a_few_sure_seconds() -> None:
     vote = LanguageVote(None)
-    assert not vote.hear("en", 0.95, 1.0)
+    assert not vote.add("en", 0.95, 1.0)
     assert vote.best == "en"
-    assert vote.hear("en", 0.95, 2.5)
+    assert vote.add("en", 0.95, 2.5)
     assert vote.settled == "en"
 
 
@@ -92,5 +92,5 @@ def test_an_unsure_language_settles_late_on_the_likeliest() -> None:
     vote = LanguageVote(None)
     for code in ("nl", "de", "de", "nl", "de", "de"):
         assert vote.settled is None
-        vote.hear(code, 0.5, 1.5)
+        vote.add(code, 0.5, 1.5)
     assert vote.settled == "de"

@@ -22,7 +22,8 @@ from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper, retry_policies
 from gateway.settings import StreamSettings, TritonSettings
 from gateway.streaming.messages import Message
-from gateway.streaming.session import StreamPolicy, StreamSession
+from gateway.streaming.policy import StreamPolicy
+from gateway.streaming.session import StreamSession
 from gateway.triton.fleet import Fleet, watched
 from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
@@ -102,9 +103,7 @@ async def test_every_word_is_final_once_and_in_order(pauses: list[float], frames
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.05, 0.5, 2.0]), min_size=1, max_size=60), st.floats(0, 1))
-async def test_what_one_gateway_hands_over_is_final_once_and_in_order(
-    pauses: list[float], share: float
-) -> None:
+async def test_what_one_gateway_hands_over_is_final_once_and_in_order(pauses: list[float], share: float) -> None:
     pcm, expected = speech(pauses)
     first, said = await transcribe(pcm[: int(share * len(pcm))], [3200], hands_over=True)
     _, rest = await transcribe(pcm[round(first.resume * SAMPLE_RATE) :], [3200])

@@ -1,0 +1,102 @@
+"""The audio of a live session as it arrives, and where voice activity detection finds speech in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from gateway.streaming.buffer import AudioBuffer
+from gateway.streaming.endpoint import Endpointer
+from gateway.streaming.policy import StreamPolicy
+from speech.activity import CHUNK, Probabilities
+from speech.audio import SAMPLE_RATE, Pcm
+
+DetectActivity = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
+
+
+class AudioInput:
+    """The client's side calls `feed` and `end`, the session's side `wait` and `advance`.
+
+    Positions are samples from the start of the session.
+    """
+
+    def __init__(self, detect: DetectActivity, policy: StreamPolicy) -> None:
+        self.buffer = AudioBuffer()
+        self.endpoint = Endpointer(policy.endpoint)
+        self._detect = detect
+        self._policy = policy
+        self._activities: deque[float] = deque()  # of chunks after `endpoint.position`
+        self._ended = False
+        self._changed = asyncio.Condition()
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio received."""
+        return self.buffer.end / SAMPLE_RATE
+
+    @property
+    def analysed(self) -> int:
+        """Up to where voice activity is known."""
+        return min(self.endpoint.position, self.buffer.end)
+
+    @property
+    def speaking(self) -> bool:
+        """An utterance is open."""
+        return self.endpoint.speech_start is not None
+
+    @property
+    def lagging(self) -> bool:
+        """More audio waits than is worth showing piece by piece."""
+        return self._waiting >= self._policy.stride
+
+    @property
+    def _waiting(self) -> int:
+        """Samples received and not yet analysed."""
+        return self.buffer.end - self.endpoint.position
+
+    async def feed(self, frame: bytes) -> None:
+        """Takes audio; waits while the session is too far behind."""
+        async with self._changed:
+            self.buffer.append(frame)
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._waiting < self._policy.backlog or self._ended)
+
+    async def end(self) -> None:
+        """No more audio will come."""
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    async def wait(self) -> bool:
+        """Waits for a whole chunk; False when the input has ended and was analysed to its end."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._waiting >= CHUNK or self._ended)
+            return self._waiting > 0
+
+    async def advance(self) -> int | None:
+        """Analyses up to a stride, or to the end of an utterance.
+
+        returns: the sample where an utterance began, None if none did
+        """
+        if not self._activities:
+            self._activities.extend(float(p) for p in self._detect(self._next_stride()))
+        was_speaking, closed = self.speaking, False
+        while self._activities and not closed:
+            closed = self.endpoint.add(self._activities.popleft())
+        began = None if was_speaking else self.endpoint.speech_start
+        if closed:
+            self.endpoint.close()
+        async with self._changed:
+            self._changed.notify_all()
+        return began
+
+    def _next_stride(self) -> Pcm:
+        """Whole chunks of audio not yet analysed; the last one of a session is padded with silence."""
+        start = self.endpoint.position
+        take = min(self._waiting, self._policy.stride)
+        if take >= CHUNK:
+            return self.buffer.samples(start, start + take // CHUNK * CHUNK)
+        return np.pad(self.buffer.samples(start, start + take), (0, CHUNK - take))

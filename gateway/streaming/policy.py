@@ -1,0 +1,31 @@
+"""When a live session decodes, commits and forgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.streaming.endpoint import EndpointPolicy
+from speech.audio import SAMPLE_RATE
+
+
+def samples(seconds: float) -> int:
+    return int(seconds * SAMPLE_RATE)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """Samples unless the name says otherwise."""
+
+    endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
+    first_update: int = samples(0.3)  # of speech, before its first decoding
+    update: int = samples(0.8)  # of new audio between two decodings, when the machine is not busy
+    load_factor: float = 1.5  # new audio between two decodings, in lengths of the last one
+    slowest_update: int = samples(8.0)
+    quiet: int = samples(0.3)  # of silence after which a sentence is decoded without waiting for `update`
+    unsettled: int = samples(0.3)  # at the end of a window, where words are not committed yet
+    padding: int = samples(0.3)  # of audio kept around speech
+    trim: int = samples(12.0)  # window from which committed audio leaves it
+    breath: int = samples(3.0)  # pause after which a new utterance does not go on in the window of the last one
+    longest: int = samples(25.0)  # window that is committed though nobody paused
+    stride: int = samples(1.0)  # of audio given to voice activity detection at a time
+    backlog: int = samples(600.0)  # of audio that may wait before the client is made to wait (19 MB)

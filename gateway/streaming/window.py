@@ -1,0 +1,67 @@
+"""The window of a live session: audio that is decoded again and again until all of its words are final."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.streaming.buffer import AudioBuffer
+from gateway.streaming.policy import StreamPolicy, samples
+from speech.agreement import Agreement, widest_pause
+from speech.audio import SAMPLE_RATE
+from speech.transcript import Word
+
+
+class SpeechWindow:
+    """Where the window starts, how much of it was decoded, and what its hypotheses agree on.
+
+    Positions are samples from the start of the session.
+    """
+
+    def __init__(self, buffer: AudioBuffer, policy: StreamPolicy) -> None:
+        self.start = 0
+        self.decoded = 0  # up to where it was decoded
+        self.agreement = Agreement()
+        self._buffer = buffer
+        self._policy = policy
+        self._open = False
+
+    @property
+    def offset(self) -> float:
+        """Its start in seconds."""
+        return self.start / SAMPLE_RATE
+
+    def open(self, speech_start: int) -> None:
+        """A new utterance goes on in the window of the last one, whose audio is its context, or starts its own."""
+        if self._open:
+            return
+        self._open = True
+        self.start = max(speech_start - self._policy.padding, self._buffer.start)
+        self.decoded = self.start
+
+    def close(self, keep_from: int) -> None:
+        """The next utterance starts its own window; audio before `keep_from` is forgotten."""
+        self.agreement, self._open = Agreement(), False
+        self._buffer.forget_before(keep_from)
+
+    def move_to(self, sample: int) -> None:
+        """The window starts later; audio before it is forgotten."""
+        self.start = max(sample, self.start)
+        self.decoded = max(self.decoded, self.start)
+        self.agreement.forget_before(self.offset)
+        self._buffer.forget_before(self.start)
+
+    def trim(self, end: int) -> None:
+        """Committed audio leaves a long window at its widest pause, so that decoding stays short."""
+        committed = self.agreement.committed
+        if end - self.start >= self._policy.trim and len(committed) > 1:
+            self.move_to(samples(self.late_pause(committed, self._policy.trim)))
+
+    def late_pause(self, words: Sequence[Word], length: int) -> float:
+        """Seconds: the middle of the widest pause in the later half of a window of `length` samples."""
+        middle = (self.start + length // 2) / SAMPLE_RATE
+        late = [word for word in words if word.end >= middle]
+        pause = widest_pause(late)
+        if pause is None:
+            return middle if not late else min(late[0].start, middle)
+        before, after = pause
+        return (before.end + after.start) / 2

@@ -1,0 +1,104 @@
+"""What a client's frames do to its session; tests/e2e streams real speech."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from gateway.accounts.from_settings import open_accounts
+from gateway.app import create_app
+from gateway.models import Models
+from gateway.progress import ProgressRegistry
+from gateway.services import Services
+from gateway.settings import AccountSettings, ServerSettings, Settings
+from gateway.summaries.servers import NoServer
+from gateway.summaries.summarizer import Summarizer
+from speech.activity import VoiceActivity
+
+SILENCE = bytes(32000)  # a second
+STOP = '{"action": "stop"}'
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    unused = cast(Any, None)
+    settings = Settings(server=ServerSettings(data=tmp_path), accounts=AccountSettings(anonymous="unlimited"))
+    async with open_accounts(settings) as accounts:
+        yield Services(
+            settings=settings,
+            models=Models(["base"], "base"),
+            spool=tmp_path,
+            media=unused,
+            fleet=unused,
+            gpus=unused,
+            whisper=unused,  # silence is never decoded
+            recognizer=unused,
+            activity=VoiceActivity(),
+            progress=ProgressRegistry(),
+            accounts=accounts,
+            summarizer=Summarizer(NoServer()),
+        )
+
+
+@pytest.fixture
+def client(services: Services) -> TestClient:
+    return TestClient(create_app(services))
+
+
+def to_end(socket: WebSocketTestSession) -> tuple[list[dict[str, Any]], int]:
+    """The messages that are left, and the close code."""
+    messages: list[dict[str, Any]] = []
+    while True:
+        try:
+            messages.append(socket.receive_json())
+        except WebSocketDisconnect as closed:
+            return messages, closed.code
+
+
+def test_a_session_has_the_language_of_its_config(client: TestClient) -> None:
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_text('{"language": "German"}')
+        socket.send_bytes(SILENCE)
+        socket.send_text(STOP)
+        (ready, final), code = to_end(socket)
+
+    assert (ready["type"], ready["model"], ready["language"]) == ("ready", "base", "de")
+    assert (final["type"], final["language"], final["duration"]) == ("final", "de", 1.0)
+    assert code == 1000
+
+
+def test_a_config_before_the_audio_replaces_that_of_the_address(client: TestClient) -> None:
+    with client.websocket_connect("/v1/stream?language=fr") as socket:
+        socket.send_text('{"language": "de"}')
+        socket.send_bytes(SILENCE)
+        socket.send_bytes(b"")
+        (first, second, final), code = to_end(socket)
+
+    assert [first["language"], second["language"], final["language"]] == ["fr", "de", "de"]
+    assert final["duration"] == 1.0
+    assert code == 1000
+
+
+def test_a_config_after_the_audio_is_refused(client: TestClient) -> None:
+    with client.websocket_connect("/v1/stream?language=fr") as socket:
+        socket.send_bytes(SILENCE)
+        socket.send_text('{"language": "de"}')
+        (_, refusal), code = to_end(socket)
+
+    assert "before the audio" in refusal["error"]
+    assert code == 1008
+
+
+def test_a_drained_gateway_says_where_to_resume(client: TestClient, services: Services) -> None:
+    with client.websocket_connect("/v1/stream?language=fr") as socket:
+        socket.receive_json()
+        assert socket.portal is not None
+        socket.portal.call(services.draining.hand_over.set)
+        (restart, final), code = to_end(socket)
+
+    assert "go on at 0.000 s" in restart["error"]
+    assert final["type"] == "final"
+    assert code == 1012
