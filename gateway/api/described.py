@@ -17,6 +17,10 @@ Seconds = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
+# Formats of our own: a test that makes up requests knows by them what may stand there.
+ModelName = Annotated[str, Field(json_schema_extra={"format": "whisper-model"})]
+LanguageName = Annotated[str, Field(json_schema_extra={"format": "language"}, examples=["auto", "en", "german"])]
+
 
 def schemas(models: Iterable[type]) -> dict[str, Schema]:
     """The schema of each model and of what they consist of, by class name."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import Probability, Seconds, described
+from gateway.api.described import LanguageName, ModelName, Probability, Seconds, described
 from gateway.api.transcription import TranscriptionWord
 
 CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
@@ -28,9 +28,9 @@ CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
 class StreamQuery(TypedDict):
     """The address may configure the session. If it names any of these, no config frame is waited for."""
 
-    model: NotRequired[Annotated[str, Field(default="large-v3-turbo")]]
+    model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists."""
-    language: NotRequired[Annotated[str, Field(default="auto", examples=["auto", "en"])]]
+    language: NotRequired[Annotated[LanguageName, Field(default="auto")]]
     """`auto`, an ISO 639-1 code, a locale or an English name."""
     token: NotRequired[str]
     """An API key, for clients that cannot send an Authorization header; browsers cannot."""
@@ -40,9 +40,9 @@ class StreamQuery(TypedDict):
 class ConfigFrame(TypedDict):
     """The client's first frame, unless the address named model, language or token: how to listen."""
 
-    language: NotRequired[Annotated[str | None, Field(default="auto", examples=["auto", "en"])]]
+    language: NotRequired[Annotated[LanguageName | None, Field(default="auto")]]
     """`auto`, an ISO 639-1 code, a locale or an English name."""
-    model: NotRequired[Annotated[str | None, Field(default="large-v3-turbo")]]
+    model: NotRequired[Annotated[ModelName | None, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import Count, described
+from gateway.api.described import Count, LanguageName, described
 
 StyleName = Literal[
     "brief", "detailed", "action_items", "bullet_points", "headline", "bullets", "bullet-points", "action-items"
@@ -18,11 +18,11 @@ StyleName = Literal[
 class SummaryRequest(TypedDict):
     """A text and how it shall be summarized. Unknown fields are ignored."""
 
-    text: Annotated[str, Field(min_length=1, examples=["We launch on the third of May. Priya fixes the refunds."])]
+    text: Annotated[str, Field(pattern=r"[\p{L}\p{N}]", examples=["We launch in May. Priya fixes the refunds."])]
     """The transcript, of any length up to 8 MB; it has a letter or a digit at least."""
-    style: NotRequired[Annotated[StyleName, Field(default="brief")]]
+    style: NotRequired[Annotated[StyleName | None, Field(default="brief")]]
     """`bullets` means bullet_points; hyphens may stand for underscores."""
-    language: NotRequired[Annotated[str, Field(default="auto", examples=["auto", "en", "german"])]]
+    language: NotRequired[Annotated[LanguageName | None, Field(default="auto")]]
     """Language of the text and the summary: `auto`, an ISO 639-1 code or an English name."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import Probability, Seconds, described
+from gateway.api.described import LanguageName, ModelName, Probability, Seconds, described
 
 
 @described
@@ -75,9 +75,9 @@ class TranscriptionForm(TypedDict):
     file: bytes
     """The recording, audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG,
     MPEG and most others that ffmpeg reads. Its first audio track that has sound is transcribed."""
-    model: NotRequired[Annotated[str, Field(default="large-v3-turbo")]]
+    model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists. For one that is not deployed a stand-in answers and is named."""
-    language: NotRequired[Annotated[str, Field(default="auto", examples=["auto", "en", "pt-BR", "german"])]]
+    language: NotRequired[Annotated[LanguageName, Field(default="auto")]]
     """`auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`)."""
     diarize: NotRequired[Annotated[bool, Field(default=True)]]
     """Whether speakers are told apart."""

@@ -22,6 +22,7 @@ from gateway.reference.operation import Contents, Header, Operation, Parameter, 
 VERSION = "3.1.1"  # of the specification
 JSON = "application/json"
 ALL_MEET = (Forbidden, InternalError, Unavailable)  # errors that every operation has
+ENCODINGS = {"multipart/form-data": {"encoding": {"file": {"contentType": "audio/*, video/*"}}}}
 RESPONSE = "#/components/responses/"
 KEY = "key"  # name of the security scheme
 
@@ -150,7 +151,7 @@ def _headers(headers: Sequence[Header]) -> Schema:
 
 
 def _contents(contents: Contents) -> Schema:
-    return {media: {"schema": schema_of(content)} for media, content in contents.items()}
+    return {media: {"schema": schema_of(content), **ENCODINGS.get(media, {})} for media, content in contents.items()}
 
 
 def _models(operations: Sequence[Operation]) -> Iterator[type]:

@@ -85,13 +85,16 @@ def read_order(body: bytes) -> Order:
     text = fields.get("text")
     if not isinstance(text, str) or not any(letter.isalnum() for letter in text):
         raise BadParameter("`text` is missing or empty; send the transcript that is to be summarised.")
-    asked = fields.get("style") or BRIEF.name
+    asked = BRIEF.name if fields.get("style") in (None, "") else fields["style"]
     style = find_style(asked) if isinstance(asked, str) else None
     if style is None:
         accepted = ", ".join([*STYLES, *ALIASES])
         raise BadParameter(f"`style` is {str(asked)[:40]!r}; accepted are {accepted}.")
+    language = fields.get("language")
+    if not isinstance(language, str | None):
+        raise BadParameter(f"`language` is {str(language)[:40]!r}; accepted is text, such as auto or en.")
     written = text.encode("utf-8", "replace").decode()  # JSON may hold half a character: "\ud83d"
-    return Order(written, style, asked, read_language(str(fields.get("language") or "")))
+    return Order(written, style, asked, read_language(language or ""))
 
 
 async def _body(request: Request) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import httpx
 import imageio_ffmpeg
 import pytest
 
+from export.download import InvalidDownload
+from export.summarizer import SUMMARIZERS, fetch_summarizer
 from tests.described_api import DescribedApi
 from tests.e2e.service_process import METERED, ServiceProcess, run_service, stt_keys
 
 DATA = Path(__file__).parent.parent / "data"
+WEIGHTS = Path(__file__).parents[2] / "var" / "weights" / "summarizer"
+LOAD_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +31,40 @@ def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
     """A service with the limits of the published tiers; the other one serves the tests without any."""
     with run_service(tmp_path_factory.mktemp("metered"), **METERED) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def small_summarizer() -> Path:
+    """A model that writes nonsense, quickly."""
+    try:
+        return fetch_summarizer(SUMMARIZERS["smollm2-135m"], WEIGHTS)
+    except InvalidDownload as problem:
+        pytest.skip(f"the small model cannot be fetched: {problem}")
+
+
+@pytest.fixture(scope="session")
+def full(
+    tmp_path_factory: pytest.TempPathFactory, service: ServiceProcess, small_summarizer: Path
+) -> Iterator[ServiceProcess]:
+    """A gateway of its own at the Triton of `service`: tiers, summaries, and little patience with slow clients."""
+    settings = METERED | {
+        "STT_TRITON_URLS": service.triton,
+        "STT_MEDIA_UPLOAD_IDLE_SECONDS": "1",
+        "STT_MEDIA_MAX_UPLOAD_BYTES": str(1024**2),
+        "SUMMARIZER": "embedded",
+        "STT_SUMMARIZER_FILE": str(small_summarizer),
+    }
+    with run_service(tmp_path_factory.mktemp("full"), **settings) as running:
+        wait_for_summaries(running)
+        yield running
+
+
+def wait_for_summaries(service: ServiceProcess) -> None:
+    deadline = time.monotonic() + LOAD_SECONDS
+    body = {"text": "We launch in May."}
+    while httpx.post(f"{service.url}/v1/summarize", json=body, timeout=LOAD_SECONDS).status_code == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

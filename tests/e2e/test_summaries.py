@@ -10,23 +10,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from export.download import InvalidDownload
-from export.summarizer import SUMMARIZERS, fetch_summarizer
 from tests.e2e.service_process import STT, ServiceProcess, run_service
 
-WEIGHTS = Path(__file__).parents[2] / "var" / "weights" / "summarizer"
 MEETING = "Priya will fix the refunds by Friday. We launch on the third of May. Lena makes the screenshots."
 LOAD_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def summarizing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    try:
-        file = fetch_summarizer(SUMMARIZERS["smollm2-135m"], WEIGHTS)
-    except InvalidDownload as problem:
-        pytest.skip(f"the small model cannot be fetched: {problem}")
+def summarizing(tmp_path_factory: pytest.TempPathFactory, small_summarizer: Path) -> Iterator[ServiceProcess]:
     data = tmp_path_factory.mktemp("summarizing")
-    with run_service(data, SUMMARIZER="embedded", STT_SUMMARIZER_FILE=str(file)) as running:
+    with run_service(data, SUMMARIZER="embedded", STT_SUMMARIZER_FILE=str(small_summarizer)) as running:
         deadline = time.monotonic() + LOAD_SECONDS
         while (answer := summarize(running)).status_code == 503 and time.monotonic() < deadline:
             assert int(answer.headers["Retry-After"]) > 0

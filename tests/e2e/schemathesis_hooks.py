@@ -1,0 +1,15 @@
+"""What schemathesis needs to know of speech: it is loaded by schemathesis.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import schemathesis
+from hypothesis import strategies as st
+
+RECORDING = Path(__file__).parents[1] / "data" / "young-man.flac"
+
+for media_type in ("audio/flac", "video/x-matroska"):
+    schemathesis.openapi.media_type(media_type, st.just(RECORDING.read_bytes()))
+schemathesis.openapi.format("language", st.sampled_from(["auto", "en", "pt-BR", "german", "yue"]))
+schemathesis.openapi.format("whisper-model", st.sampled_from(["large-v3-turbo", "large-v3", "medium", "small", "base"]))
