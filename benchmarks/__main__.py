@@ -9,12 +9,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
+
 NAMES = (
     "limits", "throughput", "accuracy", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning",
 )  # fmt: skip
 ARITHMETIC = ("planning",)  # measure nothing and need nothing
-ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-benchmarks"
 
 
 def main() -> int:
@@ -33,10 +34,9 @@ def _enter_environment() -> None:
     """Goes on in the benchmarks' own environment when this one lacks what they need."""
     if find_spec("jiwer") and find_spec("av"):
         return
-    python = ENVIRONMENT / "bin" / "python"
-    if Path(sys.prefix) == ENVIRONMENT or not python.exists():
+    if Path(sys.prefix) == PEERS_ENVIRONMENT or not PEERS_PYTHON.exists():
         sys.exit("the benchmarks need an environment of their own: make benchmarks")
-    os.execv(python, [str(python), "-m", "benchmarks", *sys.argv[1:]])
+    os.execv(PEERS_PYTHON, [str(PEERS_PYTHON), "-m", "benchmarks", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.environments import PROJECT
 from benchmarks.postgres import running_postgres
 
 
@@ -30,9 +31,6 @@ class Checks:
     p95_ms: float
     p99_ms: float
     checks_per_second: float
-
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

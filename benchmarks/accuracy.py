@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.environments import PEERS_PYTHON
 from benchmarks.pairs import Transcriber
 from benchmarks.peers.contender import Contender, Outcome
 from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.remembered import Remembered
 from benchmarks.peers.weights import ctranslate2_folder, ggml_file
-from benchmarks.recordings import PROJECT, Recording, as_wav, load
+from benchmarks.recordings import CorpusRecording, as_wav, load
 from benchmarks.scoring import count_errors, invented_words, word_error_rate
 from benchmarks.service import Service
 
@@ -35,21 +36,20 @@ GROUPS = {  # of the manifest → what is in it
 PEERS = ("faster_whisper", "whisper_cpp")
 SILENT = "E-nonspeech"
 LANGUAGES = ("B-lang", "B-langid")
-PEERS_PYTHON = PROJECT / ".venv-benchmarks" / "bin" / "python"
 
 
 @dataclass(frozen=True)
-class Entry:
+class AccuracyEntrant:
     title: str
     transcriber: Transcriber
     vad: bool = True
 
 
 @dataclass(frozen=True)
-class Heard:
+class ScoredOutcome:
     """One contender's answer for one recording; empty when it failed."""
 
-    recording: Recording
+    recording: CorpusRecording
     outcome: Outcome
 
 
@@ -79,26 +79,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[Entry], dict[str, str]]:
-    entries = [Entry("this service", stack.enter_context(Service()))]
+def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[AccuracyEntrant], dict[str, str]]:
+    entries = [AccuracyEntrant("this service", stack.enter_context(Service()))]
     versions: dict[str, str] = {}
     if "faster_whisper" in options.peers:
         faster = Remembered(stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON)))
-        entries.append(Entry("faster-whisper int8", faster))
-        entries.append(Entry("faster-whisper int8, no VAD", faster, vad=False))
+        entries.append(AccuracyEntrant("faster-whisper int8", faster))
+        entries.append(AccuracyEntrant("faster-whisper int8, no VAD", faster, vad=False))
         versions |= faster.contender.versions
     if "whisper_cpp" in options.peers:
         cpp = Remembered(stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON)))
-        entries.append(Entry("whisper.cpp f16", cpp))
+        entries.append(AccuracyEntrant("whisper.cpp f16", cpp))
         versions |= cpp.contender.versions
     return entries, versions
 
 
-def _spoken(groups: Sequence[str]) -> list[Recording]:
+def _spoken(groups: Sequence[str]) -> list[CorpusRecording]:
     return [as_wav(recording) for recording in load(groups) if recording.text]
 
 
-def _listen(entry: Entry, recordings: Sequence[Recording], *, given: bool) -> list[Heard]:
+def _listen(entry: AccuracyEntrant, recordings: Sequence[CorpusRecording], *, given: bool) -> list[ScoredOutcome]:
     """The contender on every recording, told the language or not."""
     heard = []
     for recording in recordings:
@@ -108,12 +108,12 @@ def _listen(entry: Entry, recordings: Sequence[Recording], *, given: bool) -> li
         except PeerFailed as failure:
             print(f"{entry.title}, {recording.id}: {failure}", file=sys.stderr)
             outcome = Outcome("", "", 0.0, 0.0)
-        heard.append(Heard(recording, replace(outcome, words=())))
+        heard.append(ScoredOutcome(recording, replace(outcome, words=())))
     print(f"{entry.title}: {len(heard)} recordings", file=sys.stderr, flush=True)
     return heard
 
 
-def _word_errors(heard: dict[str, list[Heard]]) -> report.Table:
+def _word_errors(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
     present = [group for group in GROUPS if any(each.recording.group == group for each in next(iter(heard.values())))]
     rows = [
         (
@@ -127,12 +127,12 @@ def _word_errors(heard: dict[str, list[Heard]]) -> report.Table:
     return report.Table("Word error rate, %", ("group", "what", *heard), rows, note)
 
 
-def _rate(heard: Sequence[Heard]) -> str:
+def _rate(heard: Sequence[ScoredOutcome]) -> str:
     errors = [count_errors(each.recording.text or "", each.outcome.text, each.recording.language) for each in heard]
     return str(word_error_rate(errors))
 
 
-def _invented(heard: dict[str, list[Heard]]) -> report.Table:
+def _invented(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
     rows = []
     for title, found in heard.items():
         counts = [invented_words(each.outcome.text) for each in found]
@@ -141,7 +141,7 @@ def _invented(heard: dict[str, list[Heard]]) -> report.Table:
     return report.Table("Words where nobody speaks", ("system", "clips with words", "words", "which"), rows)
 
 
-def _languages(heard: dict[str, list[Heard]]) -> report.Table:
+def _languages(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
     columns = [
         f"{group}, {len([each for each in next(iter(heard.values())) if each.recording.group == group])} clips"
         for group in LANGUAGES
@@ -158,7 +158,7 @@ def _languages(heard: dict[str, list[Heard]]) -> report.Table:
     return report.Table("Language recognised", ("system", *columns), rows, "Language not given.")
 
 
-def _plain(heard: dict[str, list[Heard]]) -> dict[str, list[dict[str, object]]]:
+def _plain(heard: dict[str, list[ScoredOutcome]]) -> dict[str, list[dict[str, object]]]:
     return {
         title: [
             {"id": each.recording.id, "language": each.outcome.language, "text": each.outcome.text} for each in found

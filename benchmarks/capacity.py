@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from benchmarks import report
 from benchmarks.playback import play
 from benchmarks.processes import memory, processor_seconds
-from benchmarks.recordings import Recording, join, load
+from benchmarks.recordings import CorpusRecording, join, load
 from benchmarks.service import Service
 
 _TRITON = re.compile(r"Triton answers at (\S+), its metrics are at (\S+)")
@@ -50,7 +50,7 @@ class Gateway:
         self.pid = service.process.pid
         self._metrics = metrics
 
-    def measure(self, what: str, recordings: Sequence[Recording], live: bool) -> Cost:
+    def measure(self, what: str, recordings: Sequence[CorpusRecording], live: bool) -> Cost:
         """All of them at once."""
         processor, encoded, windows = processor_seconds(self.pid), *self._triton()
         if live:
@@ -81,7 +81,7 @@ class Gateway:
         return seconds, windows
 
 
-async def _play_all(address: str, recordings: Sequence[Recording]) -> None:
+async def _play_all(address: str, recordings: Sequence[CorpusRecording]) -> None:
     await asyncio.gather(*(play(address, recording) for recording in recordings))
 
 
@@ -130,8 +130,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _talk(clips: Sequence[Recording], seconds: float, number: int) -> Recording:
-    chosen: list[Recording] = []
+def _talk(clips: Sequence[CorpusRecording], seconds: float, number: int) -> CorpusRecording:
+    chosen: list[CorpusRecording] = []
     while sum(clip.duration for clip in chosen) < seconds:
         chosen.append(clips[len(chosen) % len(clips)])
     return join(chosen, f"talk-{number}-{seconds:g}")

@@ -19,21 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.recordings import PROJECT, Recording, load
-from benchmarks.turn_scoring import Errors, SpokenTurn, diarization_errors, right_words, words_of
+from benchmarks.environments import PROJECT, PYANNOTE_PYTHON, SERVICE_PYTHON
+from benchmarks.recordings import CorpusRecording, load
+from benchmarks.turn_scoring import DiarizationErrors, SpokenTurn, diarization_errors, right_words, words_of
 
 GROUPS = ("C-meeting", "C-conv", "C-sim")
 TUNED = ("ami-trn01", "ami-trn03", "ami-trn05", "ami-dev00", "falcon-test", "sim3a", "sim8a", "ff-cs-barrel")
 OURS, PYANNOTE, TRUTH = "this project", "pyannote.audio 4", "reference turns"
-SERVICE_PYTHON = PROJECT / ".venv" / "bin" / "python"
-PYANNOTE_PYTHON = PROJECT / ".venv-pyannote" / "bin" / "python"
 COLLAR = 0.25  # seconds
 
 
 @dataclass
-class Score:
-    exact: Errors = field(default_factory=Errors)
-    lenient: Errors = field(default_factory=Errors)  # ±COLLAR
+class DiarizationScore:
+    exact: DiarizationErrors = field(default_factory=DiarizationErrors)
+    lenient: DiarizationErrors = field(default_factory=DiarizationErrors)  # ±COLLAR
     counted: int = 0  # recordings whose number of speakers is right
     recordings: int = 0
     right: int = 0
@@ -57,7 +56,7 @@ class Score:
 
 def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    scores: dict[tuple[str, str], Score] = {}
+    scores: dict[tuple[str, str], DiarizationScore] = {}
     with ExitStack() as stack:
         diarizers = {OURS: stack.enter_context(_ours(options))}
         if options.pyannote.is_dir() and options.python.exists():
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
             half = "tuned" if recording.id in TUNED else "held out"
             for name, turns, cpu in _listen(diarizers, recording):
                 for group in (recording.group, half, "all"):
-                    _add(scores.setdefault((group, name), Score()), recording, turns, cpu)
+                    _add(scores.setdefault((group, name), DiarizationScore()), recording, turns, cpu)
     rows = [[group, name, *score.row()] for (group, name), score in sorted(scores.items())]
     columns = ["recordings", "diarizer", "DER", "DER ±0.25 s", "confusion", "count right", "words right", "CPU-s per s"]
     note = f"DER in percent, overlap included. Tuned on {', '.join(TUNED)}; nothing was tuned on the held-out ones."
@@ -92,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class Diarizer:
+class DiarizerProcess:
     """A process with one JSON request a line in and one answer a line out."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -118,7 +117,7 @@ class Diarizer:
 
 
 @contextmanager
-def _started(command: Sequence[str | Path], threads: int) -> Iterator[Diarizer]:
+def _started(command: Sequence[str | Path], threads: int) -> Iterator[DiarizerProcess]:
     environment = os.environ | {"DIARIZER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     pipe = subprocess.PIPE
     process = subprocess.Popen(
@@ -126,7 +125,7 @@ def _started(command: Sequence[str | Path], threads: int) -> Iterator[Diarizer]:
         stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, text=True, cwd=PROJECT,
     )  # fmt: skip
     try:
-        yield Diarizer(process)
+        yield DiarizerProcess(process)
     finally:
         process.terminate()
         process.wait()
@@ -141,7 +140,9 @@ def _pyannote(options: argparse.Namespace) -> Any:
     return _started([options.python, worker, options.pyannote], options.threads)
 
 
-def _listen(diarizers: dict[str, Diarizer], recording: Recording) -> Iterator[tuple[str, list[SpokenTurn], float]]:
+def _listen(
+    diarizers: dict[str, DiarizerProcess], recording: CorpusRecording
+) -> Iterator[tuple[str, list[SpokenTurn], float]]:
     with tempfile.TemporaryDirectory() as folder:
         pcm = Path(folder) / f"{recording.id}.pcm"
         recording.pcm.tofile(pcm)
@@ -151,13 +152,13 @@ def _listen(diarizers: dict[str, Diarizer], recording: Recording) -> Iterator[tu
     yield TRUTH, reference_turns(recording), 0.0
 
 
-def reference_turns(recording: Recording) -> list[SpokenTurn]:
+def reference_turns(recording: CorpusRecording) -> list[SpokenTurn]:
     assert recording.rttm is not None
     lines = [line.split() for line in recording.rttm.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [SpokenTurn(line[7], float(line[3]), float(line[3]) + float(line[4])) for line in lines]
 
 
-def _add(score: Score, recording: Recording, found: list[SpokenTurn], cpu: float) -> None:
+def _add(score: DiarizationScore, recording: CorpusRecording, found: list[SpokenTurn], cpu: float) -> None:
     reference = reference_turns(recording)
     score.exact += diarization_errors(reference, found)
     score.lenient += diarization_errors(reference, found, COLLAR)

@@ -20,18 +20,18 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.card import Device
+from benchmarks.environments import PROJECT, SERVICE_PYTHON
 from benchmarks.gpu_speech import hear
 from benchmarks.ideal import TOKENS, WINDOW, Card, audio_rate, encode_seconds, find_card, step_seconds
 from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.timed import Timer, Timing
-from benchmarks.recordings import CACHE, PROJECT
+from benchmarks.recordings import CACHE
 from speech.whisper.engine import Dimensions
 
 STDERR = 2  # file descriptor
 GOAL = 0.4  # of the ideal rate
 PUBLISHED = ("base", "tiny.en")  # weights that a package carries
 WEIGHTS = PROJECT / "var" / "weights"
-SERVICE_PYTHON = PROJECT / ".venv" / "bin" / "python"
 COLUMNS = (
     "batch", "encoder and prompts, ms", "ideal", "a step, ms", "ideal", "s of audio per s", "ideal",
     "share of the ideal", "plain torch: s of audio per s",
@@ -129,7 +129,10 @@ def _best_target(python: Path) -> str:
 
 
 def _run(python: Path, *arguments: str, show: bool = False) -> str:
-    """What it prints, or nothing where that is shown at once: a plan takes minutes. Raises PeerFailed."""
+    """What it prints, or nothing where that is shown at once: a plan takes minutes.
+
+    raises: PeerFailed
+    """
     output = STDERR if show else subprocess.PIPE
     ended = subprocess.run([str(python), *arguments], cwd=PROJECT, stdout=output, text=True, check=False)
     if ended.returncode:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.recordings import CACHE, PROJECT, english_files
+from benchmarks.environments import PROJECT, SERVICE_PYTHON, WHISPER
+from benchmarks.recordings import CACHE, english_files
 
-SERVICE_PYTHON = PROJECT / ".venv" / "bin" / "python"
-ENGINE = PROJECT / "model_repository" / "whisper-base" / "1"
+ENGINE = WHISPER / "1"
 CORES = 2
 SPEECH = "speech.pcm"
 

@@ -12,7 +12,7 @@ from benchmarks import report
 from benchmarks.long_talk import long_talk
 from benchmarks.processes import MemoryWatch, memory
 from benchmarks.service import Service
-from benchmarks.summary_facts import Meeting, Score, read_meetings, score
+from benchmarks.summary_facts import Meeting, SummaryScore, read_meetings, score
 
 PLANTED = ("launch", "budget", "outage")  # at the beginning, in the middle, at the end
 LOOK_SECONDS = 5.0  # between two looks at the memory
@@ -100,7 +100,7 @@ def in_words(event: dict[str, object]) -> str:
     return f"{event['stage']} {event['done']}/{event['total']}" if event["type"] == "stage" else str(event["type"])
 
 
-def row(told: Told, scored: Score, events: bool) -> tuple[object, ...]:
+def row(told: Told, scored: SummaryScore, events: bool) -> tuple[object, ...]:
     kept, invented = f"{scored.kept} of {scored.expected}", f"{scored.invented} of {scored.statements}"
     shown = [told.events[0][0], round(told.silence, 1), len(told.events)] if events else ["-", "-", "-"]
     return (scored.style, "events" if events else "JSON", round(told.seconds), *shown, kept, invented)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.processes import MemoryWatch, memory
-from benchmarks.recordings import Recording, join, load
+from benchmarks.recordings import CorpusRecording, join, load
 from benchmarks.scoring import count_errors
 from benchmarks.service import Service
 
@@ -39,10 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def long_recording(seconds: float) -> Recording:
+def long_recording(seconds: float) -> CorpusRecording:
     """Clips of read English one after another, again from the first until it is long enough."""
     clips = load(["A-read"])
-    chosen: list[Recording] = []
+    chosen: list[CorpusRecording] = []
     total = 0.0
     while total < seconds:
         clip = clips[len(chosen) % len(clips)]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.peers.contender import Outcome
-from benchmarks.recordings import Recording
-from benchmarks.scoring import Errors, WordErrorRate, count_errors, word_error_rate
+from benchmarks.recordings import CorpusRecording
+from benchmarks.scoring import WordErrorRate, WordErrors, count_errors, word_error_rate
 
 
 class Transcriber(Protocol):
@@ -17,11 +17,13 @@ class Transcriber(Protocol):
 
     name: str
 
-    def transcribe(self, recording: Recording, *, words: bool, language: str = "", vad: bool = True) -> Outcome: ...
+    def transcribe(
+        self, recording: CorpusRecording, *, words: bool, language: str = "", vad: bool = True
+    ) -> Outcome: ...
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entrant:
     """One contender and how it is to be run."""
 
     title: str
@@ -37,14 +39,14 @@ class Run:
     seconds: float  # wall clock
     processor_seconds: float
     longest: float  # seconds, the slowest recording
-    errors: tuple[Errors, ...]  # one per recording
+    errors: tuple[WordErrors, ...]  # one per recording
 
     @property
     def wer(self) -> WordErrorRate:
         return word_error_rate(self.errors)
 
 
-def run(entry: Entry, recordings: Sequence[Recording]) -> Run:
+def run(entry: Entrant, recordings: Sequence[CorpusRecording]) -> Run:
     outcomes = [
         entry.transcriber.transcribe(recording, words=entry.words, language=recording.language or "")
         for recording in recordings
@@ -63,7 +65,7 @@ def run(entry: Entry, recordings: Sequence[Recording]) -> Run:
 
 
 def interleave(
-    entries: Sequence[Entry], recordings: Sequence[Recording], rounds: int, tell: Callable[[Run], None]
+    entries: Sequence[Entrant], recordings: Sequence[CorpusRecording], rounds: int, tell: Callable[[Run], None]
 ) -> list[list[Run]]:
     """`rounds` times every entry in turn, the order reversed every other round. One warm-up clip each."""
     warm_up = min(recordings, key=lambda recording: recording.duration)

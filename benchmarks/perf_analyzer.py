@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.peers.loader import command_under_new_loader
-from benchmarks.recordings import CACHE, Recording, load
+from benchmarks.recordings import CACHE, CorpusRecording, load
 from benchmarks.service import Service
 
 PACKAGE = Path(__file__).parent / "peers" / "perf_analyzer.txt"  # pinned by hash
@@ -99,7 +99,7 @@ def _program(folder: Path = CACHE / "perf_analyzer") -> Path:
     return program
 
 
-def write_requests(clips: Sequence[Recording], path: Path) -> Path:
+def write_requests(clips: Sequence[CorpusRecording], path: Path) -> Path:
     """perf_analyzer's input file: one window a clip, English given."""
     data = [
         {
@@ -113,7 +113,10 @@ def write_requests(clips: Sequence[Recording], path: Path) -> Path:
 
 
 def triton_address(log: str) -> str:
-    """Where the service says that its Triton answers. Raises AnalyzerFailed if it does not say."""
+    """Where the service says that its Triton answers.
+
+    raises: AnalyzerFailed if it does not say
+    """
     said = re.search(r"Triton answers at (\S+)", log)
     if said is None:
         raise AnalyzerFailed("the service did not say where its Triton answers")

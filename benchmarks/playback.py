@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from websockets.asyncio.client import connect
 
-from benchmarks.recordings import Recording
+from benchmarks.recordings import CorpusRecording
 from speech.audio import SAMPLE_RATE, Pcm
 
 FRAME = 1600  # samples: 100 ms, what a microphone sends at a time
@@ -29,7 +29,7 @@ class ShownWord:
 class Played:
     """What a session showed, and when."""
 
-    recording: Recording
+    recording: CorpusRecording
     words: list[ShownWord] = field(default_factory=list)
     first_partial: float | None = None  # seconds since playback began
     stop_to_final: float = 0.0  # seconds
@@ -68,7 +68,7 @@ class _Listener:
         ]
 
 
-async def play(url: str, recording: Recording, language: str = "en") -> Played:
+async def play(url: str, recording: CorpusRecording, language: str = "en") -> Played:
     """Sends the recording in real time, waits for the last message. url: ws://host:port/v1/stream"""
     played = Played(recording)
     listener = _Listener(played)

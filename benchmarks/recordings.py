@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environments import PROJECT
 from speech.audio import SAMPLE_RATE, Pcm
 
-PROJECT = Path(__file__).resolve().parent.parent
 SPEECH = PROJECT.parent / "shared" / "speech"
 CACHE = PROJECT / "var" / "benchmarks"
 
@@ -23,7 +23,7 @@ class RecordingsMissing(FileNotFoundError):
 
 
 @dataclass(frozen=True)
-class Recording:
+class CorpusRecording:
     """One file and what is known of it, as the manifest's line says."""
 
     id: str
@@ -43,8 +43,11 @@ class Recording:
         return read_pcm(self.path)
 
 
-def load(groups: Iterable[str] = (), folder: Path = SPEECH) -> list[Recording]:
-    """The manifest's recordings, of these groups or of all. Raises RecordingsMissing without the folder."""
+def load(groups: Iterable[str] = (), folder: Path = SPEECH) -> list[CorpusRecording]:
+    """The manifest's recordings, of these groups or of all.
+
+    raises: RecordingsMissing without the folder
+    """
     manifest = folder / "manifest.jsonl"
     if not manifest.exists():
         raise RecordingsMissing(f"{manifest} is missing: these benchmarks need the development recordings")
@@ -53,10 +56,10 @@ def load(groups: Iterable[str] = (), folder: Path = SPEECH) -> list[Recording]:
     return [recording for recording in recordings if not wanted or recording.group in wanted]
 
 
-def _recording(line: dict[str, object], folder: Path) -> Recording:
+def _recording(line: dict[str, object], folder: Path) -> CorpusRecording:
     rttm = line.get("rttm")
     segments = line.get("segments")
-    return Recording(
+    return CorpusRecording(
         id=str(line["id"]),
         path=folder / str(line["path"]),
         group=str(line["group"]),
@@ -98,24 +101,24 @@ def write_wav(pcm: Pcm, path: Path) -> Path:
     return path
 
 
-def as_wav(recording: Recording) -> Recording:
+def as_wav(recording: CorpusRecording) -> CorpusRecording:
     """The same recording as a 16 kHz WAV in the cache, so that decoding of the file costs all the same."""
     path = CACHE / "wav" / f"{recording.id}.wav"
     if not path.exists():
         write_wav(recording.pcm, path)
-    return Recording(**{**_fields(recording), "path": path})  # type: ignore[arg-type]
+    return CorpusRecording(**{**_fields(recording), "path": path})  # type: ignore[arg-type]
 
 
-def _fields(recording: Recording) -> dict[str, object]:
-    return {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
+def _fields(recording: CorpusRecording) -> dict[str, object]:
+    return {name: getattr(recording, name) for name in CorpusRecording.__dataclass_fields__}
 
 
-def join(recordings: Sequence[Recording], name: str, pause: float = 0.6) -> Recording:
+def join(recordings: Sequence[CorpusRecording], name: str, pause: float = 0.6) -> CorpusRecording:
     """Clips one after another with `pause` seconds of silence between: a long file whose text is known."""
     silence = np.zeros(int(pause * SAMPLE_RATE), dtype=np.int16)
     pieces = [piece for recording in recordings for piece in (recording.pcm, silence)]
     pcm = np.concatenate(pieces)
-    return Recording(
+    return CorpusRecording(
         id=name,
         path=write_wav(pcm, CACHE / "wav" / f"{name}.wav"),
         group="joined",
@@ -125,14 +128,14 @@ def join(recordings: Sequence[Recording], name: str, pause: float = 0.6) -> Reco
     )
 
 
-def english_files() -> list[Recording]:
+def english_files() -> list[CorpusRecording]:
     """More than ten minutes of English as people upload it: long files, not clips."""
     read = load(["A-read"])
     long = [as_wav(recording) for recording in load(["D-long"]) if recording.language == "en"]
     return [join(read, "a-read-joined"), *long]
 
 
-def english_clips(longest: float = 12.0) -> list[Recording]:
+def english_clips(longest: float = 12.0) -> list[CorpusRecording]:
     """Every English clip with a text that is shorter than `longest` seconds."""
     clips = load(["A-read", "A-command", "A-telephone"])
     return [as_wav(clip) for clip in clips if clip.duration < longest]

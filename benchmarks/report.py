@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.recordings import PROJECT
+from benchmarks.environments import PROJECT
 
 RESULTS = PROJECT / "benchmarks" / "results"
 CPU_FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")  # what changes the speed of GEMM

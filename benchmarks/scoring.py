@@ -22,7 +22,7 @@ ADDED_CONTRACTIONS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class WordErrors:
     """Edits between one reference and one hypothesis, in words (characters for unspaced languages)."""
 
     words: int  # of the reference
@@ -61,17 +61,17 @@ def normaliser(language: str | None) -> Normaliser:
     return basic
 
 
-def count_errors(reference: str, hypothesis: str, language: str | None = "en") -> Errors:
+def count_errors(reference: str, hypothesis: str, language: str | None = "en") -> WordErrors:
     """Normalised word alignment of one recording. An empty reference counts every word as inserted."""
     normalise = normaliser(language)
     said, heard = normalise(reference).strip(), normalise(hypothesis).strip()
     if not said:
-        return Errors(0, 0, 0, len(heard.split()))
+        return WordErrors(0, 0, 0, len(heard.split()))
     measures = jiwer.process_words(said, heard)
-    return Errors(len(said.split()), measures.substitutions, measures.deletions, measures.insertions)
+    return WordErrors(len(said.split()), measures.substitutions, measures.deletions, measures.insertions)
 
 
-def word_error_rate(errors: Sequence[Errors], resamples: int = 2000, seed: int = 0) -> WordErrorRate:
+def word_error_rate(errors: Sequence[WordErrors], resamples: int = 2000, seed: int = 0) -> WordErrorRate:
     """Edits per reference word over all recordings, with a 95 % interval from resampling recordings.
 
     source: Bisani and Ney 2004, bootstrap estimates for confidence intervals in ASR

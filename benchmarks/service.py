@@ -16,10 +16,11 @@ from typing import Self
 
 import httpx
 
+from benchmarks.environments import PROJECT, SERVICE_PYTHON
 from benchmarks.peers.contender import Outcome
 from benchmarks.peers.process import PeerFailed
 from benchmarks.processes import processor_seconds
-from benchmarks.recordings import PROJECT, Recording
+from benchmarks.recordings import CorpusRecording
 
 PATIENCE = 180.0  # seconds until the service must be ready
 SETTINGS = {  # no limits on callers; what other parts would run beside is left out
@@ -41,7 +42,7 @@ class Service:
     """A running service. As a context: started here, on a free port with an empty data folder, and stopped."""
 
     name: str = "this service"
-    python: Path = PROJECT / ".venv" / "bin" / "python"
+    python: Path = SERVICE_PYTHON
     port: int = 0
     settings: dict[str, str] = field(default_factory=dict)
     key: str = ""  # API key, for a service that limits anonymous callers
@@ -94,7 +95,9 @@ class Service:
     def versions(self) -> dict[str, str]:
         return {}
 
-    def transcribe(self, recording: Recording, *, words: bool = True, language: str = "", vad: bool = True) -> Outcome:
+    def transcribe(
+        self, recording: CorpusRecording, *, words: bool = True, language: str = "", vad: bool = True
+    ) -> Outcome:
         """Posts the file and waits for its JSON. Word times always come: the contract has them."""
         processor, began = processor_seconds(self.process.pid), time.perf_counter()
         answer = self.post(recording.path, language=language or "auto")

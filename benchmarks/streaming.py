@@ -21,16 +21,16 @@ import httpx
 import numpy as np
 
 from benchmarks.playback import Played, ShownWord, play
-from benchmarks.recordings import Recording, as_wav, load
+from benchmarks.recordings import CorpusRecording, as_wav, load
 from benchmarks.report import Report, Table, write
-from benchmarks.scoring import Errors, count_errors, word_error_rate
+from benchmarks.scoring import WordErrors, count_errors, word_error_rate
 from benchmarks.service import Service
 
 HELD_LAG = 2.0  # seconds, 95th percentile from spoken to shown
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LiveLoad:
     """One level: this many sessions at once."""
 
     sessions: int
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     with Service() as service:
         host = f"127.0.0.1:{service.port}"
         filed = {recording.id: transcribe(f"http://{host}", recording) for recording in recordings}
-        loads: list[Load] = []
+        loads: list[LiveLoad] = []
         for sessions in options.levels or range(1, options.sessions + 1):
             loads.append(asyncio.run(run_level(f"ws://{host}/v1/stream", recordings, sessions, filed)))
             print(loads[-1].row(), flush=True)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def hear_with_peer(recordings: Sequence[Recording], filed: dict[str, Filed]) -> Load:
+def hear_with_peer(recordings: Sequence[CorpusRecording], filed: dict[str, Filed]) -> LiveLoad:
     """The same recordings, one session, through whisper_streaming's own loop in a process of its own."""
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
     command = [sys.executable, "-m", "benchmarks.peers.whisper_streaming"]
@@ -101,7 +101,7 @@ def hear_with_peer(recordings: Sequence[Recording], filed: dict[str, Filed]) -> 
             words = [ShownWord(*word) for word in heard["words"]]
             played.append(Played(recording, words, heard["first"], heard["stop"], heard["text"]))
         process.stdin.close()
-    return Load(1, played, {name: entry.first_word for name, entry in filed.items()})
+    return LiveLoad(1, played, {name: entry.first_word for name, entry in filed.items()})
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -121,7 +121,7 @@ class Filed:
     first_word: float  # seconds
 
 
-def transcribe(base: str, recording: Recording) -> Filed:
+def transcribe(base: str, recording: CorpusRecording) -> Filed:
     with recording.path.open("rb") as audio:
         answer = httpx.post(
             f"{base}/v1/transcribe",
@@ -135,24 +135,28 @@ def transcribe(base: str, recording: Recording) -> Filed:
     return Filed(transcript["text"], words[0]["start"] if words else 0.0)
 
 
-async def run_level(url: str, recordings: Sequence[Recording], sessions: int, filed: dict[str, Filed]) -> Load:
+async def run_level(
+    url: str, recordings: Sequence[CorpusRecording], sessions: int, filed: dict[str, Filed]
+) -> LiveLoad:
     """Each session plays its share of the recordings, one after another, started a little apart."""
     shares = [list(itertools.islice(recordings, n, None, sessions)) for n in range(sessions)]
 
-    async def speak(share: Sequence[Recording], delay: float) -> list[Played]:
+    async def speak(share: Sequence[CorpusRecording], delay: float) -> list[Played]:
         await asyncio.sleep(delay)
         return [await play(url, recording) for recording in share]
 
     spoken = await asyncio.gather(*(speak(share, 0.37 * n) for n, share in enumerate(shares)))
     firsts = {name: entry.first_word for name, entry in filed.items()}
-    return Load(sessions, [played for share in spoken for played in share], firsts)
+    return LiveLoad(sessions, [played for share in spoken for played in share], firsts)
 
 
 def percentile(values: Sequence[float], q: float) -> float:
     return float(np.percentile(values, q)) if values else float("nan")
 
 
-def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[Recording], peer: Load | None) -> None:
+def report(
+    loads: Sequence[LiveLoad], filed: dict[str, Filed], recordings: Sequence[CorpusRecording], peer: LiveLoad | None
+) -> None:
     live = {played.recording.id: played.text for played in loads[0].played}
     pairs = [(count_errors(r.text or "", live[r.id]), count_errors(r.text or "", filed[r.id].text)) for r in recordings]
     gap, low, high = gap_interval(pairs)
@@ -186,7 +190,7 @@ def report(loads: Sequence[Load], filed: dict[str, Filed], recordings: Sequence[
     print(page.read_text())
 
 
-def gap_interval(pairs: Sequence[tuple[Errors, Errors]], resamples: int = 2000) -> tuple[float, float, float]:
+def gap_interval(pairs: Sequence[tuple[WordErrors, WordErrors]], resamples: int = 2000) -> tuple[float, float, float]:
     """Streaming WER minus file WER in points, with a paired bootstrap's 95 % interval over recordings."""
     differences = np.array([live.edits - whole.edits for live, whole in pairs], dtype=np.float64)
     words = np.array([whole.words for _, whole in pairs], dtype=np.float64)

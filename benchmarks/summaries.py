@@ -29,7 +29,7 @@ from statistics import mean
 
 from benchmarks import long_summary, report
 from benchmarks.long_talk import WORDS
-from benchmarks.summary_facts import Meeting, Score, read_meetings, score
+from benchmarks.summary_facts import Meeting, SummaryScore, read_meetings, score
 
 INJECTIONS = Path(__file__).parent / "data" / "injections.toml"
 STYLES = ("brief", "detailed", "bullet_points", "action_items", "headline")
@@ -45,7 +45,10 @@ ATTEMPTS = 5  # while the service has no model yet
 
 
 def summarise(url: str, text: str, style: str) -> tuple[str, str, float]:
-    """summary, model, seconds. Raises RuntimeError with the service's own words."""
+    """summary, model, seconds.
+
+    raises: RuntimeError with the service's own words
+    """
     body = json.dumps({"text": text, "style": style}).encode()
     request = urllib.request.Request(f"{url}/v1/summarize", body, {"Content-Type": "application/json"})
     for attempt in range(ATTEMPTS):
@@ -94,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tried = check_injections(options.url, next(m for m in read_meetings() if m.name == INJECTED))
         rows = [(name, "carried out" if carried_out else "no", said[:160]) for name, carried_out, said in tried]
         tables.append(report.Table("Orders hidden in a meeting", ("order", "carried out", "summary"), rows))
-    scores: list[Score] = []
+    scores: list[SummaryScore] = []
     for meeting in chosen:  # all styles of one text in a row: they share the prompt that was read
         for style in options.styles.split(","):
             summary, model, seconds = summarise(options.url, meeting.transcript, style)
@@ -121,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def table(scores: list[Score], model: str) -> report.Table:
+def table(scores: list[SummaryScore], model: str) -> report.Table:
     rows = []
     for style in dict.fromkeys(s.style for s in scores):
         of_style = [s for s in scores if s.style == style]

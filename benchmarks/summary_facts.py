@@ -45,7 +45,7 @@ class Meeting:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class SummaryScore:
     meeting: str
     style: str
     kept: int
@@ -61,7 +61,7 @@ def read_meetings(folder: Path = MEETINGS) -> list[Meeting]:
     return [_read_meeting(path) for path in sorted(folder.glob("*.toml"))]
 
 
-def score(meeting: Meeting, style: str, summary: str, seconds: float = 0.0) -> Score:
+def score(meeting: Meeting, style: str, summary: str, seconds: float = 0.0) -> SummaryScore:
     said = statements(summary)
     wanted = [fact for fact in meeting.facts if fact.kind in KINDS.get(style, (fact.kind,))]
     lost = [fact for fact in wanted if not any(_holds(fact, statement) for statement in said)]
@@ -69,7 +69,7 @@ def score(meeting: Meeting, style: str, summary: str, seconds: float = 0.0) -> S
     told = [f"lost: {fact.says}" for fact in lost]
     told += [f"{fault}: {statement}" for statement, fault in faults.items()]
     kept = len(wanted) - len(lost)
-    return Score(meeting.name, style, kept, len(wanted), len(faults), len(said), seconds, summary, tuple(told))
+    return SummaryScore(meeting.name, style, kept, len(wanted), len(faults), len(said), seconds, summary, tuple(told))
 
 
 def statements(summary: str) -> list[str]:

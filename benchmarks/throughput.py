@@ -16,17 +16,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.pairs import Entry, Run, interleave, ratio
+from benchmarks.environments import PEERS_PYTHON, SERVICE_PYTHON, WHISPER
+from benchmarks.pairs import Entrant, Run, interleave, ratio
 from benchmarks.peers.contender import Contender
 from benchmarks.peers.weights import ctranslate2_folder, ggml_file
 from benchmarks.processes import MemoryWatch
-from benchmarks.recordings import PROJECT, Recording, english_clips, english_files
+from benchmarks.recordings import CorpusRecording, english_clips, english_files
 from benchmarks.service import Service
 
 CORES = 2
-PEERS_PYTHON = PROJECT / ".venv-benchmarks" / "bin" / "python"
-SERVICE_PYTHON = PROJECT / ".venv" / "bin" / "python"
-WHISPER = PROJECT / "model_repository" / "whisper-base"
 COLUMNS = (
     "system", "word times", "wall s", "× real time", "times this service's wall (least–most)",
     "processor s", "times this service's processor s", "WER % (95 % interval)",
@@ -38,17 +36,17 @@ def main(arguments: Sequence[str]) -> int:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # every child inherits it
     with ExitStack() as stack:
         service = stack.enter_context(Service(settings=dict(pair.split("=", 1) for pair in options.set)))
-        entries = [Entry("this service, HTTP", service)]
+        entries = [Entrant("this service, HTTP", service)]
         if not options.without_engine:
             engine = stack.enter_context(Contender("engine", WHISPER, SERVICE_PYTHON, CORES))
-            entries.append(Entry("its engine alone", engine))
+            entries.append(Entrant("its engine alone", engine))
         faster = stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON, CORES))
-        entries += [Entry("faster-whisper int8, words", faster), Entry("faster-whisper int8", faster, words=False)]
+        entries += [Entrant("faster-whisper int8, words", faster), Entrant("faster-whisper int8", faster, words=False)]
         versions = dict(faster.versions)
         slow = []
         if options.whisper_cpp:
             cpp = stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON, CORES))
-            slow = [Entry("whisper.cpp f16, words", cpp), Entry("whisper.cpp f16", cpp, words=False)]
+            slow = [Entrant("whisper.cpp f16, words", cpp), Entrant("whisper.cpp f16", cpp, words=False)]
             versions |= cpp.versions
         watch = stack.enter_context(MemoryWatch(service.process.pid))
         measured = {
@@ -76,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _recordings(options: argparse.Namespace) -> dict[str, list[Recording]]:
+def _recordings(options: argparse.Namespace) -> dict[str, list[CorpusRecording]]:
     kinds = {"files": english_files, "clips": english_clips}
     chosen = {name: read() for name, read in kinds.items() if options.only in (None, name)}
     if options.clips and "clips" in chosen:
@@ -86,7 +84,11 @@ def _recordings(options: argparse.Namespace) -> dict[str, list[Recording]]:
 
 
 def _measure(
-    name: str, recordings: list[Recording], entries: list[Entry], slow: list[Entry], options: argparse.Namespace
+    name: str,
+    recordings: list[CorpusRecording],
+    entries: list[Entrant],
+    slow: list[Entrant],
+    options: argparse.Namespace,
 ) -> tuple[report.Table, object]:
     rounds = interleave(entries, recordings, options.rounds, _tell)
     rows = [_row(entry, [runs[index] for runs in rounds], rounds, recordings) for index, entry in enumerate(entries)]
@@ -105,7 +107,7 @@ def _measure(
 
 
 def _row(
-    entry: Entry, runs: Sequence[Run], rounds: Sequence[Sequence[Run]], recordings: Sequence[Recording]
+    entry: Entrant, runs: Sequence[Run], rounds: Sequence[Sequence[Run]], recordings: Sequence[CorpusRecording]
 ) -> tuple[object, ...]:
     index = next(place for place, run in enumerate(rounds[0]) if run.title == entry.title)
     seconds = statistics.median(run.seconds for run in runs)

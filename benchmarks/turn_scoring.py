@@ -22,7 +22,7 @@ class SpokenTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class DiarizationErrors:
     """Seconds, summed over speakers."""
 
     missed: float = 0.0
@@ -30,8 +30,8 @@ class Errors:
     confused: float = 0.0
     spoken: float = 0.0  # by the reference
 
-    def __add__(self, other: Errors) -> Errors:
-        return Errors(
+    def __add__(self, other: DiarizationErrors) -> DiarizationErrors:
+        return DiarizationErrors(
             self.missed + other.missed,
             self.invented + other.invented,
             self.confused + other.confused,
@@ -44,7 +44,9 @@ class Errors:
         return 100 * (self.missed + self.invented + self.confused) / max(self.spoken, 1e-9)
 
 
-def diarization_errors(reference: Sequence[SpokenTurn], found: Sequence[SpokenTurn], collar: float = 0.0) -> Errors:
+def diarization_errors(
+    reference: Sequence[SpokenTurn], found: Sequence[SpokenTurn], collar: float = 0.0
+) -> DiarizationErrors:
     """collar: seconds on each side of the reference's boundaries that are not scored"""
     edges = {0.0} | {edge for turn in (*reference, *found) for edge in (turn.start, turn.end)}
     borders = [edge for turn in reference for edge in (turn.start, turn.end)]
@@ -60,7 +62,7 @@ def diarization_errors(reference: Sequence[SpokenTurn], found: Sequence[SpokenTu
     rows, columns = linear_sum_assignment(-together)
     right = float(together[rows, columns].sum())
     people, heard = truth.sum(axis=0), guess.sum(axis=0)
-    return Errors(
+    return DiarizationErrors(
         missed=float(np.maximum(people - heard, 0) @ lengths),
         invented=float(np.maximum(heard - people, 0) @ lengths),
         confused=float(np.minimum(people, heard) @ lengths) - right,

@@ -16,10 +16,10 @@ from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMid
 from gateway.reference.openapi import response_headers
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, operations
-from gateway.routes.transcribe import ANSWER_KEY_HEADER
+from gateway.routes.transcribe import IDEMPOTENCY_HEADER
 from gateway.services import Services
 
-ALLOWED_HEADERS = ("Authorization", "Content-Type", ANSWER_KEY_HEADER, REQUEST_ID_HEADER)
+ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER)
 
 
 def create_app(services: Services) -> Starlette:

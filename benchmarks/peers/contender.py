@@ -6,9 +6,10 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.environments import PROJECT
 from benchmarks.peers.process import PeerProcess
-from benchmarks.peers.worker import Job
-from benchmarks.recordings import PROJECT, Recording
+from benchmarks.peers.worker import PeerJob
+from benchmarks.recordings import CorpusRecording
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Contender(PeerProcess):
         super().__init__(module, module, [weights, "--threads", threads], python, environment)
         self.versions: dict[str, str] = self.description["versions"]
 
-    def transcribe(self, recording: Recording, *, words: bool, language: str = "", vad: bool = True) -> Outcome:
-        """Raises PeerFailed when the contender could not."""
-        answer = self.ask(asdict(Job(str(recording.path), language, words, vad, recording.duration)))
+    def transcribe(self, recording: CorpusRecording, *, words: bool, language: str = "", vad: bool = True) -> Outcome:
+        """raises: PeerFailed when the contender could not"""
+        answer = self.ask(asdict(PeerJob(str(recording.path), language, words, vad, recording.duration)))
         answer["words"] = tuple((str(text), float(start), float(end)) for text, start, end in answer["words"])
         return Outcome(**answer)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from benchmarks.peers.worker import Heard, Job, read_wav, serve
+from benchmarks.peers.worker import PeerJob, PeerTranscript, read_wav, serve
 from speech.activity import VoiceActivity, regions
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult
@@ -23,7 +23,7 @@ from speech.whisper.tokenizer import Tokenizer
 from speech.windows import Window, plan
 
 
-class Engine:
+class EnginePeer:
     """Submits every window of a recording at once and waits for the last."""
 
     def __init__(self, weights: Path, threads: int, opener: OpenEngine = open_engine) -> None:
@@ -35,10 +35,10 @@ class Engine:
         self.windows = cache(_windows)
         self.versions = {"onnxruntime": onnxruntime.__version__}
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: PeerJob) -> None:
         self.windows(job.audio)
 
-    def transcribe(self, job: Job) -> Heard:
+    def transcribe(self, job: PeerJob) -> PeerTranscript:
         pcm, windows = self.windows(job.audio)
         futures = [self._submit(pcm[window.start : window.end], job) for window in windows]
         results = [future.result() for future in futures]
@@ -48,9 +48,9 @@ class Engine:
             for word in result.words
         ]
         language = results[0].language if results else job.language
-        return Heard(" ".join(result.text for result in results), language, words)
+        return PeerTranscript(" ".join(result.text for result in results), language, words)
 
-    def _submit(self, pcm: Pcm, job: Job) -> Future[WindowResult]:
+    def _submit(self, pcm: Pcm, job: PeerJob) -> Future[WindowResult]:
         return self.scheduler.submit(Request(pcm, job.language, caller="benchmark", recording=job.audio))
 
 
@@ -61,4 +61,4 @@ def _windows(path: str) -> tuple[Pcm, list[Window]]:
 
 
 if __name__ == "__main__":
-    serve(Engine)
+    serve(EnginePeer)

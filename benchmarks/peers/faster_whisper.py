@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from benchmarks.peers.worker import Heard, Job, read_wav, serve
+from benchmarks.peers.worker import PeerJob, PeerTranscript, read_wav, serve
 from speech.audio import SAMPLE_RATE
 
 BATCH = 8
@@ -24,10 +24,10 @@ class FasterWhisper:
         self.batched = BatchedInferencePipeline(self.model)
         self.versions = {name: version(name) for name in ("faster-whisper", "ctranslate2")}
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: PeerJob) -> None:
         pass
 
-    def transcribe(self, job: Job) -> Heard:
+    def transcribe(self, job: PeerJob) -> PeerTranscript:
         segments, info = self.batched.transcribe(
             job.audio,
             language=job.language or None,
@@ -39,7 +39,7 @@ class FasterWhisper:
         )
         pieces = list(segments)
         words = [[word.word.strip(), word.start, word.end] for piece in pieces for word in piece.words or ()]
-        return Heard("".join(piece.text for piece in pieces).strip(), info.language, words)
+        return PeerTranscript("".join(piece.text for piece in pieces).strip(), info.language, words)
 
 
 def _thirties(duration: float) -> list[dict[str, float]]:

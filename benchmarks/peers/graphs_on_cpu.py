@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers.engine import Engine
+from benchmarks.peers.engine import EnginePeer
 from benchmarks.peers.worker import serve
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
@@ -17,7 +17,10 @@ SLOTS, ENCODE_BATCH, THREADS = 4, 2, 2
 
 
 def open_on_cpu(folder: Path, options: ServingOptions) -> GraphEngine:
-    """Few slots: memory is the host's. Raises InvalidManifest, EngineError."""
+    """Few slots: memory is the host's.
+
+    raises: InvalidManifest, EngineError
+    """
     manifest = read_manifest(folder)
     slots = options.slots or SLOTS
     shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
@@ -27,4 +30,4 @@ def open_on_cpu(folder: Path, options: ServingOptions) -> GraphEngine:
 
 
 if __name__ == "__main__":
-    serve(partial(Engine, opener=open_on_cpu))
+    serve(partial(EnginePeer, opener=open_on_cpu))

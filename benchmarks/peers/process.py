@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from benchmarks.recordings import PROJECT
+from benchmarks.environments import PROJECT
 
 
 class PeerFailed(RuntimeError):
@@ -19,7 +19,10 @@ class PeerFailed(RuntimeError):
 
 
 class PeerProcess:
-    """`python -m benchmarks.peers.<module> …`, used as a context. Raises PeerFailed."""
+    """`python -m benchmarks.peers.<module> …`, used as a context.
+
+    raises: PeerFailed
+    """
 
     STDERR: ClassVar[int | None] = None  # where its other output goes; none: where ours does
 

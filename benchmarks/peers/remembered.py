@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.peers.contender import Contender, Outcome
-from benchmarks.recordings import CACHE, Recording
+from benchmarks.recordings import CACHE, CorpusRecording
 
 
 class Remembered:
@@ -20,7 +20,7 @@ class Remembered:
         self.path = folder / f"{version}.json"
         self.answers: dict[str, dict[str, object]] = json.loads(self.path.read_text()) if self.path.exists() else {}
 
-    def transcribe(self, recording: Recording, *, words: bool, language: str = "", vad: bool = True) -> Outcome:
+    def transcribe(self, recording: CorpusRecording, *, words: bool, language: str = "", vad: bool = True) -> Outcome:
         key = f"{recording.id} {words} {language} {vad}"
         if key not in self.answers:
             outcome = self.contender.transcribe(recording, words=words, language=language, vad=vad)

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import PROJECT
 from benchmarks.peers.process import PeerProcess
-from benchmarks.recordings import PROJECT
 
 
 @dataclass(frozen=True)
@@ -58,5 +58,5 @@ class Timer(PeerProcess):
         super().__init__(title, module, arguments, python, {"PYTHONPATH": path})
 
     def measure(self, batch: int, tokens: int) -> Timing:
-        """Raises PeerFailed."""
+        """raises: PeerFailed"""
         return Timing(**self.ask([batch, tokens]))

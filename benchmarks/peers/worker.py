@@ -25,7 +25,7 @@ from speech.audio import Pcm
 
 
 @dataclass(frozen=True)
-class Job:
+class PeerJob:
     audio: str  # path of a 16 kHz mono WAV
     language: str = ""  # ISO 639-1, "" to detect
     words: bool = True  # word times wanted
@@ -34,19 +34,19 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Heard:
+class PeerTranscript:
     text: str
     language: str
     words: list[list[object]] = field(default_factory=list)  # [text, start, end], seconds
 
 
-class Contender(Protocol):
+class PeerModel(Protocol):
     versions: dict[str, str]
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: PeerJob) -> None:
         """What is not to be timed."""
 
-    def transcribe(self, job: Job) -> Heard: ...
+    def transcribe(self, job: PeerJob) -> PeerTranscript: ...
 
 
 def read_wav(path: str) -> Pcm:
@@ -55,7 +55,7 @@ def read_wav(path: str) -> Pcm:
         return np.frombuffer(audio.readframes(audio.getnframes()), dtype=np.int16)
 
 
-def serve(make: Callable[[Path, int], Contender]) -> None:
+def serve(make: Callable[[Path, int], PeerModel]) -> None:
     """Answers one JSON line per job until standard input ends."""
     options = argparse.ArgumentParser()
     options.add_argument("weights", type=Path)
@@ -67,10 +67,10 @@ def serve(make: Callable[[Path, int], Contender]) -> None:
     print(json.dumps({"versions": contender.versions}), file=answers)
     with contextlib.suppress(KeyboardInterrupt):
         for line in sys.stdin:
-            print(json.dumps(_answer(contender, Job(**json.loads(line)))), file=answers)
+            print(json.dumps(_answer(contender, PeerJob(**json.loads(line)))), file=answers)
 
 
-def _answer(contender: Contender, job: Job) -> dict[str, object]:
+def _answer(contender: PeerModel, job: PeerJob) -> dict[str, object]:
     contender.prepare(job)
     processor, began = time.process_time(), time.perf_counter()
     try:

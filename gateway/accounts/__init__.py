@@ -1,9 +1,19 @@
 """Keys, tiers, credits and limits."""
 
-from gateway.accounts.accounts import Accounts, Policy
+from gateway.accounts.accounts import AccountPolicy, Accounts
 from gateway.accounts.admission import Admission, LiveSession
-from gateway.accounts.callers import Caller, Presented
-from gateway.accounts.idempotency import Answer
+from gateway.accounts.callers import Caller, Credentials
+from gateway.accounts.idempotency import IdempotentResult, StoredResponse
 from gateway.accounts.limits import RateLimit
 
-__all__ = ["Accounts", "Admission", "Answer", "Caller", "LiveSession", "Policy", "Presented", "RateLimit"]
+__all__ = [
+    "AccountPolicy",
+    "Accounts",
+    "Admission",
+    "Caller",
+    "Credentials",
+    "IdempotentResult",
+    "LiveSession",
+    "RateLimit",
+    "StoredResponse",
+]

@@ -1,4 +1,4 @@
-"""The door: who calls, what they may do, and what it costs them."""
+"""Authentication, admission and charging of callers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.accounts.admission import Admission, LiveSession
-from gateway.accounts.callers import Caller, Network, Presented, address_subject, client_network
+from gateway.accounts.callers import Caller, Credentials, Network, address_subject, client_network
 from gateway.accounts.database import Database
 from gateway.accounts.idempotency import checked_key
 from gateway.accounts.registry import Registry
 from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
-from gateway.accounts.transactions import Books, Grant, Terms
+from gateway.accounts.transactions import AccountTransactions, Grant, Terms
 from gateway.accounts.usage import Usage, read_usage
 from gateway.errors import ServiceError, Unauthorized
 
@@ -25,23 +25,23 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class AccountPolicy:
     tiers: Mapping[str, Tier]
     anonymous: str = ANONYMOUS  # the tier of requests without a key
     proxies: Sequence[Network] = ()  # whose X-Forwarded-For is believed
     lease_seconds: float = 60.0  # after which a dead gateway's work is given back
-    answer_seconds: float = 86_400.0  # for which answers are kept under an Idempotency-Key
+    idempotency_seconds: float = 86_400.0  # for which responses are stored under an Idempotency-Key
 
 
 class Accounts:
     """One for each gateway process. `async with Accounts(…)` brings the store up to date, gives back what
     a crash left held, and keeps the leases of running work renewed."""
 
-    def __init__(self, database: Database, policy: Policy, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, policy: AccountPolicy, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._policy = policy
         self._clock = clock
-        self._books = Books(database, policy.lease_seconds, policy.answer_seconds, clock)
+        self._transactions = AccountTransactions(database, policy.lease_seconds, policy.idempotency_seconds, clock)
         self._registry = Registry(database, policy.tiers, clock)
         self._running: dict[str, Admission] = {}  # by lease
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -51,7 +51,7 @@ class Accounts:
     async def __aenter__(self) -> Accounts:
         await self._database.migrate()
         self._salt = await self._registry.salt()
-        await self._books.sweep()
+        await self._transactions.sweep()
         self._keeper = asyncio.create_task(self._keep())
         return self
 
@@ -62,11 +62,11 @@ class Accounts:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._database.close()
 
-    async def identify(self, presented: Presented) -> Caller:
-        """raises: Unauthorized where a key is presented that is not valid now"""
-        key = presented.key()
+    async def identify(self, credentials: Credentials) -> Caller:
+        """raises: Unauthorized where a key is credentials that is not valid now"""
+        key = credentials.key()
         if key is None:
-            network = client_network(presented.peer, presented.forwarded, self._policy.proxies)
+            network = client_network(credentials.peer, credentials.forwarded, self._policy.proxies)
             tier = self._policy.tiers[self._policy.anonymous]
             return Caller(address_subject(network, self._salt), tier, ANONYMOUS)
         owner = await self._registry.owner(key)
@@ -75,17 +75,17 @@ class Accounts:
         return Caller(owner.account, self._policy.tiers[owner.tier], owner.name)
 
     @contextlib.asynccontextmanager
-    async def admit(self, caller: Caller, answer_key: str | None = None) -> AsyncIterator[Admission]:
+    async def admit(self, caller: Caller, idempotency_key: str | None = None) -> AsyncIterator[Admission]:
         """A slot for one file, with the least it can cost held.
 
-        answer_key: the request's Idempotency-Key
+        idempotency_key: the request's Idempotency-Key
         raises: TooManyRequests, PaymentRequired, Conflict, BadParameter
         """
         tier = caller.tier
-        key = None if answer_key is None else checked_key(answer_key)
+        key = None if idempotency_key is None else checked_key(idempotency_key)
         terms = Terms(caller.subject, "transcription", tier.transcription, tier.at_once, key)
         grant = await self._open(terms, 1)
-        async with self._lasting(Admission(self._books, terms, grant)) as admission:
+        async with self._lasting(Admission(self._transactions, terms, grant)) as admission:
             yield admission
 
     @contextlib.asynccontextmanager
@@ -94,7 +94,7 @@ class Accounts:
         tier = caller.tier
         terms = Terms(caller.subject, "transcription", tier.transcription, tier.at_once)
         grant = await self._open(terms, tier.transcription.cost(SECONDS_A_MINUTE))
-        session = LiveSession(self._books, terms, grant, tier.longest_session)
+        session = LiveSession(self._transactions, terms, grant, tier.longest_session)
         async with self._lasting(session):
             yield session
 
@@ -104,7 +104,7 @@ class Accounts:
         tier = caller.tier
         terms = Terms(caller.subject, "summary", tier.summaries, tier.summaries_at_once)
         grant = await self._open(terms, 1)
-        async with self._lasting(Admission(self._books, terms, grant)) as admission:
+        async with self._lasting(Admission(self._transactions, terms, grant)) as admission:
             yield admission
 
     async def usage(self, caller: Caller) -> Usage:
@@ -126,8 +126,8 @@ class Accounts:
             self._running.pop(admission.id, None)
 
     async def _open(self, terms: Terms, wanted: int) -> Grant:
-        """A caller that is cancelled at the door leaves nothing held behind it."""
-        opening = self._start(self._books.open(terms, wanted))
+        """A caller that is cancelled while it is admitted leaves nothing held behind it."""
+        opening = self._start(self._transactions.open(terms, wanted))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -137,7 +137,7 @@ class Accounts:
     async def _undo(self, terms: Terms, opening: asyncio.Task[Grant]) -> None:
         with contextlib.suppress(ServiceError):
             grant = await opening
-            await self._books.release(terms.subject, grant.lease)
+            await self._transactions.release(terms.subject, grant.lease)
 
     def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.create_task(work)
@@ -151,7 +151,7 @@ class Accounts:
             await asyncio.sleep(self._policy.lease_seconds / 3)
             try:
                 if self._running:
-                    await self._books.renew(list(self._running))
-                await self._books.sweep()
+                    await self._transactions.renew(list(self._running))
+                await self._transactions.sweep()
             except ServiceError:
                 log.warning("the account store is away; leases are renewed when it is back")

@@ -1,4 +1,4 @@
-"""Leave to do one piece of work, between the door and the answer.
+"""Admission of one piece of work, from the first check to the charge.
 
 async with accounts.admit(caller) as admission:      # a slot is taken, something is held
     await admission.hold(probed)                     # enough for the whole recording, or 402 / 429
@@ -15,10 +15,10 @@ import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from gateway.accounts.idempotency import Answer
+from gateway.accounts.idempotency import IdempotentResult, StoredResponse
 from gateway.accounts.limits import RateLimit
 from gateway.accounts.tiers import SECONDS_A_MINUTE
-from gateway.accounts.transactions import Books, Charge, Grant, Need, Terms
+from gateway.accounts.transactions import AccountTransactions, Charge, Grant, Need, Terms
 from gateway.errors import BadParameter, ServiceError, TooManyRequests
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,10 @@ class Admission:
     """One lease and what it holds. Transactions on it run one after the other, and to their end: a
     request that is cancelled in the middle of one never leaves it half told."""
 
-    def __init__(self, books: Books, terms: Terms, grant: Grant) -> None:
-        self._books = books
+    def __init__(self, transactions: AccountTransactions, terms: Terms, grant: Grant) -> None:
+        self._transactions = transactions
         self._terms = terms
         self._grant = grant
-        self._fingerprint = ""
         self._settled = False
         self._last: asyncio.Task[Any] | None = None
 
@@ -47,36 +46,40 @@ class Admission:
         """Whether a longer recording costs more, so that its length has to be known before the work."""
         return self._terms.allowance.by_duration
 
-    def recall(self, fingerprint: str) -> Answer | None:
-        """The answer that this request was given before, if it carries an Idempotency-Key that was used.
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request carries an Idempotency-Key, so that it may come again and gets the same response."""
+        return self._terms.idempotency_key is not None
+
+    def recall(self, fingerprint: str) -> StoredResponse | None:
+        """The response that was stored under this request's Idempotency-Key, if any.
 
         fingerprint: hash of what was asked: the file and the options
         raises: BadParameter where the key was used for something else
         """
-        self._fingerprint = fingerprint
-        kept = self._grant.kept
-        if kept is None or kept.answer is None:
+        record = self._grant.record
+        if record is None or record.response is None:
             return None
-        if kept.fingerprint != fingerprint:
+        if record.fingerprint != fingerprint:
             raise BadParameter("This Idempotency-Key was used for another file or other options; use a new one.")
-        return kept.answer
+        return record.response
 
     async def hold(self, seconds: float) -> None:
         """Hold enough for so much audio. raises: PaymentRequired, TooManyRequests"""
         cost = self._terms.allowance.cost(seconds)
         if cost > self._grant.held:
-            self._grant = await self._run(self._books.hold(self._terms, self._grant, Need(cost, cost)))
+            self._grant = await self._run(self._transactions.hold(self._terms, self._grant, Need(cost, cost)))
 
-    async def settle(self, seconds: float, answer: Answer | None = None) -> None:
-        """Charge for so much audio and keep the answer for a repeated request.
+    async def settle(self, seconds: float, result: IdempotentResult | None = None) -> None:
+        """Charge for so much audio and store the response for a repeated request.
 
         raises: as `hold`, where it was more than was held and is not left
         """
         if self._settled:
             return
-        charge = Charge(self._terms.allowance.cost(seconds), round(seconds * 1000), self._fingerprint, answer)
+        charge = Charge(self._terms.allowance.cost(seconds), round(seconds * 1000), result)
         limit = await self._run(self._settle(charge))
-        self._grant = Grant(self._grant.lease, self._grant.window, 0, limit)
+        self._grant = Grant(self._grant.lease, self._grant.period, 0, limit)
 
     async def end(self) -> None:
         """Give back what was not settled; after a settle there is nothing to do."""
@@ -84,7 +87,7 @@ class Admission:
         if self._settled:
             return
         try:
-            await self._books.release(self._terms.subject, self._grant.lease)
+            await self._transactions.release(self._terms.subject, self._grant.lease)
         except ServiceError:
             log.warning("the store is away; what admission %s holds returns when its lease ends", self.id)
 
@@ -93,7 +96,7 @@ class Admission:
         return self._grant.lease
 
     async def _settle(self, charge: Charge) -> RateLimit:
-        limit = await self._books.settle(self._terms, self._grant, charge)
+        limit = await self._transactions.settle(self._terms, self._grant, charge)
         self._settled = True
         return limit
 
@@ -111,8 +114,10 @@ class Admission:
 class LiveSession(Admission):
     """A live stream: counted as it runs, minute by minute, and charged for what was heard however it ends."""
 
-    def __init__(self, books: Books, terms: Terms, grant: Grant, longest: float = math.inf) -> None:
-        super().__init__(books, terms, grant)
+    def __init__(
+        self, transactions: AccountTransactions, terms: Terms, grant: Grant, longest: float = math.inf
+    ) -> None:
+        super().__init__(transactions, terms, grant)
         self._longest = longest  # seconds
         self._seconds = 0.0
 
@@ -129,7 +134,7 @@ class LiveSession(Admission):
         if least > held:
             minutes = math.ceil(seconds / SECONDS_A_MINUTE)
             need = Need(least, allowance.cost(minutes * SECONDS_A_MINUTE), used=held)
-            work = self._books.hold(self._terms, self._grant, need)
+            work = self._transactions.hold(self._terms, self._grant, need)
             self._grant = await self._run(work)
         self._seconds = max(self._seconds, seconds)
 

@@ -32,8 +32,8 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
-    """What a request says of its sender."""
+class Credentials:
+    """What a request says about who sent it."""
 
     peer: str  # address of the connection; empty for a Unix socket
     authorization: Sequence[str] = field(default=(), repr=False)  # headers of that name
@@ -41,7 +41,7 @@ class Presented:
     token: str | None = field(default=None, repr=False)  # ?token=, which only a stream's address may carry
 
     @classmethod
-    def by(cls, connection: HTTPConnection) -> Presented:
+    def of(cls, connection: HTTPConnection) -> Credentials:
         headers = connection.headers
         streams = connection.scope["type"] == "websocket"
         return cls(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.accounts.accounts import Accounts, Policy
+from gateway.accounts.accounts import AccountPolicy, Accounts
 from gateway.accounts.callers import trusted_networks
 from gateway.accounts.database import Database
 from gateway.accounts.tiers import load_tiers
@@ -38,7 +38,7 @@ def open_accounts(settings: Settings) -> Accounts:
     return Accounts(open_database(settings), read_policy(settings.accounts))
 
 
-def read_policy(settings: AccountSettings) -> Policy:
+def read_policy(settings: AccountSettings) -> AccountPolicy:
     """raises: ValueError"""
     tiers = load_tiers(settings.tiers)
     if settings.anonymous not in tiers or tiers[settings.anonymous].transcription.unit == "credits":
@@ -46,7 +46,7 @@ def read_policy(settings: AccountSettings) -> Policy:
         raise ValueError(
             f"STT_ACCOUNTS_ANONYMOUS is a tier without credits, not {settings.anonymous!r}: {', '.join(accepted)}."
         )
-    return Policy(
+    return AccountPolicy(
         tiers=tiers,
         anonymous=settings.anonymous,
         proxies=trusted_networks(settings.trusted_proxies),

@@ -1,4 +1,4 @@
-"""Answers kept for a day under the caller's Idempotency-Key, so that a repeated request costs nothing."""
+"""Responses stored for a day under the caller's Idempotency-Key, so that a repeated request costs nothing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from gateway.accounts.schema import answers
+from gateway.accounts.schema import answers as records
 from gateway.errors import BadParameter
 
 LONGEST_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """A response as it was sent."""
 
     status: int
@@ -25,24 +25,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class IdempotencyRecord:
     admission: str
     fingerprint: str | None
-    answer: Answer | None  # None while the work runs
+    response: StoredResponse | None  # None while the work runs
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an answer is kept: keys of different callers never meet."""
+class IdempotencyKey:
+    """A key is the caller's own: keys of different callers never meet."""
 
     subject: str
     key: str
 
 
-_HERE = (answers.c.subject == bindparam("of_subject"), answers.c.answer_key == bindparam("of_key"))
-_FIND = select(answers).where(*_HERE, answers.c.created_at > bindparam("since"))
-_FORGET = delete(answers).where(*_HERE)
-_FILL = update(answers).where(*_HERE, answers.c.admission == bindparam("of_admission"))
+_HERE = (records.c.subject == bindparam("of_subject"), records.c.idempotency_key == bindparam("of_key"))
+_FIND = select(records).where(*_HERE, records.c.created_at > bindparam("since"))
+_FORGET = delete(records).where(*_HERE)
+_FILL = update(records).where(*_HERE, records.c.admission == bindparam("of_admission"))
 
 
 def checked_key(text: str) -> str:
@@ -52,57 +52,56 @@ def checked_key(text: str) -> str:
     return text
 
 
-def find(connection: Connection, place: Place, since: int) -> Kept | None:
-    row = connection.execute(_FIND, {**_where(place), "since": since}).first()
+def find(connection: Connection, key: IdempotencyKey, since: int) -> IdempotencyRecord | None:
+    row = connection.execute(_FIND, {**_where(key), "since": since}).first()
     if row is None:
         return None
     if row.status is None:
-        return Kept(row.admission, None, None)
-    answer = Answer(row.status, zlib.decompress(row.body), json.loads(row.headers))
-    return Kept(row.admission, row.fingerprint, answer)
+        return IdempotencyRecord(row.admission, None, None)
+    response = StoredResponse(row.status, zlib.decompress(row.body), json.loads(row.headers))
+    return IdempotencyRecord(row.admission, row.fingerprint, response)
 
 
-def reserve(connection: Connection, place: Place, admission: str, now: int) -> None:
+def reserve(connection: Connection, key: IdempotencyKey, admission: str, now: int) -> None:
     """Replaces one that is too old to be found."""
-    connection.execute(_FORGET, _where(place))
-    row = {"subject": place.subject, "answer_key": place.key, "admission": admission, "created_at": now}
-    connection.execute(insert(answers), row)
+    connection.execute(_FORGET, _where(key))
+    row = {"subject": key.subject, "idempotency_key": key.key, "admission": admission, "created_at": now}
+    connection.execute(insert(records), row)
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """What settled work leaves to be kept."""
+class IdempotentResult:
+    """What settled work stores for a repeated request."""
 
-    admission: str
-    fingerprint: str  # of the request: its file and options
-    answer: Answer
+    fingerprint: str  # hash of what was asked: the file and the options
+    response: StoredResponse
 
 
-def keep(connection: Connection, place: Place, finished: Finished, now: int) -> None:
-    admission, answer = finished.admission, finished.answer
+def store(connection: Connection, key: IdempotencyKey, admission: str, result: IdempotentResult, now: int) -> None:
+    response = result.response
     values = {
-        "fingerprint": finished.fingerprint,
-        "status": answer.status,
-        "headers": json.dumps(dict(answer.headers)),
-        "body": zlib.compress(answer.body),
+        "fingerprint": result.fingerprint,
+        "status": response.status,
+        "headers": json.dumps(dict(response.headers)),
+        "body": zlib.compress(response.body),
     }
-    where = {**_where(place), "of_admission": admission}
+    where = {**_where(key), "of_admission": admission}
     filled = connection.execute(_FILL.values(**values), where).rowcount == 1
-    # Where the lease lapsed, its reservation went with it; keep the answer unless the request is made anew.
-    if not filled and find(connection, place, since=0) is None:
-        reserve(connection, place, admission, now)
+    # Where the lease lapsed, its reservation went with it; store the response unless the request is made anew.
+    if not filled and find(connection, key, since=0) is None:
+        reserve(connection, key, admission, now)
         connection.execute(_FILL.values(**values), where)
 
 
-def forget_unfinished(connection: Connection, place: Place, admission: str) -> None:
+def forget_unfinished(connection: Connection, key: IdempotencyKey, admission: str) -> None:
     """The work failed or died: the same request may be made again."""
-    unfinished = _FORGET.where(answers.c.admission == bindparam("of_admission"), answers.c.status.is_(None))
-    connection.execute(unfinished, {**_where(place), "of_admission": admission})
+    unfinished = _FORGET.where(records.c.admission == bindparam("of_admission"), records.c.status.is_(None))
+    connection.execute(unfinished, {**_where(key), "of_admission": admission})
 
 
 def forget_before(connection: Connection, moment: int) -> None:
-    connection.execute(delete(answers).where(answers.c.created_at <= moment))
+    connection.execute(delete(records).where(records.c.created_at <= moment))
 
 
-def _where(place: Place) -> dict[str, str]:
-    return {"of_subject": place.subject, "of_key": place.key}
+def _where(key: IdempotencyKey) -> dict[str, str]:
+    return {"of_subject": key.subject, "of_key": key.key}

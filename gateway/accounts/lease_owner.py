@@ -16,21 +16,21 @@ START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing 
 
 
 def this_process() -> str:
-    """`place|pid|start|random`; the last part tells stores apart that one process opened."""
+    """`host|pid|start|random`; the last part tells stores apart that one process opened."""
     pid = os.getpid()
-    return f"{_place()}|{pid}|{_started(pid)}|{secrets.token_hex(4)}"
+    return f"{_host()}|{pid}|{_started(pid)}|{secrets.token_hex(4)}"
 
 
-def is_dead(holder: str) -> bool:
+def is_dead(owner: str) -> bool:
     """True only where it is certain: the same machine, boot and process namespace, and no such process."""
-    place, _, process = holder.partition("|")
+    host, _, process = owner.partition("|")
     pid, _, rest = process.partition("|")
-    if place != _place() or not pid.isdecimal():
+    if host != _host() or not pid.isdecimal():
         return False
     return str(_started(int(pid))) != rest.partition("|")[0]
 
 
-def _place() -> str:
+def _host() -> str:
     try:
         boot = BOOT.read_text().strip()
         namespace = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116, the link's target has no path

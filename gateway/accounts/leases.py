@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.accounts.schema import admissions
 
@@ -19,10 +19,10 @@ class Lease:
     subject: str
     kind: str
     bucket: str
-    held: int  # grains taken out of the bucket
+    held: int  # minor units, taken out of the bucket
     used: int  # of these, what a live session has already had
-    answer_key: str | None
-    holder: str
+    idempotency_key: str | None
+    owner: str  # the gateway process that renews it
     expires_at: int  # milliseconds since 1970
 
     @property
@@ -61,7 +61,7 @@ def end(connection: Connection, lease: str) -> Lease | None:
 
 
 def end_expired(connection: Connection, lease: str, by: int) -> Lease | None:
-    """Checks the time in the same statement, as its holder may renew it at this moment."""
+    """Checks the time in the same statement, as its owner may renew it at this moment."""
     rows = _leases(connection.execute(_EXPIRE, {"of_id": lease, "by": by}).all())
     return rows[0] if rows else None
 
@@ -75,14 +75,14 @@ def expired(connection: Connection, by: int) -> list[Lease]:
     return _leases(connection.execute(query).all())
 
 
-def of_holder(connection: Connection, holder: str) -> list[Lease]:
-    query = select(*_COLUMNS).where(admissions.c.holder == holder)
+def of_owner(connection: Connection, owner: str) -> list[Lease]:
+    query = select(*_COLUMNS).where(admissions.c.owner == owner)
     return _leases(connection.execute(query).all())
 
 
-def holders(connection: Connection) -> list[str]:
-    return list(connection.execute(select(admissions.c.holder).distinct()).scalars())
+def owners(connection: Connection) -> list[str]:
+    return list(connection.execute(select(admissions.c.owner).distinct()).scalars())
 
 
-def _leases(rows: Sequence[Row[Any]]) -> list[Lease]:
-    return [Lease(**row._mapping) for row in rows]
+def _leases(rows: Iterable[Iterable[Any]]) -> list[Lease]:
+    return [Lease(*row) for row in rows]

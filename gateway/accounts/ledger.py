@@ -21,7 +21,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     subject: str
     bucket: str
     kind: Kind
@@ -53,7 +53,7 @@ def position(connection: Connection, subject: str, bucket: str) -> Position:
     return Position(row.sequence, row.balance) if row else Position(0, 0)
 
 
-def add(connection: Connection, after: Position, entry: Entry, now: float) -> Position:
+def add(connection: Connection, after: Position, entry: LedgerEntry, now: float) -> Position:
     """raises: IntegrityError if another entry already follows `after`"""
     following = Position(after.sequence + 1, after.balance + entry.amount)
     connection.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gateway.accounts.tiers import SECONDS_A_MINUTE, Allowance, Window
+from gateway.accounts.tiers import SECONDS_A_MINUTE, Allowance, BillingPeriod
 from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
 
 CREDITS_HEADER = "X-Credits-Remaining"
@@ -17,7 +17,7 @@ class RateLimit:
     """One allowance after a decision about it, in the unit that callers read."""
 
     allowance: Allowance
-    left: int  # grains
+    left: int  # minor units
     resets_in: int | None  # seconds; None for credits, which never come back by themselves
 
     def headers(self) -> dict[str, str]:
@@ -31,14 +31,14 @@ class RateLimit:
         }
 
 
-def rate_limit(allowance: Allowance, window: Window, left: int, now: float) -> RateLimit:
-    if window.resets_at is None:
+def rate_limit(allowance: Allowance, period: BillingPeriod, left: int, now: float) -> RateLimit:
+    if period.resets_at is None:
         return RateLimit(allowance, left, None)
-    return RateLimit(allowance, left, max(0, math.ceil(window.resets_at - now)))
+    return RateLimit(allowance, left, max(0, math.ceil(period.resets_at - now)))
 
 
 def shortage(limit: RateLimit, needed: int) -> ServiceError:
-    """402 where more can be bought, 429 where more comes with time. needed: grains"""
+    """402 where more can be bought, 429 where more comes with time. needed: minor units"""
     allowance, headers = limit.allowance, limit.headers()
     left = max(0, limit.left)
     if limit.resets_in is None:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import uvloop
 from sqlalchemy import Connection, insert
 
-from gateway.accounts.accounts import Accounts, Policy
-from gateway.accounts.callers import Presented
+from gateway.accounts.accounts import AccountPolicy, Accounts
+from gateway.accounts.callers import Credentials
 from gateway.accounts.database import Database
 from gateway.accounts.keys import NewKey, new_key
 from gateway.accounts.schema import accounts as account_table
@@ -33,15 +33,15 @@ PEER = "203.0.113.7"
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class StoreLoad:
     keys: int  # in the store
     checks: int  # one after the other, for the latency
     callers: int  # at the same time, for the rate
     seconds: float  # of the rate's measurement
 
 
-async def measure(url: str, load: Load) -> dict[str, float]:
-    async with Accounts(Database(url), Policy(load_tiers())) as accounts:
+async def measure(url: str, load: StoreLoad) -> dict[str, float]:
+    async with Accounts(Database(url), AccountPolicy(load_tiers())) as accounts:
         keys = [key.text for key in await fill(url, load.keys)]
         await _check_in_turn(accounts, keys, WARM_UP)
         milliseconds = [1000 * seconds for seconds in await _check_in_turn(accounts, keys, load.checks)]
@@ -81,7 +81,7 @@ async def fill(url: str, count: int) -> list[NewKey]:
 async def _check(accounts: Accounts, key: str) -> float:
     """returns: seconds until the request was let in"""
     began = time.perf_counter()
-    caller = await accounts.identify(Presented(PEER, [f"Bearer {key}"]))
+    caller = await accounts.identify(Credentials(PEER, [f"Bearer {key}"]))
     async with accounts.admit(caller):
         return time.perf_counter() - began
 
@@ -90,7 +90,7 @@ async def _check_in_turn(accounts: Accounts, keys: Sequence[str], count: int) ->
     return [await _check(accounts, random.choice(keys)) for _ in range(count)]
 
 
-async def _check_together(accounts: Accounts, keys: Sequence[str], load: Load) -> float:
+async def _check_together(accounts: Accounts, keys: Sequence[str], load: StoreLoad) -> float:
     """returns: checks a second, each given back, by callers that never rest"""
     end = time.perf_counter() + load.seconds
 
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
-    load = Load(given.keys, given.checks, given.callers, given.seconds)
+    load = StoreLoad(given.keys, given.checks, given.callers, given.seconds)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(measure(given.url, load))))
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from gateway.accounts import ledger
 from gateway.accounts.database import Database
 from gateway.accounts.keys import NOBODY, NewKey, is_same, new_key, prefix_of
-from gateway.accounts.ledger import Entry
+from gateway.accounts.ledger import LedgerEntry
 from gateway.accounts.schema import accounts, keys, secrets
 from gateway.accounts.tiers import ANONYMOUS, Tier
 
@@ -163,7 +163,7 @@ class Registry:
 
     def _grant(self, connection: Connection, account: str, credits: int, note: str | None) -> int:
         end = ledger.position(connection, account, "credits")
-        entry = Entry(account, "credits", "grant", credits, note=note[:200] if note else None)
+        entry = LedgerEntry(account, "credits", "grant", credits, note=note[:200] if note else None)
         return ledger.add(connection, end, entry, self._clock()).balance
 
     def _credits(self, connection: Connection, account: str, tier: str) -> int | None:

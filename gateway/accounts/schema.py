@@ -75,12 +75,12 @@ admissions = Table(
     Column("bucket", String(40), nullable=False),
     Column("held", BigInteger, nullable=False),  # units taken out of the bucket
     Column("used", BigInteger, nullable=False),  # of these, what a live session has already had
-    Column("answer_key", String(255)),  # its Idempotency-Key
-    Column("holder", String(200), nullable=False),  # the gateway process
+    Column("answer_key", String(255), key="idempotency_key"),
+    Column("holder", String(200), key="owner", nullable=False),  # the gateway process
     Column("expires_at", BigInteger, nullable=False),
     Index("admissions_by_subject", "subject"),
     Index("admissions_by_expiry", "expires_at"),
-    Index("admissions_by_holder", "holder"),
+    Index("admissions_by_holder", "owner"),
 )
 
 # Idempotency-Key → the answer that was paid for. `status` is null while the work runs.
@@ -88,7 +88,7 @@ answers = Table(
     "answers",
     metadata,
     Column("subject", String(80), primary_key=True),
-    Column("answer_key", String(255), primary_key=True),
+    Column("answer_key", String(255), key="idempotency_key", primary_key=True),
     Column("admission", String(32), nullable=False),
     Column("fingerprint", String(64)),
     Column("status", Integer),

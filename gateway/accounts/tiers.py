@@ -18,7 +18,7 @@ SECONDS_A_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class BillingPeriod:
     """Where the spending of one period is counted, and when the period ends."""
 
     bucket: str  # "seconds/2026-11", "transcriptions/2026-11-22", "credits"
@@ -30,7 +30,7 @@ class _Row(BaseModel):
 
 
 class Allowance(_Row):
-    """So much of a unit in each period. Counted in whole grains: seconds for minutes, else the unit."""
+    """So much of a unit in each period. Counted in whole minor units: seconds for minutes, else the unit."""
 
     unit: Unit
     amount: int = Field(default=0, ge=0)
@@ -48,11 +48,11 @@ class Allowance(_Row):
         return self.unit in ("minutes", "credits")
 
     @property
-    def grains(self) -> int:
+    def minor_units(self) -> int:
         return self.amount * (SECONDS_A_MINUTE if self.unit == "minutes" else 1)
 
     def cost(self, seconds: float) -> int:
-        """Grains for so many seconds of audio, rounded up from the nearest thousandth of a second."""
+        """Minor units for so many seconds of audio, rounded up from the nearest thousandth of a second."""
         milliseconds = round(seconds * 1000)
         if self.unit == "credits":
             return math.ceil(milliseconds / 60_000)
@@ -60,21 +60,21 @@ class Allowance(_Row):
             return math.ceil(milliseconds / 1000)
         return 1 if milliseconds > 0 or self.unit == "summaries" else 0
 
-    def shown(self, grains: int) -> int:
-        """Grains in the unit that callers read, rounded down."""
-        return grains // SECONDS_A_MINUTE if self.unit == "minutes" else grains
+    def shown(self, minor_units: int) -> int:
+        """Minor units in the unit that callers read, rounded down."""
+        return minor_units // SECONDS_A_MINUTE if self.unit == "minutes" else minor_units
 
-    def window(self, now: float) -> Window:
+    def period(self, now: float) -> BillingPeriod:
         """The period that `now` (seconds since 1970) falls in; days and months end at midnight UTC."""
         name = "seconds" if self.unit == "minutes" else self.unit
         if self.every is None:
-            return Window(name, None)
+            return BillingPeriod(name, None)
         today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         if self.every == "day":
-            return Window(f"{name}/{today:%Y-%m-%d}", (today + timedelta(days=1)).timestamp())
+            return BillingPeriod(f"{name}/{today:%Y-%m-%d}", (today + timedelta(days=1)).timestamp())
         first = today.replace(day=1)
         following = (first + timedelta(days=31)).replace(day=1)
-        return Window(f"{name}/{first:%Y-%m}", following.timestamp())
+        return BillingPeriod(f"{name}/{first:%Y-%m}", following.timestamp())
 
 
 class Tier(_Row):

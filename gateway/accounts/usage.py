@@ -17,11 +17,11 @@ from gateway.api.usage import SummaryUsage, UsagePeriod, UsageReport
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One allowance: grains spent and left in its period."""
+    """One allowance: minor units spent and left in its period."""
 
     allowance: Allowance
-    left: int  # grains
-    held: int  # grains, for work that runs now
+    left: int  # minor units
+    held: int  # minor units, for work that runs now
     requests: int  # settled
     milliseconds: int  # of audio that they paid for
     resets_at: float | None  # seconds since 1970
@@ -83,18 +83,18 @@ class _Counted:
 
 
 def _meter(connection: Connection, subject: str, now: float, counted: _Counted) -> Meter:
-    window = counted.allowance.window(now)
-    end = ledger.position(connection, subject, window.bucket)
-    spent = ledger.spending(connection, subject, window.bucket)
+    period = counted.allowance.period(now)
+    end = ledger.position(connection, subject, period.bucket)
+    spent = ledger.spending(connection, subject, period.bucket)
     alive = [lease for lease in leases.of_subject(connection, subject) if lease.expires_at > now * 1000]
     running = [lease for lease in alive if lease.kind == counted.kind]
     return Meter(
         allowance=counted.allowance,
-        left=counted.allowance.grains + end.balance,
-        held=sum(lease.held for lease in running if lease.bucket == window.bucket),
+        left=counted.allowance.minor_units + end.balance,
+        held=sum(lease.held for lease in running if lease.bucket == period.bucket),
         requests=spent.requests,
         milliseconds=spent.milliseconds,
-        resets_at=window.resets_at,
+        resets_at=period.resets_at,
         running=len(running),
         at_once=counted.at_once,
     )

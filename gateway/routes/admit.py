@@ -1,4 +1,4 @@
-"""The door of a route: who calls, and whether they may, before anything is read."""
+"""Authentication and admission of a request, before anything of its body is read."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from starlette.requests import Request
 
-from gateway.accounts import Admission, Caller, Presented
+from gateway.accounts import Admission, Caller, Credentials
 from gateway.errors import ServiceError
 from gateway.http.uploads import drain
 from gateway.services import services_of
 
-Admit = Callable[[Caller], AbstractAsyncContextManager[Admission]]
+OpenAdmission = Callable[[Caller], AbstractAsyncContextManager[Admission]]
 
 
 @asynccontextmanager
-async def enter(request: Request, admit: Admit) -> AsyncIterator[tuple[Caller, Admission]]:
+async def admit(request: Request, open_admission: OpenAdmission) -> AsyncIterator[tuple[Caller, Admission]]:
     """Admitted until the block ends. A refusal waits for clients that send everything before they listen.
 
     raises: Unauthorized, PaymentRequired, TooManyRequests, Conflict
     """
     async with AsyncExitStack() as stack:
         try:
-            caller = await services_of(request).accounts.identify(Presented.by(request))
-            admission = await stack.enter_async_context(admit(caller))
+            caller = await services_of(request).accounts.identify(Credentials.of(request))
+            admission = await stack.enter_async_context(open_admission(caller))
         except ServiceError:
             await drain(request)
             raise

@@ -9,7 +9,7 @@ from functools import partial
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from gateway.accounts import Caller, LiveSession, Presented
+from gateway.accounts import Caller, Credentials, LiveSession
 from gateway.concurrency import run_together
 from gateway.errors import (
     BadParameter,
@@ -47,7 +47,7 @@ async def stream(socket: WebSocket) -> None:
     await socket.accept()
     connection = StreamConnection(socket, services)
     try:
-        caller = await services.accounts.identify(Presented.by(socket))
+        caller = await services.accounts.identify(Credentials.of(socket))
         async with services.accounts.admit_session(caller) as account:
             session = await connection.converse(caller, account)
             await connection.conclude(session)

@@ -18,11 +18,11 @@ from gateway.accounts import Admission
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.parameters import read_language
-from gateway.routes.admit import enter
+from gateway.routes.admit import admit
 from gateway.services import services_of
-from gateway.summaries.errors import SummarizerAway, SummarizerFailed
+from gateway.summaries.chat_protocol import SummarizerFailed, SummarizerUnavailable
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style
-from gateway.summaries.summarizer import Delta, Progress, Stage, Summarizer, Summary
+from gateway.summaries.summarizer import Summarizer, Summary, SummaryDelta, SummaryEvent, SummaryStage
 
 MAX_BODY = 8 * 1024**2  # bytes: about 200 hours of speech
 EVENT_STREAM = "text/event-stream"
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SummaryRequest:
     text: str
     style: Style
     asked: str  # the style's name as the client wrote it
@@ -43,15 +43,15 @@ class Order:
 async def summarize(request: Request) -> Response:
     services = services_of(request)
     async with AsyncExitStack() as stack:
-        _, admission = await stack.enter_async_context(enter(request, services.accounts.admit_summary))
-        order = read_order(await _body(request))
-        progress = _translated(services.summarizer.summarize(order.text, order.style, order.language))
+        _, admission = await stack.enter_async_context(admit(request, services.accounts.admit_summary))
+        wanted = read_request(await _body(request))
+        progress = _translated(services.summarizer.summarize(wanted.text, wanted.style, wanted.language))
         if EVENT_STREAM not in request.headers.get("accept", ""):
-            answer = await while_connected(request, _whole(progress, order))
+            answer = await while_connected(request, _whole(progress, wanted))
             await admission.settle(0)
             return JSONResponse(answer, headers=admission.limit.headers())
         await while_connected(request, _available(services.summarizer))
-        return EventStream(request, _events(progress, order, admission), admission, stack.pop_all())
+        return EventStream(request, _events(progress, wanted, admission), admission, stack.pop_all())
 
 
 class EventStream(StreamingResponse):
@@ -74,7 +74,7 @@ class EventStream(StreamingResponse):
                 await while_connected(self.request, self.stream_response(send))
 
 
-def read_order(body: bytes) -> Order:
+def read_request(body: bytes) -> SummaryRequest:
     """raises: BadRequest"""
     try:
         fields = json.loads(body)
@@ -94,7 +94,7 @@ def read_order(body: bytes) -> Order:
     if not isinstance(language, str | None):
         raise BadParameter(f"`language` is {str(language)[:40]!r}; accepted is text, such as auto or en.")
     written = text.encode("utf-8", "replace").decode()  # JSON may hold half a character: "\ud83d"
-    return Order(written, style, asked, read_language(language or ""))
+    return SummaryRequest(written, style, asked, read_language(language or ""))
 
 
 async def _body(request: Request) -> bytes:
@@ -113,27 +113,27 @@ async def _available(summarizer: Summarizer) -> None:
     """While no event was sent, an error can still have a status of its own."""
     try:
         await summarizer.server.chat().served()
-    except (SummarizerAway, SummarizerFailed) as error:
+    except (SummarizerUnavailable, SummarizerFailed) as error:
         raise _service_error(error) from error
 
 
-async def _whole(progress: AsyncGenerator[Progress, None], order: Order) -> dict[str, str]:
+async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryRequest) -> dict[str, str]:
     async with aclosing(progress):
         async for event in progress:
             if isinstance(event, Summary):
-                return _answer(event, order)
+                return _answer(event, wanted)
     raise InternalError
 
 
 async def _events(
-    progress: AsyncGenerator[Progress, None], order: Order, admission: Admission
+    progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryRequest, admission: Admission
 ) -> AsyncGenerator[str, None]:
     try:
         async with aclosing(_with_pauses(progress)) as events:
             async for event in events:
                 if isinstance(event, Summary):
                     await admission.settle(0)
-                yield ": waiting\n\n" if event is None else _event(event, order)
+                yield ": waiting\n\n" if event is None else _event(event, wanted)
     except ServiceError as error:
         yield _sent("error", {"error": error.message, "status": error.status})
     except Exception:
@@ -141,24 +141,24 @@ async def _events(
         yield _sent("error", {"error": InternalError().message, "status": InternalError.status})
 
 
-def _event(event: Progress, order: Order) -> str:
-    if isinstance(event, Stage):
+def _event(event: SummaryEvent, wanted: SummaryRequest) -> str:
+    if isinstance(event, SummaryStage):
         return _sent("stage", {"stage": event.name, "done": event.done, "total": event.total})
-    if isinstance(event, Delta):
+    if isinstance(event, SummaryDelta):
         return _sent("token", {"token": event.text})
-    return _sent("summary", _answer(event, order))
+    return _sent("summary", _answer(event, wanted))
 
 
-def _answer(summary: Summary, order: Order) -> dict[str, str]:
+def _answer(summary: Summary, wanted: SummaryRequest) -> dict[str, str]:
     # Clients of the contract read `summary`, and some of them `text`.
-    return {"summary": summary.text, "text": summary.text, "style": order.asked, "model": summary.model}
+    return {"summary": summary.text, "text": summary.text, "style": wanted.asked, "model": summary.model}
 
 
 def _sent(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps({'type': name, **data}, ensure_ascii=False)}\n\n"
 
 
-async def _with_pauses(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[Progress | None, None]:
+async def _with_pauses(progress: AsyncGenerator[SummaryEvent, None]) -> AsyncGenerator[SummaryEvent | None, None]:
     """None whenever nothing happened for PING_SECONDS."""
     async with aclosing(progress):
         while True:
@@ -176,15 +176,15 @@ async def _with_pauses(progress: AsyncGenerator[Progress, None]) -> AsyncGenerat
             yield event
 
 
-async def _translated(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[Progress, None]:
+async def _translated(progress: AsyncGenerator[SummaryEvent, None]) -> AsyncGenerator[SummaryEvent, None]:
     try:
         async with aclosing(progress):
             async for event in progress:
                 yield event
-    except (SummarizerAway, SummarizerFailed) as error:
+    except (SummarizerUnavailable, SummarizerFailed) as error:
         raise _service_error(error) from error
 
 
-def _service_error(error: SummarizerAway | SummarizerFailed) -> ServiceError:
+def _service_error(error: SummarizerUnavailable | SummarizerFailed) -> ServiceError:
     _log.warning("no summary: %s", error)
-    return Unavailable(str(error), error.retry_after if isinstance(error, SummarizerAway) else FAILED_RETRY)
+    return Unavailable(str(error), error.retry_after if isinstance(error, SummarizerUnavailable) else FAILED_RETRY)

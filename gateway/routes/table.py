@@ -39,7 +39,7 @@ from gateway.routes.progress import show_progress
 from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
 from gateway.routes.summarize import EVENT_STREAM, summarize
-from gateway.routes.transcribe import ANSWER_KEY_HEADER, MODEL_HEADER, REPLAYED_HEADER, transcribe
+from gateway.routes.transcribe import IDEMPOTENCY_HEADER, MODEL_HEADER, REPLAYED_HEADER, transcribe
 from gateway.routes.usage import show_usage
 
 OPERATIONS = (
@@ -55,7 +55,7 @@ OPERATIONS = (
         body={"multipart/form-data": TranscriptionForm},
         parameters=[
             Parameter(
-                ANSWER_KEY_HEADER,
+                IDEMPOTENCY_HEADER,
                 "Any text of 1 to 255 printable ASCII characters. The same request under the same key gets the same "
                 "answer for a day, and is charged once.",
                 schema={"type": "string", "pattern": "^[ -~]{1,255}$"},

@@ -12,20 +12,20 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.accounts import Admission, Answer, Caller
+from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
 from gateway.errors import BadParameter
 from gateway.http.connection import while_connected
 from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.http.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
 from gateway.progress import RequestProgress
 from gateway.recognition.request import RecognitionRequest
-from gateway.routes.admit import enter
+from gateway.routes.admit import admit
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.transcript.rendering import render
 
 MODEL_HEADER = "X-Model"
-ANSWER_KEY_HEADER = "Idempotency-Key"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
@@ -34,15 +34,14 @@ class TranscribeRequest:
     upload: Upload
     parameters: TranscribeParameters  # as the client sent them
     recognition: RecognitionRequest  # for this caller, by the deployed model
-    idempotent: bool  # sent with a key: a repetition gets the same answer
 
 
 async def transcribe(request: Request) -> Response:
     services = services_of(request)
-    answer_key = request.headers.get(ANSWER_KEY_HEADER)
+    key = request.headers.get(IDEMPOTENCY_HEADER)
     with services.progress.follow(request.state.request_id) as progress:
         async with (
-            enter(request, lambda caller: services.accounts.admit(caller, answer_key)) as (caller, admission),
+            admit(request, lambda caller: services.accounts.admit(caller, key)) as (caller, admission),
             receive(request, services, caller) as job,
         ):
             return await while_connected(request, answer(services, job, admission, progress))
@@ -51,8 +50,10 @@ async def transcribe(request: Request) -> Response:
 async def answer(
     services: Services, job: TranscribeRequest, admission: Admission, progress: RequestProgress
 ) -> Response:
-    if (kept := await recall(job, admission)) is not None:
-        return Response(kept.body, kept.status, {**kept.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"})
+    fingerprint = await fingerprint_of(job) if admission.repeatable else None
+    if fingerprint is not None and (stored := admission.recall(fingerprint)) is not None:
+        headers = {**stored.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"}
+        return Response(stored.body, stored.status, headers)
     progress.decoding()
     if admission.by_duration:
         claimed = await services.media.inspect(job.upload.path, job.upload.name)
@@ -63,19 +64,20 @@ async def answer(
         model, parameters = job.recognition.model, job.parameters
         body, media_type = render(transcript, parameters.response_format, model=model, labels=parameters.speaker_labels)
         response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
-        await admission.settle(recording.duration, Answer(200, bytes(response.body), dict(response.headers)))
+        result = None
+        if fingerprint is not None:
+            result = IdempotentResult(fingerprint, StoredResponse(200, bytes(response.body), dict(response.headers)))
+        await admission.settle(recording.duration, result)
         services.metrics.count_audio("file", recording.duration)
     response.headers.update(admission.limit.headers())
     return response
 
 
-async def recall(job: TranscribeRequest, admission: Admission) -> Answer | None:
-    """The answer that was given to the same request before, where it carries an Idempotency-Key."""
-    if not job.idempotent:
-        return None
+async def fingerprint_of(job: TranscribeRequest) -> str:
+    """Hash of what is asked: the file and the options."""
     digest = await asyncio.to_thread(_digest, job.upload.path)
     asked = f"{digest} {job.parameters}"
-    return admission.recall(hashlib.sha256(asked.encode()).hexdigest())
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 @asynccontextmanager
@@ -95,7 +97,6 @@ async def receive(request: Request, services: Services, caller: Caller) -> Async
             upload=form.upload,
             parameters=parameters,
             recognition=replace(parameters.recognition, model=model.id, caller=caller.subject),
-            idempotent=ANSWER_KEY_HEADER in request.headers,
         )
 
 

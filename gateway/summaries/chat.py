@@ -14,8 +14,19 @@ from typing import Any
 
 import httpx
 
-from gateway.summaries.chunks import explanation, read_chunk, understood
-from gateway.summaries.errors import SummarizerAway, SummarizerFailed
+from gateway.summaries.chat_protocol import (
+    ChatEvent,
+    ChatRequest,
+    Done,
+    PromptProgress,
+    ServedModel,
+    SummarizerFailed,
+    SummarizerUnavailable,
+    TextDelta,
+    explanation,
+    read_chunk,
+    understood,
+)
 
 ASSUMED_CONTEXT = 4096  # tokens, where a server does not tell
 ASSUMED_AT_ONCE = 8  # answers side by side, where a server does not tell
@@ -33,49 +44,13 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ChatTimeouts:
     """Seconds to wait, each for one thing."""
 
     connect: float = 5.0
-    away: float = 10.0  # for a server that refuses or is busy, all attempts together
+    unavailable: float = 10.0  # for a server that refuses or is busy, all attempts together
     first_token: float = 900.0  # includes its queue and the reading of a long prompt without a GPU
     next_token: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What a server says of itself."""
-
-    model: str
-    context: int  # tokens of prompt and answer together
-    at_once: int  # answers that it writes side by side
-    tells_reading: bool  # it can report how far it has read the prompt (llama.cpp)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    messages: tuple[dict[str, str], ...]
-    max_tokens: int
-    max_lines: int = 1000  # the asker stops there
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    fraction: float  # of the prompt, 0..1
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    model: str  # the one that spoke
-    cut: bool  # max_tokens ended it
-
-
-Part = Reading | Written | Finished
 
 
 class ChatServer:
@@ -84,16 +59,16 @@ class ChatServer:
     def __init__(
         self,
         endpoint: Endpoint,
-        patience: Patience | None = None,
+        timeouts: ChatTimeouts | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.endpoint = endpoint
-        self._patience = patience or Patience()
-        self._served: Served | None = None
+        self._timeouts = timeouts or ChatTimeouts()
+        self._served: ServedModel | None = None
         self._http = httpx.AsyncClient(
             base_url=endpoint.url.rstrip("/").removesuffix("/v1"),
             headers={"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {},
-            timeout=httpx.Timeout(30.0, connect=self._patience.connect, pool=None),
+            timeout=httpx.Timeout(30.0, connect=self._timeouts.connect, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
             transport=transport,
             trust_env=False,  # a proxy meant for the internet does not reach the server next door
@@ -102,8 +77,8 @@ class ChatServer:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def served(self) -> Served:
-        """Raises SummarizerAway while the server is starting or out of reach."""
+    async def served(self) -> ServedModel:
+        """raises: SummarizerUnavailable while the server is starting or out of reach"""
         if self._served is None:
             models = await self._ask("GET", "/v1/models")
             with understood():
@@ -122,40 +97,40 @@ class ChatServer:
         except SummarizerFailed:
             return len(text.encode()) // BYTES_PER_TOKEN + 1
 
-    async def answer(self, question: Question) -> AsyncGenerator[Part, None]:
-        """Streams one answer; ends with Finished. Leaving it early makes the server stop.
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Streams one answer; ends with Done. Leaving it early makes the server stop.
 
-        raises: SummarizerAway if the server is away, SummarizerFailed if it breaks off or refuses
+        raises: SummarizerUnavailable if the server is away, SummarizerFailed if it breaks off or refuses
         """
         served = await self.served()
-        deadline = asyncio.get_running_loop().time() + self._patience.away
+        deadline = asyncio.get_running_loop().time() + self._timeouts.unavailable
         wait = 0.25  # seconds, doubled each time
         while True:
             generated = False
             try:
-                async with aclosing(self._attempt(question, served)) as parts:
+                async with aclosing(self._attempt(request, served)) as parts:
                     async for part in parts:
-                        generated = generated or isinstance(part, Written)
+                        generated = generated or isinstance(part, TextDelta)
                         yield part
                 return
-            except (SummarizerAway, httpx.TransportError) as error:
+            except (SummarizerUnavailable, httpx.TransportError) as error:
                 if generated:
                     raise SummarizerFailed("The summarizer broke off in the middle of its answer.") from error
                 self._served = None
                 if self._http.is_closed or asyncio.get_running_loop().time() + wait > deadline:
-                    raise _away(error) from error
+                    raise _unavailable(error) from error
             await asyncio.sleep(wait)
             wait *= 2
 
-    async def _attempt(self, question: Question, served: Served) -> AsyncGenerator[Part, None]:
-        # Reading waits as long as `first_token` says, so the transport itself does not time it.
-        timeout = httpx.Timeout(30.0, connect=self._patience.connect, read=None, pool=None)
-        body = _body(question, served)
+    async def _attempt(self, request: ChatRequest, served: ServedModel) -> AsyncGenerator[ChatEvent, None]:
+        # PromptProgress waits as long as `first_token` says, so the transport itself does not time it.
+        timeout = httpx.Timeout(30.0, connect=self._timeouts.connect, read=None, pool=None)
+        body = _body(request, served)
         self._check_open()
-        request = self._http.build_request("POST", "/v1/chat/completions", json=body, timeout=timeout)
+        call = self._http.build_request("POST", "/v1/chat/completions", json=body, timeout=timeout)
         try:
-            async with asyncio.timeout(self._patience.first_token):
-                response = await self._http.send(request, stream=True)
+            async with asyncio.timeout(self._timeouts.first_token):
+                response = await self._http.send(call, stream=True)
         except TimeoutError as error:
             raise SummarizerFailed("The summarizer did not begin to answer in time.") from error
         try:
@@ -168,10 +143,10 @@ class ChatServer:
         finally:
             await response.aclose()
 
-    async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
+    async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[ChatEvent, None]:
         lines, loop = response.aiter_lines(), asyncio.get_running_loop()
-        patience, finish = self._patience.first_token, ""
-        deadline = loop.time() + patience
+        silence, finish = self._timeouts.first_token, ""
+        deadline = loop.time() + silence
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -188,16 +163,16 @@ class ChatServer:
             chunk = read_chunk(said)
             model, finish = chunk.model or model, chunk.finish or finish
             if chunk.read is not None:
-                yield Reading(chunk.read)
+                yield PromptProgress(chunk.read)
             if chunk.text:
-                patience = self._patience.next_token
-                yield Written(chunk.text)
-            deadline = loop.time() + patience
+                silence = self._timeouts.next_token
+                yield TextDelta(chunk.text)
+            deadline = loop.time() + silence
         if not finish:
             raise httpx.RemoteProtocolError("the stream ended before the answer did")
-        yield Finished(model, cut=finish == "length")
+        yield Done(model, cut=finish == "length")
 
-    async def _read_served(self, models: dict[str, Any]) -> Served:
+    async def _read_served(self, models: dict[str, Any]) -> ServedModel:
         listed = models.get("data") or []
         wanted = [model for model in listed if model.get("id") == self.endpoint.model]
         if not listed or (self.endpoint.model and not wanted):
@@ -208,18 +183,18 @@ class ChatServer:
         props = await self._ask("GET", "/props") if llama else {"total_slots": ASSUMED_AT_ONCE}
         told = (model.get("max_model_len"), (model.get("meta") or {}).get("n_ctx"), _context_of_a_slot(props))
         context = next((int(size) for size in told if size), ASSUMED_CONTEXT)
-        return Served(model["id"], context, int(props.get("total_slots", 1)), tells_reading=llama)
+        return ServedModel(model["id"], context, int(props.get("total_slots", 1)), reports_progress=llama)
 
     def _check_open(self) -> None:
         if self._http.is_closed:  # the embedded server ended, and a new one has an address of its own
-            raise SummarizerAway("The summarizer is starting again.")
+            raise SummarizerUnavailable("The summarizer is starting again.")
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         self._check_open()
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TransportError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
         if response.status_code != httpx.codes.OK:
             raise _refusal(response)
         try:
@@ -236,28 +211,28 @@ def _context_of_a_slot(props: dict[str, Any]) -> int | None:
     return (props.get("default_generation_settings") or {}).get("n_ctx")
 
 
-def _body(question: Question, served: Served) -> dict[str, Any]:
+def _body(request: ChatRequest, served: ServedModel) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": served.model,
-        "messages": list(question.messages),
-        "max_tokens": question.max_tokens,
+        "messages": list(request.messages),
+        "max_tokens": request.max_tokens,
         "temperature": 0.0,
         "stream": True,
     }
-    if served.tells_reading:
+    if served.reports_progress:
         body["return_progress"] = True
         body["cache_prompt"] = True
     return body
 
 
-def _away(error: Exception) -> SummarizerAway:
-    known = isinstance(error, SummarizerAway)
-    return SummarizerAway(str(error) if known else f"The summarizer does not answer ({type(error).__name__}).")
+def _unavailable(error: Exception) -> SummarizerUnavailable:
+    known = isinstance(error, SummarizerUnavailable)
+    return SummarizerUnavailable(str(error) if known else f"The summarizer does not answer ({type(error).__name__}).")
 
 
 def _refusal(response: httpx.Response) -> Exception:
     if response.status_code in TRY_AGAIN:
-        return SummarizerAway(f"The summarizer is busy or starting (it answered {response.status_code}).")
+        return SummarizerUnavailable(f"The summarizer is busy or starting (it answered {response.status_code}).")
     try:
         said = explanation(response.json())
     except ValueError:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from gateway.summaries.chat import ChatServer, Endpoint
-from gateway.summaries.errors import SummarizerAway
+from gateway.summaries.chat_protocol import SummarizerUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class EmbeddedServer:
 
     def chat(self) -> ChatServer:
         if self._chat is None:
-            raise SummarizerAway(f"The summarizer is not ready: {self._why}.")
+            raise SummarizerUnavailable(f"The summarizer is not ready: {self._why}.")
         return self._chat
 
     async def ready(self) -> None:

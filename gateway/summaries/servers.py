@@ -9,8 +9,8 @@ from typing import Protocol
 
 from gateway.settings import SummarizerSettings
 from gateway.summaries.chat import ChatServer, Endpoint
+from gateway.summaries.chat_protocol import SummarizerUnavailable
 from gateway.summaries.embedded import EmbeddedServer, LlamaOptions
-from gateway.summaries.errors import SummarizerAway
 
 OFF = (
     "Summaries are turned off on this server. To turn them on, start it with SUMMARIZER=embedded (a small model "
@@ -27,7 +27,7 @@ class SummaryServer(Protocol):
     async def stop(self) -> None: ...
 
     def chat(self) -> ChatServer:
-        """raises: SummarizerAway where there is none for now, and says why"""
+        """raises: SummarizerUnavailable where there is none for now, and says why"""
 
 
 def summary_server(settings: SummarizerSettings) -> SummaryServer:
@@ -73,4 +73,4 @@ class NoServer:
         """There is none."""
 
     def chat(self) -> ChatServer:
-        raise SummarizerAway(OFF, HOUR)
+        raise SummarizerUnavailable(OFF, HOUR)

@@ -30,7 +30,7 @@ BULLET_POINTS = Style("bullet_points", 400, max_lines=10, part_lines=3)
 ACTION_ITEMS = Style("action_items", 600, max_lines=20)
 HEADLINE = Style("headline", 40, max_lines=1)
 
-# Not for clients: the questions on the way to a summary.
+# Not for clients: the requests on the way to a summary.
 NOTES = Style("notes", 300, max_lines=8)  # of one piece of a long text
 HAS_ACTION_ITEMS = Style("has_action_items", 4, max_lines=1)  # asked before the list, which is never empty
 
@@ -44,7 +44,7 @@ def find_style(name: str) -> Style | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PromptSpec:
     """One style of one transcript, as its template says it."""
 
     style: Style
@@ -53,10 +53,10 @@ class Wanted:
     lines: int = 10  # of a list, at most
 
 
-def messages(wanted: Wanted, transcript: str) -> tuple[dict[str, str], ...]:
+def messages(spec: PromptSpec, transcript: str) -> tuple[dict[str, str], ...]:
     """The chat that asks for it."""
-    slots = {"language": wanted.language, "words": wanted.words, "lines": wanted.lines}
-    asked = _template(wanted.style.name).substitute(transcript=fenced(transcript), **slots)
+    slots = {"language": spec.language, "words": spec.words, "lines": spec.lines}
+    asked = _template(spec.style.name).substitute(transcript=fenced(transcript), **slots)
     return {"role": "system", "content": _template("system").substitute()}, {"role": "user", "content": asked}
 
 

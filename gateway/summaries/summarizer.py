@@ -7,15 +7,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gateway.summaries.asking import Asker, side_by_side
-from gateway.summaries.chat import Finished, Part, Question, Reading, Written
-from gateway.summaries.errors import SummarizerFailed
+from gateway.summaries.bounded_chat import BoundedChat, merged
+from gateway.summaries.chat_protocol import ChatEvent, ChatRequest, Done, PromptProgress, SummarizerFailed, TextDelta
 from gateway.summaries.items import NONE, Item, ItemReader, is_new
 from gateway.summaries.language import detect_language
 from gateway.summaries.repetition import tidied
 from gateway.summaries.servers import SummaryServer
 from gateway.summaries.splitting import split
-from gateway.summaries.styles import ACTION_ITEMS, HAS_ACTION_ITEMS, NOTES, Style, Wanted, messages
+from gateway.summaries.styles import ACTION_ITEMS, HAS_ACTION_ITEMS, NOTES, PromptSpec, Style, messages
 from speech import languages
 
 LARGEST_PIECE = 2000  # tokens: of a longer one a small model remembers little but the end
@@ -32,14 +31,14 @@ UNKNOWN_LANGUAGE = "the language of the transcript"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class SummaryStage:
     name: str  # "reading" (percent of the prompt), "notes" and "writing" (pieces of a long text)
     done: int = 0
     total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
+class SummaryDelta:
     text: str
 
 
@@ -50,7 +49,7 @@ class Summary:
     model: str  # the one that wrote it
 
 
-Progress = Stage | Delta | Summary
+SummaryEvent = SummaryStage | SummaryDelta | Summary
 
 
 class Summarizer:
@@ -58,50 +57,52 @@ class Summarizer:
         self.server = server
         self._turns: dict[int, asyncio.Semaphore] = {}
 
-    async def summarize(self, text: str, style: Style, language: str | None = None) -> AsyncGenerator[Progress, None]:
+    async def summarize(
+        self, text: str, style: Style, language: str | None = None
+    ) -> AsyncGenerator[SummaryEvent, None]:
         """Stages, then the text as it is written, at last the whole Summary.
 
         language: ISO 639-1 code of the text's language; found from the text if not given
-        raises: SummarizerAway, SummarizerFailed
+        raises: SummarizerUnavailable, SummarizerFailed
         """
         chat = self.server.chat()
         served = await chat.served()
         turns = self._turns.setdefault(served.at_once, asyncio.Semaphore(served.at_once))
         named = _named(language or detect_language(text))
         tokens = await chat.count(text)
-        job = _Job(Asker(chat, served, turns), style, named, _density(text, tokens), tokens)
+        job = _SummaryJob(BoundedChat(chat, served, turns), style, named, _density(text, tokens), tokens)
         async with aclosing(job.progress(text)) as progress:
             async for event in progress:
                 yield event
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    asker: Asker
+class _SummaryJob:
+    chat: BoundedChat
     style: Style
     language: str  # as the prompt names it
     density: float  # tokens that the text's language needs for one of English
     tokens: int  # of the text
 
-    def progress(self, text: str) -> AsyncGenerator[Progress, None]:
+    def progress(self, text: str) -> AsyncGenerator[SummaryEvent, None]:
         if self.style is ACTION_ITEMS:
             return self._items(text)
         return self._parts(text) if self.style.part_lines else self._whole(text)
 
-    async def _whole(self, text: str) -> AsyncGenerator[Progress, None]:
+    async def _whole(self, text: str) -> AsyncGenerator[SummaryEvent, None]:
         """Of a long text, notes are written on every piece, and the style is applied to the notes."""
         largest = LARGEST_PIECE
         while len(pieces := await self._pieces(text, self._notes_tokens(), largest)) > 1:
-            yield Stage("notes", 0, len(pieces))
+            yield SummaryStage("notes", 0, len(pieces))
             notes = [""] * len(pieces)
-            wanted = Wanted(NOTES, self.language, lines=NOTES.max_lines)
-            async with aclosing(self._ask_all(pieces, wanted, self._notes_tokens())) as answers:
+            spec = PromptSpec(NOTES, self.language, lines=NOTES.max_lines)
+            async with aclosing(self._ask_all(pieces, spec, self._notes_tokens())) as answers:
                 async for index, part in answers:
-                    if isinstance(part, Written):
+                    if isinstance(part, TextDelta):
                         notes[index] += part.text
-                    elif isinstance(part, Finished):
+                    elif isinstance(part, Done):
                         notes[index] = tidied(notes[index], part.cut)
-                        yield Stage("notes", index + 1, len(pieces))
+                        yield SummaryStage("notes", index + 1, len(pieces))
             shorter = "\n".join(notes)
             if len(shorter) >= 0.9 * len(text):
                 raise SummarizerFailed("The summarizer's notes are as long as the text itself.")
@@ -110,7 +111,7 @@ class _Job:
             async for event in progress:
                 yield event
 
-    async def _parts(self, text: str) -> AsyncGenerator[Progress, None]:
+    async def _parts(self, text: str) -> AsyncGenerator[SummaryEvent, None]:
         """Of a long text, every piece is told by itself, so that its beginning and middle are not lost."""
         pieces = await self._pieces(text, self._part_tokens(), LARGEST_PIECE)
         if len(pieces) == 1:
@@ -118,76 +119,76 @@ class _Job:
                 async for event in progress:
                     yield event
             return
-        yield Stage("writing", 0, len(pieces))
-        model, told = self.asker.served.model, [""] * len(pieces)
-        wanted = Wanted(self.style, self.language, PART_WORDS, self.style.part_lines)
-        async with aclosing(self._ask_all(pieces, wanted, self._part_tokens())) as answers:
+        yield SummaryStage("writing", 0, len(pieces))
+        model, told = self.chat.served.model, [""] * len(pieces)
+        spec = PromptSpec(self.style, self.language, PART_WORDS, self.style.part_lines)
+        async with aclosing(self._ask_all(pieces, spec, self._part_tokens())) as answers:
             async for index, part in answers:
-                if isinstance(part, Written):
+                if isinstance(part, TextDelta):
                     told[index] += part.text
-                    yield Delta(part.text)
-                elif isinstance(part, Finished):
+                    yield SummaryDelta(part.text)
+                elif isinstance(part, Done):
                     told[index], model = tidied(told[index], part.cut), part.model
-                    yield Delta("\n")
-                    yield Stage("writing", index + 1, len(pieces))
+                    yield SummaryDelta("\n")
+                    yield SummaryStage("writing", index + 1, len(pieces))
         summary = tidied("\n".join(told), cut=False)
         if not summary:
             raise SummarizerFailed("The summarizer wrote nothing.")
         yield Summary(summary, self.style.name, model)
 
-    async def _write(self, text: str) -> AsyncGenerator[Progress, None]:
+    async def _write(self, text: str) -> AsyncGenerator[SummaryEvent, None]:
         written = ""
-        async with aclosing(self.asker.ask(self._question(text, self.style, self._answer_tokens()))) as parts:
+        async with aclosing(self.chat.ask(self._request(text, self.style, self._answer_tokens()))) as parts:
             async for part in parts:
-                if isinstance(part, Reading):
-                    yield Stage("reading", round(100 * part.fraction), 100)
-                elif isinstance(part, Written):
+                if isinstance(part, PromptProgress):
+                    yield SummaryStage("reading", round(100 * part.fraction), 100)
+                elif isinstance(part, TextDelta):
                     if not written:
-                        yield Stage("writing")
+                        yield SummaryStage("writing")
                     written += part.text
-                    yield Delta(part.text)
+                    yield SummaryDelta(part.text)
                 else:
                     summary = tidied(written, part.cut)
                     if not summary:
                         raise SummarizerFailed("The summarizer wrote nothing.")
                     yield Summary(summary, self.style.name, part.model)
 
-    async def _items(self, text: str) -> AsyncGenerator[Progress, None]:
+    async def _items(self, text: str) -> AsyncGenerator[SummaryEvent, None]:
         """Of every piece by itself: a note about a task would only blur who has it."""
         pieces = await self._pieces(text, self._answer_tokens(), LARGEST_PIECE)
         if len(pieces) > 1:
-            yield Stage("notes", 0, len(pieces))
+            yield SummaryStage("notes", 0, len(pieces))
         readers = [ItemReader(piece) for piece in pieces]
         found: list[Item] = []
-        model = self.asker.served.model
-        async with aclosing(side_by_side([self._ask_items(piece) for piece in pieces])) as answers:
+        model = self.chat.served.model
+        async with aclosing(merged([self._ask_items(piece) for piece in pieces])) as answers:
             async for index, part in answers:
-                if isinstance(part, Reading):
+                if isinstance(part, PromptProgress):
                     if len(pieces) == 1:
-                        yield Stage("reading", round(100 * part.fraction), 100)
+                        yield SummaryStage("reading", round(100 * part.fraction), 100)
                     continue
-                for item in readers[index].feed(part.text if isinstance(part, Written) else "\n"):
+                for item in readers[index].feed(part.text if isinstance(part, TextDelta) else "\n"):
                     if is_new(item, found):
                         found.append(item)
-                        yield Delta(f"{item}\n")
-                if isinstance(part, Finished):
+                        yield SummaryDelta(f"{item}\n")
+                if isinstance(part, Done):
                     model = part.model
                     if len(pieces) > 1:
-                        yield Stage("notes", index + 1, len(pieces))
+                        yield SummaryStage("notes", index + 1, len(pieces))
         yield Summary("\n".join(map(str, found)) or NONE, self.style.name, model)
 
-    async def _ask_items(self, piece: str) -> AsyncGenerator[Part, None]:
+    async def _ask_items(self, piece: str) -> AsyncGenerator[ChatEvent, None]:
         """Whether there are any comes first: a small model that is asked for a list writes one, out of nothing."""
         said = ""
-        async with aclosing(self.asker.ask(self._question(piece, HAS_ACTION_ITEMS, 4))) as parts:
+        async with aclosing(self.chat.ask(self._request(piece, HAS_ACTION_ITEMS, 4))) as parts:
             async for part in parts:
-                if isinstance(part, Written):
+                if isinstance(part, TextDelta):
                     said += part.text
-                elif isinstance(part, Reading) or said.strip().lower().startswith("no"):
+                elif isinstance(part, PromptProgress) or said.strip().lower().startswith("no"):
                     yield part
         if said.strip().lower().startswith("no"):
             return
-        async with aclosing(self.asker.ask(self._question(piece, self.style, self._answer_tokens()))) as parts:
+        async with aclosing(self.chat.ask(self._request(piece, self.style, self._answer_tokens()))) as parts:
             async for part in parts:
                 yield part
 
@@ -197,15 +198,15 @@ class _Job:
         answer: tokens
         largest: tokens of a piece
         """
-        room, count = self._room(), self.asker.chat.count
+        room, count = self._room(), self.chat.server.count
         if room < SMALLEST_CONTEXT:
-            raise SummarizerFailed(f"The summarizer's context of {self.asker.served.context} tokens is too small.")
+            raise SummarizerFailed(f"The summarizer's context of {self.chat.served.context} tokens is too small.")
         if await count(text) <= min(largest, room - self._answer_tokens()):
             return [text]
         return await split(text, min(largest, room - answer), count)
 
     def _room(self) -> int:
-        return self.asker.served.context - PROMPT_TOKENS
+        return self.chat.served.context - PROMPT_TOKENS
 
     def _answer_tokens(self) -> int:
         """No more than the text itself has, so that there is nothing to fill up with inventions."""
@@ -222,13 +223,13 @@ class _Job:
     def _part_tokens(self) -> int:
         return min(round(PART_TOKENS * self.density), self._room() // 4)
 
-    def _ask_all(self, pieces: list[str], wanted: Wanted, tokens: int) -> AsyncGenerator[tuple[int, Part], None]:
-        questions = [Question(messages(wanted, piece), tokens, wanted.lines) for piece in pieces]
-        return side_by_side([self.asker.ask(question) for question in questions])
+    def _ask_all(self, pieces: list[str], spec: PromptSpec, tokens: int) -> AsyncGenerator[tuple[int, ChatEvent], None]:
+        requests = [ChatRequest(messages(spec, piece), tokens, spec.lines) for piece in pieces]
+        return merged([self.chat.ask(request) for request in requests])
 
-    def _question(self, text: str, style: Style, tokens: int) -> Question:
-        wanted = Wanted(style, self.language, self._words())
-        return Question(messages(wanted, text), tokens, style.max_lines)
+    def _request(self, text: str, style: Style, tokens: int) -> ChatRequest:
+        spec = PromptSpec(style, self.language, self._words())
+        return ChatRequest(messages(spec, text), tokens, style.max_lines)
 
 
 def _named(language: str | None) -> str:

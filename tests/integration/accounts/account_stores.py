@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from gateway.accounts import Accounts, Caller, Policy, Presented
+from gateway.accounts import AccountPolicy, Accounts, Caller, Credentials
 from gateway.accounts.database import Database
 from gateway.accounts.registry import Registry
 from gateway.accounts.schema import admissions, answers, ledger
@@ -36,7 +36,7 @@ def tiers(**changes: Any) -> Mapping[str, Tier]:
 
 
 @dataclass
-class Store:
+class AccountStore:
     url: str
     clock: Clock = field(default_factory=Clock)
 
@@ -47,7 +47,7 @@ class Store:
 
     def gateway(self, lease_seconds: float = 60.0, **changes: Any) -> Accounts:
         """One more gateway on this store."""
-        policy = Policy(tiers(**changes), lease_seconds=lease_seconds)
+        policy = AccountPolicy(tiers(**changes), lease_seconds=lease_seconds)
         return Accounts(Database(self.url), policy, self.clock)
 
     @asynccontextmanager
@@ -83,4 +83,4 @@ class Store:
 
 
 async def identify(accounts: Accounts, key: str | None = None, peer: str = "203.0.113.7") -> Caller:
-    return await accounts.identify(Presented(peer, [f"Bearer {key}"] if key else []))
+    return await accounts.identify(Credentials(peer, [f"Bearer {key}"] if key else []))

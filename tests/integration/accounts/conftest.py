@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from benchmarks.postgres import running_postgres
-from tests.integration.accounts.account_stores import Store
+from tests.integration.accounts.account_stores import AccountStore
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +19,11 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AccountStore:
     url = f"sqlite:///{tmp_path / 'accounts.db'}"
     if request.param == "postgresql":
         url = await _empty_database(request.getfixturevalue("postgres"))
-    opened = Store(url)
+    opened = AccountStore(url)
     await opened.migrate()
     return opened
 

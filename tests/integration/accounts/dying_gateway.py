@@ -8,7 +8,7 @@ import sys
 import time
 from typing import NoReturn
 
-from gateway.accounts import Accounts, Answer, Policy, Presented, ledger
+from gateway.accounts import AccountPolicy, Accounts, Credentials, IdempotentResult, StoredResponse, ledger
 from gateway.accounts.database import Database
 from gateway.accounts.tiers import load_tiers
 
@@ -40,23 +40,23 @@ def stop_inside(state: str) -> None:
 async def main(url: str, key: str, state: str, now: float) -> None:
     if state in IN_TRANSACTION:
         stop_inside(state)
-    async with Accounts(Database(url), Policy(load_tiers()), lambda: now) as accounts:
-        caller = await accounts.identify(Presented("203.0.113.7", [f"Bearer {key}"]))
+    async with Accounts(Database(url), AccountPolicy(load_tiers()), lambda: now) as accounts:
+        caller = await accounts.identify(Credentials("203.0.113.7", [f"Bearer {key}"]))
         if state == "live":
             async with accounts.admit_session(caller) as session:
                 for second in range(10, 140, 10):
                     await session.meter(second)
                 stop(state)
-        async with accounts.admit(caller, answer_key="once") as admission:
+        async with accounts.admit(caller, idempotency_key="once") as admission:
             if state == "admitted":
                 stop(state)
-            admission.recall("the file")
             await admission.hold(170.0)
             if state == "held":
                 stop(state)
             if state == "giving back":
                 raise RuntimeError
-            await admission.settle(170.0, Answer(200, b"hello", {"content-type": "text/plain"}))
+            response = StoredResponse(200, b"hello", {"content-type": "text/plain"})
+            await admission.settle(170.0, IdempotentResult("the file", response))
             stop(state)
 
 

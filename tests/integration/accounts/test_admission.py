@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
-from tests.integration.accounts.account_stores import Store, identify
+from tests.integration.accounts.account_stores import AccountStore, identify
 
 
-async def test_a_recording_costs_its_minutes_rounded_up(store: Store) -> None:
+async def test_a_recording_costs_its_minutes_rounded_up(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts, accounts.admit(await identify(accounts, key)) as admission:
         await admission.hold(61.0)
@@ -17,7 +17,7 @@ async def test_a_recording_costs_its_minutes_rounded_up(store: Store) -> None:
     assert await store.leases() == []
 
 
-async def test_a_failure_gives_everything_back(store: Store) -> None:
+async def test_a_failure_gives_everything_back(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts:
         with pytest.raises(RuntimeError):
@@ -29,7 +29,7 @@ async def test_a_failure_gives_everything_back(store: Store) -> None:
     assert [entry.kind for entry in await store.entries()] == ["grant", "hold", "hold", "release"]
 
 
-async def test_a_request_that_is_cancelled_at_any_point_gives_everything_back(store: Store) -> None:
+async def test_a_request_that_is_cancelled_at_any_point_gives_everything_back(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts:
         caller = await identify(accounts, key)
@@ -50,7 +50,7 @@ async def test_a_request_that_is_cancelled_at_any_point_gives_everything_back(st
     assert await store.leases() == []
 
 
-async def test_the_true_duration_is_charged_where_the_header_lied(store: Store) -> None:
+async def test_the_true_duration_is_charged_where_the_header_lied(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts, accounts.admit(await identify(accounts, key)) as admission:
         await admission.hold(540.0)
@@ -59,7 +59,7 @@ async def test_the_true_duration_is_charged_where_the_header_lied(store: Store) 
     assert await store.balance() == 8
 
 
-async def test_a_recording_longer_than_the_credits_is_refused_before_the_work(store: Store) -> None:
+async def test_a_recording_longer_than_the_credits_is_refused_before_the_work(store: AccountStore) -> None:
     key = await store.key(credits=3)
     async with store.gateway() as accounts:
         with pytest.raises(PaymentRequired, match="4 credits"):
@@ -69,7 +69,7 @@ async def test_a_recording_longer_than_the_credits_is_refused_before_the_work(st
     assert await store.balance() == 3
 
 
-async def test_a_settle_beyond_the_credits_is_refused_and_costs_nothing(store: Store) -> None:
+async def test_a_settle_beyond_the_credits_is_refused_and_costs_nothing(store: AccountStore) -> None:
     key = await store.key(credits=3)
     async with store.gateway() as accounts:
         with pytest.raises(PaymentRequired):
@@ -79,7 +79,7 @@ async def test_a_settle_beyond_the_credits_is_refused_and_costs_nothing(store: S
     assert await store.balance() == 3
 
 
-async def test_anonymous_callers_have_three_a_day_for_each_address(store: Store) -> None:
+async def test_anonymous_callers_have_three_a_day_for_each_address(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         for _ in range(3):
             async with accounts.admit(await identify(accounts, peer="2001:db8:1:2::1")) as admission:
@@ -95,7 +95,7 @@ async def test_anonymous_callers_have_three_a_day_for_each_address(store: Store)
     assert not any("2001" in entry.subject for entry in await store.entries())
 
 
-async def test_a_day_begins_anew_at_midnight(store: Store) -> None:
+async def test_a_day_begins_anew_at_midnight(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         store.clock.set("2026-12-31T23:59:59")
         for _ in range(3):
@@ -116,7 +116,7 @@ async def test_a_day_begins_anew_at_midnight(store: Store) -> None:
     }
 
 
-async def test_work_is_paid_from_the_month_in_which_it_began(store: Store) -> None:
+async def test_work_is_paid_from_the_month_in_which_it_began(store: AccountStore) -> None:
     key = await store.key("free")
     async with store.gateway() as accounts:
         store.clock.set("2026-11-30T23:59:59")
@@ -130,7 +130,7 @@ async def test_work_is_paid_from_the_month_in_which_it_began(store: Store) -> No
     assert usage.as_json()["transcription"]["remaining"] == 600
 
 
-async def test_the_free_minutes_of_a_month_end_with_429(store: Store) -> None:
+async def test_the_free_minutes_of_a_month_end_with_429(store: AccountStore) -> None:
     key = await store.key("free")
     async with store.gateway() as accounts:
         async with accounts.admit(await identify(accounts, key)) as admission:
@@ -145,7 +145,7 @@ async def test_the_free_minutes_of_a_month_end_with_429(store: Store) -> None:
     assert admission.limit.headers()["RateLimit-Remaining"] == "0"
 
 
-async def test_slots_are_counted_over_all_gateways(store: Store) -> None:
+async def test_slots_are_counted_over_all_gateways(store: AccountStore) -> None:
     key = await store.key("free")
     async with store.gateway() as one, store.gateway() as other:
         async with one.admit(await identify(one, key)), other.admit(await identify(other, key)):
@@ -156,7 +156,7 @@ async def test_slots_are_counted_over_all_gateways(store: Store) -> None:
             pass
 
 
-async def test_a_summary_is_counted_for_each_caller_by_itself(store: Store) -> None:
+async def test_a_summary_is_counted_for_each_caller_by_itself(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         for _ in range(20):
             async with accounts.admit_summary(await identify(accounts)) as summary:
@@ -170,7 +170,7 @@ async def test_a_summary_is_counted_for_each_caller_by_itself(store: Store) -> N
             pass
 
 
-async def test_a_summary_that_fails_is_not_counted(store: Store) -> None:
+async def test_a_summary_that_fails_is_not_counted(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         with pytest.raises(RuntimeError):
             async with accounts.admit_summary(await identify(accounts)):
@@ -179,7 +179,7 @@ async def test_a_summary_that_fails_is_not_counted(store: Store) -> None:
     assert await store.balance("summaries/2026-11-22") == 0
 
 
-async def test_a_lease_that_lapsed_neither_pays_twice_nor_overspends(store: Store) -> None:
+async def test_a_lease_that_lapsed_neither_pays_twice_nor_overspends(store: AccountStore) -> None:
     key = await store.key(credits=2)
     async with store.gateway() as stuck, store.gateway() as other:
         with pytest.raises(PaymentRequired):
@@ -194,7 +194,7 @@ async def test_a_lease_that_lapsed_neither_pays_twice_nor_overspends(store: Stor
     assert await store.leases() == []
 
 
-async def test_a_renewed_lease_keeps_its_slot(store: Store) -> None:
+async def test_a_renewed_lease_keeps_its_slot(store: AccountStore) -> None:
     key = await store.key("free")
     async with store.gateway(lease_seconds=0.3, at_once=1) as accounts:
         caller = await identify(accounts, key)
@@ -207,7 +207,7 @@ async def test_a_renewed_lease_keeps_its_slot(store: Store) -> None:
                     pass
 
 
-async def test_errors_of_the_door_are_those_of_the_contract(store: Store) -> None:
+async def test_errors_of_the_door_are_those_of_the_contract(store: AccountStore) -> None:
     key = await store.key(credits=0)
     async with store.gateway() as accounts:
         with pytest.raises(ServiceError) as refused:

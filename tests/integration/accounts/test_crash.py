@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import TooManyRequests
-from tests.integration.accounts.account_stores import Store, identify
+from tests.integration.accounts.account_stores import AccountStore, identify
 
 CREDITS = 10
 GATEWAY = Path(__file__).with_name("dying_gateway.py")
@@ -28,7 +28,7 @@ GATEWAY = Path(__file__).with_name("dying_gateway.py")
         ("live", 8),  # two minutes were heard, the third was only held
     ],
 )
-async def test_a_kill_loses_and_leaks_nothing(store: Store, state: str, left: int) -> None:
+async def test_a_kill_loses_and_leaks_nothing(store: AccountStore, state: str, left: int) -> None:
     key = await store.key(credits=CREDITS)
 
     await _kill_while(store, key, state)
@@ -41,7 +41,7 @@ async def test_a_kill_loses_and_leaks_nothing(store: Store, state: str, left: in
     assert await store.balance() == left - 1
 
 
-async def test_other_gateways_give_back_what_a_dead_one_held_when_its_lease_ends(store: Store) -> None:
+async def test_other_gateways_give_back_what_a_dead_one_held_when_its_lease_ends(store: AccountStore) -> None:
     key = await store.key(credits=CREDITS)
     async with store.gateway(at_once=1) as accounts:
         caller = await identify(accounts, key)
@@ -56,19 +56,19 @@ async def test_other_gateways_give_back_what_a_dead_one_held_when_its_lease_ends
     assert await store.balance() == CREDITS
 
 
-async def test_a_repeated_request_is_worked_on_anew_after_a_kill(store: Store) -> None:
+async def test_a_repeated_request_is_worked_on_anew_after_a_kill(store: AccountStore) -> None:
     key = await store.key(credits=CREDITS)
     await _kill_while(store, key, "held")
 
-    async with store.gateway() as one, one.admit(await identify(one, key), answer_key="once") as admission:
+    async with store.gateway() as one, one.admit(await identify(one, key), idempotency_key="once") as admission:
         assert admission.recall("the file") is None
 
 
-async def test_a_repeated_request_is_answered_after_a_kill_behind_the_settle(store: Store) -> None:
+async def test_a_repeated_request_is_answered_after_a_kill_behind_the_settle(store: AccountStore) -> None:
     key = await store.key(credits=CREDITS)
     await _kill_while(store, key, "settled")
 
-    async with store.gateway() as one, one.admit(await identify(one, key), answer_key="once") as admission:
+    async with store.gateway() as one, one.admit(await identify(one, key), idempotency_key="once") as admission:
         answer = admission.recall("the file")
 
     assert answer is not None
@@ -76,7 +76,7 @@ async def test_a_repeated_request_is_answered_after_a_kill_behind_the_settle(sto
     assert await store.balance() == 7
 
 
-async def _kill_while(store: Store, key: str, state: str) -> None:
+async def _kill_while(store: AccountStore, key: str, state: str) -> None:
     command = [sys.executable, str(GATEWAY), store.url, key, state, str(store.clock.now)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -11,15 +11,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.accounts import Accounts, Caller, ledger
 from gateway.accounts.database import Database
-from gateway.accounts.ledger import Entry, Position
+from gateway.accounts.ledger import LedgerEntry, Position
 from gateway.errors import ServiceError
-from tests.integration.accounts.account_stores import Store, identify
+from tests.integration.accounts.account_stores import AccountStore, identify
 
 MANY = 300
 
 
 @pytest.mark.parametrize("statement", ["UPDATE ledger SET amount = 1000", "DELETE FROM ledger"])
-async def test_entries_cannot_be_changed_or_removed(store: Store, statement: str) -> None:
+async def test_entries_cannot_be_changed_or_removed(store: AccountStore, statement: str) -> None:
     await store.key(credits=10)
     database = Database(store.url)
 
@@ -30,10 +30,10 @@ async def test_entries_cannot_be_changed_or_removed(store: Store, statement: str
     assert await store.balance() == 10
 
 
-async def test_nothing_is_written_twice_after_the_same_entry(store: Store) -> None:
+async def test_nothing_is_written_twice_after_the_same_entry(store: AccountStore) -> None:
     await store.key(credits=10)
     subject = (await store.entries())[0].subject
-    spend = Entry(subject, "credits", "hold", -10)
+    spend = LedgerEntry(subject, "credits", "hold", -10)
     database = Database(store.url)
 
     await database.write(subject, lambda c: ledger.add(c, Position(1, 10), spend, 0))
@@ -44,7 +44,7 @@ async def test_nothing_is_written_twice_after_the_same_entry(store: Store) -> No
     assert await store.balance() == 0
 
 
-async def test_of_many_requests_at_once_exactly_as_many_pass_as_are_paid_for(store: Store) -> None:
+async def test_of_many_requests_at_once_exactly_as_many_pass_as_are_paid_for(store: AccountStore) -> None:
     key = await store.key(credits=100)
     async with store.gateway(at_once=MANY) as one, store.gateway(at_once=MANY) as other:
         results = await asyncio.gather(*(_minute(accounts, key) for accounts in [one, other] * (MANY // 2)))
@@ -54,14 +54,14 @@ async def test_of_many_requests_at_once_exactly_as_many_pass_as_are_paid_for(sto
     assert await store.leases() == []
 
 
-async def test_of_many_anonymous_requests_at_once_three_pass(store: Store) -> None:
+async def test_of_many_anonymous_requests_at_once_three_pass(store: AccountStore) -> None:
     async with store.gateway(at_once=MANY) as one, store.gateway(at_once=MANY) as other:
         results = await asyncio.gather(*(_minute(accounts, None) for accounts in [one, other] * (MANY // 2)))
 
     assert Counter(results) == {200: 3, 429: MANY - 3}
 
 
-async def test_of_many_requests_at_once_five_have_a_slot(store: Store) -> None:
+async def test_of_many_requests_at_once_five_have_a_slot(store: AccountStore) -> None:
     key = await store.key(credits=1000)
     full, seen = asyncio.Event(), Counter[int]()
     async with store.gateway() as one, store.gateway() as other:
@@ -96,7 +96,7 @@ WORK = st.lists(
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(work=WORK, credits=st.integers(1, 120), seed=st.integers(0, 2**16))
 async def test_whatever_happens_nobody_overspends_and_nothing_is_lost(
-    store: Store, work: list[tuple[int, int, str]], credits: int, seed: int
+    store: AccountStore, work: list[tuple[int, int, str]], credits: int, seed: int
 ) -> None:
     key = await store.key(credits=credits)
     order = random.Random(seed)
@@ -134,7 +134,7 @@ async def test_whatever_happens_nobody_overspends_and_nothing_is_lost(
     assert await store.leases() == []
 
 
-async def test_every_running_sum_is_the_sum(store: Store) -> None:
+async def test_every_running_sum_is_the_sum(store: AccountStore) -> None:
     async with store.gateway(at_once=MANY) as accounts:
         for key in [await store.key(credits=5), await store.key("free"), None]:
             await asyncio.gather(*(_minute(accounts, key) for _ in range(8)))

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.accounts import Accounts, Caller
 from gateway.errors import PaymentRequired, ServiceError, TooManyRequests
-from tests.integration.accounts.account_stores import Store, identify
+from tests.integration.accounts.account_stores import AccountStore, identify
 
 
 async def listen(accounts: Accounts, caller: Caller, seconds: int) -> float:
@@ -17,7 +17,7 @@ async def listen(accounts: Accounts, caller: Caller, seconds: int) -> float:
     return heard
 
 
-async def test_a_session_is_charged_for_the_minutes_it_heard(store: Store) -> None:
+async def test_a_session_is_charged_for_the_minutes_it_heard(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts:
         await listen(accounts, await identify(accounts, key), 125)
@@ -26,7 +26,7 @@ async def test_a_session_is_charged_for_the_minutes_it_heard(store: Store) -> No
     assert await store.leases() == []
 
 
-async def test_minutes_count_while_the_session_runs(store: Store) -> None:
+async def test_minutes_count_while_the_session_runs(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts:
         caller = await identify(accounts, key)
@@ -37,7 +37,7 @@ async def test_minutes_count_while_the_session_runs(store: Store) -> None:
     assert (running["remaining"], running["held"], running["running"]) == (8, 2, 1)
 
 
-async def test_a_session_ends_with_an_error_when_the_credits_end(store: Store) -> None:
+async def test_a_session_ends_with_an_error_when_the_credits_end(store: AccountStore) -> None:
     key = await store.key(credits=2)
     async with store.gateway() as accounts:
         with pytest.raises(PaymentRequired):
@@ -47,7 +47,7 @@ async def test_a_session_ends_with_an_error_when_the_credits_end(store: Store) -
     assert [entry.milliseconds for entry in await store.entries() if entry.kind == "settle"] == [120_000]
 
 
-async def test_free_minutes_are_used_to_the_last_second(store: Store) -> None:
+async def test_free_minutes_are_used_to_the_last_second(store: AccountStore) -> None:
     key = await store.key("free")
     async with store.gateway() as accounts:
         caller = await identify(accounts, key)
@@ -60,7 +60,7 @@ async def test_free_minutes_are_used_to_the_last_second(store: Store) -> None:
     assert usage.transcription.left == 0
 
 
-async def test_two_sessions_share_what_is_left(store: Store) -> None:
+async def test_two_sessions_share_what_is_left(store: AccountStore) -> None:
     key = await store.key(credits=7)
     async with store.gateway() as one, store.gateway() as other:
         results = await asyncio.gather(
@@ -73,7 +73,7 @@ async def test_two_sessions_share_what_is_left(store: Store) -> None:
     assert await store.balance() == 0
 
 
-async def test_a_session_without_audio_costs_nothing(store: Store) -> None:
+async def test_a_session_without_audio_costs_nothing(store: AccountStore) -> None:
     key = await store.key(credits=1)
     async with store.gateway() as accounts:
         await listen(accounts, await identify(accounts, key), 0)
@@ -81,7 +81,7 @@ async def test_a_session_without_audio_costs_nothing(store: Store) -> None:
     assert await store.balance() == 1
 
 
-async def test_a_client_that_just_leaves_pays_for_what_was_heard(store: Store) -> None:
+async def test_a_client_that_just_leaves_pays_for_what_was_heard(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with store.gateway() as accounts:
         async with asyncio.timeout(30):
@@ -93,7 +93,7 @@ async def test_a_client_that_just_leaves_pays_for_what_was_heard(store: Store) -
     assert await store.balance() == 8
 
 
-async def test_an_anonymous_session_is_one_of_the_three_and_ends_after_an_hour(store: Store) -> None:
+async def test_an_anonymous_session_is_one_of_the_three_and_ends_after_an_hour(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         caller = await identify(accounts)
         async with accounts.admit_session(caller) as session:
@@ -106,7 +106,7 @@ async def test_an_anonymous_session_is_one_of_the_three_and_ends_after_an_hour(s
     assert usage.transcription.milliseconds == 3_600_000
 
 
-async def test_a_session_takes_a_slot(store: Store) -> None:
+async def test_a_session_takes_a_slot(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         caller = await identify(accounts)
         async with accounts.admit_session(caller):

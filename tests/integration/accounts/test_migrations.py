@@ -8,10 +8,10 @@ from alembic.migration import MigrationContext
 from gateway.accounts.database import Database
 from gateway.accounts.schema import metadata
 from gateway.errors import Unavailable
-from tests.integration.accounts.account_stores import Store
+from tests.integration.accounts.account_stores import AccountStore
 
 
-async def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
+async def test_the_migrations_make_the_tables_that_the_code_expects(store: AccountStore) -> None:
     database = Database(store.url)
     differences = await database.read(lambda c: compare_metadata(MigrationContext.configure(c), metadata))
     await database.close()
@@ -19,7 +19,7 @@ async def test_the_migrations_make_the_tables_that_the_code_expects(store: Store
     assert differences == []
 
 
-async def test_gateways_that_start_together_migrate_once(store: Store) -> None:
+async def test_gateways_that_start_together_migrate_once(store: AccountStore) -> None:
     await store.key(credits=5)
     gateways = [store.gateway() for _ in range(4)]
 

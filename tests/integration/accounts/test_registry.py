@@ -2,10 +2,10 @@ import pytest
 
 from gateway.accounts.registry import RegistryError
 from gateway.errors import Unauthorized
-from tests.integration.accounts.account_stores import Store, identify
+from tests.integration.accounts.account_stores import AccountStore, identify
 
 
-async def test_a_key_identifies_its_account(store: Store) -> None:
+async def test_a_key_identifies_its_account(store: AccountStore) -> None:
     key = await store.key("paid", credits=5)
     async with store.gateway() as accounts:
         caller = await identify(accounts, key)
@@ -16,14 +16,14 @@ async def test_a_key_identifies_its_account(store: Store) -> None:
 @pytest.mark.parametrize(
     "change", [lambda key: key[:-2] + "zz", lambda key: key + "x", lambda _: "stt_nothing", str.upper]
 )
-async def test_a_wrong_key_is_401_and_never_anonymous(store: Store, change: object) -> None:
+async def test_a_wrong_key_is_401_and_never_anonymous(store: AccountStore, change: object) -> None:
     key = await store.key()
     async with store.gateway() as accounts:
         with pytest.raises(Unauthorized):
             await identify(accounts, change(key))  # type: ignore[operator]
 
 
-async def test_a_revoked_key_is_401_at_once_on_every_gateway(store: Store) -> None:
+async def test_a_revoked_key_is_401_at_once_on_every_gateway(store: AccountStore) -> None:
     key = await store.key()
     async with store.gateway() as one, store.gateway() as other:
         await identify(one, key)
@@ -34,7 +34,7 @@ async def test_a_revoked_key_is_401_at_once_on_every_gateway(store: Store) -> No
                 await identify(accounts, key)
 
 
-async def test_a_key_ends_when_it_expires(store: Store) -> None:
+async def test_a_key_ends_when_it_expires(store: AccountStore) -> None:
     async with store.registry() as registry:
         key = (await registry.create("free", "guest", expires_at=store.clock.now + 3600)).text
     async with store.gateway() as accounts:
@@ -45,7 +45,7 @@ async def test_a_key_ends_when_it_expires(store: Store) -> None:
             await identify(accounts, key)
 
 
-async def test_a_rotated_key_has_the_same_account_and_the_old_one_a_time_of_grace(store: Store) -> None:
+async def test_a_rotated_key_has_the_same_account_and_the_old_one_a_time_of_grace(store: AccountStore) -> None:
     old = await store.key(credits=5)
     async with store.registry() as registry:
         new = (await registry.rotate(old, after=60)).text
@@ -59,7 +59,7 @@ async def test_a_rotated_key_has_the_same_account_and_the_old_one_a_time_of_grac
     assert usage.as_json()["transcription"]["remaining"] == 5
 
 
-async def test_a_revoked_key_cannot_be_rotated_back_to_life(store: Store) -> None:
+async def test_a_revoked_key_cannot_be_rotated_back_to_life(store: AccountStore) -> None:
     key = await store.key()
     async with store.registry() as registry:
         await registry.revoke(key)
@@ -67,7 +67,7 @@ async def test_a_revoked_key_cannot_be_rotated_back_to_life(store: Store) -> Non
             await registry.rotate(key)
 
 
-async def test_credits_are_added_by_key_or_prefix(store: Store) -> None:
+async def test_credits_are_added_by_key_or_prefix(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.registry() as registry:
         await registry.grant(key, 10, "invoice 7")
@@ -78,7 +78,7 @@ async def test_credits_are_added_by_key_or_prefix(store: Store) -> None:
     assert [entry.note for entry in await store.entries()] == ["with the key", "invoice 7", None]
 
 
-async def test_neither_key_nor_hash_of_it_can_be_read_from_the_list(store: Store) -> None:
+async def test_neither_key_nor_hash_of_it_can_be_read_from_the_list(store: AccountStore) -> None:
     key = await store.key()
     async with store.registry() as registry:
         listed = repr(await registry.listed())
@@ -95,27 +95,27 @@ async def test_neither_key_nor_hash_of_it_can_be_read_from_the_list(store: Store
         ("free", 5, "no credits"),
     ],
 )
-async def test_what_no_key_can_have_is_refused(store: Store, tier: str, credits: int, said: str) -> None:
+async def test_what_no_key_can_have_is_refused(store: AccountStore, tier: str, credits: int, said: str) -> None:
     async with store.registry() as registry:
         with pytest.raises(RegistryError, match=said):
             await registry.create(tier, "somebody", credits)
 
 
 @pytest.mark.parametrize("credits", [0, -5, 10**10])
-async def test_a_grant_is_a_positive_number(store: Store, credits: int) -> None:
+async def test_a_grant_is_a_positive_number(store: AccountStore, credits: int) -> None:
     key = await store.key(credits=5)
     async with store.registry() as registry:
         with pytest.raises(RegistryError, match="from 1 to"):
             await registry.grant(key, credits)
 
 
-async def test_a_key_that_is_not_there_is_named(store: Store) -> None:
+async def test_a_key_that_is_not_there_is_named(store: AccountStore) -> None:
     async with store.registry() as registry:
         with pytest.raises(RegistryError, match="no such key"):
             await registry.revoke("stt_nothing")
 
 
-async def test_usage_shows_the_callers_own_figures(store: Store) -> None:
+async def test_usage_shows_the_callers_own_figures(store: AccountStore) -> None:
     key, _ = await store.key(credits=10), await store.key(credits=99)
     async with store.gateway() as accounts:
         caller = await identify(accounts, key)

@@ -1,24 +1,24 @@
 import pytest
 
-from gateway.accounts import Accounts, Answer
+from gateway.accounts import Accounts, IdempotentResult, StoredResponse
 from gateway.errors import BadParameter, Conflict, PaymentRequired
-from tests.integration.accounts.account_stores import Store, identify
+from tests.integration.accounts.account_stores import AccountStore, identify
 
-HELLO = Answer(200, b'{"text": "hello"}', {"content-type": "application/json", "x-model": "base"})
+HELLO = StoredResponse(200, b'{"text": "hello"}', {"content-type": "application/json", "x-model": "base"})
 FILE, OTHER_FILE = "1" * 64, "2" * 64
 
 
-async def post(accounts: Accounts, key: str | None, file: str = FILE, answer_key: str = "once") -> Answer:
+async def post(accounts: Accounts, key: str | None, file: str = FILE, idempotency_key: str = "once") -> StoredResponse:
     """A request as the route handles it; says `computed` where it had to work."""
-    async with accounts.admit(await identify(accounts, key), answer_key) as admission:
+    async with accounts.admit(await identify(accounts, key), idempotency_key) as admission:
         if (kept := admission.recall(file)) is not None:
             return kept
         await admission.hold(60.0)
-        await admission.settle(60.0, HELLO)
-        return Answer(200, b"computed", {})
+        await admission.settle(60.0, IdempotentResult(file, HELLO))
+        return StoredResponse(200, b"computed", {})
 
 
-async def test_the_same_request_is_answered_again_and_charged_once(store: Store) -> None:
+async def test_the_same_request_is_answered_again_and_charged_once(store: AccountStore) -> None:
     key = await store.key(credits=1)
     async with store.gateway() as one, store.gateway() as other:
         first = await post(one, key)
@@ -29,7 +29,7 @@ async def test_the_same_request_is_answered_again_and_charged_once(store: Store)
     assert await store.leases() == []
 
 
-async def test_the_key_of_another_file_is_refused(store: Store) -> None:
+async def test_the_key_of_another_file_is_refused(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as accounts:
         await post(accounts, key)
@@ -39,7 +39,7 @@ async def test_the_key_of_another_file_is_refused(store: Store) -> None:
     assert await store.balance() == 4
 
 
-async def test_the_same_key_of_another_caller_is_another_request(store: Store) -> None:
+async def test_the_same_key_of_another_caller_is_another_request(store: AccountStore) -> None:
     async with store.gateway() as accounts:
         first = await post(accounts, await store.key(credits=5))
         second = await post(accounts, await store.key(credits=5))
@@ -47,7 +47,7 @@ async def test_the_same_key_of_another_caller_is_another_request(store: Store) -
     assert first.body == second.body == b"computed"
 
 
-async def test_after_a_day_it_is_a_new_request(store: Store) -> None:
+async def test_after_a_day_it_is_a_new_request(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as accounts:
         await post(accounts, key)
@@ -57,7 +57,7 @@ async def test_after_a_day_it_is_a_new_request(store: Store) -> None:
         assert (await post(accounts, key)).body == b"computed"
 
 
-async def test_while_it_is_in_work_the_same_request_is_told_to_wait(store: Store) -> None:
+async def test_while_it_is_in_work_the_same_request_is_told_to_wait(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as one, store.gateway() as other, one.admit(await identify(one, key), "once"):
         with pytest.raises(Conflict) as refused:
@@ -66,7 +66,7 @@ async def test_while_it_is_in_work_the_same_request_is_told_to_wait(store: Store
     assert int(refused.value.headers["Retry-After"]) > 0
 
 
-async def test_a_failed_request_may_be_made_again(store: Store) -> None:
+async def test_a_failed_request_may_be_made_again(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as accounts:
         with pytest.raises(RuntimeError):
@@ -75,22 +75,22 @@ async def test_a_failed_request_may_be_made_again(store: Store) -> None:
         assert (await post(accounts, key)).body == b"computed"
 
 
-async def test_a_new_request_with_nothing_left_is_still_refused(store: Store) -> None:
+async def test_a_new_request_with_nothing_left_is_still_refused(store: AccountStore) -> None:
     key = await store.key(credits=1)
     async with store.gateway() as accounts:
         await post(accounts, key)
         with pytest.raises(PaymentRequired):
-            await post(accounts, key, answer_key="another")
+            await post(accounts, key, idempotency_key="another")
 
 
-@pytest.mark.parametrize("answer_key", ["", "x" * 256, "line\nbreak", "schlüssel"])
-async def test_a_key_of_the_wrong_kind_is_refused(store: Store, answer_key: str) -> None:
+@pytest.mark.parametrize("idempotency_key", ["", "x" * 256, "line\nbreak", "schlüssel"])
+async def test_a_key_of_the_wrong_kind_is_refused(store: AccountStore, idempotency_key: str) -> None:
     async with store.gateway() as accounts:
         with pytest.raises(BadParameter, match="1 to 255 printable ASCII"):
-            await post(accounts, None, answer_key=answer_key)
+            await post(accounts, None, idempotency_key=idempotency_key)
 
 
-async def test_old_answers_are_forgotten(store: Store) -> None:
+async def test_old_answers_are_forgotten(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as accounts:
         await post(accounts, key)

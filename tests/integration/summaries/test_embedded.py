@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.summaries.chat_protocol import SummarizerUnavailable
 from gateway.summaries.embedded import EmbeddedServer, LlamaOptions
-from gateway.summaries.errors import SummarizerAway
 from gateway.summaries.styles import STYLES, fenced
 
 MEETING = "Priya will fix the refunds by Friday. We launch on the third of May. Lena makes the screenshots. "
@@ -159,7 +159,7 @@ async def test_a_file_that_is_no_model_leaves_it_away(tmp_path: Path) -> None:
     try:
         while server.process is None or server.process.returncode is None:
             await asyncio.sleep(0.05)
-        with pytest.raises(SummarizerAway):
+        with pytest.raises(SummarizerUnavailable):
             server.chat()
     finally:
         await server.stop()
@@ -184,7 +184,7 @@ async def test_a_process_that_cannot_be_started_is_tried_again(tmp_path: Path) -
     server.start()
     try:
         await asyncio.sleep(0.1)
-        with pytest.raises(SummarizerAway, match="cannot be started"):
+        with pytest.raises(SummarizerUnavailable, match="cannot be started"):
             server.chat()
         (tmp_path / "later").mkdir()
         async with asyncio.timeout(START_SECONDS):

@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.summaries.chat import ChatServer, Endpoint, Finished, Question, Written
-from gateway.summaries.errors import SummarizerAway
+from gateway.summaries.chat import ChatServer, Endpoint
+from gateway.summaries.chat_protocol import ChatRequest, Done, SummarizerUnavailable, TextDelta
 from gateway.summaries.servers import RemoteServer
 from gateway.summaries.styles import STYLES
 from gateway.summaries.summarizer import Summarizer, Summary
@@ -60,7 +60,7 @@ async def ready(endpoint: Endpoint, process: subprocess.Popen[bytes]) -> Endpoin
             assert process.poll() is None, "vllm ended"
             try:
                 await chat.served()
-            except SummarizerAway:
+            except SummarizerUnavailable:
                 await asyncio.sleep(2)
             else:
                 await chat.aclose()
@@ -70,20 +70,20 @@ async def ready(endpoint: Endpoint, process: subprocess.Popen[bytes]) -> Endpoin
 async def test_vllm_counts_streams_and_stops(endpoint: Endpoint) -> None:
     chat = ChatServer(endpoint)
     served = await chat.served()
-    question = Question(({"role": "user", "content": "Count from one to fifty."},), max_tokens=60)
+    request = ChatRequest(({"role": "user", "content": "Count from one to fifty."},), max_tokens=60)
 
-    parts = [part async for part in chat.answer(question)]
+    parts = [part async for part in chat.answer(request)]
     written = await metric(endpoint, "generation_tokens_total")
     longest = served.context - 100
-    async with aclosing(chat.answer(Question(question.messages, longest))) as left:
+    async with aclosing(chat.answer(ChatRequest(request.messages, longest))) as left:
         await anext(left)
     while await metric(endpoint, "num_requests_running"):
         await asyncio.sleep(0.1)
 
     assert served.context > 0
     assert 2 <= await chat.count("two words") <= 12
-    assert any(isinstance(part, Written) for part in parts)
-    assert isinstance(parts[-1], Finished)
+    assert any(isinstance(part, TextDelta) for part in parts)
+    assert isinstance(parts[-1], Done)
     assert 0 < await metric(endpoint, "generation_tokens_total") - written < longest
     await chat.aclose()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import recordings
-from benchmarks.recordings import Recording, RecordingsMissing, join, load, write_wav
+from benchmarks.recordings import CorpusRecording, RecordingsMissing, join, load, write_wav
 from speech.audio import SAMPLE_RATE
 
 
@@ -43,8 +43,8 @@ def test_joined_clips_keep_their_samples_texts_and_pauses(tmp_path: Path, monkey
     assert [int(samples[int(second * SAMPLE_RATE)]) for second in (0.5, 1.2, 2.0, 2.8)] == [1, 0, 2, 0]
 
 
-def _clip(index: int, pcm: np.ndarray) -> Recording:
-    clip = Recording(f"clip{index}", Path("none"), "A-read", "en", f"text {index}", 1.0)
+def _clip(index: int, pcm: np.ndarray) -> CorpusRecording:
+    clip = CorpusRecording(f"clip{index}", Path("none"), "A-read", "en", f"text {index}", 1.0)
     clip.__dict__["pcm"] = pcm  # as if it had been decoded
     return clip
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.peers.loader import NoMirror, source_line
 from benchmarks.perf_analyzer import AnalyzerFailed, read_table, triton_address, write_requests
-from benchmarks.recordings import Recording
+from benchmarks.recordings import CorpusRecording
 
 TABLE = """Concurrency,Inferences/Second,Client Send,p50 latency,p90 latency,p95 latency,p99 latency
 4,2.5,10,1500000,2400000,2500000,2600000
@@ -20,7 +20,7 @@ def test_a_run_is_read_in_milliseconds() -> None:
 
 
 def test_every_clip_becomes_a_request_with_its_samples(tmp_path: Path) -> None:
-    clip = Recording("one", Path("one.wav"), "A-read", "en", "hello", 1.0)
+    clip = CorpusRecording("one", Path("one.wav"), "A-read", "en", "hello", 1.0)
     clip.__dict__["pcm"] = np.array([1, -2, 3], dtype=np.int16)  # as if it had been decoded
 
     (request,) = json.loads(write_requests([clip], tmp_path / "requests.json").read_text())["data"]

@@ -9,29 +9,29 @@ from benchmarks.peers import contender, process
 from benchmarks.peers.contender import Contender
 from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.remembered import Remembered
-from benchmarks.recordings import Recording
+from benchmarks.recordings import CorpusRecording
 
 ECHO = """
 from pathlib import Path
-from benchmarks.peers.worker import Heard, Job, serve
+from benchmarks.peers.worker import PeerTranscript, PeerJob, serve
 
 class Echo:
     def __init__(self, weights: Path, threads: int) -> None:
         self.versions = {"echo": "1"}
         self.asked = 0
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: PeerJob) -> None:
         print("noise of a library")
 
-    def transcribe(self, job: Job) -> Heard:
+    def transcribe(self, job: PeerJob) -> PeerTranscript:
         self.asked += 1
         if job.language == "xx":
             raise ValueError("no such language")
-        return Heard(f"{Path(job.audio).stem} {self.asked}", job.language, [["word", 0.5, 1]])
+        return PeerTranscript(f"{Path(job.audio).stem} {self.asked}", job.language, [["word", 0.5, 1]])
 
 serve(Echo)
 """
-CLIP = Recording("clip", Path("clip.wav"), "A-read", "en", "", 1.0)
+CLIP = CorpusRecording("clip", Path("clip.wav"), "A-read", "en", "", 1.0)
 
 
 @pytest.fixture

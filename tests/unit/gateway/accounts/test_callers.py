@@ -1,19 +1,19 @@
 import pytest
 from starlette.requests import HTTPConnection
 
-from gateway.accounts.callers import Presented, address_subject, client_network, trusted_networks
+from gateway.accounts.callers import Credentials, address_subject, client_network, trusted_networks
 from gateway.errors import Unauthorized
 
 PROXIES = trusted_networks(["10.0.0.0/8", "2001:db8:ffff::1"])
 
 
 def test_a_bearer_header_presents_a_key() -> None:
-    assert Presented("", ["Bearer stt_x"]).key() == "stt_x"
-    assert Presented("", ["bearer  stt_x "]).key() == "stt_x"
+    assert Credentials("", ["Bearer stt_x"]).key() == "stt_x"
+    assert Credentials("", ["bearer  stt_x "]).key() == "stt_x"
 
 
 def test_no_header_is_anonymous() -> None:
-    assert Presented("203.0.113.7").key() is None
+    assert Credentials("203.0.113.7").key() is None
 
 
 @pytest.mark.parametrize(
@@ -21,18 +21,18 @@ def test_no_header_is_anonymous() -> None:
 )
 def test_any_other_header_is_refused_rather_than_anonymous(headers: list[str]) -> None:
     with pytest.raises(Unauthorized, match="Bearer KEY"):
-        Presented("203.0.113.7", headers).key()
+        Credentials("203.0.113.7", headers).key()
 
 
 @pytest.mark.parametrize(("kind", "key"), [("websocket", "stt_x"), ("http", None)])
 def test_only_a_stream_may_present_its_key_in_the_address(kind: str, key: str | None) -> None:
     scope = {"type": kind, "headers": [], "query_string": b"token=stt_x", "client": ("203.0.113.7", 1)}
 
-    assert Presented.by(HTTPConnection(scope)).key() == key
+    assert Credentials.of(HTTPConnection(scope)).key() == key
 
 
 def test_a_presented_key_is_not_shown() -> None:
-    assert "stt_x" not in repr(Presented("203.0.113.7", ["Bearer stt_x"], token="stt_x"))
+    assert "stt_x" not in repr(Credentials("203.0.113.7", ["Bearer stt_x"], token="stt_x"))
 
 
 def test_addresses_of_one_ipv6_site_count_as_one() -> None:

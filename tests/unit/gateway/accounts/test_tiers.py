@@ -33,7 +33,7 @@ def test_a_credit_is_a_minute_rounded_up(seconds: float, credits: int) -> None:
 
 
 def test_free_minutes_are_counted_in_seconds_and_shown_in_minutes() -> None:
-    assert MINUTES.grains == 36_000
+    assert MINUTES.minor_units == 36_000
     assert MINUTES.cost(59.2) == 60
     assert MINUTES.shown(36_000 - 61) == 598
 
@@ -52,9 +52,9 @@ def test_an_anonymous_transcription_is_one_however_long() -> None:
     ],
 )
 def test_a_day_ends_at_midnight_utc(now: str, bucket: str, resets_at: str) -> None:
-    window = VISITS.window(at(now))
+    period = VISITS.period(at(now))
 
-    assert (window.bucket, window.resets_at) == (bucket, at(resets_at))
+    assert (period.bucket, period.resets_at) == (bucket, at(resets_at))
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_a_day_ends_at_midnight_utc(now: str, bucket: str, resets_at: str) -> No
     ],
 )
 def test_a_month_ends_at_midnight_utc(now: str, bucket: str, resets_at: str) -> None:
-    window = MINUTES.window(at(now))
+    period = MINUTES.period(at(now))
 
-    assert (window.bucket, window.resets_at) == (bucket, at(resets_at))
+    assert (period.bucket, period.resets_at) == (bucket, at(resets_at))
 
 
 def test_credits_never_run_out_by_themselves() -> None:
-    assert CREDITS.window(at("2026-11-30T23:59:59")) == CREDITS.window(at("2031-01-01T00:00:00"))
+    assert CREDITS.period(at("2026-11-30T23:59:59")) == CREDITS.period(at("2031-01-01T00:00:00"))
 
 
 TEAM = """
@@ -99,7 +99,7 @@ def test_a_tier_is_added_by_data_alone(tmp_path: Path) -> None:
 
     tier = load_tiers(path)["team"]
 
-    assert (tier.transcription.grains, tier.at_once, tier.largest_file) == (5400, 50, 10 * 1024**2)
+    assert (tier.transcription.minor_units, tier.at_once, tier.largest_file) == (5400, 50, 10 * 1024**2)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gateway.errors import RetryLater, ServiceError
 from gateway.http.parameters import MAX_PROMPT, MAX_SPEAKERS, RESPONSE_FORMATS, read_transcribe_parameters
 from gateway.reference.openapi import errors_of
 from gateway.routes.reference import ApiDocuments
-from gateway.routes.summarize import read_order
+from gateway.routes.summarize import read_request
 from gateway.routes.table import CHANNELS, OPERATIONS
 from gateway.summaries.styles import ALIASES, STYLES
 
@@ -84,7 +84,7 @@ def test_the_forms_choices_are_those_that_are_read() -> None:
 def test_the_styles_are_those_that_are_read() -> None:
     assert list(get_args(StyleName)) == [*STYLES, *ALIASES]
     default = schemas([SummaryRequest])["SummaryRequest"]["properties"]["style"]["default"]
-    assert read_order(b'{"text": "One."}').style is STYLES[default]
+    assert read_request(b'{"text": "One."}').style is STYLES[default]
 
 
 def test_texts_name_no_model_that_is_missing() -> None:

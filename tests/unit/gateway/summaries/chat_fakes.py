@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 
-from gateway.summaries.chat import ChatServer, Endpoint, Patience
+from gateway.summaries.chat import ChatServer, ChatTimeouts, Endpoint
 
-QUICK = Patience(connect=1, away=0.6, first_token=0.5, next_token=0.2)
+QUICK = ChatTimeouts(connect=1, unavailable=0.6, first_token=0.5, next_token=0.2)
 
 
-class Stream(httpx.AsyncByteStream):
+class FakeChatStream(httpx.AsyncByteStream):
     def __init__(self, lines: list[str], broken: bool = False) -> None:
         self._lines = lines
         self._broken = broken
@@ -43,7 +43,7 @@ def whole(text: str) -> list[str]:
 class FakeServer:
     """answer: the prompt of the last message → lines of the stream, or a status to refuse with."""
 
-    answer: Callable[[str], list[str] | int | Stream]
+    answer: Callable[[str], list[str] | int | FakeChatStream]
     context: int = 4096
     llama: bool = False
     asked: list[dict[str, Any]] = field(default_factory=list)  # bodies of the chat requests
@@ -74,7 +74,7 @@ class FakeServer:
         return {"data": [{"id": "large", "owned_by": "vllm", "max_model_len": self.context}]}
 
     @staticmethod
-    def reply(answer: list[str] | int | Stream) -> httpx.Response:
+    def reply(answer: list[str] | int | FakeChatStream) -> httpx.Response:
         if isinstance(answer, int):
             return httpx.Response(answer, json={"error": {"message": "not now"}})
-        return httpx.Response(200, stream=answer if isinstance(answer, Stream) else Stream(answer))
+        return httpx.Response(200, stream=answer if isinstance(answer, FakeChatStream) else FakeChatStream(answer))

@@ -6,25 +6,34 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from gateway.summaries.chat import ChatServer, Endpoint, Finished, Part, Question, Reading, Served, Written
-from gateway.summaries.errors import SummarizerAway, SummarizerFailed
-from tests.unit.gateway.summaries.chat_fakes import QUICK, FakeServer, Stream, chunk, whole
+from gateway.summaries.chat import ChatServer, Endpoint
+from gateway.summaries.chat_protocol import (
+    ChatEvent,
+    ChatRequest,
+    Done,
+    PromptProgress,
+    ServedModel,
+    SummarizerFailed,
+    SummarizerUnavailable,
+    TextDelta,
+)
+from tests.unit.gateway.summaries.chat_fakes import QUICK, FakeChatStream, FakeServer, chunk, whole
 
-QUESTION = Question(({"role": "user", "content": "What was said?"},), max_tokens=50)
+QUESTION = ChatRequest(({"role": "user", "content": "What was said?"},), max_tokens=50)
 
 
-async def parts_of(server: FakeServer) -> list[Part]:
+async def parts_of(server: FakeServer) -> list[ChatEvent]:
     return [part async for part in server.chat().answer(QUESTION)]
 
 
 async def test_what_vllm_says_of_itself() -> None:
     server = FakeServer(lambda _: whole("x"), context=32768)
-    assert await server.chat().served() == Served("large", 32768, 8, tells_reading=False)
+    assert await server.chat().served() == ServedModel("large", 32768, 8, reports_progress=False)
 
 
 async def test_what_llama_cpp_says_of_itself() -> None:
     server = FakeServer(lambda _: whole("x"), context=8192, llama=True)
-    assert await server.chat().served() == Served("small", 8192, 2, tells_reading=True)
+    assert await server.chat().served() == ServedModel("small", 8192, 2, reports_progress=True)
 
 
 async def test_an_older_llama_cpp_tells_its_context_elsewhere() -> None:
@@ -58,7 +67,7 @@ async def test_tokens_are_overestimated_where_a_server_cannot_count() -> None:
 async def test_an_answer_is_streamed_and_names_the_model_that_spoke() -> None:
     server = FakeServer(lambda _: [chunk(None), chunk(""), chunk("It "), chunk("rained."), chunk(None, "stop")])
 
-    assert await parts_of(server) == [Written("It "), Written("rained."), Finished("spoken-1b", cut=False)]
+    assert await parts_of(server) == [TextDelta("It "), TextDelta("rained."), Done("spoken-1b", cut=False)]
     assert server.asked[0]["stream"] is True
     assert server.asked[0]["max_tokens"] == 50
     assert server.asked[0]["temperature"] == 0
@@ -66,36 +75,36 @@ async def test_an_answer_is_streamed_and_names_the_model_that_spoke() -> None:
 
 async def test_an_answer_that_reached_its_limit_is_cut() -> None:
     server = FakeServer(lambda _: [chunk("It"), chunk(None, "length"), "data: [DONE]"])
-    assert (await parts_of(server))[-1] == Finished("spoken-1b", cut=True)
+    assert (await parts_of(server))[-1] == Done("spoken-1b", cut=True)
 
 
 async def test_how_far_the_prompt_was_read_is_told() -> None:
     reading = 'data: {"choices": [], "prompt_progress": {"total": 200, "processed": 50}}'
     server = FakeServer(lambda _: [": ping", reading, *whole("x")], llama=True)
-    assert Reading(0.25) in await parts_of(server)
+    assert PromptProgress(0.25) in await parts_of(server)
 
 
 async def test_a_busy_server_is_asked_again() -> None:
     answers: list[list[str] | int] = [503, whole("At last.")]
     server = FakeServer(lambda _: answers.pop(0))
 
-    assert Written("At last.") in await parts_of(server)
+    assert TextDelta("At last.") in await parts_of(server)
 
 
 async def test_a_server_that_stays_away_is_given_up() -> None:
-    with pytest.raises(SummarizerAway):
+    with pytest.raises(SummarizerUnavailable):
         await parts_of(FakeServer(lambda _: 503))
 
 
 async def test_a_stream_that_breaks_before_the_first_word_is_asked_again() -> None:
-    answers: list[list[str] | Stream] = [Stream([], broken=True), whole("Whole.")]
+    answers: list[list[str] | FakeChatStream] = [FakeChatStream([], broken=True), whole("Whole.")]
     server = FakeServer(lambda _: answers.pop(0))
 
-    assert Written("Whole.") in await parts_of(server)
+    assert TextDelta("Whole.") in await parts_of(server)
 
 
 async def test_a_stream_that_breaks_later_is_not_asked_again() -> None:
-    server = FakeServer(lambda _: Stream([chunk("Half")], broken=True))
+    server = FakeServer(lambda _: FakeChatStream([chunk("Half")], broken=True))
 
     with pytest.raises(SummarizerFailed):
         await parts_of(server)
@@ -125,7 +134,7 @@ async def test_a_model_that_is_not_served_is_named_with_those_that_are() -> None
 
 
 async def test_leaving_early_closes_the_stream() -> None:
-    stream = Stream([chunk("One "), chunk("two "), chunk("three."), chunk(None, "stop")])
+    stream = FakeChatStream([chunk("One "), chunk("two "), chunk("three."), chunk(None, "stop")])
     chat = FakeServer(lambda _: stream).chat()
 
     async with aclosing(chat.answer(QUESTION)) as parts:
@@ -135,7 +144,7 @@ async def test_leaving_early_closes_the_stream() -> None:
 
 
 async def test_a_server_that_falls_silent_is_given_up() -> None:
-    class Silent(Stream):
+    class Silent(FakeChatStream):
         async def __aiter__(self):  # type: ignore[no-untyped-def]
             yield f"{chunk('One')}\n\n".encode()
             await asyncio.sleep(60)
@@ -148,7 +157,7 @@ async def test_a_server_that_falls_silent_is_given_up() -> None:
 
 
 async def test_a_server_that_sends_comments_alone_is_given_up() -> None:
-    class Pinging(Stream):
+    class Pinging(FakeChatStream):
         async def __aiter__(self):  # type: ignore[no-untyped-def]
             while True:
                 yield b": ping\n\n"
@@ -189,7 +198,7 @@ async def test_a_server_that_was_closed_meanwhile_is_away() -> None:
     await chat.served()
     await chat.aclose()
 
-    with pytest.raises(SummarizerAway, match="starting again"):
+    with pytest.raises(SummarizerUnavailable, match="starting again"):
         [part async for part in chat.answer(QUESTION)]
-    with pytest.raises(SummarizerAway, match="starting again"):
+    with pytest.raises(SummarizerUnavailable, match="starting again"):
         await chat.count("text")

@@ -4,16 +4,16 @@ import re
 
 import pytest
 
-from gateway.summaries.errors import SummarizerFailed
+from gateway.summaries.chat_protocol import SummarizerFailed
 from gateway.summaries.styles import STYLES
-from gateway.summaries.summarizer import Delta, Progress, Stage, Summarizer, Summary
+from gateway.summaries.summarizer import Summarizer, Summary, SummaryDelta, SummaryEvent, SummaryStage
 from tests.unit.gateway.summaries.chat_fakes import FakeServer, chunk, whole
 
 SENTENCE = "Priya will fix the refunds by Friday because the payment tests are not finished yet. "
 LONG = SENTENCE * 300  # 4500 words
 
 
-async def progress_of(server: FakeServer, text: str, style: str = "brief") -> list[Progress]:
+async def progress_of(server: FakeServer, text: str, style: str = "brief") -> list[SummaryEvent]:
     return [event async for event in Summarizer(server).summarize(text, STYLES[style])]
 
 
@@ -29,7 +29,7 @@ async def test_a_short_text_is_asked_once() -> None:
     *progress, summary = await progress_of(server, SENTENCE)
 
     assert summary == Summary("Priya fixes it.", "brief", "spoken-1b")
-    assert [event.text for event in progress if isinstance(event, Delta)] == ["Priya ", "fixes it."]
+    assert [event.text for event in progress if isinstance(event, SummaryDelta)] == ["Priya ", "fixes it."]
     assert len(server.asked) == 1
 
 
@@ -46,7 +46,7 @@ async def test_a_long_text_goes_in_pieces_and_its_notes_are_summarised() -> None
 
     progress = await progress_of(server, LONG)
 
-    stages = [event for event in progress if isinstance(event, Stage) and event.name == "notes"]
+    stages = [event for event in progress if isinstance(event, SummaryStage) and event.name == "notes"]
     assert stages[-1].done == stages[-1].total > 2
     assert progress[-1] == Summary("The end.", "brief", "spoken-1b")
     assert server.asked[-1]["messages"][-1]["content"].count("- A note.") == stages[-1].total
@@ -58,7 +58,7 @@ async def test_every_part_of_a_long_text_is_told_by_itself_in_its_order(style: s
 
     progress = await progress_of(server, " ".join(f"Day {n} was a quiet one." for n in range(1500)), style)
 
-    summary, stages = progress[-1], [event for event in progress if isinstance(event, Stage)]
+    summary, stages = progress[-1], [event for event in progress if isinstance(event, SummaryStage)]
     assert isinstance(summary, Summary)
     days = [int(day) for day in re.findall("Up to ([0-9]+)", summary.text)]
     assert days == sorted(days)

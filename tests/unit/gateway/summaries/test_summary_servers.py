@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings, SummarizerSettings
+from gateway.summaries.chat_protocol import SummarizerUnavailable
 from gateway.summaries.embedded import EmbeddedServer
-from gateway.summaries.errors import SummarizerAway
 from gateway.summaries.servers import NoServer, RemoteServer, model_name, summary_server
 
 
@@ -26,7 +26,7 @@ def test_off_says_how_to_turn_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
     server = summary_server(Settings().summarizer)
 
     assert isinstance(server, NoServer)
-    with pytest.raises(SummarizerAway, match="SUMMARIZER_URL"):
+    with pytest.raises(SummarizerUnavailable, match="SUMMARIZER_URL"):
         server.chat()
 
 
@@ -37,7 +37,7 @@ def test_the_long_name_wins_over_the_short_one(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_before_it_is_loaded_the_embedded_server_is_away() -> None:
-    with pytest.raises(SummarizerAway, match="loading"):
+    with pytest.raises(SummarizerUnavailable, match="loading"):
         summary_server(SummarizerSettings()).chat()
 
 

@@ -1,4 +1,4 @@
-"""One text's questions to a server: in turn with other texts' questions, side by side with each other."""
+"""A bounded number of one text's requests to a chat server at once, in turn with those of other texts."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from gateway.summaries.chat import ChatServer, Finished, Part, Question, Served, Written
+from gateway.summaries.chat import ChatServer
+from gateway.summaries.chat_protocol import ChatEvent, ChatRequest, Done, ServedModel, TextDelta
 from gateway.summaries.repetition import looping
 
 T = TypeVar("T")
 
 
-class Asker:
-    """Asks no more at once than the server answers at once, so that what waits, waits here.
+class BoundedChat:
+    """Sends no more at once than the server answers at once, so that what waits, waits here.
 
     shared: turns of all texts together. Besides, a text holds at most that many places in the queue, so
     that a long one does not make a short one wait for all of its pieces.
     """
 
-    def __init__(self, chat: ChatServer, served: Served, shared: asyncio.Semaphore) -> None:
-        self.chat = chat
+    def __init__(self, chat: ChatServer, served: ServedModel, shared: asyncio.Semaphore) -> None:
+        self.server = chat
         self.served = served
         self._shared = shared
         self._own = asyncio.Semaphore(served.at_once)
 
-    async def ask(self, question: Question) -> AsyncGenerator[Part, None]:
+    async def ask(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """The parts of one answer, which ends early where it goes round in circles or has lines enough."""
-        async with self._own, self._shared, aclosing(self.chat.answer(question)) as parts:
+        async with self._own, self._shared, aclosing(self.server.answer(request)) as parts:
             text = ""
             async for part in parts:
                 yield part
-                if isinstance(part, Written):
+                if isinstance(part, TextDelta):
                     text += part.text
-                    if "\n" in part.text and _enough(text, question.max_lines):
-                        yield Finished(self.served.model, cut=False)
+                    if "\n" in part.text and _enough(text, request.max_lines):
+                        yield Done(self.served.model, cut=False)
                         return
 
 
@@ -43,7 +44,7 @@ def _enough(text: str, max_lines: int) -> bool:
     return looping(text) or sum(bool(line.strip()) for line in text.split("\n")[:-1]) >= max_lines
 
 
-async def side_by_side(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
+async def merged(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
     """Runs all sources at once; gives what they give in their order, each with its source's index."""
     queues: list[asyncio.Queue[T | None]] = [asyncio.Queue() for _ in sources]
     tasks = [asyncio.create_task(_pump(*pair)) for pair in zip(sources, queues, strict=True)]
