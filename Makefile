@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WEIGHTS := var/weights
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check benchmarks lock clean
+.PHONY: help setup serve test unit check format docs benchmarks lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -33,6 +33,16 @@ serve: setup  ## set everything up (once) and run the service
 
 test: setup check  ## everything that proves it: check, then the whole test suite
 	$(BIN)/python -m pytest $(TESTS)
+
+unit: $(VENV)/development.stamp  ## unit tests alone
+	$(BIN)/python -m pytest tests/unit
+
+format: $(VENV)/development.stamp  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/development.stamp  ## write the generated pages again
+	$(BIN)/python -m gateway.settings_page > docs/settings.md
 
 check: $(VENV)/development.stamp  ## ruff, mypy, the import rule
 	$(BIN)/ruff check .

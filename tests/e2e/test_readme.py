@@ -15,7 +15,7 @@ from tests.e2e.service_process import STT, ServiceProcess
 
 README_FILE = Path(__file__).parents[2] / "README.md"
 README = README_FILE.read_text(encoding="utf-8")
-PAGE = README_FILE.with_name("docs") / "browser.html"
+DOCS = README_FILE.with_name("docs")
 EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -50,6 +50,6 @@ def test_an_example_of_the_readme(service: ServiceProcess, folder: Path, key: st
 
 
 def test_the_code_for_browsers_is_that_of_the_page_which_a_browser_runs() -> None:
-    (code,) = re.findall(r"```js\n(.*?)```", README, flags=re.DOTALL)
+    (code,) = re.findall(r"```js\n(.*?)```", (DOCS / "clients.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
-    assert code in PAGE.read_text(encoding="utf-8")
+    assert code in (DOCS / "browser.html").read_text(encoding="utf-8")
