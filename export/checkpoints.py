@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.weights import Array, Heads, InvalidWeights, Tensors, Weights, alignment_or_default, measure
+from export.weights import Array, Heads, InvalidWeights, LazyTensors, Weights, alignment_or_default, measure
 
 
 def read_openai(path: Path, heads: Heads | None) -> Weights:
@@ -28,7 +28,7 @@ def read_openai(path: Path, heads: Heads | None) -> Weights:
     except (KeyError, RuntimeError, EOFError, ValueError) as error:
         raise InvalidWeights(f"{path} is not an OpenAI checkpoint: {error}") from error
     names = [name for name in state if name != "alignment_heads"]
-    tensors = Tensors({name: partial(_torch_array, state[name]) for name in names})
+    tensors = LazyTensors({name: partial(_torch_array, state[name]) for name in names})
     dimensions = measure(tensors)
     return Weights(dimensions, tensors, alignment_or_default(heads, dimensions))
 
@@ -51,7 +51,7 @@ def read_huggingface(folder: Path) -> Weights:
         for name, reader in _safetensors(path).items():
             if renamed := _openai_name(name):
                 readers[renamed] = reader
-    tensors = Tensors(readers)
+    tensors = LazyTensors(readers)
     dimensions = measure(tensors)
     return Weights(dimensions, tensors, alignment_or_default(_generation_heads(folder), dimensions))
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from export.choice import Vocabulary, choose, padded_embedding
-from export.encoder import Tensors, fused_projection
+from export.encoder import fused_projection
 from export.graph import FLOAT, INT64, Graph
-from export.onnx_gpu import join_heads, split_heads
-from export.weights import HEAD_SIZE, Weights
+from export.token_selection import Vocabulary, padded_embedding, select_token
+from export.weights import HEAD_SIZE, Tensors, Weights
 from speech.whisper.engine import Dimensions
 
 
@@ -23,19 +22,19 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
     `at` of each row, and the caches with the new tokens, as new_<name>.
 
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
-    alignment: (b, alignment heads, 448, 1500), likewise: cross-attention weights, a softmax over the frames
+    alignment: (b, alignment heads, 448, 1500), likewise: each token's cross-attention weights
     cross_key_<l>, cross_value_<l>: (b, heads, 1500, 64), the keys scaled by 1/√64 as the encoder graph gives them
-    Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is looked at.
+    Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is read.
     """
     dimensions, tensors = weights.dimensions, weights.tensors
     graph = Graph("decoder", precision)
     ids = graph.input("ids", INT64, ["batch", "tokens"])
     position, at = (graph.input(name, INT64, ["batch"]) for name in ("position", "at"))
     embedding = graph.constant("embedding", padded_embedding(tensors["decoder.token_embedding.weight"]))
-    places = _places(graph, ids, position)
+    positions = _positions(graph, ids, position)
     table = graph.constant("positions", tensors["decoder.positional_embedding"])
-    hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, places])])
-    mask = _mask(graph, places, dimensions.n_text_ctx)
+    hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, positions])])
+    mask = _mask(graph, positions, dimensions.n_text_ctx)
     shapes = _cache_shapes(dimensions)
     seen: list[str] = []
     for layer in range(dimensions.n_text_layer):
@@ -47,36 +46,36 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
             seen.append(_alignment_weights(graph, query, caches["cross_key"], heads))
         hidden = _cross_attention(graph, tensors, hidden, (layer, query, caches))
         hidden = _mlp(graph, tensors, hidden, layer)
-    _write_alignment(
+    _keep_alignment(
         graph, seen, position, [len(weights.alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx]
     )
     asked = graph.node("Unsqueeze", [at, graph.integers(1)])
     normed = _norm(graph, tensors, graph.node("GatherND", [hidden, asked], batch_dims=1), "decoder.ln")
     logits = graph.node("MatMul", [normed, graph.node("Transpose", [embedding], perm=[1, 0])])
     kept = graph.node("GatherElements", [ids, asked], axis=1)
-    choose(graph, vocabulary, graph.node("Cast", [logits], to=FLOAT), kept)
+    select_token(graph, vocabulary, graph.node("Cast", [logits], to=FLOAT), kept)
     return graph
 
 
 def _cache_shapes(dimensions: Dimensions) -> dict[str, list[int | str]]:
     heads = dimensions.n_text_head
     own: list[int | str] = ["batch", heads, dimensions.n_text_ctx, HEAD_SIZE]
-    heard: list[int | str] = ["batch", heads, dimensions.n_audio_ctx, HEAD_SIZE]
-    return {"self_key": own, "self_value": own, "cross_key": heard, "cross_value": heard}
+    frames: list[int | str] = ["batch", heads, dimensions.n_audio_ctx, HEAD_SIZE]
+    return {"self_key": own, "self_value": own, "cross_key": frames, "cross_value": frames}
 
 
-def _places(graph: Graph, ids: str, position: str) -> str:
-    """Where each token stands in its sequence: (b, s)."""
+def _positions(graph: Graph, ids: str, position: str) -> str:
+    """Position of each token in its sequence: (b, s)."""
     count = graph.node("Squeeze", [graph.node("Shape", [ids], start=1, end=2)])
     zero, one = (graph.constant(f"scalar_{value}", np.array(value)) for value in (0, 1))
     offsets = graph.node("Range", [zero, count, one])
     return graph.node("Add", [graph.node("Unsqueeze", [position, graph.integers(1)]), offsets])
 
 
-def _mask(graph: Graph, places: str, context: int) -> str:
-    """What each token may look at: itself and what is before it, (b, 1, s, 448), true or false."""
+def _mask(graph: Graph, positions: str, context: int) -> str:
+    """Causal mask, (b, 1, s, 448): true for a token itself and those before it."""
     columns = graph.constant("columns", np.arange(context))
-    rows = graph.node("Unsqueeze", [places, graph.integers(1, 3)])
+    rows = graph.node("Unsqueeze", [positions, graph.integers(1, 3)])
     return graph.node("LessOrEqual", [columns, rows])
 
 
@@ -85,7 +84,7 @@ def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[in
     name = f"decoder.blocks.{layer}.attn"
     weight, bias = fused_projection(tensors, name)
     fused = graph.linear(_norm(graph, tensors, hidden, f"{name}_ln"), weight, bias, f"{name}.fused")
-    query, *written = (split_heads(graph, part) for part in graph.split(fused, 3))
+    query, *written = (graph.split_heads(part) for part in graph.split(fused, 3))
     kept = []
     for cache, update in zip(("self_key", "self_value"), written, strict=True):
         shape = [weight.shape[1] // HEAD_SIZE, len(tensors["decoder.positional_embedding"]), HEAD_SIZE]
@@ -105,7 +104,7 @@ def _cross_query(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str
     name = f"decoder.blocks.{layer}.cross_attn"
     normed = _norm(graph, tensors, hidden, f"{name}_ln")
     weight, bias = tensors[f"{name}.query.weight"], tensors[f"{name}.query.bias"]
-    return split_heads(graph, graph.linear(normed, weight, bias, f"{name}.query"))
+    return graph.split_heads(graph.linear(normed, weight, bias, f"{name}.query"))
 
 
 def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, dict[str, str]]) -> str:
@@ -115,21 +114,21 @@ def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[i
 
 
 def _alignment_weights(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
-    """Attention weights of some heads, (b, heads, s, frames): fused attention does not give its own away."""
+    """Attention weights of some heads, (b, heads, s, frames): the fused operator has no such output."""
     chosen = graph.constant("heads_" + "_".join(map(str, heads)), np.array(heads))
     few_queries, few_keys = (graph.node("Gather", [source, chosen], axis=1) for source in (query, keys))
     turned = graph.node("Transpose", [few_keys], perm=[0, 1, 3, 2])
     return graph.node("Softmax", [graph.node("MatMul", [few_queries, turned])], axis=-1)
 
 
-def _write_alignment(graph: Graph, seen: list[str], position: str, shape: list[int]) -> None:
+def _keep_alignment(graph: Graph, seen: list[str], position: str, shape: list[int]) -> None:
     cache = graph.input("alignment", graph.element, ["batch", *shape])
     _write(graph, cache, graph.node("Concat", seen, axis=1), position, shape)
 
 
 def _out(graph: Graph, tensors: Tensors, hidden: str, attended: str, name: str) -> str:
     weight, bias = tensors[f"{name}.out.weight"], tensors[f"{name}.out.bias"]
-    return graph.node("Add", [hidden, graph.linear(join_heads(graph, attended), weight, bias, f"{name}.out")])
+    return graph.node("Add", [hidden, graph.linear(graph.join_heads(attended), weight, bias, f"{name}.out")])
 
 
 def _mlp(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str:

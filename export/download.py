@@ -6,19 +6,28 @@ import hashlib
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
+from export.progress import Counter
+
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # seconds without a byte
-REPORT_EVERY = 2.0  # seconds
 
 
 class InvalidDownload(RuntimeError):
-    """What came is not what was asked for, or nothing came."""
+    """What was downloaded is not the pinned file, or nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildTags:
+    """Which wheel of a package with compiled parts: the same one on every machine."""
+
+    python: str  # 311
+    platform: str  # manylinux_2_28_x86_64
 
 
 def sha256_of(path: Path) -> str:
@@ -65,20 +74,16 @@ def _receive(url: str, part: Path) -> None:
         raise
     with answer, part.open("ab" if answer.status == 206 else "wb") as file:
         expected = file.tell() + int(answer.headers.get("Content-Length") or 0)
-        reported = time.monotonic()
+        counter = Counter(part.stem)
         while block := answer.read(CHUNK):
             file.write(block)
-            if time.monotonic() - reported > REPORT_EVERY:
-                reported = time.monotonic()
-                print(f"  {part.stem}: {file.tell() / 1e6:.0f} of {expected / 1e6:.0f} MB", flush=True)
+            counter.report(file.tell() / 1e6, expected / 1e6, "MB")
         if file.tell() < expected:
             raise OSError(f"the connection ended after {file.tell()} of {expected} bytes")
 
 
-def fetch_wheel(requirement: str, folder: Path, sha256: str, built_for: tuple[str, str] | None = None) -> Path:
+def fetch_wheel(requirement: str, folder: Path, sha256: str, built_for: BuildTags | None = None) -> Path:
     """Downloads one wheel with pip, from the index that pip is configured for.
-
-    built_for: Python and platform tags of a wheel with compiled parts, so that every machine fetches the same
 
     raises: InvalidDownload
     """
@@ -92,7 +97,7 @@ def fetch_wheel(requirement: str, folder: Path, sha256: str, built_for: tuple[st
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
         flags = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
         if built_for is not None:
-            flags += ["--python-version", built_for[0], "--platform", built_for[1]]
+            flags += ["--python-version", built_for.python, "--platform", built_for.platform]
         command = [sys.executable, "-m", "pip", "download", *flags, "-d", temporary, requirement]
         if subprocess.run(command, check=False).returncode != 0:
             raise InvalidDownload(f"pip cannot fetch {requirement}; see its message above")

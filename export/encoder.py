@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,12 +9,9 @@ from numpy.typing import NDArray
 
 from export.graph import FLOAT, Graph
 from export.log_mel import log_mel_nodes
-from export.onnx_gpu import split_heads
-from export.weights import HEAD_SIZE, Weights
+from export.weights import HEAD_SIZE, Tensors, Weights
 from speech.whisper.engine import Dimensions
 from speech.whisper.log_mel import MAX_SAMPLES
-
-Tensors = Mapping[str, NDArray[np.float32]]
 
 
 class Dialect(Protocol):
@@ -66,7 +62,7 @@ def audio_encoder_graph(weights: Weights, dialect: Dialect) -> Graph:
     for index, (weight, bias) in enumerate(zip(matrices, biases, strict=True)):
         name = f"cross_{('key', 'value')[index % 2]}_{index // 2}"
         projected = dialect.linear(graph, hidden, weight, bias, name)
-        graph.output(split_heads(graph, projected), name, graph.element, shape)
+        graph.output(graph.split_heads(projected), name, graph.element, shape)
     return graph
 
 

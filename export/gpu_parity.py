@@ -1,4 +1,4 @@
-"""Do the GPU's graphs say what the reference says? ONNX Runtime runs the very files that a GPU will run."""
+"""Compares the graphs for GPUs with the reference: ONNX Runtime runs, on the CPU, the files that a GPU will run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.onnx_decoder import Answer, Feed, OnnxDecoder, open_graph
-from export.parity import ParityError, largest_difference, probe_sound, relative_error, softmax, suppressed, within
+from export.decoder_session import DecoderAnswer, DecoderRow, DecoderSession, open_graph
+from export.parity import ParityError, checked, largest_difference, probe_audio, relative_error, softmax, suppressed
 from export.reference import Reference
 from export.weights import HEAD_SIZE, Weights
 from speech.whisper.engine import GREEDY, Sampling
@@ -41,18 +41,20 @@ def check_gpu_graphs(
     """Largest error by name, of encoder.onnx and decoder.onnx. raises: ParityError"""
     reference = Reference(weights)
     audio = np.zeros(MAX_SAMPLES, np.float32)
-    audio[: len(probe_sound())] = probe_sound()
+    audio[: len(probe_audio())] = probe_audio()
     encoded = reference.encode(log_mel(audio, weights.dimensions.n_mels))
     cross = reference.cross(encoded)
     error = _encoder_error(folder / ENCODER_GRAPH, audio, cross)
-    errors = {"encoder": within("encoder", error, tolerance["encoder"])}
-    decoder, prompt = OnnxDecoder(folder / DECODER_GRAPH, [cross, cross]), manifest.sot_sequence("en")
-    heard = decoder.run([Feed(prompt, 0)] * 2)
-    for row, said in enumerate(_decode(decoder, prompt)):
-        expected = _expect(reference, encoded, manifest, said.tokens)
+    errors = {"encoder": checked("encoder", error, tolerance["encoder"])}
+    decoder, prompt = DecoderSession(folder / DECODER_GRAPH, [cross, cross]), manifest.sot_sequence("en")
+    first = decoder.run([DecoderRow(prompt, 0)] * 2)
+    for row, decoded in enumerate(_decode(decoder, prompt)):
+        expected = _expect(reference, encoded, manifest, decoded.tokens)
         alignment = decoder.caches["alignment"][row, :, len(prompt) - 1 :][:, :STEPS].astype(np.float32)
-        for name, error in (_prompt_errors(heard, expected, manifest) | _row_errors(said, alignment, expected)).items():
-            errors[name] = max(errors.get(name, 0.0), within(name, error, tolerance[name]))
+        for name, error in (
+            _prompt_errors(first, expected, manifest) | _row_errors(decoded, alignment, expected)
+        ).items():
+            errors[name] = max(errors.get(name, 0.0), checked(name, error, tolerance[name]))
     return errors
 
 
@@ -67,72 +69,72 @@ def _encoder_error(path: Path, audio: Array, cross: Array) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a row decoded after the prompt."""
+class DecodedRow:
+    """What a row chose after the prompt."""
 
     sampling: list[Sampling]  # one per token
     tokens: list[int]
     logprobs: list[float]
 
 
-def _decode(decoder: OnnxDecoder, prompt: list[int]) -> tuple[Said, Said]:
+def _decode(decoder: DecoderSession, prompt: list[int]) -> tuple[DecodedRow, DecodedRow]:
     """The first row greedily, the second by sampling. raises: ParityError if a row left out does not keep its token"""
     draws = [Sampling(1.0, (step + 0.5) / STEPS) for step in range(STEPS)]
-    greedy, drawn = Said([GREEDY] * STEPS, [], []), Said(draws, [], [])
+    greedy, drawn = DecodedRow([GREEDY] * STEPS, [], []), DecodedRow(draws, [], [])
     for step in range(STEPS):
-        feeds = [_next(prompt, said) for said in (greedy, drawn)]
+        feeds = [_next(prompt, decoded) for decoded in (greedy, drawn)]
         if step == PAUSE:
             kept = decoder.run([replace(feeds[0], active=False), feeds[1]]).token[0]
             if kept != greedy.tokens[-1]:
                 raise ParityError("a row that was left out of a step did not keep its token")
         answer = decoder.run(feeds)
-        for row, said in enumerate((greedy, drawn)):
-            said.tokens.append(int(answer.token[row]))
-            said.logprobs.append(float(answer.logprob[row]))
+        for row, decoded in enumerate((greedy, drawn)):
+            decoded.tokens.append(int(answer.token[row]))
+            decoded.logprobs.append(float(answer.logprob[row]))
     return greedy, drawn
 
 
-def _next(prompt: list[int], said: Said) -> Feed:
+def _next(prompt: list[int], decoded: DecodedRow) -> DecoderRow:
     """The last token of a row, at its place: right after the prompt it is the prompt's own last."""
-    fed = [*prompt, *said.tokens]
-    return Feed(fed[-1:], len(fed) - 1, first=not said.tokens, sampling=said.sampling[len(said.tokens)])
+    fed = [*prompt, *decoded.tokens]
+    return DecoderRow(fed[-1:], len(fed) - 1, first=not decoded.tokens, sampling=decoded.sampling[len(decoded.tokens)])
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What the reference says of the same tokens."""
+class ReferenceRow:
+    """The reference, given the same tokens."""
 
     start: NDArray[np.float64]  # probabilities (vocabulary,) at <|startoftranscript|>, nothing suppressed
     logprobs: NDArray[np.float64]  # (tokens, vocabulary), the suppressed tokens left out
     alignment: Array  # (heads, tokens, frames)
 
 
-def _expect(reference: Reference, encoded: Tensor, manifest: Manifest, tokens: list[int]) -> Expected:
+def _expect(reference: Reference, encoded: Tensor, manifest: Manifest, tokens: list[int]) -> ReferenceRow:
     prompt = manifest.sot_sequence("en")
     first = len(prompt) - 1
     logits, seen = reference.decode([*prompt, *tokens[:-1]], encoded)
     logprobs = suppressed(logits.numpy()[first:], manifest.suppressed, manifest.suppressed_first)
     alignment = np.stack([seen[layer][head, first:].numpy() for layer, head in manifest.alignment_heads])
-    return Expected(softmax(logits.numpy()[0].astype(np.float64)), logprobs, alignment)
+    return ReferenceRow(softmax(logits.numpy()[0].astype(np.float64)), logprobs, alignment)
 
 
-def _prompt_errors(heard: Answer, expected: Expected, manifest: Manifest) -> dict[str, float]:
-    language = expected.start[manifest.tokens.first_language :][: heard.language.shape[1]]
+def _prompt_errors(first: DecoderAnswer, expected: ReferenceRow, manifest: Manifest) -> dict[str, float]:
+    language = expected.start[manifest.tokens.first_language :][: first.language.shape[1]]
     return {
-        "language": largest_difference(heard.language, language / language.sum()),
-        "no_speech": largest_difference(heard.no_speech, expected.start[manifest.tokens.no_speech]),
+        "language": largest_difference(first.language, language / language.sum()),
+        "no_speech": largest_difference(first.no_speech, expected.start[manifest.tokens.no_speech]),
     }
 
 
-def _row_errors(said: Said, alignment: Array, expected: Expected) -> dict[str, float]:
-    chosen = expected.logprobs[np.arange(STEPS), said.tokens]
+def _row_errors(decoded: DecodedRow, alignment: Array, expected: ReferenceRow) -> dict[str, float]:
+    chosen = expected.logprobs[np.arange(STEPS), decoded.tokens]
     far = [
         _gap(row, token) if sampling == GREEDY else _distance(row, token, sampling.draw)
-        for row, token, sampling in zip(expected.logprobs, said.tokens, said.sampling, strict=True)
+        for row, token, sampling in zip(expected.logprobs, decoded.tokens, decoded.sampling, strict=True)
     ]
     return {
-        "logprob": largest_difference(np.array(said.logprobs), chosen),
-        "draw" if said.sampling[0].temperature else "choice": max(far),
+        "logprob": largest_difference(np.array(decoded.logprobs), chosen),
+        "draw" if decoded.sampling[0].temperature else "choice": max(far),
         "alignment": largest_difference(alignment, expected.alignment),
     }
 

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+HEAD_SIZE = 64  # of every Whisper
 IR_VERSION = 10
 LAYER_NORM_EPSILON = 1e-5
 EXTERNAL_DATA_FROM = 1 << 10  # bytes: larger tensors lie beside a large model's graph
@@ -80,6 +81,15 @@ class Graph:
         if bias is None:
             return product
         return self.node("Add", [product, self.constant(f"{name}.bias", bias)])
+
+    def split_heads(self, source: str) -> str:
+        """(b, n, d) → (b, heads, n, 64)"""
+        parts = self.node("Reshape", [source, self.integers(0, 0, -1, HEAD_SIZE)])
+        return self.node("Transpose", [parts], perm=[0, 2, 1, 3])
+
+    def join_heads(self, source: str) -> str:
+        """(b, heads, n, 64) → (b, n, d)"""
+        return self.node("Reshape", [self.node("Transpose", [source], perm=[0, 2, 1, 3]), self.integers(0, 0, -1)])
 
     def model(self, opset: int) -> onnx.ModelProto:
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.constants.values()))

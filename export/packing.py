@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.encoder import Tensors, cross_projection, fused_projection
-from export.weights import Weights
+from export.encoder import cross_projection, fused_projection
+from export.weights import Tensors, Weights
 
 PANEL = 64  # as in speech.whisper.cpu.float_kernels, which export does not load for one number
 Array = NDArray[Any]

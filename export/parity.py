@@ -1,4 +1,4 @@
-"""Does what was exported say the same as the reference? Every network is held against torch in float32."""
+"""Compares what was exported with the reference in torch and float32, network by network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.onnx_decoder import open_graph
+from export.decoder_session import open_graph
 from export.reference import Reference
 from export.weights import Weights
 from speech.audio import SAMPLE_RATE, Samples
@@ -37,8 +37,8 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the reference makes of a sound: computed once, held against every network."""
+class ReferenceOutput:
+    """What the reference computes of the probe, once for all networks."""
 
     reference: Reference
     mel: Mel
@@ -47,16 +47,16 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """Tokens that were decoded, the first of them after a prompt, and what was said about them."""
+class DecodedTokens:
+    """Tokens that the engine chose after the prompt, and what it gave with them."""
 
     tokens: list[int]
     logprobs: NDArray[np.float32]  # (tokens,)
     alignment: NDArray[np.float32]  # (heads, tokens, frames)
 
 
-def probe_sound() -> Samples:
-    """A voice-like sound that needs no recording: gliding harmonics in bursts, over faint noise."""
+def probe_audio() -> Samples:
+    """Audio like a voice that needs no recording: gliding harmonics in bursts, over faint noise."""
     time = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
     pitch = 120 + 40 * np.sin(2 * np.pi * 0.7 * time)
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
@@ -66,56 +66,57 @@ def probe_sound() -> Samples:
     return sound
 
 
-def listen(weights: Weights) -> Heard:
+def run_reference(weights: Weights) -> ReferenceOutput:
     reference = Reference(weights)
-    mel = log_mel(probe_sound(), weights.dimensions.n_mels, FRAMES_PER_CONTEXT * CONTEXT)
+    mel = log_mel(probe_audio(), weights.dimensions.n_mels, FRAMES_PER_CONTEXT * CONTEXT)
     encoded = reference.encode(mel)
-    return Heard(reference, mel, encoded, reference.cross(encoded))
+    return ReferenceOutput(reference, mel, encoded, reference.cross(encoded))
 
 
-def check_encoder(path: Path, heard: Heard, tolerance: float) -> float:
+def check_encoder(path: Path, reference: ReferenceOutput, tolerance: float) -> float:
     """Relative error of an encoder graph's output. raises: ParityError"""
-    (found,) = open_graph(path).run(None, {"mel": heard.mel[None]})
-    return within("encoder", relative_error(found.reshape(heard.cross.shape), heard.cross), tolerance)
+    (found,) = open_graph(path).run(None, {"mel": reference.mel[None]})
+    return checked("encoder", relative_error(found.reshape(reference.cross.shape), reference.cross), tolerance)
 
 
 def warm_up(folder: Path) -> None:
     """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
     engine = CpuEngine(folder, slots=1, threads=2)
-    engine.encode([0], [probe_sound()], [CONTEXT])
+    engine.encode([0], [probe_audio()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     engine.step([0], [GREEDY]).result()
     engine.close()
 
 
-def check_decoder(folder: Path, heard: Heard, tolerance: Tolerance) -> dict[str, float]:
+def check_decoder(
+    folder: Path, manifest: Manifest, reference: ReferenceOutput, tolerance: Tolerance
+) -> dict[str, float]:
     """Decodes a few tokens with the engine, and the same ones with the reference.
 
     raises: ParityError
     """
-    manifest, spoken = _engine_says(folder)
+    decoded = _decode(CpuEngine(folder, slots=1, threads=2, manifest=manifest))
     prompt = manifest.sot_sequence("en")
     first = len(prompt) - 1
-    logits, seen = heard.reference.decode([*prompt, *spoken.tokens[:-1]], heard.encoded)
+    logits, weights = reference.reference.decode([*prompt, *decoded.tokens[:-1]], reference.encoded)
     expected = logits.numpy()[first:]
-    alignment = np.stack([seen[layer][head, first:] for layer, head in manifest.alignment_heads])
+    alignment = np.stack([weights[layer][head, first:] for layer, head in manifest.alignment_heads])
     logprobs = suppressed(expected, manifest.suppressed, manifest.suppressed_first)
-    chosen = logprobs[np.arange(TOKENS), spoken.tokens]
+    chosen = logprobs[np.arange(TOKENS), decoded.tokens]
     return {
-        "decoder": within("decoder", largest_difference(spoken.logprobs, chosen), tolerance.decoder),
-        "alignment": within("alignment", largest_difference(spoken.alignment, alignment), tolerance.alignment),
+        "decoder": checked("decoder", largest_difference(decoded.logprobs, chosen), tolerance.decoder),
+        "alignment": checked("alignment", largest_difference(decoded.alignment, alignment), tolerance.alignment),
     }
 
 
-def _engine_says(folder: Path) -> tuple[Manifest, Spoken]:
-    engine = CpuEngine(folder, slots=1, threads=2)
-    engine.encode([0], [probe_sound()], [CONTEXT])
+def _decode(engine: CpuEngine) -> DecodedTokens:
+    engine.encode([0], [probe_audio()], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     steps = [engine.step([0], [GREEDY]).result() for _ in range(TOKENS)]
     alignment = engine.alignment(0, TOKENS, CONTEXT)
     engine.close()
     logprobs = np.array([step.logprobs[0] for step in steps])
-    return engine.manifest, Spoken([int(step.tokens[0]) for step in steps], logprobs, alignment)
+    return DecodedTokens([int(step.tokens[0]) for step in steps], logprobs, alignment)
 
 
 def suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tuple[int, ...]) -> NDArray[np.float64]:
@@ -141,7 +142,8 @@ def largest_difference(found: NDArray[np.floating[Any]], expected: NDArray[np.fl
     return float(np.abs(found - expected).max())
 
 
-def within(name: str, error: float, tolerance: float) -> float:
+def checked(name: str, error: float, tolerance: float) -> float:
+    """The error, rounded. raises: ParityError if it is above the tolerance"""
     if not error <= tolerance:
         raise ParityError(f"{name} differs from the reference by {error:.3g}, more than {tolerance:.3g}")
     return round(error, 8)

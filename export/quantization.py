@@ -17,8 +17,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.encoder import audio_encoder_graph
+from export.gpu_dialect import Float16Dialect
 from export.graph import Graph
-from export.onnx_gpu import Half
 from export.tensorrt import CompileError
 from export.weights import Weights
 from speech.audio import Samples
@@ -27,11 +27,11 @@ from speech.whisper.manifest import Compiled
 
 LEAST = 1e-5  # a channel that is never heard keeps a scale
 Array = NDArray[np.float32]
-Peaks = Mapping[str, Array]  # largest absolute value of each input channel, by layer
+ActivationPeaks = Mapping[str, Array]  # largest absolute value of each input channel, by layer
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class QuantizationFormat:
     """Numbers of one byte."""
 
     kind: type[np.generic]
@@ -50,15 +50,15 @@ def _nearest_floats(values: Array) -> NDArray[np.generic]:
     return values.clip(-448, 448).astype(ml_dtypes.float8_e4m3fn)
 
 
-GRIDS = {
-    "int8": Grid(np.int8, 127, _nearest_integers, (7, 5), 0.5, ".mlp.2"),
-    "float8": Grid(ml_dtypes.float8_e4m3fn, 448, _nearest_floats, (8, 9), 0.0, "none"),
+FORMATS = {
+    "int8": QuantizationFormat(np.int8, 127, _nearest_integers, (7, 5), 0.5, ".mlp.2"),
+    "float8": QuantizationFormat(ml_dtypes.float8_e4m3fn, 448, _nearest_floats, (8, 9), 0.0, "none"),
 }
 
 
 def check_card(precision: str, card: Compiled) -> None:
     """raises: CompileError if the card does not multiply such numbers"""
-    least = GRIDS[precision].compute_capability
+    least = FORMATS[precision].compute_capability
     if tuple(map(int, card.compute_capability.split("."))) < least:
         needed = "{}.{}".format(*least)
         raise CompileError(
@@ -67,10 +67,10 @@ def check_card(precision: str, card: Compiled) -> None:
         )
 
 
-class Quantised(Half):
-    """Half, with 8-bit products: one scale for a layer's input, one for each column of its weights."""
+class QuantizedDialect(Float16Dialect):
+    """Float16Dialect, with 8-bit products: one scale for a layer's input, one for each column of its weights."""
 
-    def __init__(self, grid: Grid, peaks: Peaks) -> None:
+    def __init__(self, grid: QuantizationFormat, peaks: ActivationPeaks) -> None:
         self._grid = grid
         self._peaks = peaks
 
@@ -106,8 +106,8 @@ class Quantised(Half):
         return graph.node("DequantizeLinear", inputs, axis=1)
 
 
-class Listening(Half):
-    """Half that tells, as further outputs, the peaks of what each dense layer is given."""
+class CalibrationDialect(Float16Dialect):
+    """Float16Dialect that tells, as further outputs, the peaks of what each dense layer is given."""
 
     def __init__(self) -> None:
         self.layers: list[str] = []
@@ -120,12 +120,12 @@ class Listening(Half):
         return super().linear(graph, source, weight, bias, name)
 
 
-def calibrate(weights: Weights, windows: Iterable[Samples]) -> Peaks:
-    """Peaks over all windows, (in,) for each dense layer of the encoder.
+def calibrate(weights: Weights, windows: Iterable[Samples]) -> ActivationPeaks:
+    """ActivationPeaks over all windows, (in,) for each dense layer of the encoder.
 
     windows: float32 (n,), n ≤ 480_000, at 16 kHz
     """
-    dialect = Listening()
+    dialect = CalibrationDialect()
     model = audio_encoder_graph(weights, dialect).model(dialect.opset)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [f"{name}.peak" for name in dialect.layers]

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from export.memory import PUBLISHED, published
-from export.sources import CHECKPOINTS, NO_FILE, Opened, package_tokenizer
-from export.weights import Array, InvalidWeights, Tensors, Weights
+from export.sizes import PUBLISHED, published
+from export.sources import CHECKPOINTS, NO_FILE, LoadedWeights, package_tokenizer
+from export.weights import Array, InvalidWeights, LazyTensors, Weights
 from speech.whisper.engine import Dimensions
 from speech.whisper.manifest import RANDOM, Source
 
 
-def open_random(model: str, data: Path) -> Opened:
+def load_random(model: str, data: Path) -> LoadedWeights:
     """A published size without its weights; the tokenizer is the real one.
 
     raises: InvalidWeights for a size whose dimensions are not known here; InvalidDownload for the tokenizer
@@ -28,7 +28,7 @@ def open_random(model: str, data: Path) -> Opened:
         raise InvalidWeights(f"no dimensions of {model} are known; random weights: {', '.join(PUBLISHED)}")
     weights = random_weights(published(model).dimensions, CHECKPOINTS[model].alignment_heads)
     source = Source(f"noise in the shape of {model}", RANDOM, "none", NO_FILE)
-    return Opened(weights, source, package_tokenizer(model, data))
+    return LoadedWeights(weights, source, package_tokenizer(model, data))
 
 
 def random_weights(sizes: Dimensions, alignment_heads: tuple[tuple[int, int], ...] = ((0, 1),)) -> Weights:
@@ -37,7 +37,7 @@ def random_weights(sizes: Dimensions, alignment_heads: tuple[tuple[int, int], ..
     readers: dict[str, Callable[[], Array]] = {
         name: cache(partial(_draw, name, shape)) for name, shape in shapes.items()
     }
-    return Weights(sizes, Tensors(readers), alignment_heads)
+    return Weights(sizes, LazyTensors(readers), alignment_heads)
 
 
 def _draw(name: str, shape: tuple[int, ...]) -> Array:

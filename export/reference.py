@@ -5,7 +5,7 @@ Written for clarity, layer by layer as in Radford et al. 2022, from the same ten
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from export.weights import HEAD_SIZE, Weights
+from export.weights import HEAD_SIZE, Tensors, Weights
 
 
 class Reference:
     def __init__(self, weights: Weights) -> None:
         self._dimensions = weights.dimensions
-        self._tensors: Mapping[str, NDArray[np.float32]] = weights.tensors
+        self._tensors: Tensors = weights.tensors
 
     @torch.inference_mode()
     def encode(self, mel: NDArray[np.float32]) -> Tensor:

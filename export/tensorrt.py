@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from export.progress import Counter
 from speech.whisper.engine import DeviceLost, EngineError
 from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
 from speech.whisper.manifest import Compiled
@@ -134,24 +134,23 @@ def compile_plan(trt: ModuleType, plan: Plan, timings: Path) -> None:
 
 
 def progress_monitor(trt: Any) -> Any:
-    """Says now and then how far a build is, which may take many minutes."""
+    """Prints now and then how far a build is, which may take many minutes."""
 
-    class Progress(trt.IProgressMonitor):  # type: ignore[misc]
+    class BuildMonitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
-            self._steps: dict[str, int] = {}
-            self._said = time.monotonic()
+            self._phases: dict[str, tuple[Counter, int]] = {}  # by name, with its steps
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self._steps[phase_name] = num_steps
+            self._phases[phase_name] = (Counter(phase_name, PROGRESS_EVERY), num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            if time.monotonic() - self._said > PROGRESS_EVERY:
-                self._said = time.monotonic()
-                print(f"  {phase_name}: {step} of {self._steps.get(phase_name, step)}", flush=True)
+            if phase_name in self._phases:
+                counter, steps = self._phases[phase_name]
+                counter.report(step, steps)
             return True  # false would end the build
 
         def phase_finish(self, phase_name: str) -> None:
-            self._steps.pop(phase_name, None)
+            self._phases.pop(phase_name, None)
 
-    return Progress()
+    return BuildMonitor()

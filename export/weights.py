@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from speech.whisper.engine import Dimensions
 
 Array = NDArray[Any]
+Tensors = Mapping[str, NDArray[np.float32]]  # by name
 Heads = Sequence[Sequence[int]]  # (layer, head) pairs
 HEAD_SIZE = 64  # of every Whisper
 
@@ -24,7 +25,7 @@ class InvalidWeights(ValueError):
     """The file or folder does not hold the weights of a Whisper."""
 
 
-class Tensors(Mapping[str, NDArray[np.float32]]):
+class LazyTensors(Mapping[str, NDArray[np.float32]]):
     """Tensors that are read when asked for, so that a large model need not fit into memory twice."""
 
     def __init__(self, readers: Mapping[str, Callable[[], Array]]) -> None:
@@ -43,7 +44,7 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
 @dataclass(frozen=True, slots=True)
 class Weights:
     dimensions: Dimensions
-    tensors: Mapping[str, NDArray[np.float32]]
+    tensors: Tensors
     alignment_heads: tuple[tuple[int, int], ...]
 
 
@@ -55,7 +56,7 @@ def alignment_or_default(heads: Heads | None, dimensions: Dimensions) -> tuple[t
     return tuple((layer, head) for layer in range(layers // 2, layers) for head in range(dimensions.n_text_head))
 
 
-def measure(tensors: Mapping[str, NDArray[np.float32]]) -> Dimensions:
+def measure(tensors: Tensors) -> Dimensions:
     """Reads every size from the shapes. raises: InvalidWeights if a tensor is missing."""
     try:
         state, mels, _ = tensors["encoder.conv1.weight"].shape
@@ -76,7 +77,7 @@ def measure(tensors: Mapping[str, NDArray[np.float32]]) -> Dimensions:
         raise InvalidWeights(f"not the weights of a Whisper: {error.args[0]} is missing") from None
 
 
-def _layers(tensors: Mapping[str, NDArray[np.float32]], network: str) -> int:
+def _layers(tensors: Tensors, network: str) -> int:
     prefix = f"{network}.blocks."
     return 1 + max(int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix))
 
@@ -92,7 +93,7 @@ def read_ctranslate2(folder: Path) -> Weights:
     raises: InvalidWeights
     """
     raw = _ctranslate2_tensors(folder / "model.bin")
-    tensors = Tensors(_ctranslate2_readers(raw))
+    tensors = LazyTensors(_ctranslate2_readers(raw))
     dimensions = measure(tensors)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return Weights(dimensions, tensors, alignment_or_default(config.get("alignment_heads"), dimensions))

@@ -1,4 +1,4 @@
-"""One Whisper from weights to a folder that serves: graphs, parity, manifest, put in place whole."""
+"""One Whisper from weights to a folder that is served: graphs, parity, manifest, put in place whole."""
 
 from __future__ import annotations
 
@@ -11,74 +11,74 @@ from pathlib import Path
 
 from export.download import sha256_of
 from export.parity import warm_up
-from export.random_weights import open_random
-from export.sources import RANDOM_PLACE, Opened, open_source, pinned_sha256
-from export.targets import CPU, Target, progress
+from export.progress import step
+from export.random_weights import load_random
+from export.sources import RANDOM_SOURCE, LoadedWeights, load_weights, pinned_sha256
+from export.targets import CPU, Target
 from export.tokenizer import languages, special_tokens, suppressed_first, suppressed_tokens, write_tokenizer
 from export.weights import Weights
 from speech.whisper.manifest import MANIFEST_FILE, InvalidManifest, Manifest, read_manifest, write_manifest
 
-RECIPE = "3"  # grows when an export by an older version should be made again
+RECIPE = "4"  # grows when an export by an older version should be made again
 TOKENIZER_FILE = "tokenizer.json"
 STAGING = ".exporting-"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportRequest:
     model: str  # id as in the API
-    place: str  # where the weights come from: package, openai, random or a path
+    source: str  # of the weights: package, openai, random or a path
     data: Path  # downloads are kept here
     repository: Path  # of Triton's models
     force: bool = False  # export again what is there already
     target: Target = CPU
 
 
-def export_whisper(order: Order) -> Path:
+def export_whisper(request: ExportRequest) -> Path:
     """Writes model_repository/whisper-<id>/1/ and returns it. Does nothing where it is up to date.
 
     raises: InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError
     """
-    folder = order.repository / f"whisper-{order.model}" / "1"
-    _adopt_model(order)
-    if not order.force and _up_to_date(folder, order):
-        if order.target.name == CPU.name:
+    folder = request.repository / f"whisper-{request.model}" / "1"
+    _copy_model(request)
+    if not request.force and _up_to_date(folder, request):
+        if request.target.name == CPU.name:
             warm_up(folder)
-        print(f"whisper-{order.model} is up to date in {folder}")
+        print(f"whisper-{request.model} is up to date in {folder}")
         return folder
-    with progress(f"weights of {order.model}"):
-        opened = _open(order)
+    with step(f"weights of {request.model}"):
+        loaded = _load(request)
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as staging:
-        build(order.model, opened, Path(staging), order.target)
-        _put_in_place(Path(staging), folder)
-    print(f"whisper-{order.model} is ready in {folder}")
+        build(request.model, loaded, Path(staging), request.target)
+        _publish(Path(staging), folder)
+    print(f"whisper-{request.model} is ready in {folder}")
     return folder
 
 
-def _open(order: Order) -> Opened:
-    if order.place == RANDOM_PLACE:
-        return open_random(order.model, order.data)
-    return open_source(order.model, order.place, order.data)
+def _load(request: ExportRequest) -> LoadedWeights:
+    if request.source == RANDOM_SOURCE:
+        return load_random(request.model, request.data)
+    return load_weights(request.model, request.source, request.data)
 
 
-def build(model: str, opened: Opened, folder: Path, target: Target = CPU) -> Manifest:
-    """Writes engines, tokenizer and manifest; raises ParityError if they do not fit the weights."""
-    manifest = _describe(model, opened, target, folder)
-    write_manifest(manifest, folder)
-    parity = target.write(opened.weights, manifest, folder)
+def build(model: str, loaded: LoadedWeights, folder: Path, target: Target = CPU) -> Manifest:
+    """Writes engines, tokenizer and manifest. raises: ParityError if they do not fit the weights"""
+    manifest = _describe(model, loaded, target, folder)
+    parity = target.write(loaded.weights, manifest, folder)
     print("  " + ", ".join(f"{name} {error:.2g}" for name, error in parity.items()))
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST_FILE}
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     manifest = replace(manifest, parity=parity, files=files)
     write_manifest(manifest, folder)
     return manifest
 
 
-def _describe(model: str, opened: Opened, target: Target, folder: Path) -> Manifest:
-    weights: Weights = opened.weights
+def _describe(model: str, loaded: LoadedWeights, target: Target, folder: Path) -> Manifest:
+    weights: Weights = loaded.weights
     vocabulary = weights.dimensions.n_vocab
-    tokenizer = write_tokenizer(opened.tokenizer, vocabulary, folder / TOKENIZER_FILE)
+    tokenizer = write_tokenizer(loaded.tokenizer, vocabulary, folder / TOKENIZER_FILE)
     return Manifest(
         id=model,
         target=target.name,
@@ -90,7 +90,7 @@ def _describe(model: str, opened: Opened, target: Target, folder: Path) -> Manif
         alignment_heads=weights.alignment_heads,
         precision=target.precision,
         opset=target.opset,
-        source=opened.source,
+        source=loaded.source,
         versions=_versions(),
         parity={},
         files={},
@@ -103,24 +103,24 @@ def _versions() -> dict[str, str]:
     return {"recipe": RECIPE, "python": platform.python_version(), **packages}
 
 
-def _up_to_date(folder: Path, order: Order) -> bool:
+def _up_to_date(folder: Path, request: ExportRequest) -> bool:
     try:
         manifest = read_manifest(folder)
     except InvalidManifest:
         return False
     return (
         manifest.versions.get("recipe") == RECIPE
-        and manifest.target == order.target.name
-        and manifest.tensorrt == order.target.compiled
-        and manifest.precision["encoder"] == order.target.precision["encoder"]
-        and manifest.source.sha256 == pinned_sha256(order.model, order.place)
+        and manifest.target == request.target.name
+        and manifest.tensorrt == request.target.compiled
+        and manifest.precision["encoder"] == request.target.precision["encoder"]
+        and manifest.source.sha256 == pinned_sha256(request.model, request.source)
         and all((folder / name).exists() for name in manifest.files)
     )
 
 
-def _put_in_place(staging: Path, folder: Path) -> None:
+def _publish(staging: Path, folder: Path) -> None:
     """The manifest goes first and comes last: without it nothing is served. Nothing of another target stays."""
-    stale = _written(folder)
+    stale = _exported_files(folder)
     (folder / MANIFEST_FILE).unlink(missing_ok=True)
     for name in stale:
         (folder / name).unlink(missing_ok=True)
@@ -128,16 +128,16 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         path.replace(folder / path.name)
 
 
-def _written(folder: Path) -> list[str]:
+def _exported_files(folder: Path) -> list[str]:
     try:
         return list(read_manifest(folder).files)
     except InvalidManifest:
         return []
 
 
-def _adopt_model(order: Order) -> None:
-    """Gives another size what base has for Triton, anew each time: an older version's would not fit this one."""
-    template, own = order.repository / "whisper-base", order.repository / f"whisper-{order.model}"
+def _copy_model(request: ExportRequest) -> None:
+    """Gives another size the Triton model of base, each time: that of an older version would not fit this one."""
+    template, own = request.repository / "whisper-base", request.repository / f"whisper-{request.model}"
     for name in ("config.pbtxt", "1/model.py"):
         if own != template and (template / name).exists():
             text = (template / name).read_text(encoding="utf-8")

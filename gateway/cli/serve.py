@@ -173,7 +173,7 @@ def check_engines(repository: Path, model: Model) -> None:
     """Raises ServeFailed with the command that builds what is missing."""
     folder = repository / triton_name(model.id) / "1"
     if not (folder / MANIFEST_FILE).is_file():
-        build = f"python -m export whisper --model {model.id} --target onnx"
+        build = f"python -m export whisper --model {model.id} --target cpu"
         raise ServeFailed(f"the engines of {model.id} are not in {folder}; build them with `{build}`")
 
 

@@ -40,7 +40,7 @@ class Compiled:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     id: str  # as in the API: base, large-v3-turbo …
-    target: str  # onnx, cuda or tensorrt
+    target: str  # cpu, cuda or tensorrt
     dimensions: Dimensions
     languages: tuple[str, ...]  # codes, in the order of their tokens; empty for English-only weights
     tokens: SpecialTokens
@@ -121,7 +121,9 @@ def check_plan(manifest: Manifest, version: str, compute_capability: str) -> Non
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
     compiled = fields.pop("tensorrt", None)
+    target = fields.pop("target")
     typed: dict[str, Any] = {
+        "target": "cpu" if target == "onnx" else target,  # its name in older exports
         "tensorrt": Compiled(**compiled) if compiled else None,
         "dimensions": Dimensions(**fields.pop("dimensions")),
         "tokens": SpecialTokens(**fields.pop("tokens")),

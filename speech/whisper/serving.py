@@ -111,7 +111,7 @@ def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
 
 
 _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
-    "onnx": open_cpu_engine,
+    "cpu": open_cpu_engine,
     "cuda": open_cuda_engine,
     "tensorrt": open_tensorrt_engine,
 }

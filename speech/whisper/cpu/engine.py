@@ -35,15 +35,16 @@ Floats = NDArray[np.float32]
 class CpuEngine:
     """Engine of one exported model on `threads` cores. Not to be called by several threads at once.
 
-    folder: where `python -m export whisper --target onnx` wrote
+    folder: where `python -m export whisper --target cpu` wrote
+    manifest: of an export that has none in its folder yet
     raises: InvalidManifest, EngineError if the files cannot be read
     """
 
     lookahead = 0
     short_contexts = True
 
-    def __init__(self, folder: Path, slots: int = 16, threads: int = 2) -> None:
-        self.manifest: Manifest = read_manifest(folder)
+    def __init__(self, folder: Path, slots: int = 16, threads: int = 2, manifest: Manifest | None = None) -> None:
+        self.manifest = manifest or read_manifest(folder)
         self.dimensions = self.manifest.dimensions
         self.slots = slots
         self.encode_batch = threads

@@ -17,7 +17,7 @@ from export.sources import NO_FILE
 from export.targets import CUDA
 from export.whisper import build
 from speech.whisper.manifest import RANDOM, Source
-from tests.unit.export.random_weights import dimensions, opened
+from tests.unit.export.small_whispers import dimensions, opened
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from export.sources import default_place
+from export.sources import default_source
 from export.targets import CUDA
-from export.whisper import Order, export_whisper
+from export.whisper import ExportRequest, export_whisper
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
@@ -44,7 +44,7 @@ def gpu_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base's published weights, exported for ONNX Runtime's CUDA provider."""
     weights = REPOSITORY.parent / "var" / "weights"
     repository = tmp_path_factory.mktemp("repository")
-    return export_whisper(Order("base", default_place("base"), weights, repository, target=CUDA))
+    return export_whisper(ExportRequest("base", default_source("base"), weights, repository, target=CUDA))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

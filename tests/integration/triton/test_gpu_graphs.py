@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.memory import published
+from export.sizes import published
 from speech.audio import Pcm, to_samples
 from speech.tensors import Priority
 from speech.transcript import WindowResult

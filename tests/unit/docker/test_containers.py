@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from export.memory import PUBLISHED, published
+from export.sizes import PUBLISHED, published
 from speech.whisper.gpu.artifacts import MOST_SLOTS
 from speech.whisper.gpu.memory_plan import footprint
 from tests.e2e.compose_files import COMPOSE, DOCKER, Compose, read_stages

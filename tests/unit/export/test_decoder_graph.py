@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.choice import Vocabulary
 from export.decoder import decoder_graph
+from export.decoder_session import DecoderRow, DecoderSession
+from export.gpu_dialect import Float16Dialect
 from export.graph import save_graph
-from export.onnx_decoder import Feed, OnnxDecoder
-from export.onnx_gpu import Half
 from export.parity import softmax, suppressed
 from export.random_weights import random_weights
 from export.reference import Reference
+from export.token_selection import Vocabulary
 from export.tokenizer import special_tokens
 from speech.whisper.engine import Sampling
-from tests.unit.export.random_weights import dimensions
+from tests.unit.export.small_whispers import dimensions
 
 TOKENS = [1, 5, 9, 77, 400, 3]
 HEADS = ((0, 1), (1, 0), (1, 1))
@@ -34,7 +34,7 @@ AT_END = 1 - 2**-24  # the largest draw in float32
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graph") / "decoder.onnx"
-    save_graph(decoder_graph(WEIGHTS, VOCABULARY).model(Half.opset), path)
+    save_graph(decoder_graph(WEIGHTS, VOCABULARY).model(Float16Dialect.opset), path)
     return path
 
 
@@ -56,10 +56,10 @@ def _reference(encoded: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     return logits.numpy(), np.stack([seen[layer][head].numpy() for layer, head in HEADS])
 
 
-def _decoder(graph: Path, encoded: NDArray[np.float32], rows: int = 1) -> OnnxDecoder:
+def _decoder(graph: Path, encoded: NDArray[np.float32], rows: int = 1) -> DecoderSession:
     import torch
 
-    return OnnxDecoder(graph, [Reference(WEIGHTS).cross(torch.from_numpy(encoded))] * rows)
+    return DecoderSession(graph, [Reference(WEIGHTS).cross(torch.from_numpy(encoded))] * rows)
 
 
 @pytest.mark.parametrize("chunks", [[6], [3, 3], [1] * 6])
@@ -68,7 +68,7 @@ def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
 ) -> None:
     decoder, position = _decoder(graph, encoded), 0
     for size in chunks:
-        answer = decoder.run([Feed(TOKENS[position : position + size], position, at=size - 1)])
+        answer = decoder.run([DecoderRow(TOKENS[position : position + size], position, at=size - 1)])
         position += size
 
     expected = suppressed(logits[-1:], NEVER, ())[0]
@@ -85,7 +85,7 @@ def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
 def test_a_row_may_be_asked_at_another_token_than_its_neighbour(
     graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32]
 ) -> None:
-    answer = _decoder(graph, encoded, rows=2).run([Feed(TOKENS, 0, at=0), Feed(TOKENS, 0, at=3)])
+    answer = _decoder(graph, encoded, rows=2).run([DecoderRow(TOKENS, 0, at=0), DecoderRow(TOKENS, 0, at=3)])
 
     for row, at in enumerate((0, 3)):
         assert answer.logprob[row] == pytest.approx(suppressed(logits[at : at + 1], NEVER, ())[0].max(), abs=1e-2)
@@ -93,7 +93,7 @@ def test_a_row_may_be_asked_at_another_token_than_its_neighbour(
 
 def test_further_tokens_are_suppressed_right_after_the_prompt(graph: Path, encoded: NDArray[np.float32]) -> None:
     even = Sampling(1e6, 3.5 / 25932)  # so hot that all allowed tokens are alike: the fourth odd number
-    feeds = [Feed(TOKENS, 0, at=5, first=first, sampling=even) for first in (False, True)]
+    feeds = [DecoderRow(TOKENS, 0, at=5, first=first, sampling=even) for first in (False, True)]
 
     later, first = _decoder(graph, encoded, rows=2).run(feeds).token
 
@@ -107,7 +107,7 @@ def test_a_draw_is_inverted_as_numpy_does_it(
     draws = [0.0, *np.random.default_rng(2).random(29), AT_END]
     decoder = _decoder(graph, encoded, rows=len(draws))
 
-    answer = decoder.run([Feed(TOKENS, 0, at=5, sampling=Sampling(temperature, draw)) for draw in draws])
+    answer = decoder.run([DecoderRow(TOKENS, 0, at=5, sampling=Sampling(temperature, draw)) for draw in draws])
 
     allowed = suppressed(logits[-1:], NEVER, ())[0]
     cumulative = softmax(allowed / temperature).cumsum()
@@ -120,17 +120,17 @@ def test_a_draw_is_inverted_as_numpy_does_it(
 def test_a_row_that_is_left_out_keeps_its_token_and_its_future(graph: Path, encoded: NDArray[np.float32]) -> None:
     """One decoder steps both rows together, the other leaves the second row out for a while."""
 
-    def steps(left_out: int) -> tuple[list[int], OnnxDecoder]:
+    def steps(left_out: int) -> tuple[list[int], DecoderSession]:
         decoder = _decoder(graph, encoded, rows=2)
-        decoder.run([Feed(TOKENS, 0)] * 2)
-        feed, heard = Feed(TOKENS[-1:], len(TOKENS) - 1), []
+        decoder.run([DecoderRow(TOKENS, 0)] * 2)
+        feed, heard = DecoderRow(TOKENS[-1:], len(TOKENS) - 1), []
         for _ in range(left_out):
-            kept = decoder.run([feed, Feed(feed.ids, feed.position, active=False)]).token[1]
+            kept = decoder.run([feed, DecoderRow(feed.ids, feed.position, active=False)]).token[1]
             assert kept == TOKENS[-1]
         for step in range(3):
             token = int(decoder.run([feed, feed]).token[1])
             heard.append(token)
-            feed = Feed([token], len(TOKENS) + step)
+            feed = DecoderRow([token], len(TOKENS) + step)
         return heard, decoder
 
     (alone, before), (paused, after) = steps(0), steps(2)

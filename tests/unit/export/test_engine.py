@@ -23,7 +23,7 @@ from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling
 from speech.whisper.log_mel import log_mel
 from speech.whisper.tokenizer import Tokenizer
-from tests.unit.export.random_weights import dimensions, opened
+from tests.unit.export.small_whispers import dimensions, opened
 
 SLOTS = 11  # more than one pass of rows
 CONTEXT = 100

@@ -11,30 +11,30 @@ from export import targets, whisper
 from export.decoder import decoder_graph
 from export.parity import ParityError
 from export.random_weights import random_weights
-from export.sources import Opened
+from export.sources import LoadedWeights
 from export.targets import CUDA
-from export.whisper import Order, export_whisper
+from export.whisper import ExportRequest, export_whisper
 from speech.whisper.manifest import read_manifest
-from tests.unit.export.random_weights import dimensions, opened
+from tests.unit.export.small_whispers import dimensions, opened
 
 
 @pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedWeights:
     """What every order gets instead of published weights."""
     folder = tmp_path / "source"
     folder.mkdir()
     source = opened(random_weights(dimensions(64, (1, 1)), alignment_heads=((0, 0),)), folder)
-    monkeypatch.setattr(whisper, "open_source", lambda *_: source)
+    monkeypatch.setattr(whisper, "load_weights", lambda *_: source)
     monkeypatch.setattr(whisper, "pinned_sha256", lambda *_: source.source.sha256)
     return source
 
 
 @pytest.fixture
-def order(source: Opened, tmp_path: Path) -> Order:
-    return Order("base", "package", tmp_path / "data", tmp_path / "repository")
+def order(source: LoadedWeights, tmp_path: Path) -> ExportRequest:
+    return ExportRequest("base", "package", tmp_path / "data", tmp_path / "repository")
 
 
-def test_an_export_without_one_of_its_files_is_made_again(order: Order) -> None:
+def test_an_export_without_one_of_its_files_is_made_again(order: ExportRequest) -> None:
     folder = export_whisper(order)
     (folder / "decoder.npz").unlink()
 
@@ -43,7 +43,7 @@ def test_an_export_without_one_of_its_files_is_made_again(order: Order) -> None:
     assert (folder / "decoder.npz").exists()
 
 
-def test_another_target_takes_the_place_of_the_one_before(order: Order) -> None:
+def test_another_target_takes_the_place_of_the_one_before(order: ExportRequest) -> None:
     folder = export_whisper(order)
     (folder / "model.py").touch()  # not the export's
 
@@ -56,7 +56,7 @@ def test_another_target_takes_the_place_of_the_one_before(order: Order) -> None:
     assert (manifest.target, manifest.precision["encoder"], manifest.opset["decoder"]) == ("cuda", "float16", 24)
 
 
-def test_another_size_has_the_model_and_configuration_of_this_version(order: Order) -> None:
+def test_another_size_has_the_model_and_configuration_of_this_version(order: ExportRequest) -> None:
     order = replace(order, model="small")
     base, own = order.repository / "whisper-base", order.repository / "whisper-small"
     (base / "1").mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_another_size_has_the_model_and_configuration_of_this_version(order: Ord
 
 
 def test_a_graph_of_other_weights_is_refused_and_nothing_stays(
-    order: Order, source: Opened, monkeypatch: pytest.MonkeyPatch
+    order: ExportRequest, source: LoadedWeights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tensors = {name: source.weights.tensors[name] for name in source.weights.tensors}
     tensors["decoder.blocks.0.attn.value.weight"] = tensors["decoder.blocks.0.attn.value.weight"] * 3

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from onnx.numpy_helper import to_array
 
-from export.choice import Vocabulary
 from export.decoder import decoder_graph
 from export.encoder import audio_encoder_graph
+from export.gpu_dialect import Float16Dialect
 from export.graph import Graph
-from export.memory import PUBLISHED, memory_table, published
-from export.onnx_gpu import Half
+from export.memory import memory_table
 from export.random_weights import random_weights
+from export.sizes import PUBLISHED, published
+from export.token_selection import Vocabulary
 from export.tokenizer import special_tokens
 from speech.whisper.gpu.memory_plan import ModelSize, fitting_slots, footprint
 from speech.whisper.gpu.slot_kv_cache import slot_shapes, tensor_bytes
-from tests.unit.export.random_weights import dimensions
+from tests.unit.export.small_whispers import dimensions
 
 DOCS = Path(__file__).parents[3] / "docs" / "gpu.md"
 
@@ -32,7 +33,7 @@ def test_weights_are_counted_as_the_graphs_hold_them() -> None:
     sizes = dimensions(256, (2, 3))
     weights = random_weights(sizes)
     vocabulary = Vocabulary(sizes.n_vocab, special_tokens(sizes.n_vocab), (), ())
-    graphs = constants(audio_encoder_graph(weights, Half())) + constants(decoder_graph(weights, vocabulary))
+    graphs = constants(audio_encoder_graph(weights, Float16Dialect())) + constants(decoder_graph(weights, vocabulary))
     second_embedding = 2 * sizes.n_vocab * sizes.n_text_state
 
     assert footprint(ModelSize(sizes, 1)).weights == pytest.approx(graphs + second_embedding, rel=0.06)

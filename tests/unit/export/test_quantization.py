@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.decoder_session import open_graph
 from export.encoder import audio_encoder_graph
+from export.gpu_dialect import Float16Dialect
 from export.graph import save_graph
-from export.onnx_decoder import open_graph
-from export.onnx_gpu import Half
 from export.parity import relative_error
-from export.quantization import GRIDS, Peaks, Quantised, calibrate
+from export.quantization import FORMATS, ActivationPeaks, QuantizedDialect, calibrate
 from export.random_weights import random_weights
 from export.recordings import InvalidRecordings, read_windows
 from export.targets import tensorrt_target
 from speech.whisper.log_mel import MAX_SAMPLES
-from tests.unit.export.random_weights import dimensions
+from tests.unit.export.small_whispers import dimensions
 
 DATA = Path(__file__).parents[2] / "data"
 WEIGHTS = random_weights(dimensions(128, (2, 1)))
@@ -26,24 +26,28 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, MAX_SAMPLES).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def peaks() -> Peaks:
+def peaks() -> ActivationPeaks:
     return calibrate(WEIGHTS, [NOISE[:80_000], NOISE])
 
 
-def _encode(dialect: Half, folder: Path) -> np.ndarray:
+def _encode(dialect: Float16Dialect, folder: Path) -> np.ndarray:
     save_graph(audio_encoder_graph(WEIGHTS, dialect).model(dialect.opset), folder / "encoder.onnx")
     (key, value) = open_graph(folder / "encoder.onnx").run(None, {"audio": NOISE[None]})
     return np.stack([key, value]).astype(np.float32)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("int8", 0.02), ("float8", 0.1)])
-def test_the_keys_and_values_stay_near(precision: str, tolerance: float, peaks: Peaks, tmp_path: Path) -> None:
-    expected, found = (_encode(dialect, tmp_path) for dialect in (Half(), Quantised(GRIDS[precision], peaks)))
+def test_the_keys_and_values_stay_near(
+    precision: str, tolerance: float, peaks: ActivationPeaks, tmp_path: Path
+) -> None:
+    expected, found = (
+        _encode(dialect, tmp_path) for dialect in (Float16Dialect(), QuantizedDialect(FORMATS[precision], peaks))
+    )
 
     assert 0 < relative_error(found, expected) < tolerance
 
 
-def test_every_dense_layer_is_calibrated_by_its_loudest_window(peaks: Peaks) -> None:
+def test_every_dense_layer_is_calibrated_by_its_loudest_window(peaks: ActivationPeaks) -> None:
     quiet = calibrate(WEIGHTS, [NOISE[:80_000]])
 
     assert len(peaks) == 2 * 4 + 2

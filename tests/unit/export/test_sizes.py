@@ -15,7 +15,7 @@ from export.random_weights import random_weights
 from export.targets import CPU, CUDA
 from export.whisper import build
 from speech.whisper.manifest import read_manifest
-from tests.unit.export.random_weights import dimensions, opened
+from tests.unit.export.small_whispers import dimensions, opened
 
 SIZES = {
     "small": dimensions(768, (3, 3)),

@@ -11,18 +11,18 @@ import pytest
 
 from export import graph, tensorrt
 from export.__main__ import main
-from export.choice import Vocabulary
 from export.decoder import decoder_graph
 from export.encoder import audio_encoder_graph
+from export.gpu_dialect import Float16Dialect
 from export.graph import Graph, save_graph
-from export.onnx_gpu import Half
-from export.quantization import GRIDS, Quantised, calibrate, check_card
+from export.quantization import FORMATS, QuantizedDialect, calibrate, check_card
 from export.random_weights import random_weights
 from export.tensorrt import CompileError, Profile
+from export.token_selection import Vocabulary
 from export.tokenizer import special_tokens
 from speech.whisper.manifest import Compiled
 from tests.unit.export import ahead_of_time
-from tests.unit.export.random_weights import dimensions
+from tests.unit.export.small_whispers import dimensions
 
 SIZES = {
     "large-v3": dimensions(1280, (2, 2), vocabulary=51866, mels=128),
@@ -38,8 +38,8 @@ def test_large_graphs_compile_for_an_a100_with_caches_in_place_and_fused_attenti
     sizes = SIZES[model]
     weights = random_weights(sizes, alignment_heads=((0, 1), (sizes.n_text_layer - 1, 3)))
     vocabulary = Vocabulary(sizes.n_vocab, special_tokens(sizes.n_vocab), (1,), (2,))
-    save_graph(audio_encoder_graph(weights, Half()).model(Half.opset), tmp_path / "encoder.onnx")
-    save_graph(decoder_graph(weights, vocabulary).model(Half.opset), tmp_path / "decoder.onnx")
+    save_graph(audio_encoder_graph(weights, Float16Dialect()).model(Float16Dialect.opset), tmp_path / "encoder.onnx")
+    save_graph(decoder_graph(weights, vocabulary).model(Float16Dialect.opset), tmp_path / "decoder.onnx")
 
     assert (tmp_path / "decoder.onnx.data").exists()
     encoder, decoder = (ahead_of_time.build(tmp_path / f"{name}.onnx") for name in ("encoder", "decoder"))
@@ -52,7 +52,10 @@ def test_large_graphs_compile_for_an_a100_with_caches_in_place_and_fused_attenti
 def test_an_8_bit_encoder_compiles(precision: str, card: str, tmp_path: Path) -> None:
     weights = random_weights(dimensions(128, (1, 1)))
     peaks = calibrate(weights, [np.zeros(16_000, np.float32)])
-    save_graph(audio_encoder_graph(weights, Quantised(GRIDS[precision], peaks)).model(24), tmp_path / "encoder.onnx")
+    save_graph(
+        audio_encoder_graph(weights, QuantizedDialect(FORMATS[precision], peaks)).model(24),
+        tmp_path / "encoder.onnx",
+    )
 
     said = ahead_of_time.build(tmp_path / "encoder.onnx", card)
 

@@ -8,7 +8,7 @@ import pytest
 
 from export.random_weights import random_weights
 from export.tokenizer import InvalidTokenizer, languages, special_tokens, suppressed_tokens, write_tokenizer
-from tests.unit.export.random_weights import dimensions, opened
+from tests.unit.export.small_whispers import dimensions, opened
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from export.checkpoints import read_huggingface, read_openai
 from export.random_weights import random_weights
 from export.weights import InvalidWeights, Weights, read_ctranslate2
-from tests.unit.export.random_weights import dimensions
+from tests.unit.export.small_whispers import dimensions
 
 HEADS = ((0, 1), (1, 0))
 

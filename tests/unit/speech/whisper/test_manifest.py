@@ -24,7 +24,7 @@ from speech.whisper.special_tokens import SpecialTokens
 
 MANIFEST = Manifest(
     id="base",
-    target="onnx",
+    target="cpu",
     dimensions=Dimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6),
     languages=("en", "zh"),
     tokens=SpecialTokens(10, 11, 12, 14, 15, 16, 17, 18, 19),
@@ -45,6 +45,12 @@ PLAN = replace(MANIFEST, target="tensorrt", precision={"encoder": "int8"}, tenso
 
 def test_a_manifest_reads_back_as_written(tmp_path: Path) -> None:
     write_manifest(MANIFEST, tmp_path)
+
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+def test_the_older_name_of_the_cpu_s_target_is_understood(tmp_path: Path) -> None:
+    write_manifest(replace(MANIFEST, target="onnx"), tmp_path)
 
     assert read_manifest(tmp_path) == MANIFEST
 

@@ -67,7 +67,7 @@ def test_without_cudas_bindings_the_error_names_them(folder: Path, monkeypatch: 
 def test_a_target_of_the_future_is_refused(folder: Path) -> None:
     write_manifest(replace(manifest(), target="openvino"), folder)
 
-    with pytest.raises(InvalidManifest, match="onnx, cuda, tensorrt"):
+    with pytest.raises(InvalidManifest, match="cpu, cuda, tensorrt"):
         open_engine(folder, ServingOptions())
 
 

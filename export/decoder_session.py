@@ -17,7 +17,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class DecoderRow:
     """One row's part of a call."""
 
     ids: Sequence[int]
@@ -29,14 +29,14 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DecoderAnswer:
     token: NDArray[np.int64]  # (rows,)
     logprob: Floats  # (rows,)
     language: Floats  # (rows, languages)
     no_speech: Floats  # (rows,)
 
 
-class OnnxDecoder:
+class DecoderSession:
     """Rows with caches that live from call to call, filled with garbage before anything is written."""
 
     def __init__(self, path: Path, cross: Sequence[NDArray[np.float32]]) -> None:
@@ -56,7 +56,7 @@ class OnnxDecoder:
             name = f"cross_{('key', 'value')[part]}_{layer}"
             self.caches[name] = np.stack([_heads(row[:, layer, part], heads) for row in cross])
 
-    def run(self, rows: Sequence[Feed]) -> Answer:
+    def run(self, rows: Sequence[DecoderRow]) -> DecoderAnswer:
         feeds: dict[str, Any] = {
             "ids": np.array([row.ids for row in rows]),
             "position": np.array([row.position for row in rows]),
@@ -70,7 +70,7 @@ class OnnxDecoder:
         found = dict(zip(names, self._session.run(names, feeds | self.caches), strict=True))
         for name in self._written:
             self.caches[name.removeprefix("new_")] = found[name]
-        return Answer(found["token"][:, 0], found["logprob"], found["language"], found["no_speech"])
+        return DecoderAnswer(found["token"][:, 0], found["logprob"], found["language"], found["no_speech"])
 
 
 def _heads(part: NDArray[np.float32], heads: int) -> NDArray[np.float16]:

@@ -38,7 +38,7 @@ def padded_embedding(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(embedding, ((0, -len(embedding) % BLOCK), (0, 0)))
 
 
-def choose(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -> None:
+def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -> None:
     """Adds the inputs and outputs of a choice.
 
     logits: (b, blocks · BLOCK) in float32, of one token per row; kept: (b, 1), what an inactive row repeats

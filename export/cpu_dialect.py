@@ -12,7 +12,7 @@ from export.graph import Graph
 CONTRIB = "com.microsoft"
 
 
-class Float:
+class Float32Dialect:
     """Everything in float32."""
 
     opset = 21
@@ -31,7 +31,7 @@ class Float:
         return graph.node("Gelu", [source], domain=CONTRIB)
 
 
-class Int8(Float):
+class Int8Dialect(Float32Dialect):
     """Dense layers in 8 bits: weights per output channel, activations per call.
 
     A call holds one window, so that the range of its activations is its own. Weights use 7 of the 8

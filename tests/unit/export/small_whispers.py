@@ -9,7 +9,7 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from export.sources import Opened
+from export.sources import LoadedWeights
 from export.tokenizer import special_tokens
 from export.weights import Weights
 from speech.whisper.engine import Dimensions
@@ -34,8 +34,8 @@ def dimensions(
     )
 
 
-def opened(weights: Weights, folder: Path) -> Opened:
-    """The weights as `open_source` would give them, with a tokenizer of single bytes and unused tokens."""
+def opened(weights: Weights, folder: Path) -> LoadedWeights:
+    """The weights as `load_weights` would give them, with a tokenizer of single bytes and unused tokens."""
     end = special_tokens(weights.dimensions.n_vocab).end_of_text
     alphabet = sorted(ByteLevel.alphabet())
     vocabulary = {text: id for id, text in enumerate([*alphabet, *(f"unused{i}" for i in range(end - len(alphabet)))])}
@@ -44,4 +44,4 @@ def opened(weights: Weights, folder: Path) -> Opened:
     tokenizer.decoder = ByteLevelDecoder()
     path = folder / "tokenizer.json"
     tokenizer.save(str(path))
-    return Opened(weights, Source("random", "this test", "none", "0" * 64), path)
+    return LoadedWeights(weights, Source("random", "this test", "none", "0" * 64), path)

@@ -1,0 +1,65 @@
+"""The command line of the export, and what the Makefile asks of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from export import __main__ as command
+from export.whisper import ExportRequest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
+    """What is exported, instead of exporting it."""
+    requests: list[ExportRequest] = []
+    monkeypatch.setattr(command, "export_whisper", requests.append)
+    monkeypatch.setattr(command, "export_diarizer", lambda *_, **__: None)
+    return requests
+
+
+@pytest.mark.parametrize(("name", "target"), [("cpu", "cpu"), ("onnx", "cpu"), ("cuda", "cuda")])
+def test_a_target_is_chosen_by_its_name_or_its_old_one(name: str, target: str, requests: list[ExportRequest]) -> None:
+    assert command.main(["whisper", "--target", name]) == 0
+
+    assert [request.target.name for request in requests] == [target]
+
+
+@pytest.mark.parametrize(("flags", "fetched"), [([], 1), (["--no-summarizer"], 0)])
+def test_setup_fetches_the_summarizer_unless_it_is_told_not_to(
+    flags: list[str], fetched: int, requests: list[ExportRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetches: list[object] = []
+    monkeypatch.setattr(command, "fetch_summarizer", lambda *arguments: fetches.append(arguments))
+
+    assert command.main(["setup", *flags]) == 0
+
+    assert len(fetches) == fetched
+    assert [request.model for request in requests] == ["base"]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({}, False),
+        ({"SUMMARIZER": "off"}, True),
+        ({"STT_SUMMARIZER_MODE": "off"}, True),
+        ({"SUMMARIZER_URL": "http://127.0.0.1:8000"}, True),
+        ({"STT_SUMMARIZER_URL": "http://127.0.0.1:8000"}, True),
+        ({"STT_SUMMARIZER_MODE": "embedded"}, False),
+    ],
+)
+def test_make_setup_passes_on_whether_summaries_are_made_here(settings: dict[str, str], flag: bool) -> None:
+    kept = {name: value for name, value in os.environ.items() if "SUMMARIZER" not in name}
+    done = subprocess.run(
+        ["make", "--dry-run", "setup"], cwd=ROOT, env=kept | settings, capture_output=True, text=True, check=True
+    )
+
+    assert ("export setup --no-summarizer" in done.stdout) is flag
