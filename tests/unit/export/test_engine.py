@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.parity import Tolerance, check_decoder, listen
+from export.parity import Tolerance, check_decoder, run_reference
 from export.random_weights import random_weights
 from export.whisper import build
 from speech.audio import Samples
@@ -22,6 +22,7 @@ from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling
 from speech.whisper.log_mel import log_mel
+from speech.whisper.manifest import read_manifest
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.export.small_whispers import dimensions, opened
 
@@ -158,7 +159,7 @@ def test_parity_checks_the_prompt_that_the_scheduler_sends(folder: Path, monkeyp
 
     monkeypatch.setattr(CpuEngine, "prefill", record)
     weights = random_weights(dimensions(128, (2, 2)), alignment_heads=((0, 1), (1, 0)))
-    check_decoder(folder, listen(weights), Tolerance(decoder=np.inf, alignment=np.inf))
+    check_decoder(folder, read_manifest(folder), run_reference(weights), Tolerance(decoder=np.inf, alignment=np.inf))
     checked = list(sent)
     sent.clear()
     prefilled.clear()
