@@ -3,11 +3,15 @@
 A setting is `STT_<GROUP>_<NAME>`: `STT_SERVER_PORT=9000`, `STT_TRITON_URLS=gpu1:8001,gpu2:8001`.
 Lists are separated by commas. What nobody should see in a process's environment may lie in a file of that name in
 small letters, in the folder that STT_SECRETS names (/run/secrets, where containers find them).
+
+A relative path in a setting counts from the current folder. The defaults do not: they are the installation's
+(`speech.installation`).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -22,9 +26,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from speech import installation
+
+SUMMARIZER_FILE = "summarizer/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"  # in the folder of weights
+
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _installed(folder: Callable[[], Path], shown: str, *parts: str) -> Any:
+    """A default path that depends on the installation. shown: how it reads in documents"""
+    return Field(default_factory=lambda: folder().joinpath(*parts), json_schema_extra={"default": shown})
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -53,7 +66,7 @@ class ServerSettings(SettingsGroup):
     """port to listen on; 0 takes a free one"""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """port of the metrics for Prometheus, on the same address; none: no metrics. Not for the public"""
-    data: Path = Path("var")
+    data: Path = _installed(installation.data_folder, "var")
     """folder for everything that the service writes"""
     shutdown_seconds: float = Field(default=30.0, gt=0)
     """how long work in hand may take to finish at shutdown"""
@@ -83,7 +96,7 @@ class TritonSettings(SettingsGroup):
     """gRPC addresses (host:port); every machine behind a name is a Triton of its own; none: one is started here"""
     metrics_port: int = Field(default=8002, ge=0, le=65535)
     """port of their metrics, where /health reads of their GPU; 0: not read"""
-    repository: Path = Path("model_repository")
+    repository: Path = _installed(installation.model_repository, "model_repository")
     """models of the Triton that is started here"""
     timeout_seconds: float = Field(default=600.0, gt=0)
     """longest wait for one window, waiting behind others included"""
@@ -105,7 +118,7 @@ class DiarizationSettings(SettingsGroup):
     """whether the diarizer runs, so that transcripts can name speakers"""
     pyannote_python: Path | None = None
     """Python of an environment with pyannote.audio: its own pipeline diarizes instead of the model in Triton"""
-    pyannote_weights: Path = Path("var/pyannote")
+    pyannote_weights: Path = _installed(installation.data_folder, "var/pyannote", "pyannote")
     """folder of that pipeline's weights"""
     timeout_seconds: float = Field(default=60.0, gt=0)
     """how long finished words wait for their speakers, before the transcript goes out without them"""
@@ -137,7 +150,7 @@ class SummarizerSettings(SettingsGroup):
     """API key for `url`"""
     model: str = ""
     """model to ask for at `url`; none: the first that it serves"""
-    file: Path = Path("var/weights/summarizer/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf")
+    file: Path = _installed(installation.weights_folder, f"var/weights/{SUMMARIZER_FILE}", *SUMMARIZER_FILE.split("/"))
     """GGUF file of the embedded model; its stem, without the quantization, is the model's name in answers"""
     threads: int = Field(default=0, ge=0)
     """CPU threads of the embedded model; 0: all cores, at most 8, at a lower priority than transcription"""
@@ -172,15 +185,15 @@ class Settings(BaseSettings):
         env_prefix="STT_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore"
     )
 
-    server: ServerSettings = ServerSettings()
-    media: MediaSettings = MediaSettings()
-    triton: TritonSettings = TritonSettings()
-    recognition: RecognitionSettings = RecognitionSettings()
-    diarization: DiarizationSettings = DiarizationSettings()
-    stream: StreamSettings = StreamSettings()
-    client: ClientSettings = ClientSettings()
-    accounts: AccountSettings = AccountSettings()
-    summarizer: SummarizerSettings = SummarizerSettings()
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    media: MediaSettings = Field(default_factory=MediaSettings)
+    triton: TritonSettings = Field(default_factory=TritonSettings)
+    recognition: RecognitionSettings = Field(default_factory=RecognitionSettings)
+    diarization: DiarizationSettings = Field(default_factory=DiarizationSettings)
+    stream: StreamSettings = Field(default_factory=StreamSettings)
+    client: ClientSettings = Field(default_factory=ClientSettings)
+    accounts: AccountSettings = Field(default_factory=AccountSettings)
+    summarizer: SummarizerSettings = Field(default_factory=SummarizerSettings)
 
     @classmethod
     def settings_customise_sources(

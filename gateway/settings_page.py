@@ -29,6 +29,10 @@ Environment variables, set for a command (`STT_SERVER_PORT=9000 make serve`) or 
 Lists are separated by commas. `SUMMARIZER=off` and `SUMMARIZER_URL=…` are short for `STT_SUMMARIZER_MODE` and
 `STT_SUMMARIZER_URL`. An unknown name is refused, and so is a value that makes no sense.
 
+A relative path that you set counts from the current folder. The defaults do not: `var` and `model_repository` are the
+checkout's own, from wherever a command is run; of an installed wheel they are `~/.local/share/stt` (`XDG_DATA_HOME`)
+and `model_repository` in it.
+
 A secret may lie in a file of the variable's name in small letters instead, in the folder that `STT_SECRETS` names
 (`/run/secrets`, where containers find them). The variable goes before the file.
 
@@ -49,6 +53,8 @@ def variable(group: str, name: str) -> str:
 def default_text(field: FieldInfo) -> str:
     """A default as one would write it into the environment."""
     value: Any = field.default
+    if isinstance(field.json_schema_extra, dict) and "default" in field.json_schema_extra:
+        value = field.json_schema_extra["default"]  # a path of the installation
     if value is PydanticUndefined:
         raise ValueError("a setting without a fixed default: the page cannot show what this machine would take")
     if isinstance(value, SecretStr):
