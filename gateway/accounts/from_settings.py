@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gateway.accounts.accounts import AccountPolicy, Accounts
 from gateway.accounts.callers import trusted_networks
-from gateway.accounts.database import Database
+from gateway.accounts.database import Database, driver_url
 from gateway.accounts.tiers import load_tiers
 from gateway.errors import Unavailable
 from gateway.settings import AccountSettings, Settings
@@ -25,6 +27,12 @@ async def check_store(settings: Settings) -> None:
         raise AccountsFailed(f"the account store cannot be opened: {problem.__cause__}") from problem
     except ValueError as problem:
         raise AccountsFailed(str(problem)) from problem
+
+
+def store_file(settings: Settings) -> Path | None:
+    """The file of the account store; None where it is no file. Raises ValueError."""
+    url = driver_url(settings.accounts.database.get_secret_value() or f"sqlite:///{settings.server.data / FILE}")
+    return Path(url.database or "").absolute() if url.drivername == "sqlite" else None
 
 
 def open_database(settings: Settings, *, durable: bool = False) -> Database:

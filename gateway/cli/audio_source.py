@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -11,19 +10,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from gateway.cli.errors import WrongUse
+from gateway.cli.recordings import STANDARD_INPUT, check_is_file
+from gateway.cli.standard_input import read_standard_input
 from gateway.media.decoding import MediaDecoder
 from gateway.streaming.buffer import AudioBuffer
 from speech.audio import SAMPLE_RATE, Pcm
 
-STANDARD_INPUT = "-"
 FRAME = SAMPLE_RATE // 10  # samples sent at a time
-PIECE = 2 * FRAME  # bytes read at a time
 AHEAD = 300 * SAMPLE_RATE  # samples buffered before they are sent (9.6 MB); beyond it reading pauses
 BEHIND = 900 * SAMPLE_RATE  # samples kept after they were sent (28.8 MB); services apply back-pressure at 600 s
 
 
-class AudioSourceFailed(Exception):
-    """There is no audio to send; the message is shown to the user."""
+class AudioSourceFailed(WrongUse):
+    """There is no audio to send."""
 
 
 class AudioSource:
@@ -80,16 +80,14 @@ class AudioSource:
 
 @asynccontextmanager
 async def open_audio(file: str, fast: bool) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The audio of a file or of standard input, in pieces. Raises AudioSourceFailed, UnsupportedMedia."""
+    """The audio of a file or of standard input, in pieces. Raises WrongUse, UnsupportedMedia."""
     if file == STANDARD_INPUT:
         if sys.stdin.isatty():
             example = "arecord -q -t raw -f S16_LE -r 16000 -c 1 | stt listen -"
             raise AudioSourceFailed(f"standard input is a terminal; pipe raw PCM into it, as in `{example}`")
         yield read_standard_input()
         return
-    path = Path(file)
-    if not path.is_file():
-        raise AudioSourceFailed(f"{file}: there is no such file")
+    path = check_is_file(file)
     with tempfile.TemporaryDirectory(prefix="stt-listen-") as folder:  # noqa: SIM117  the inner one awaits
         with await MediaDecoder(Path(folder)).decode(path, path.name) as recording:
             yield paced(recording.pcm, fast)
@@ -103,26 +101,3 @@ async def paced(pcm: Pcm, fast: bool) -> AsyncIterator[bytes]:
             spoken = (start + FRAME) / SAMPLE_RATE
             await asyncio.sleep(max(0.0, began + spoken - time.monotonic()))
         yield pcm[start : start + FRAME].tobytes()
-
-
-async def read_standard_input() -> AsyncIterator[bytes]:
-    descriptor = sys.stdin.fileno()
-    while True:
-        await wait_until_readable(descriptor)
-        piece = os.read(descriptor, PIECE)
-        if not piece:
-            return
-        yield piece
-
-
-async def wait_until_readable(descriptor: int) -> None:
-    """Waits without a thread: a thread blocked in a read would keep the program from ending."""
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        loop.add_reader(descriptor, ready.set)
-    except PermissionError:  # a regular file is always readable
-        return
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(descriptor)

@@ -1,4 +1,4 @@
-"""`stt keys`: make, list, revoke and rotate API keys, and give credits to their accounts.
+"""`stt keys`: create, list, revoke and rotate API keys, and add credits to their accounts.
 
 A new key is the only thing on standard output, once; the store keeps a hash. All else goes to standard
 error, so that `KEY=$(stt keys create …)` works.
@@ -8,53 +8,49 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeAlias
 
-from gateway.accounts.from_settings import open_database
+from pydantic import SecretStr
+
+from gateway.accounts.from_settings import open_database, store_file
 from gateway.accounts.registry import KeyRow, Registry, RegistryError
 from gateway.accounts.tiers import load_tiers
+from gateway.cli.errors import CommandFailed
 from gateway.errors import Unavailable
+from gateway.runtime_file import find_services
 from gateway.settings import Settings
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Action = Callable[[argparse.Namespace, Registry], Awaitable[None]]
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("keys", help="make, list, revoke and rotate API keys; give credits")
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-
-    made = _add_action(actions, "create", create, "make a key and print it, once")
-    made.add_argument("--tier", default="free", help="what the key may do (default: free)")
-    made.add_argument("--name", default="", help="whose it is, for the list")
-    made.add_argument("--credits", type=int, default=0, help="credits to begin with")
-    made.add_argument("--expires", type=_moment, metavar="WHEN", help="a date (2027-01-31) or a time from now (90d)")
-
-    _add_action(actions, "list", show, "all keys, by prefix, with their credits")
-    _add_key_action(actions, "revoke", revoke, "end a key")
-    rotated = _add_key_action(actions, "rotate", rotate, "a new key for the same account; the old one ends")
-    rotated.add_argument("--after", type=_duration, default=0.0, metavar="TIME", help="let the old one live on (24h)")
-    granted = _add_key_action(actions, "grant", grant, "add credits to a key's account")
-    granted.add_argument("--credits", type=int, required=True)
-    granted.add_argument("--note", help="kept with the entry: an invoice number, a reason")
-
-
 def run(options: argparse.Namespace, settings: Settings) -> int:
+    settings = with_store_of_service(settings)
     try:
-        asyncio.run(_act(options.action, options, settings))
+        asyncio.run(_act(ACTIONS[options.action], options, settings))
     except (RegistryError, ValueError) as problem:
-        print(f"stt keys: {problem}", file=sys.stderr)
-        return 1
+        raise CommandFailed(f"keys: {problem}") from problem
     except Unavailable as problem:
-        print(f"stt keys: the account store cannot be opened: {problem.__cause__}", file=sys.stderr)
-        return 1
+        raise CommandFailed(f"keys: the account store cannot be opened: {problem.__cause__}") from problem
     return 0
+
+
+def with_store_of_service(settings: Settings) -> Settings:
+    """Where no setting names a store, it is that of the service which runs here. Raises CommandFailed."""
+    if "database" in settings.accounts.model_fields_set or "data" in settings.server.model_fields_set:
+        return settings
+    running = find_services(settings.server.data)
+    if not running:
+        return settings
+    if not running[0].store:
+        raise CommandFailed(
+            f"keys: the accounts of the service at {running[0].url} are in a database server; "
+            "set STT_ACCOUNTS_DATABASE as it is set for the service"
+        )
+    accounts = settings.accounts.model_copy(update={"database": SecretStr(f"sqlite:///{running[0].store}")})
+    return settings.model_copy(update={"accounts": accounts})
 
 
 async def create(options: argparse.Namespace, registry: Registry) -> None:
@@ -83,25 +79,23 @@ async def grant(options: argparse.Namespace, registry: Registry) -> None:
     print(f"The account has {balance} credits.", file=sys.stderr)
 
 
+ACTIONS: dict[str, Action] = {"create": create, "list": show, "revoke": revoke, "rotate": rotate, "grant": grant}
+
+
 async def _act(action: Action, options: argparse.Namespace, settings: Settings) -> None:
+    store = store_file(settings)
+    is_new = store is not None and not store.exists()
     database = open_database(settings, durable=True)
     try:
         await database.migrate()
+        if is_new:
+            print(
+                f"stt keys: made a new account store, {store}; a service with the same settings uses it",
+                file=sys.stderr,
+            )
         await action(options, Registry(database, load_tiers(settings.accounts.tiers)))
     finally:
         await database.close()
-
-
-def _add_action(actions: Actions, name: str, action: Action, about: str) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=about, description=about)
-    parser.set_defaults(run=run, action=action)
-    return parser
-
-
-def _add_key_action(actions: Actions, name: str, action: Action, about: str) -> argparse.ArgumentParser:
-    parser = _add_action(actions, name, action, about)
-    parser.add_argument("key", help="the key, or its prefix as `stt keys list` shows it")
-    return parser
 
 
 def _line(*cells: str) -> str:
@@ -120,22 +114,3 @@ def _state(row: KeyRow) -> str:
     if not ends:
         return "active"
     return "expired" if min(ends) <= time.time() else f"until {_date(min(ends))}"
-
-
-def _duration(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; accepted: 30m, 24h, 90d")
-    return int(match[1]) * float(SECONDS[match[2]])
-
-
-def _moment(text: str) -> float:
-    """Seconds since 1970."""
-    if re.fullmatch(r"\d+[smhd]", text):
-        return time.time() + _duration(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is no date; accepted: 2027-01-31, 2027-01-31T12:00, 90d"
-        raise argparse.ArgumentTypeError(message) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -6,46 +6,30 @@ import argparse
 import asyncio
 import contextlib
 import signal
-import sys
 from urllib.parse import urlsplit, urlunsplit
 
-from gateway.cli.audio_source import AudioSource, AudioSourceFailed, open_audio
+from gateway.cli.audio_source import AudioSource, open_audio
 from gateway.cli.display import TranscriptDisplay
-from gateway.cli.reconnecting_stream import ListenFailed, ReconnectingStream, ReconnectPolicy, StreamRequest
-from gateway.cli.terminal import add_url
+from gateway.cli.errors import CommandFailed
+from gateway.cli.reconnecting_stream import ReconnectingStream, ReconnectPolicy, StreamRequest
+from gateway.cli.service_address import ServiceAddress, find_service
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("listen", help="transcribe a file or standard input live")
-    parser.add_argument("file", metavar="FILE", help="any media file, or - for raw PCM (16-bit, 16 kHz, mono)")
-    parser.add_argument("--language", default="auto", help="code or English name (default: auto)")
-    parser.add_argument("--model", default="", help="model to use (default: the service's)")
-    parser.add_argument("--fast", action="store_true", help="send as fast as the service accepts it, not in real time")
-    parser.add_argument(
-        "--patience", type=float, default=ReconnectPolicy().total, metavar="SECONDS",
-        help="how long to retry when the connection is lost (default: 120)",
-    )  # fmt: skip
-    add_url(parser)
-    parser.set_defaults(run=run)
-
-
 def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
-        asyncio.run(listen(options, settings))
-    except (ListenFailed, AudioSourceFailed, ServiceError) as problem:
-        print(f"stt: {problem}", file=sys.stderr)
-        return 1
+        asyncio.run(listen(options, find_service(options.url, settings)))
+    except ServiceError as problem:
+        raise CommandFailed(f"{options.file}: {problem}") from problem
     return 0
 
 
-async def listen(options: argparse.Namespace, settings: Settings) -> None:
-    """Raises ListenFailed, AudioSourceFailed, UnsupportedMedia."""
-    headers = {"Authorization": f"Bearer {settings.client.key}"} if settings.client.key else {}
+async def listen(options: argparse.Namespace, service: ServiceAddress) -> None:
+    """Raises CommandFailed, UnsupportedMedia."""
     config = {"language": options.language, "model": options.model}
-    url = stream_url(options.url or settings.client.url)
-    request = StreamRequest(url, headers, {name: text for name, text in config.items() if text})
+    wanted = {name: text for name, text in config.items() if text}
+    request = StreamRequest(stream_url(service.url), service.headers, wanted)
     async with open_audio(options.file, options.fast) as pieces:
         source = AudioSource()
         filling = asyncio.create_task(source.fill(pieces))

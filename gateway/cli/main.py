@@ -1,54 +1,50 @@
-"""The `stt` command. Each subcommand is a module of `gateway.cli` with `add_parser`."""
+"""The `stt` command: parses the command line, runs one command, turns its errors into a sentence and an exit code."""
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from pydantic import ValidationError
-
-from gateway.cli import keys, listen, serve, summarize, transcribe
-from gateway.settings import Settings
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-
-Run = Callable[[argparse.Namespace, Settings], int]
+from gateway.cli.errors import FAILED, INTERRUPTED, WRONG_USE, CommandFailed
+from gateway.cli.parser import build_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
-    run: Run = options.run
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "module"):
+        parser.print_help()
+        return 0
     try:
-        return run(options, Settings())
-    except ValidationError as problem:
-        print(f"stt: {describe(problem)}", file=sys.stderr)
-        return EXIT_USAGE
+        return _run(options)
+    except CommandFailed as problem:
+        print(f"stt: {problem}", file=sys.stderr)
+        return problem.code
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes
-        return EXIT_FAILED
+        return FAILED
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="stt", description="Speech to text on your own machines.")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, transcribe, summarize, listen, keys):
-        command.add_parser(commands)
-    return top
+def _run(options: object) -> int:
+    """Imports what the command needs, which the grammar does not."""
+    from pydantic import ValidationError
 
+    from gateway.cli.settings_errors import describe, suggest_for_unknown_groups
+    from gateway.settings import Settings
 
-def describe(problem: ValidationError) -> str:
-    """What is wrong with the settings, by the names of their environment variables."""
-    lines = []
-    for error in problem.errors():
-        name = "_".join(str(part) for part in ("STT", *error["loc"])).upper()
-        lines.append(f"{name}: {error['msg']}, got {error.get('input')!r}")
-    return "; ".join(lines)
+    try:
+        settings = Settings()
+    except ValidationError as problem:
+        print(f"stt: {describe(problem)}", file=sys.stderr)
+        return WRONG_USE
+    for line in suggest_for_unknown_groups(os.environ):
+        print(f"stt: {line}", file=sys.stderr)
+    code: int = importlib.import_module(options.module).run(options, settings)  # type: ignore[attr-defined]
+    return code
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from gateway.cli.audio_source import AudioSource
 from gateway.cli.committed_words import CommittedTranscript
 from gateway.cli.display import TranscriptDisplay
+from gateway.cli.errors import CommandFailed
+from gateway.cli.service_address import ADVICE
 from speech.audio import SAMPLE_RATE
 
 RESTART = 1012
@@ -31,8 +33,8 @@ TRANSIENT_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  #
 STOP = '{"action": "stop"}'
 
 
-class ListenFailed(Exception):
-    """The stream cannot go on; the message is shown to the user."""
+class ListenFailed(CommandFailed):
+    """The stream cannot go on."""
 
 
 class ConnectionLost(Exception):
@@ -129,7 +131,7 @@ class ReconnectingStream:
             transient = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRANSIENT_STATUS
             raise self._failed(said, transient) from problem
         except (OSError, InvalidHandshake) as problem:
-            raise self._failed(f"no service answers at {url}; `stt serve` starts one", transient=True) from problem
+            raise self._failed(f"no service answers at {url}; {ADVICE}", transient=True) from problem
         assert isinstance(socket, MonitoredConnection)
         return socket
 

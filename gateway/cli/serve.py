@@ -37,13 +37,6 @@ class ServeFailed(Exception):
     """The service cannot start; the text tells the person at the terminal why and what helps."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("serve", help="run the service")
-    parser.add_argument("--host", help="address to listen on (default: STT_SERVER_HOST)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: STT_SERVER_PORT)")
-    parser.set_defaults(run=run)
-
-
 def run(options: argparse.Namespace, settings: Settings) -> int:
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=given)})

@@ -3,96 +3,124 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-import httpx
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
 from rich.progress import Progress, TaskID
+from rich.text import Text
 
-from gateway.cli.terminal import add_url, read_error, shown_progress
+from gateway.cli.client import ServiceClient, connect
+from gateway.cli.errors import WrongUse
+from gateway.cli.recordings import STANDARD_INPUT, check_is_file, is_recording
+from gateway.cli.service_address import ServiceAddress, find_service
+from gateway.cli.terminal import is_terminal, print_result, show_progress, without_progress
 from gateway.settings import Settings
-from gateway.summaries.styles import ALIASES, BRIEF, STYLES
 
-CONNECT_SECONDS = 10.0
-SILENT_SECONDS = 120.0  # a service that works sends a line at least every 10 s
 STAGES = {"reading": "reading", "notes": "taking notes", "writing": "writing"}
 
 _CUE = re.compile(r"^\s*(WEBVTT.*|NOTE\b.*|\d+|[\d:.,]+\s+-->\s.*)$")
 _VOICE = re.compile(r"<v ([^>]+)>")
 
 
-class SummarizeFailed(Exception):
-    """There is no summary; the text is shown to the user."""
+class GrowingText:
+    """The last lines of a text that is being written, as many as the terminal shows."""
 
+    def __init__(self) -> None:
+        self.text = ""
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("summarize", help="summarise a transcript with a running service")
-    parser.add_argument("file", metavar="FILE", help="text, or a transcript as json, srt or vtt; - is standard input")
-    parser.add_argument("--style", choices=[*STYLES, *ALIASES], default=BRIEF.name, help="(default: brief)")
-    parser.add_argument("--language", default="auto", help="of the transcript (default: found out)")
-    add_url(parser)
-    parser.set_defaults(run=run)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = Text(self.text, "dim").wrap(console, options.max_width)
+        yield Text("\n").join(lines[-max(1, console.height - 2) :])
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    try:
-        raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
-        text = raw.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        print(f"stt: {options.file} cannot be read: {problem}", file=sys.stderr)
-        return 2
+    text = read_text(options.file)
     fields = {"text": spoken(text), "style": options.style, "language": options.language}
-    url = (options.url or settings.client.url).rstrip("/")
-    with shown_progress() as progress:
-        try:
-            summary = summarize(url, settings.client.key, fields, progress)
-        except SummarizeFailed as problem:
-            progress.console.print(f"stt: {problem}", style="red", markup=False, highlight=False)
-            return 1
-    print(summary)
+    print_result(asyncio.run(_summarize_alone(find_service(options.url, settings), fields)))
     return 0
 
 
-def summarize(url: str, key: str, fields: dict[str, str], progress: Progress) -> str:
-    """The summary; what is going on is shown meanwhile. Raises SummarizeFailed."""
-    named = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    headers = httpx.Headers(named, encoding="utf-8")
-    patience = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
-    task = progress.add_task("summary: waiting", total=None)
+async def _summarize_alone(address: ServiceAddress, fields: dict[str, str]) -> str:
+    with show_progress() as progress:
+        async with connect(address) as client:
+            return await summarize(client, fields, progress, shown=is_terminal(sys.stdout))
+
+
+async def summarize(
+    client: ServiceClient, fields: dict[str, str], progress: Progress, *, name: str = "summary", shown: bool = False
+) -> str:
+    """The summary. Raises RequestFailed.
+
+    shown: it is shown on standard output while it is written, and removed again
+    """
+    task = progress.add_task(f"{name}: waiting", total=None)
+    events = client.summarize(fields)
     try:
-        with httpx.stream("POST", f"{url}/v1/summarize", json=fields, headers=headers, timeout=patience) as answer:
-            if answer.status_code != httpx.codes.OK:
-                answer.read()
-                raise SummarizeFailed(read_error(answer))
-            for event in read_events(answer.iter_lines()):
-                if event["type"] == "summary":
-                    return str(event["summary"])
-                if event["type"] == "error":
-                    raise SummarizeFailed(event["error"])
-                show(event, progress, task)
-    except httpx.ConnectError as problem:
-        raise SummarizeFailed(f"no service answers at {url}; `stt serve` starts one") from problem
-    except httpx.HTTPError as problem:
-        raise SummarizeFailed(f"the connection to {url} broke: {problem}") from problem
+        async with contextlib.aclosing(_with_progress(events, progress, task, name)) as watched:
+            return await (_show_growing(watched, progress) if shown else _last(watched))
     finally:
         progress.remove_task(task)
-    raise SummarizeFailed(f"the service at {url} ended without a summary")
 
 
-def show(event: dict[str, Any], progress: Progress, task: TaskID) -> None:
-    if event["type"] == "stage":
-        description = f"summary: {STAGES.get(event['stage'], event['stage'])}"
-        progress.update(task, description=description, total=event["total"] or None, completed=event["done"])
+async def _last(events: AsyncIterator[dict[str, Any]]) -> str:
+    summary = ""
+    async for event in events:
+        if event["type"] == "summary":
+            summary = str(event["summary"])
+    return summary
 
 
-def read_events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        if line.startswith("data:"):
-            yield json.loads(line.removeprefix("data:"))
+async def _show_growing(events: AsyncIterator[dict[str, Any]], progress: Progress) -> str:
+    growing, summary = GrowingText(), ""
+    console = Console(highlight=False)
+    with contextlib.ExitStack() as screen:
+        async for event in events:
+            if event["type"] == "token":
+                if not growing.text:
+                    screen.enter_context(without_progress(progress))
+                    live = Live(growing, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+                    screen.enter_context(live)
+                growing.text += event["token"]
+            elif event["type"] == "summary":
+                summary = str(event["summary"])
+    return summary
+
+
+async def _with_progress(
+    events: AsyncIterator[dict[str, Any]], progress: Progress, task: TaskID, name: str
+) -> AsyncGenerator[dict[str, Any]]:
+    stage = ""
+    async for event in events:
+        if event["type"] == "stage":
+            description = f"{name}: {STAGES.get(event['stage'], event['stage'])}"
+            if event["stage"] != stage:
+                stage = event["stage"]
+                progress.reset(task, description=description, total=event["total"] or None, completed=event["done"])
+            else:
+                progress.update(task, total=event["total"] or None, completed=event["done"])
+        yield event
+
+
+def read_text(name: str) -> str:
+    """raises: WrongUse"""
+    try:
+        raw = sys.stdin.buffer.read() if name == STANDARD_INPUT else check_is_file(name).read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as problem:
+        raise WrongUse(f"{name} cannot be read: {problem.strerror or problem}") from problem
+    except UnicodeDecodeError as problem:
+        path = check_is_file(name) if name != STANDARD_INPUT else None
+        if path is not None and is_recording(path):
+            advice = f"`stt transcribe --summary brief {name}`"
+            raise WrongUse(f"{name}: this is a recording; use {advice}") from problem
+        raise WrongUse(f"{name} cannot be read: it is not text in UTF-8") from problem
 
 
 def spoken(transcript: str) -> str:

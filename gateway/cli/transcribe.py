@@ -1,218 +1,280 @@
-"""`stt transcribe`: files to a running service, transcripts to standard output or to files."""
+"""`stt transcribe`: recordings to a running service, transcripts to standard output or to files."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import asyncio
 import json
-import secrets
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import httpx
-from rich.progress import Progress, TaskID
+from rich.console import Console
+from rich.progress import Progress
 
-from gateway.cli.summarize import SummarizeFailed, spoken, summarize
-from gateway.cli.terminal import add_url, read_error, shown_progress
-from gateway.http.parameters import RESPONSE_FORMATS
+from gateway.cli.client import OnStage, RequestFailed, ServiceClient, connect
+from gateway.cli.errors import FAILED, CommandFailed, WrongUse
+from gateway.cli.outputs import check_picture, choose_targets, summary_target
+from gateway.cli.readable import print_readable
+from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
+from gateway.cli.service_address import ServiceAddress, find_service
+from gateway.cli.summarize import spoken, summarize
+from gateway.cli.terminal import (
+    is_terminal,
+    print_result,
+    read_warnings,
+    show_progress,
+    tell,
+    warn,
+    without_progress,
+)
 from gateway.settings import Settings
-from gateway.summaries.styles import ALIASES, STYLES
 from gateway.transcript.rendering import read_fields, render
+from speech.transcript import Transcript
 
-FORMATS = tuple(dict.fromkeys(RESPONSE_FORMATS.values()))
-CONNECT_SECONDS = 10.0
-POLL_SECONDS = 0.5
-POLL_TIMEOUT = 2.0
-
-
-class TranscribeFailed(Exception):
-    """One file brought no transcript; the text is shown to the user."""
-
-
-@contextmanager
-def poll_progress(address: str, progress: Progress, task: TaskID, name: str) -> Iterator[None]:
-    """Shows what the service says about the request, in a thread of its own."""
-    ended = threading.Event()
-
-    def follow() -> None:
-        with httpx.Client(timeout=POLL_TIMEOUT) as client:
-            while not ended.wait(POLL_SECONDS):
-                with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
-                    show(client.get(address).json())
-
-    def show(answer: dict[str, Any]) -> None:
-        if answer["stage"] != "receiving":
-            progress.update(task, description=f"{name}: {answer['stage']}", total=1.0, completed=answer["done"])
-
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        follower.join()
-
-
-class ProgressFile:
-    """A file that tells the progress bar how much of it was read, for httpx to send."""
-
-    def __init__(self, file: BinaryIO, progress: Progress, task: TaskID) -> None:
-        self._file = file
-        self._progress = progress
-        self._task = task
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        self._progress.advance(self._task, len(piece))
-        return piece
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def seek(self, position: int) -> int:
-        return self._file.seek(position)
+MOST_AT_ONCE = 8  # recordings sent at once, where the tier would allow more
+WARNINGS = "X-Warnings"
+STAGES = {
+    "uploading": "uploading",
+    "waiting": "waiting",
+    "decoding": "decoding",
+    "recognizing": "recognizing",
+    "diarizing": "telling speakers apart",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class TranscribeCall:
-    url: str
-    key: str
+class TranscribePlan:
+    """What the command line asks for, checked before anything is sent."""
+
+    recordings: Sequence[RecordingFile]
+    targets: Sequence[Path | None]  # for each recording; None: standard output
+    picture: Path | None
+    format: str
+    readable: bool  # text for eyes, on a terminal
+    labels: bool  # whether speakers are named
+    summary: str  # style, or ""
+    language: str
     fields: dict[str, str]  # of the form
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("transcribe", help="transcribe files with a running service")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--format", choices=FORMATS, default="txt", help="of the transcript (default: txt)")
-    parser.add_argument("--language", default="auto", help="code or English name (default: auto)")
-    parser.add_argument("--model", default="", help="model to use (default: the service's)")
-    parser.add_argument(
-        "--summary", choices=[*STYLES, *ALIASES], metavar="STYLE", help=f"also summarise: {', '.join(STYLES)}"
-    )
-    parser.add_argument("--output", type=Path, help="file for the transcript; a folder for several")
-    parser.add_argument("--speakers", type=int, default=0, help="how many there are (default: found out)")
-    parser.add_argument("--no-diarize", action="store_true", help="do not tell speakers apart")
-    parser.add_argument("--no-speaker-labels", action="store_true", help="do not name speakers in txt, srt and vtt")
-    parser.add_argument(
-        "--plot", type=Path, metavar="PICTURE", help="also draw sound, speakers and text (png, svg, pdf)"
-    )
-    add_url(parser)
-    parser.set_defaults(run=run)
+@dataclass(slots=True)
+class TranscriptionResult:
+    text: str  # in the format that was asked for
+    transcript: Transcript | None = None  # where the service was asked for JSON
+    warnings: list[str] = field(default_factory=list)
+    summary: str = ""
+    picture: Path | None = None  # that was drawn
+    problems: list[CommandFailed] = field(default_factory=list)  # after the transcript was there
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    fields = form_fields(options)
-    url = options.url or settings.client.url
-    call = TranscribeCall(url.rstrip("/"), settings.client.key, {name: text for name, text in fields.items() if text})
-    try:
-        targets = choose_targets(options.files, options.output, options.format)
-        if options.plot and len(targets) > 1:
-            raise TranscribeFailed("--plot draws one recording; give one file")
-    except TranscribeFailed as problem:
-        print(f"stt: {problem}", file=sys.stderr)
-        return 2
-    failed = 0
-    patience = httpx.Timeout(None, connect=CONNECT_SECONDS)
-    with shown_progress() as progress, httpx.Client(timeout=patience) as client:
-        for path, target in targets:
-            try:
-                transcript = transcribe(client, call, path, progress)
-                if options.plot:
-                    transcript = draw(transcript, path, options)
-                write(transcript, target)
-                if options.summary and (said := spoken(transcript).strip()):
-                    text = {"text": said, "style": options.summary, "language": options.language}
-                    write_summary(summarize(call.url, call.key, text, progress), target)
-            except (TranscribeFailed, SummarizeFailed) as problem:
-                progress.console.print(f"{path}: {problem}", style="red", markup=False, highlight=False)
-                failed += 1
-    return 1 if failed else 0
+    plan = make_plan(options)
+    return asyncio.run(_transcribe_all(plan, find_service(options.url, settings), options.jobs))
 
 
-def form_fields(options: argparse.Namespace) -> dict[str, str]:
-    """A picture needs every word's time, which JSON has: the wanted format is then made here."""
-    return {
+def make_plan(options: argparse.Namespace) -> TranscribePlan:
+    """raises: WrongUse"""
+    recordings = find_recordings(options.files)
+    if options.plot and len(recordings) > 1:
+        raise WrongUse("--plot draws one recording; give one file")
+    readable = options.format == "txt" and options.output is None and is_terminal(sys.stdout)
+    fields = {
         "language": options.language,
-        "response_format": "json" if options.plot else options.format,
+        # A picture and text for eyes need the times of JSON: the format that was asked for is made here then.
+        "response_format": "json" if options.plot or readable else options.format,
         "model": options.model,
         "diarize": "false" if options.no_diarize else "true",
         "speakers": str(options.speakers),
         "speaker_labels": "false" if options.no_speaker_labels else "true",
     }
+    return TranscribePlan(
+        recordings=recordings,
+        targets=choose_targets(recordings, options.output, options.format),
+        picture=check_picture(options.plot) if options.plot else None,
+        format=options.format,
+        readable=readable,
+        labels=not options.no_speaker_labels,
+        summary=options.summary or "",
+        language=options.language,
+        fields={name: text for name, text in fields.items() if text},
+    )
 
 
-def draw(answer: str, recording: Path, options: argparse.Namespace) -> str:
-    """Draws the service's JSON and returns it in the wanted format. Raises TranscribeFailed."""
-    from gateway.cli.plot import PlotFailed, plot  # matplotlib takes a second to import
+async def _transcribe_all(plan: TranscribePlan, address: ServiceAddress, jobs: int) -> int:
+    """Several at once; what goes to standard output keeps the order of the command line."""
+    with show_progress() as progress:
+        async with connect(address) as client:
+            at_once = await _limits(client, len(plan.recordings), jobs)
+            command = TranscribeCommand(plan, client, progress, *map(asyncio.Semaphore, at_once))
+            working: list[asyncio.Task[int]] = []
+            for recording, target in zip(plan.recordings, plan.targets, strict=True):
+                before = working[-1] if working and target is None else None
+                working.append(asyncio.create_task(command.process(recording, target, before)))
+            codes = await asyncio.gather(*working)
+    return codes[0] if len(codes) == 1 else min(max(codes), FAILED)
 
+
+async def _limits(client: ServiceClient, recordings: int, jobs: int) -> tuple[int, int]:
+    """How many recordings, and how many summaries, the tier takes at once."""
+    if recordings == 1:
+        return 1, 1
     try:
-        transcript = read_fields(json.loads(answer))
-    except (KeyError, TypeError, ValueError) as problem:
-        raise TranscribeFailed(f"the service's answer cannot be read: {problem}") from problem
-    try:
-        plot(transcript, recording, options.plot)
-    except PlotFailed as problem:
-        raise TranscribeFailed(str(problem)) from problem
-    if options.format == "json":
-        return answer
-    return render(transcript, options.format, labels=not options.no_speaker_labels)[0]
+        usage = await client.get("/v1/usage")
+        files, summaries = int(usage["transcription"]["at_once"]), int(usage["summaries"]["at_once"])
+    except (RequestFailed, KeyError, TypeError, ValueError):
+        files = summaries = 1
+    return jobs or min(files, MOST_AT_ONCE), min(summaries, MOST_AT_ONCE)
 
 
-def choose_targets(files: list[Path], output: Path | None, ending: str) -> list[tuple[Path, Path | None]]:
-    """Where each file's transcript goes; None is standard output."""
-    for path in files:
-        if not path.is_file():
-            raise TranscribeFailed(f"{path}: there is no such file")
-    if output is None:
-        return [(path, None) for path in files]
-    if len(files) == 1 and not output.is_dir():
-        return [(files[0], output)]
-    if output.exists() and not output.is_dir():
-        raise TranscribeFailed(f"{output} is a file; give a folder for several transcripts")
-    targets = [(path, output / f"{path.stem}.{ending}") for path in files]
-    if len({target for _, target in targets}) < len(targets):
-        raise TranscribeFailed("two of the files have the same name; transcribe them one by one")
-    return list(targets)
+@dataclass(frozen=True, slots=True)
+class TranscribeCommand:
+    plan: TranscribePlan
+    client: ServiceClient
+    progress: Progress
+    slots: asyncio.Semaphore
+    summary_slots: asyncio.Semaphore
+
+    async def process(self, recording: RecordingFile, target: Path | None, before: asyncio.Task[int] | None) -> int:
+        """The exit code. A recording that fails costs its own transcript only.
+
+        before: what has to be on standard output first
+        """
+        result = await self.transcribe(recording)
+        if before is not None:
+            await asyncio.wait([before])
+        console = self.progress.console
+        if isinstance(result, CommandFailed):
+            tell(console, f"{recording.label}: {result}", "red")
+            return result.code
+        warn(console, recording.label, result.warnings)
+        if target is not None:
+            write_result(target, result, console)
+        else:
+            with without_progress(self.progress):
+                print_transcript(self.plan, recording, result)
+            if self.plan.summary and not result.summary:
+                await self._summarize(result, recording, shown=is_terminal(sys.stdout))
+                with without_progress(self.progress):
+                    print_summary(result)
+        if result.picture:
+            tell(console, f"wrote {result.picture}")
+        for problem in result.problems:
+            tell(console, f"{recording.label}: {problem}", "red")
+        return max((problem.code for problem in result.problems), default=0)
+
+    async def transcribe(self, recording: RecordingFile) -> TranscriptionResult | CommandFailed:
+        """With its picture and its summary, unless that can be read while it is written."""
+        try:
+            async with self.slots, on_disk(recording) as path:
+                async with self._stages(recording.name) as on_stage:
+                    answer = await self.client.transcribe(path, recording.name, self.plan.fields, on_stage)
+                result = self._read(answer)
+                if self.plan.picture:
+                    await self._draw(result, path, recording)
+        except OSError as problem:
+            return CommandFailed(f"the file cannot be read: {problem.strerror or problem}")
+        except CommandFailed as problem:
+            return problem
+        if len(self.plan.recordings) > 1 or self.plan.targets[0] is not None:
+            await self._summarize(result, recording)
+        return result
+
+    def _read(self, answer: httpx.Response) -> TranscriptionResult:
+        warnings = read_warnings(answer.headers.get(WARNINGS, ""))
+        if self.plan.fields["response_format"] != "json":
+            return TranscriptionResult(answer.text, warnings=warnings)
+        try:
+            transcript = read_fields(json.loads(answer.text))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise RequestFailed(f"the service's answer cannot be read: {problem}") from problem
+        text = answer.text
+        if self.plan.format != "json":
+            text = render(transcript, self.plan.format, labels=self.plan.labels)[0]
+        return TranscriptionResult(text, transcript, list(transcript.warnings))
+
+    async def _draw(self, result: TranscriptionResult, path: Path, recording: RecordingFile) -> None:
+        """A picture that fails does not cost the transcript."""
+        from gateway.cli.plot import PlotFailed, plot  # matplotlib takes a second to import
+
+        assert result.transcript is not None and self.plan.picture is not None
+        try:
+            lacks = await asyncio.to_thread(plot, result.transcript, path, self.plan.picture, recording.name)
+            result.warnings += lacks
+            result.picture = self.plan.picture
+        except PlotFailed as problem:
+            result.problems.append(problem)
+
+    async def _summarize(self, result: TranscriptionResult, recording: RecordingFile, shown: bool = False) -> None:
+        """Where nothing was said there is nothing to summarize. A summary that fails does not cost the transcript."""
+        said = spoken(result.text).strip()
+        if not self.plan.summary or not said:
+            return
+        fields = {"text": said, "style": self.plan.summary, "language": self.plan.language}
+        name = f"{recording.name}: summary"
+        try:
+            async with self.summary_slots:
+                result.summary = await summarize(self.client, fields, self.progress, name=name, shown=shown)
+        except CommandFailed as problem:
+            result.problems.append(problem)
+
+    @asynccontextmanager
+    async def _stages(self, name: str) -> AsyncIterator[OnStage]:
+        """A line of progress, which begins anew with each stage."""
+        task = self.progress.add_task(f"{name}: uploading", total=None)
+        shown = ""
+
+        def on_stage(stage: str, done: float, of: float) -> None:
+            nonlocal shown
+            if stage != shown:
+                shown = stage
+                self.progress.reset(task, description=f"{name}: {STAGES.get(stage, stage)}", total=of)
+            self.progress.update(task, completed=done)
+
+        try:
+            yield on_stage
+        finally:
+            self.progress.remove_task(task)
 
 
-def transcribe(client: httpx.Client, call: TranscribeCall, path: Path, progress: Progress) -> str:
-    """The transcript of one file as the service renders it. Raises TranscribeFailed."""
-    task = progress.add_task(f"{path.name}: sending", total=path.stat().st_size)
-    identity = f"stt-{secrets.token_hex(10)}"
-    named = {"X-Request-Id": identity} | ({"Authorization": f"Bearer {call.key}"} if call.key else {})
-    headers = httpx.Headers(named, encoding="utf-8")
-    try:
-        with path.open("rb") as file, poll_progress(f"{call.url}/v1/progress/{identity}", progress, task, path.name):
-            sent: Any = {"file": (path.name, ProgressFile(file, progress, task))}
-            answer = client.post(f"{call.url}/v1/transcribe", data=call.fields, files=sent, headers=headers)
-    except httpx.ConnectError as problem:
-        raise TranscribeFailed(f"no service answers at {call.url}; `stt serve` starts one") from problem
-    except (httpx.HTTPError, OSError) as problem:
-        raise TranscribeFailed(f"the connection to {call.url} broke: {problem}") from problem
-    finally:
-        progress.remove_task(task)
-    if answer.status_code != 200:
-        raise TranscribeFailed(read_error(answer))
-    return answer.text
-
-
-def write(text: str, target: Path | None) -> None:
-    if target is None:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-        sys.stdout.flush()
+def print_transcript(plan: TranscribePlan, recording: RecordingFile, result: TranscriptionResult) -> None:
+    """With a header where there are several; of JSON, one object a line. The summary, too, if it is there already."""
+    several = len(plan.recordings) > 1
+    if several and plan.format == "json":
+        fields = {"file": recording.label, **json.loads(result.text)}
+        if result.summary:
+            fields["summary"] = result.summary
+        print_result(json.dumps(fields, ensure_ascii=False))
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-
-
-def write_summary(summary: str, target: Path | None) -> None:
-    """After the transcript, or in a file beside it."""
-    if target is None:
-        write(f"\nSummary\n{summary}", None)
+    if several:
+        separator = "" if recording is plan.recordings[0] else "\n"
+        print_result(f"{separator}==> {recording.label} <==")
+    if plan.readable and result.transcript is not None:
+        print_readable(result.transcript, Console(highlight=False), labels=plan.labels)
+        sys.stdout.flush()
     else:
-        write(f"{summary}\n", target.with_name(f"{target.stem}.summary.txt"))
+        print_result(result.text)
+    print_summary(result)
+
+
+def print_summary(result: TranscriptionResult) -> None:
+    if result.summary:
+        print_result(f"\nSummary\n{result.summary}")
+
+
+def write_result(target: Path, result: TranscriptionResult, console: Console) -> None:
+    """What cannot be written is printed instead."""
+    texts = {target: result.text}
+    if result.summary:
+        texts[summary_target(target)] = f"{result.summary}\n"
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            tell(console, f"wrote {path}")
+        except OSError as problem:
+            result.problems.append(CommandFailed(f"{path} cannot be written: {problem.strerror}; here is its text"))
+            print_result(text)

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from gateway.cli.client import read_events
 from gateway.cli.main import main
-from gateway.cli.summarize import read_events, spoken
+from gateway.cli.summarize import spoken
 
 
 def test_plain_text_is_taken_as_it_is() -> None:
