@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WEIGHTS := var/weights
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test unit check format docs benchmarks lock clean
+.PHONY: help setup serve test unit browser check format docs benchmarks lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -34,11 +34,18 @@ setup: $(VENV)/service.stamp  ## environment, weights and engines
 serve: setup  ## set everything up (once) and run the service
 	exec $(BIN)/stt serve
 
-test: setup check  ## everything that proves it: check, then the whole test suite
-	$(BIN)/python -m pytest $(TESTS)
+# Unit tests first and side by side: what is broken is told within a minute. The others start servers, one at a time.
+test: setup check browser unit  ## everything that proves it (15 to 30 minutes on 2 cores); TESTS=path runs a part of it
+	$(BIN)/python -m pytest $(or $(TESTS),tests/integration tests/e2e)
 
-unit: $(VENV)/development.stamp  ## unit tests alone
-	$(BIN)/python -m pytest tests/unit
+unit: $(VENV)/development.stamp  ## unit tests alone, in about a minute
+	$(BIN)/python -m pytest -n auto tests/unit
+
+# The page is tested in a real browser, Debian's; without the right to install it, the person who has it is told how.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null; } \
+	  || echo "No browser: its tests are skipped. \`apt-get install --no-install-recommends chromium\` brings it."
 
 format: $(VENV)/development.stamp  ## format the code
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from benchmarks.environments import PROJECT
 from speech.audio import SAMPLE_RATE, Pcm
 
-SPEECH = PROJECT.parent / "shared" / "speech"
+SPEECH = Path(os.environ.get("STT_TEST_RECORDINGS", PROJECT.parent / "shared" / "speech"))
 CACHE = PROJECT / "var" / "benchmarks"
 
 
