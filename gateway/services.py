@@ -58,9 +58,7 @@ class Services:
 async def open_services(settings: Settings, models: Models, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
     """Everything that the routes need; all of it is closed at the end."""
     served = triton_models(models, settings.diarization)
-    fleet = Fleet(
-        triton_urls, served, settings.triton, heals=bool(settings.triton.urls)
-    )  # the embedded one heals itself
+    fleet = Fleet(triton_urls, served, settings.triton)
     with open_spool(settings.server.data) as spool:
         async with (
             watched(fleet),

@@ -102,7 +102,7 @@ class TritonSettings(SettingsGroup):
     """longest wait for one window, waiting behind others included"""
     patience_seconds: float = Field(default=20.0, ge=0)
     """how long a window is tried again while no Triton can take it"""
-    probe_seconds: float = Field(default=5.0, gt=0)
+    probe_seconds: float = Field(default=2.0, gt=0)
     """time between two looks at each Triton's health"""
 
 

@@ -8,9 +8,8 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -71,10 +70,9 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
     try:
         models = Models(settings.recognition.models, settings.recognition.stand_in)
         async with (
-            open_tritons(settings, models) as tritons,
-            open_services(settings, models, tritons.urls) as services,
+            open_tritons(settings, models) as triton_urls,
+            open_services(settings, models, triton_urls) as services,
         ):
-            tritons.tell_deaths(services.fleet.model_died)
             http = HttpServer(http_config(create_app(services), settings), services.draining)
             stopping.watch(http)
             with serve_metrics(services, settings.server):
@@ -135,21 +133,11 @@ async def serve_http(http: uvicorn.Server, listener: socket.socket, settings: Se
         await asyncio.wait(http.server_state.tasks, timeout=CLEAN_UP_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Tritons:
-    urls: Sequence[str]  # gRPC addresses
-    own: EmbeddedTriton | None = None  # the one that was started here
-
-    def tell_deaths(self, listener: Callable[[str], None]) -> None:
-        if self.own is not None:
-            self.own.on_death = listener
-
-
 @asynccontextmanager
-async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Tritons]:
-    """The Tritons of the settings, or one that is started here and ends with the context."""
+async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Sequence[str]]:
+    """gRPC addresses of the Tritons in the settings, or one that is started here and ends with the context."""
     if settings.triton.urls:
-        yield Tritons(settings.triton.urls)
+        yield settings.triton.urls
         return
     for model in models.deployed:
         check_engines(settings.triton.repository, model)
@@ -159,7 +147,7 @@ async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Trit
     say(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
         say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
-        yield Tritons((triton.url,), triton)
+        yield (triton.url,)
 
 
 def check_engines(repository: Path, model: Model) -> None:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.processes.child import launch, terminate
 from gateway.recognition.diarizer import DiarizationFailed
-from gateway.triton import launcher
 from speech.audio import Pcm
 from speech.diarization import pyannote_worker_path
 from speech.diarization.turns import name_turns
@@ -55,10 +52,8 @@ class PyannoteDiarizer:
         return name_turns(found)
 
     async def close(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        if self._process is not None:
+            await terminate(self._process, 0)
         self._process = None
 
     async def _request(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -79,12 +74,8 @@ class PyannoteDiarizer:
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            command = [launcher.__file__, str(os.getpid()), str(self._config.python)]
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *command,
-                str(pyannote_worker_path()),
-                str(self._config.weights),
+            self._process = await launch(
+                *(self._config.python, pyannote_worker_path(), self._config.weights),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=ANSWER_BYTES,

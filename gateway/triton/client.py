@@ -72,6 +72,7 @@ class TritonClient:
         self.url = url
         self.unavailable = set(unavailable)  # models that do not answer, or have not yet
         self.unloaded: set[str] = set()  # models that were unloaded and could not be loaded again
+        self.suspected: dict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by model: a call failed, probe it
         self.responses: Counter[str] = Counter()  # successful calls by model
         self._calls: dict[str, set[_Call]] = defaultdict(set)
         self._channel = grpc.aio.insecure_channel(url, options=_OPTIONS)
@@ -97,6 +98,14 @@ class TritonClient:
             return outputs
         finally:
             self._calls[model].discard(call)
+
+    async def is_server_ready(self, timeout: float) -> bool:
+        """Whether the server has loaded its models. timeout: seconds"""
+        try:
+            response = await self._stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=timeout)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.ready)
 
     def fail_calls(self, model: str) -> None:
         """Ends the calls in flight to a model whose process died: they would never be answered.

@@ -8,6 +8,7 @@ that leaves finishes its calls in flight.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import socket
@@ -23,6 +24,7 @@ from gateway.triton.probe import probe_inputs
 PROBE_TIMEOUT = 30.0  # seconds
 RECOVERY_SECONDS = 0.5  # between two probes of a model that is unavailable
 LOAD_SECONDS = 300.0  # that a model may take to load
+RELOAD_JITTER = 1.0  # seconds, at most, before a dead model is loaded again
 RELOAD_PAUSE = 10.0  # seconds after a model could not be loaded
 FIRST_PROBES_SECONDS = 5.0  # that a start waits for the first probes of all Tritons
 
@@ -41,18 +43,15 @@ class Fleet:
         settings: TritonSettings,
         *,
         resolve: Resolve | None = None,
-        heals: bool = False,
     ) -> None:
-        """heals: models whose process is dead are loaded again; False where somebody else does that"""
         self._resolve = resolve or resolve_host
-        self._heals = heals
         self._addresses = tuple(addresses)  # host:port
         self._models = tuple(models)  # names in Triton
         self._settings = settings
         self._resolved: dict[str, Sequence[str]] = {}  # address as configured → addresses behind it
         self._clients: dict[str, TritonClient] = {}  # by address
         self._rotation = random.randrange(1 << 16)  # gateways that start together begin with different Tritons
-        self._probed: set[TritonClient] = set()
+        self._probed: set[tuple[TritonClient, str]] = set()  # with the models that were probed there
 
     @property
     def clients(self) -> tuple[TritonClient, ...]:
@@ -78,14 +77,10 @@ class Fleet:
     def exclude(self, client: TritonClient, model: str, failure: TritonFailure) -> None:
         """No more requests until the model answers a probe; calls that would never be answered are failed."""
         hangs = failure.code is grpc.StatusCode.DEADLINE_EXCEEDED and model in client.unavailable
-        client.unavailable.add(model)
-        if failure.process_died or hangs:
-            client.fail_calls(model)
-
-    def model_died(self, model: str) -> None:
-        """For whoever notices the death of a model's process first: its requests are sent again."""
-        for client in self.clients:
+        if model not in client.unavailable:
             client.unavailable.add(model)
+            client.suspected[model].set()
+        if failure.process_died or hangs:
             client.fail_calls(model)
 
     async def watch(self) -> None:
@@ -97,8 +92,8 @@ class Fleet:
                 await asyncio.sleep(self._settings.probe_seconds)
 
     async def first_probes(self) -> None:
-        """Returns when every Triton that was found has been probed once, whatever came of it."""
-        while not self._probed.issuperset(self.clients or [None]):
+        """Returns when every model of every Triton has been probed once, whatever came of it."""
+        while not self.clients or not self._probed.issuperset(itertools.product(self.clients, self._models)):
             await asyncio.sleep(0.02)
 
     async def _discover(self) -> list[TritonClient]:
@@ -117,15 +112,23 @@ class Fleet:
         return list(new.values())
 
     async def _monitor(self, client: TritonClient) -> None:
-        """As long as it is in the fleet, or has calls in flight."""
         try:
-            while client in self.clients or client.in_flight:
-                await asyncio.gather(*(self._probe(client, model) for model in self._models))
-                self._probed.add(client)
-                await asyncio.sleep(RECOVERY_SECONDS if client.unavailable else self._settings.probe_seconds)
+            await asyncio.gather(*(self._monitor_model(client, model) for model in self._models))
         finally:
-            self._probed.discard(client)
+            self._probed = {pair for pair in self._probed if pair[0] is not client}
             await client.close()
+
+    async def _monitor_model(self, client: TritonClient, model: str) -> None:
+        """Probes it now and then, and at once after a failure, as long as its Triton is in the fleet or has calls."""
+        suspected = client.suspected[model]
+        while client in self.clients or client.in_flight:
+            await self._probe(client, model)
+            self._probed.add((client, model))
+            suspected.clear()
+            pause = RECOVERY_SECONDS if model in client.unavailable else self._settings.probe_seconds
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await suspected.wait()
 
     async def _probe(self, client: TritonClient, model: str) -> None:
         """Sends the model a request: Triton reports a model as READY though its process is dead."""
@@ -138,8 +141,8 @@ class Fleet:
             if model not in client.unavailable:
                 _log.warning("a probe failed: %s", failure, extra={"triton": client.url, "model": model})
             self.exclude(client, model, failure)
-            if self._heals and (failure.process_died or model in client.unloaded):
-                await self._heal(client, model)
+            if failure.process_died or model in client.unloaded:
+                await self._reload(client, model)
         except Exception:  # monitoring goes on whatever happens to a probe
             _log.exception("a probe could not be made", extra={"triton": client.url, "model": model})
         else:
@@ -147,9 +150,9 @@ class Fleet:
                 _log.info("a model answers", extra={"triton": client.url, "model": model})
             client.unavailable.discard(model)
 
-    async def _heal(self, client: TritonClient, model: str) -> None:
+    async def _reload(self, client: TritonClient, model: str) -> None:
         """Loads a dead model again: Triton never does, and goes on reporting it as READY."""
-        await asyncio.sleep(random.uniform(0, self._settings.probe_seconds))  # another gateway may do it meanwhile
+        await asyncio.sleep(random.uniform(0, RELOAD_JITTER))  # another gateway may do it meanwhile
         try:
             await client.infer(model, probe_inputs(model), PROBE_TIMEOUT)
         except TritonFailure as failure:

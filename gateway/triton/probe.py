@@ -16,7 +16,6 @@ from speech.audio import SAMPLE_RATE
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, Priority, Tensor
 
 _TIMEOUT = 60.0  # seconds
-_FIRST_TIMEOUT = 240.0  # of a real inference: the first one on a machine compiles
 
 
 class ModelDied(Exception):
@@ -31,14 +30,14 @@ def probe_inputs(model: str, seconds: float = 0.0) -> dict[Tensor, Value]:
     return {AUDIO: silence[np.newaxis]}
 
 
-async def check_model(url: str, model: str, seconds: float) -> None:
-    """Sends the model some seconds of silence and waits for its answer.
+async def check_model(url: str, model: str, seconds: float = 0.0, timeout: float = _TIMEOUT) -> None:
+    """Sends the model some seconds of silence and waits for its answer, for at most `timeout` seconds.
 
     raises: ModelDied; TritonFailure if the server itself is unavailable
     """
     client = TritonClient(url)
     try:
-        await client.infer(model, probe_inputs(model, seconds), _FIRST_TIMEOUT if seconds else _TIMEOUT)
+        await client.infer(model, probe_inputs(model, seconds), timeout)
     except TritonFailure as failure:
         if failure.process_died or not failure.unavailable:
             raise ModelDied(str(failure)) from failure
@@ -47,9 +46,13 @@ async def check_model(url: str, model: str, seconds: float) -> None:
         await client.close()
 
 
-async def check_all(url: str, models: Sequence[str]) -> None:
+async def check_all(url: str, models: Sequence[str], timeout: float = _TIMEOUT) -> None:
     """Raises as `check_model` if one of them does not answer."""
-    await asyncio.gather(*(check_model(url, model, 0.0) for model in models))
+    checks = (check_model(url, model, timeout=timeout) for model in models)
+    # None is cancelled when another fails: a call that is cancelled at its answer would stay in Triton.
+    for problem in await asyncio.gather(*checks, return_exceptions=True):
+        if isinstance(problem, BaseException):
+            raise problem
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,7 +6,6 @@ must hold the stub of the running Python, so a folder with both is assembled.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import socket
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -173,15 +172,3 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Lines until the end of the stream, however long they are: a full pipe would block its writer."""
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:  # longer than the reader takes: its rest comes as the next line
-            continue
-        if not line:
-            return
-        yield line

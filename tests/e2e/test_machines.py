@@ -63,7 +63,7 @@ async def machines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ma
     folder = tmp_path_factory.mktemp("machines")
     async with AsyncExitStack() as stack:
         database = {"STT_ACCOUNTS_DATABASE": stack.enter_context(running_postgres())}
-        options = TritonOptions(probe_every=0.5, exit_seconds=40, parameters={"WHISPER_THREADS": "1"})
+        options = TritonOptions(exit_seconds=40, parameters={"WHISPER_THREADS": "1"})
         tritons = [EmbeddedTriton(REPOSITORY, MODELS, options) for _ in range(2)]
         await asyncio.gather(*(stack.enter_async_context(triton) for triton in tritons))
         settings = database | SETTINGS | {"STT_TRITON_URLS": ",".join(name_of(triton) for triton in tritons)}

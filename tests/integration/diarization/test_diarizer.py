@@ -44,7 +44,7 @@ def telephone() -> Pcm:
 async def triton() -> AsyncIterator[EmbeddedTriton]:
     if not (REPOSITORY / MODEL / "1" / "manifest.json").is_file():
         pytest.skip("the diarizer is not exported: python -m export diarizer")
-    options = TritonOptions(probe_every=0.3, exit_seconds=5, start_deadline=120.0)
+    options = TritonOptions(exit_seconds=5, start_deadline=120.0)
     async with EmbeddedTriton(REPOSITORY, [MODEL], options) as running:
         yield running
 
@@ -142,11 +142,10 @@ async def test_a_triton_that_is_away_costs_the_turns_and_says_so(telephone: Pcm)
 
 async def test_a_killed_process_is_loaded_again_and_answers(triton: EmbeddedTriton, telephone: Pcm) -> None:
     await asyncio.to_thread(_kill_stub, triton.pid)
-    async with asyncio.timeout(60):
-        while not triton.status.reloads:
-            await asyncio.sleep(0.2)
-
     async with watched(Fleet([triton.url], [MODEL], TritonSettings())) as fleet:
+        async with asyncio.timeout(60):
+            while not fleet.serves(MODEL):
+                await asyncio.sleep(0.2)
         assert await TritonDiarizer(fleet, 60).turns(telephone[:160_000])
     async with InferenceServerClient(triton.url) as client:
         assert await client.is_model_ready(MODEL)

@@ -10,6 +10,6 @@ from gateway.triton.embedded import EmbeddedTriton, TritonOptions
 
 REPOSITORY = Path(__file__).parents[3] / "model_repository"
 MODEL = "whisper-base"
-OPTIONS = TritonOptions(probe_every=0.3, exit_seconds=5, start_deadline=300.0, parameters={"WHISPER_SLOTS": "4"})
+OPTIONS = TritonOptions(exit_seconds=5, start_deadline=300.0, parameters={"WHISPER_SLOTS": "4"})
 
 Connect = Callable[[EmbeddedTriton], TritonClient]  # opens a connection that the test need not close

@@ -45,9 +45,13 @@ async def test_a_dead_model_is_loaded_again_and_a_dead_server_started_again(conn
         assert triton.status.ready
         text = (await transcribe(connect(triton), sentence)).text
 
-        (stub,) = children(triton.pid)
-        os.kill(stub, signal.SIGKILL)
-        await until(lambda: triton.status.reloads == 1 and triton.status.ready)
+        async with watched(Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5))) as gateway:
+            (stub,) = children(triton.pid)
+            os.kill(stub, signal.SIGKILL)
+            await until(lambda: not gateway.serves(MODEL))
+            await until(lambda: gateway.serves(MODEL))
+        assert children(triton.pid) != [stub]
+        assert triton.status.restarts == 0
         assert (await transcribe(connect(triton), sentence)).text == text
 
         first = triton.pid
@@ -62,6 +66,32 @@ async def test_a_dead_model_is_loaded_again_and_a_dead_server_started_again(conn
     assert not triton.status.ready
     assert not any(alive(pid) for pid in processes)
     assert [name for name in shared_memory(os.getpid()) if name.startswith(triton.config.shm_prefix)] == []
+
+
+async def test_a_server_whose_model_hangs_is_started_again(connect: Connect, sentence: Pcm) -> None:
+    impatient = replace(OPTIONS, probe_every=0.3, unhealthy_seconds=3.0)
+    async with EmbeddedTriton(REPOSITORY, [MODEL], impatient) as triton:
+        (stub,) = children(triton.pid)
+        os.kill(stub, signal.SIGSTOP)
+        await until(lambda: triton.status.restarts == 1 and triton.status.ready)
+
+        assert not alive(stub)
+        assert "a model has not answered" in triton.status.failure
+        assert (await transcribe(connect(triton), sentence)).text
+
+
+async def test_after_a_models_death_triton_is_not_waited_for(connect: Connect, sentence: Pcm) -> None:
+    """It waits in vain for the requests that died with the process."""
+    async with EmbeddedTriton(REPOSITORY, [MODEL], replace(OPTIONS, exit_seconds=3600)) as triton:
+        (stub,) = children(triton.pid)
+        os.kill(stub, signal.SIGSTOP)
+        asking = asyncio.create_task(transcribe(connect(triton), sentence))
+        await asyncio.sleep(0.5)  # so that the request is in the process
+        os.kill(stub, signal.SIGKILL)
+        async with watched(Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5))) as gateway:
+            await until(lambda: gateway.serves(MODEL) and children(triton.pid) not in ([], [stub]))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def test_triton_ends_at_once_after_windows_that_it_refused(connect: Connect, sentence: Pcm) -> None:
@@ -154,9 +184,8 @@ async def test_a_model_without_a_folder_is_told_before_anything_starts(tmp_path:
 
 
 async def test_gateways_load_a_dead_model_of_a_triton_elsewhere_again(connect: Connect, sentence: Pcm) -> None:
-    nobody_looks = replace(OPTIONS, probe_every=3600.0)
-    async with EmbeddedTriton(REPOSITORY, [MODEL], nobody_looks) as triton:
-        gateways = [Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5), heals=True) for _ in range(2)]
+    async with EmbeddedTriton(REPOSITORY, [MODEL], OPTIONS) as triton:
+        gateways = [Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5)) for _ in range(2)]
         async with watched(gateways[0]), watched(gateways[1]):
             await until(lambda: all(gateway.serves(MODEL) for gateway in gateways))
             (stub,) = children(triton.pid)

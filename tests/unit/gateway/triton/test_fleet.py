@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
 
 from gateway.settings import TritonSettings
 from gateway.triton.client import TritonFailure
 from gateway.triton.fleet import Fleet, resolve_host, watched
 from gateway.triton.probe import probe_inputs
-from tests.unit.gateway.triton.triton_fakes import Triton, listening, refuses, waits
+from tests.unit.gateway.triton.triton_fakes import Triton, dies, listening, refuses, waits
 
 MODEL = "whisper-base"
 SETTINGS = TritonSettings(probe_seconds=0.05)
@@ -110,6 +111,27 @@ async def test_a_model_that_dies_while_nobody_asks_it_is_found_out_and_comes_bac
         triton.lives = False
         await becomes(lambda: not fleet.serves(MODEL))
         triton.lives = True
+        await becomes(lambda: fleet.serves(MODEL))
+
+
+async def test_a_model_whose_process_died_is_loaded_again() -> None:
+    triton = Triton(dies(), lives=False)
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        client = await fleet.client_for(MODEL, after(1))
+        with pytest.raises(TritonFailure) as died:
+            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
+        fleet.exclude(client, MODEL, died.value)
+        assert not fleet.serves(MODEL)
+        await becomes(lambda: fleet.serves(MODEL))
+
+    assert triton.calls == [f"unload {MODEL}", f"load {MODEL}"]
+
+
+async def test_a_failed_call_is_followed_by_a_probe_at_once() -> None:
+    slow = TritonSettings(probe_seconds=3600)
+    async with listening(Triton()) as urls, watched(Fleet(urls, [MODEL], slow)) as fleet:
+        client = await fleet.client_for(MODEL, after(1))
+        fleet.exclude(client, MODEL, TritonFailure(grpc.StatusCode.UNAVAILABLE, "Server is stopping"))
         await becomes(lambda: fleet.serves(MODEL))
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from pathlib import Path
@@ -101,14 +100,3 @@ def test_free_ports_are_different_and_free() -> None:
     assert len(set(ports)) == 3
     for port in ports:
         socket.create_server(("127.0.0.1", port)).close()
-
-
-async def test_a_line_without_end_does_not_end_the_reading() -> None:
-    stream = asyncio.StreamReader(limit=100)
-    stream.feed_data(b"first\n" + 500 * b"x" + b"\nlast\n")
-    stream.feed_eof()
-
-    lines = [line async for line in triton_process.read_lines(stream)]
-
-    assert lines[0] == b"first\n"
-    assert lines[-1] == b"last\n"

@@ -29,6 +29,7 @@ class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[mis
     requests: list[Any] = field(default_factory=list)  # with speech in them
     lives: bool = True  # probes are answered, whatever happens to windows
     cancelled: int = 0
+    calls: list[str] = field(default_factory=list)  # to load and unload its model
     result: Callable[[Pcm], WindowResult] = lambda pcm: HEARD
 
     async def ModelStreamInfer(self, requests: Any, context: Any) -> AsyncIterator[Any]:
@@ -43,6 +44,14 @@ class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[mis
                 self.cancelled += 1
                 raise
             yield answer(self.result(np.frombuffer(request.raw_input_contents[0], np.int16)))
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
+        self.calls.append(f"unload {request.model_name}")
+        return service_pb2.RepositoryModelUnloadResponse()
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
+        self.calls.append(f"load {request.model_name}")
+        return service_pb2.RepositoryModelLoadResponse()
 
 
 def answer(result: WindowResult) -> Any:
@@ -62,15 +71,16 @@ def fails(code: grpc.StatusCode, message: str, times: int) -> Behaviour:
 
 
 def dies(once: Behaviour | None = None) -> Behaviour:
-    """The process dies at the first window, and is back after two more calls."""
-    calls = 0
+    """The process dies at the first window, which may still do something, and is back when the model was loaded."""
+    dead = False
 
     async def die(triton: Triton, context: Any) -> None:
-        nonlocal calls
-        calls += bool(triton.requests)
-        if calls == 1 and once is not None:
-            await once(triton, context)
-        if 1 <= calls <= 3:
+        nonlocal dead
+        if not dead and triton.requests:
+            dead = True
+            if once is not None:
+                await once(triton, context)
+        if dead and not triton.calls:
             await context.abort(*DEAD)
 
     return die

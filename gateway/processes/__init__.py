@@ -1,0 +1,1 @@
+"""Child processes of the gateway; docs/processes.md compares them."""

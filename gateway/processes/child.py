@@ -1,0 +1,73 @@
+"""Child processes that end with the gateway: started through the launcher, killed as a group."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gateway.processes import launcher
+
+GROUP_SECONDS = 3.0  # for killed processes to be gone
+
+
+async def launch(*command: str | Path, **options: Any) -> asyncio.subprocess.Process:
+    """Starts a command in a process group of its own; the kernel kills it with the thread that calls this.
+
+    command: an absolute path, and its arguments
+    options: as asyncio.create_subprocess_exec takes them
+    """
+    parent = str(os.getpid())
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-S", launcher.__file__, parent, *map(str, command), **options
+    )
+
+
+async def terminate(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Asks it to end (SIGTERM), and kills what is left of its group after `seconds`, or when this is cancelled."""
+    try:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), seconds)
+    finally:
+        await kill_group(process.pid)
+        await process.wait()
+
+
+async def kill_group(leader: int) -> None:
+    """Kills a process and its descendants, which are in its group."""
+    with suppress(ProcessLookupError, TimeoutError):
+        async with asyncio.timeout(GROUP_SECONDS):
+            while living_members(leader):
+                os.killpg(leader, signal.SIGKILL)
+                await asyncio.sleep(0.02)
+
+
+def living_members(group: int) -> set[int]:
+    """Ids of the processes in a group that run; one that is dead and not yet collected does not."""
+    found: set[int] = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, _, member_of = path.read_text().rpartition(")")[2].split()[:3]
+            if int(member_of) == group and state != "Z":
+                found.add(int(path.parent.name))
+    return found
+
+
+async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Lines until the end of the stream, however long they are: a full pipe would block its writer."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # longer than the reader's limit: the rest comes as the next line
+            continue
+        if not line:
+            return
+        yield line
