@@ -27,6 +27,7 @@ FILE_FIELD = "file"
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 16 * 1024
 FORM_OVERHEAD_BYTES = MAX_PARTS * MAX_FIELD_BYTES  # what a form may weigh beside its file
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of the process
 WRITE_BYTES = 1024 * 1024  # gathered before a thread writes them
 DRAIN_SECONDS = 5.0
 SLOWEST = 1024  # bytes a second that an upload has to make, on average, after its first moments
@@ -61,7 +62,7 @@ async def receive_form(request: Request, limits: UploadLimits, folder: Path) -> 
         await _read_into(writer, request, limits)
         return await asyncio.to_thread(writer.finish)
     except OSError as problem:
-        if problem.errno == errno.ENOSPC:
+        if problem.errno in NO_ROOM:
             raise Unavailable("There is no room for the upload at the moment.", 60) from problem
         raise
     finally:
@@ -170,7 +171,7 @@ class _FormWriter:
     def write_out(self) -> None:
         pending, self._pending, self.gathered = self._pending, [], 0
         if self._file is not None:
-            self._file.write(b"".join(pending))
+            _write_all(self._file, b"".join(pending))
 
     def finish(self) -> Form:
         if not self._ended:
@@ -235,6 +236,13 @@ class _FormWriter:
 
     def on_end(self) -> None:
         self._ended = True
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """An unbuffered file writes what there is room for and says how much that was; only the next write fails."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _parser(boundary: bytes, writer: _FormWriter) -> MultipartParser:

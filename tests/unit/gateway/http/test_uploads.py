@@ -1,4 +1,5 @@
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.errors import BadParameter, BadRequest, ClientGone, RequestTimeout, ServiceError, TooLarge
+from gateway.errors import BadParameter, BadRequest, ClientGone, RequestTimeout, ServiceError, TooLarge, Unavailable
 from gateway.http.uploads import MAX_FIELD_BYTES, MAX_PARTS, Form, UploadLimits, receive_form
 
 LIMITS = UploadLimits(max_bytes=1000, idle_seconds=5)
@@ -85,6 +86,20 @@ async def test_a_declared_length_over_the_cap_is_refused_before_anything_is_read
 async def test_another_content_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="multipart/form-data"):
         await receive(b"{}", tmp_path, content_type="application/json")
+
+
+async def test_an_upload_for_which_there_is_no_room_is_refused_and_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes the part of a write for which there is room, as on a disk that fills up."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr("gateway.http.uploads.WRITE_BYTES", 10**6)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(Unavailable, match="no room"):
+            await receive(body(part("file", b"x" * 900, "a.wav")), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 async def test_a_client_that_leaves_ends_the_upload(tmp_path: Path) -> None:
