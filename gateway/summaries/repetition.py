@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from gateway.transcript.sentences import END
+
 REPEATS = 2  # the same line this often is a loop
 
 _HEADING = re.compile(r"^\s*#{1,6}\s+|[ \t]+#*$")
 _STRONG = re.compile(r"\*\*")
-_ENDS = re.compile(r"[.!?…。！？।؟۔][\"'»”)]*(?=\s|$)|[。！？]")
 
 
 def looping(text: str) -> bool:
@@ -34,7 +35,7 @@ def tidied(text: str, cut: bool) -> str:
 
 def _whole(lines: list[str]) -> list[str]:
     """A last line that stops in mid-sentence ends at its last sentence, or goes if it is not the only one."""
-    ends = list(_ENDS.finditer(lines[-1]))
+    ends = list(END.finditer(lines[-1]))
     if ends:
         return [*lines[:-1], lines[-1][: ends[-1].end()]]
     return lines[:-1] if len(lines) > 1 else lines

@@ -6,21 +6,22 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Iterator
 
+from gateway.transcript.sentences import END
+
 Count = Callable[[str], Awaitable[int]]  # tokens of a text
 
 OVERLAP = 300  # characters at most of the sentence before, said again at the start of a piece
 SMALLEST = 100  # characters; no piece is cut further
 LONGEST_SENTENCE = 2000  # characters; a recognizer that writes no full stops makes longer ones
 
-# With a space after it where scripts have spaces, so that 3.5 and U.S.A. stay whole.
-_SENTENCE_END = re.compile(r"(?<=[.?!…؟۔।])[\"'»”)]*\s+|(?<=[。！？])|\n+")
+_BOUNDARY = re.compile(rf"(?:{END.pattern})\s*|\n+")
 
 
 def sentences(text: str) -> list[str]:
     """The text in order, in parts of at most LONGEST_SENTENCE characters; joined by spaces they are the text."""
     found: list[str] = []
     start = 0
-    for end in _SENTENCE_END.finditer(text):
+    for end in _BOUNDARY.finditer(text):
         found.extend(_bounded(text[start : end.end()].strip()))
         start = end.end()
     found.extend(_bounded(text[start:].strip()))

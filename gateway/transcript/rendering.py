@@ -16,16 +16,14 @@ MEDIA_TYPES = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
 }
-ALIASES = {"text": "txt", "verbose_json": "json"}
 
 
 def render(transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True) -> tuple[str, str]:
-    """The body and its media type. `response_format` is one of MEDIA_TYPES or ALIASES.
+    """The body and its media type. `response_format` is one of MEDIA_TYPES.
 
     model: the one that really answered, for JSON
     labels: whether txt, srt and vtt name the speakers
     """
-    response_format = ALIASES.get(response_format, response_format)
     if response_format == "json":
         body = json.dumps(fields(transcript, model), ensure_ascii=False)
     else:
@@ -94,6 +92,7 @@ def _segment(piece: Segment) -> TranscriptionSegment:
 
 
 def word_fields(word: Word) -> TranscriptionWord:
+    """As in every answer and message."""
     return {
         "word": word.text,
         "start": _seconds(word.start),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gateway.transcript.sentences import ends_sentence
 from gateway.transcript.text import join
 from speech.transcript import Segment, Word
 
@@ -12,12 +13,6 @@ PAUSE = 1.0  # seconds without a word: the thought is over
 LONGEST = 20.0  # seconds: a sentence beyond it is cut at its best place
 SHORTEST_CUT = 3.0  # seconds that each side of such a cut keeps
 
-_SENTENCE_END = re.compile(r"[.?!…。？！؟।॥۔]['\"”’»)\]）」』]*$")
-# "Mr." or "J." goes on; so do "3." and "e.g.".
-_ABBREVIATION = re.compile(
-    r"^['\"“(\[]*(?:mr|mrs|ms|dr|st|jr|sr|prof|vs|etc|approx|fig|nr|bzw|ca|usw|[^\W\d_]|\d{1,3}|(?:\w\.)+\w)\.$",
-    re.IGNORECASE,
-)
 _CLAUSE_END = re.compile(r"[,;:、，；：،–—-]['\"”’»)]*$")
 
 
@@ -32,10 +27,6 @@ def segment(words: Sequence[Word], language: str) -> tuple[Segment, ...]:
     return tuple(Segment(tuple(piece), join(piece, language), piece[0].speaker) for piece in pieces)
 
 
-def ends_sentence(text: str) -> bool:
-    return bool(_SENTENCE_END.search(text)) and not _ABBREVIATION.match(text)
-
-
 def _breaks(before: Word, after: Word) -> bool:
     return before.speaker != after.speaker or after.start - before.end >= PAUSE or ends_sentence(before.text)
 
@@ -43,12 +34,12 @@ def _breaks(before: Word, after: Word) -> bool:
 def _shorten(sentence: list[Word]) -> list[list[Word]]:
     if sentence[-1].end - sentence[0].start <= LONGEST or len(sentence) < 2:
         return [sentence]
-    at = max(range(1, len(sentence)), key=lambda at: fitness(sentence, at, SHORTEST_CUT))
+    at = max(range(1, len(sentence)), key=lambda at: split_score(sentence, at, SHORTEST_CUT))
     return [*_shorten(sentence[:at]), *_shorten(sentence[at:])]
 
 
-def fitness(words: Sequence[Word], at: int, margin: float) -> float:
-    """How well words may be parted before `at`: after a clause, in a pause, near the middle.
+def split_score(words: Sequence[Word], at: int, margin: float) -> float:
+    """How good a place to split words before `at` is: after a clause, in a pause, near the middle.
 
     margin: seconds that both sides should keep
     """

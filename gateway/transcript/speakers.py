@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.transcript.segments import ends_sentence, segment
+from gateway.transcript.segments import segment
+from gateway.transcript.sentences import ends_sentence
+from speech.diarization.turns import best_path
 from speech.transcript import Transcript, Turn, Word
 
 Floats = NDArray[np.float64]
@@ -46,8 +48,8 @@ def assign(words: Sequence[Word], turns: Sequence[Turn]) -> list[Word]:
     claims = np.stack([_claim(words, [turn for turn in turns if turn.speaker == person]) for person in people], axis=1)
     names: dict[int, str] = {}
     return [
-        replace(word, speaker=names.setdefault(person, f"Speaker {len(names) + 1}"))
-        for word, person in zip(words, _best_path(claims, _change_costs(words)), strict=True)
+        replace(word, speaker=names.setdefault(int(person), f"Speaker {len(names) + 1}"))
+        for word, person in zip(words, best_path(claims, _change_costs(words)), strict=True)
     ]
 
 
@@ -75,7 +77,7 @@ def _spoken_until(times: Floats, starts: Floats, ends: Floats) -> Floats:
     return until
 
 
-def _change_costs(words: Sequence[Word]) -> list[float]:
+def _change_costs(words: Sequence[Word]) -> Floats:
     """Cost of a change of speaker before each word but the first."""
     costs = []
     for before, after in pairwise(words):
@@ -83,20 +85,4 @@ def _change_costs(words: Sequence[Word]) -> list[float]:
             costs.append(CHANGE_AT_SENTENCE)
         else:
             costs.append(CHANGE_AT_PAUSE if after.start - before.end > PAUSE else CHANGE)
-    return costs
-
-
-def _best_path(claims: Floats, costs: Sequence[float]) -> list[int]:
-    """Viterbi: one person per word with the largest sum of claims, less the costs of the changes."""
-    people = np.arange(claims.shape[1])
-    score = claims[0].copy()
-    back = []
-    for claim, cost in zip(claims[1:], costs, strict=True):
-        best = int(score.argmax())
-        stays = score >= score[best] - cost
-        back.append(np.where(stays, people, best))
-        score = np.where(stays, score, score[best] - cost) + claim
-    path = [int(score.argmax())]
-    for step in reversed(back):
-        path.append(int(step[path[-1]]))
-    return path[::-1]
+    return np.array(costs)

@@ -6,12 +6,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.transcript.segments import fitness
+from gateway.transcript.segments import split_score
 from gateway.transcript.text import join
 from speech.transcript import Segment, Transcript, Word
 
 COLUMNS = 42
-LINES = 2
 LONGEST = 7.0  # seconds that a cue stays at most
 READING = 1000  # milliseconds that a cue stays at least, if the next one allows it
 
@@ -80,7 +79,7 @@ def _cut(units: list[Word], language: str) -> Iterator[tuple[Sequence[Word], tup
     if len(units) == 1 or (lines and units[-1].end - units[0].start <= LONGEST):
         yield units, lines
         return
-    at = max(range(1, len(units)), key=lambda at: fitness(units, at, LONGEST / 7))
+    at = max(range(1, len(units)), key=lambda at: split_score(units, at, LONGEST / 7))
     yield from _cut(units[:at], language)
     yield from _cut(units[at:], language)
 

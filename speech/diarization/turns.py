@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,7 @@ def place(speech: LocalSpeech, voices: Floats) -> FrameSpeakers:
     return speakers
 
 
-def best_path(gain: Floats, costs: NDArray[np.float64]) -> Labels:
+def best_path(gain: NDArray[np.floating[Any]], costs: NDArray[np.float64]) -> Labels:
     """Viterbi: the state at each step with the largest sum of gains, less the costs of the changes.
 
     gain: (steps, states); costs: (steps - 1,)

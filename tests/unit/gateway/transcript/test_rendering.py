@@ -35,11 +35,6 @@ def test_json_is_the_contracts_object() -> None:
     }
 
 
-@pytest.mark.parametrize(("alias", "meant"), [("text", "txt"), ("verbose_json", "json")])
-def test_an_alias_is_the_format_that_it_means(alias: str, meant: str) -> None:
-    assert render(TRANSCRIPT, alias) == render(TRANSCRIPT, meant)
-
-
 def test_text_names_a_speaker_where_one_takes_over() -> None:
     words = [
         Word("One.", 0, 1, 1, "Speaker 1"),

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.transcript.segments import LONGEST, ends_sentence, segment
+from gateway.transcript.segments import LONGEST, segment
+from gateway.transcript.sentences import ends_sentence
 from speech.transcript import Word
 
 
