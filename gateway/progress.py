@@ -10,7 +10,9 @@ from gateway.api.catalogue import RequestStage
 
 
 @dataclass(slots=True)
-class RequestProgress:
+class ProgressTracker:
+    """How far one request is."""
+
     stage: RequestStage = "receiving"
     done: float = 0.0  # share of the speech that has been recognized, 0..1
 
@@ -26,11 +28,11 @@ class ProgressRegistry:
     """By request id; an entry exists as long as its request."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, RequestProgress] = {}
+        self._entries: dict[str, ProgressTracker] = {}
 
     @contextmanager
-    def follow(self, identity: str) -> Iterator[RequestProgress]:
-        progress = RequestProgress()
+    def follow(self, identity: str) -> Iterator[ProgressTracker]:
+        progress = ProgressTracker()
         self._entries[identity] = progress
         try:
             yield progress
@@ -38,5 +40,5 @@ class ProgressRegistry:
             if self._entries.get(identity) is progress:
                 del self._entries[identity]
 
-    def find(self, identity: str) -> RequestProgress | None:
+    def find(self, identity: str) -> ProgressTracker | None:
         return self._entries.get(identity)

@@ -30,6 +30,6 @@ async def health(request: Request) -> Response:
 def _problem(services: Services) -> str:
     if services.draining.announced:
         return "The service is stopping; another one takes new requests."
-    if away := services.unavailable_models():
-        return f"Triton does not serve {', '.join(away)} at the moment."
+    if unavailable := services.unavailable_models():
+        return f"Triton does not serve {', '.join(unavailable)} at the moment."
     return ""

@@ -17,7 +17,7 @@ from gateway.errors import BadParameter
 from gateway.http.connection import while_connected
 from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.http.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
-from gateway.progress import RequestProgress
+from gateway.progress import ProgressTracker
 from gateway.recognition.request import RecognitionRequest
 from gateway.routes.admit import admit
 from gateway.services import Services, services_of
@@ -48,7 +48,7 @@ async def transcribe(request: Request) -> Response:
 
 
 async def answer(
-    services: Services, job: TranscribeRequest, admission: Admission, progress: RequestProgress
+    services: Services, job: TranscribeRequest, admission: Admission, progress: ProgressTracker
 ) -> Response:
     fingerprint = await fingerprint_of(job) if admission.repeatable else None
     if fingerprint is not None and (stored := admission.recall(fingerprint)) is not None:

@@ -1,4 +1,4 @@
-"""A Transcript in the shape that was asked for."""
+"""A Transcript in the requested format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEDIA_TYPES = {
 def render(transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True) -> tuple[str, str]:
     """The body and its media type. `response_format` is one of MEDIA_TYPES.
 
-    model: the one that really answered, for JSON
+    model: the one that was used, for JSON
     labels: whether txt, srt and vtt name the speakers
     """
     if response_format == "json":
@@ -69,7 +69,7 @@ def read_fields(answer: Mapping[str, Any]) -> Transcript:
 
 
 def txt(transcript: Transcript, *, labels: bool = True) -> str:
-    """A line per segment; a speaker is named where one takes over, unless one person says everything."""
+    """A line per segment; a speaker is named at each change, unless one person says everything."""
     labels = labels and len({piece.speaker for piece in transcript.segments}) > 1
     lines, speaking = [], None
     for piece in transcript.segments:

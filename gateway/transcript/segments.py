@@ -1,4 +1,4 @@
-"""Words → segments: a segment ends with its sentence, before a long pause, when somebody else speaks."""
+"""Words → segments: a segment ends with its sentence, before a long pause, or at a change of speaker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gateway.transcript.sentences import ends_sentence
 from gateway.transcript.text import join
 from speech.transcript import Segment, Word
 
-PAUSE = 1.0  # seconds without a word: the thought is over
+PAUSE = 1.0  # seconds without a word that end a segment
 LONGEST = 20.0  # seconds: a sentence beyond it is cut at its best place
-SHORTEST_CUT = 3.0  # seconds that each side of such a cut keeps
+SHORTEST_CUT = 3.0  # seconds that each side of such a cut keeps at least
 
 _CLAUSE_END = re.compile(r"[,;:、，；：،–—-]['\"”’»)]*$")
 

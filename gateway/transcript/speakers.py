@@ -1,4 +1,4 @@
-"""Words get their speakers: by overlap with the turns, changing where people change, at pauses and sentences."""
+"""Assigns a speaker to every word: by overlap with the turns, with changes at pauses and sentence ends preferred."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from speech.transcript import Transcript, Turn, Word
 
 Floats = NDArray[np.float64]
 
-# What a change of speaker between two words costs, in words that would have to be another's.
+# Cost of a change of speaker between two words, in words whose turns say otherwise.
 CHANGE = 1.0
 CHANGE_AT_PAUSE = 0.3
 CHANGE_AT_SENTENCE = 0.15
 PAUSE = 0.3  # seconds
-SHORTEST = 0.1  # seconds that a word is taken to last at least: times from attention can coincide
-NEAR = 0.5  # seconds: how fast a turn's claim to a word beside it fades
+SHORTEST = 0.1  # seconds that a word lasts at least: times from attention can coincide
+NEAR = 0.5  # seconds: decay of a turn's claim to a word outside it
 
 
 def with_speakers(transcript: Transcript, turns: Sequence[Turn]) -> Transcript:
     """The transcript with a speaker at every word, and a new segment at every change.
 
-    Speakers are numbered in order of their first word; somebody without a word is not listed.
+    Speakers are numbered in order of their first word; one without words is not listed.
     """
     words = assign([word for piece in transcript.segments for word in piece.words], turns)
     return replace(
@@ -39,7 +39,7 @@ def with_speakers(transcript: Transcript, turns: Sequence[Turn]) -> Transcript:
 
 
 def assign(words: Sequence[Word], turns: Sequence[Turn]) -> list[Word]:
-    """Every word with its speaker, "Speaker 1" being the first who says one; without turns all are one person's."""
+    """Every word with its speaker, "Speaker 1" being the first to speak; without turns all words are one speaker's."""
     if not words:
         return []
     people = list(dict.fromkeys(turn.speaker for turn in turns))
@@ -54,7 +54,7 @@ def assign(words: Sequence[Word], turns: Sequence[Turn]) -> list[Word]:
 
 
 def _claim(words: Sequence[Word], turns: Sequence[Turn]) -> Floats:
-    """(words,): share of each word inside one person's turns; beside them at most a half, fading with distance."""
+    """(words,): share of each word inside one person's turns; outside them at most a half, decaying with distance."""
     starts, ends = (np.array(edge) for edge in zip(*sorted((turn.start, turn.end) for turn in turns), strict=True))
     first = np.array([word.start for word in words])
     last = np.maximum(np.array([word.end for word in words]), first + SHORTEST)

@@ -12,7 +12,7 @@ from speech.transcript import Segment, Transcript, Word
 
 COLUMNS = 42
 LONGEST = 7.0  # seconds that a cue stays at most
-READING = 1000  # milliseconds that a cue stays at least, if the next one allows it
+READING = 1000  # milliseconds that a cue stays at least, unless the next one begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Cue:
 def cues(transcript: Transcript, *, announced: bool = False) -> list[Cue]:
     """In order; each ends before the next begins and none is empty.
 
-    announced: whoever begins to speak is named in the text, as srt has no other place for it
+    announced: a change of speaker is named in the text, as srt has no other place for it
     """
     drafts = [
         Cue(round(words[0].start * 1000), round(words[-1].end * 1000), lines, piece.speaker)
@@ -37,7 +37,7 @@ def cues(transcript: Transcript, *, announced: bool = False) -> list[Cue]:
 
 
 def srt(transcript: Transcript, *, labels: bool = True) -> str:
-    """labels: "Speaker 1: " before what each says first after another, unless one person says everything."""
+    """labels: "Speaker 1: " at each change of speaker, unless one person says everything."""
     announced = labels and len({piece.speaker for piece in transcript.segments}) > 1
     blocks = []
     for number, cue in enumerate(cues(transcript, announced=announced), 1):
