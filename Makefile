@@ -1,44 +1,34 @@
 # Two commands do everything: `make serve` runs the service, `make test` proves it.
-PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-WEIGHTS := var/weights
+# PYTHON names the Python that the environment is made with; otherwise the first of these that is 3.11 or 3.12.
+ifndef PYTHON
+PYTHON := $(shell for each in python3 python3.12 python3.11; do \
+  $$each -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$each && exit; \
+  done; echo python3)
+endif
+BIN := .venv/bin
+SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or 3.12 is needed: there is no $(PYTHON)."; exit 1; }; \
+  $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test unit browser check format docs benchmarks lock clean
+.PHONY: help setup serve test unit browser check format docs development benchmarks lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+setup:  ## environment, weights and engines
+	$(SETUP) service
 
-# A stamp a lock file: pip runs again only when its lock changed, and starts over when it was interrupted.
-$(VENV)/service.stamp: requirements/service.txt pyproject.toml | $(BIN)/python
-	@echo "Installing the service's pinned packages (about 600 MB, once)"
-	$(BIN)/pip install --progress-bar on --require-hashes -r requirements/service.txt
-	$(BIN)/pip install --no-deps --no-build-isolation --quiet -e .
-	@touch $@
+serve:  ## set everything up (once) and run the service
+	$(SETUP) service --serve && exec $(BIN)/stt serve
 
-$(VENV)/development.stamp: requirements/development.txt $(VENV)/service.stamp
-	@echo "Installing the development packages"
-	$(BIN)/pip install --progress-bar on --require-hashes -r requirements/development.txt
-	@touch $@
-
-# Summaries that are off, or made by another server, need no model here: settings of the service, read from its names.
-NO_SUMMARIZER := $(if $(filter off,$(SUMMARIZER) $(STT_SUMMARIZER_MODE))$(SUMMARIZER_URL)$(STT_SUMMARIZER_URL),--no-summarizer)
-
-setup: $(VENV)/service.stamp  ## environment, weights and engines
-	$(BIN)/python -m export setup $(NO_SUMMARIZER)
-
-serve: setup  ## set everything up (once) and run the service
-	exec $(BIN)/stt serve
+development:
+	$(SETUP) development
 
 # Unit tests first and side by side: what is broken is told within a minute. The others start servers, one at a time.
 test: setup check browser unit  ## everything that proves it (15 to 30 minutes on 2 cores); TESTS=path runs a part of it
 	$(BIN)/python -m pytest $(or $(TESTS),tests/integration tests/e2e)
 
-unit: $(VENV)/development.stamp  ## unit tests alone, in about a minute
+unit: development  ## unit tests alone, in about a minute
 	$(BIN)/python -m pytest -n auto tests/unit
 
 # The page is tested in a real browser, Debian's; without the right to install it, the person who has it is told how.
@@ -47,27 +37,21 @@ browser:
 	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null; } \
 	  || echo "No browser: its tests are skipped. \`apt-get install --no-install-recommends chromium\` brings it."
 
-format: $(VENV)/development.stamp  ## format the code
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-
-docs: $(VENV)/development.stamp  ## write the generated pages again
-	$(BIN)/python -m gateway.settings_page > docs/settings.md
-
-check: $(VENV)/development.stamp  ## ruff, mypy, the import rule
+check: development  ## ruff, mypy, the import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.venv-benchmarks/benchmarks.stamp: requirements/benchmarks.txt
-	@echo "Installing the benchmarks' own packages (the peers among them)"
-	$(PYTHON) -m venv .venv-benchmarks
-	.venv-benchmarks/bin/pip install --progress-bar on --require-hashes -r requirements/benchmarks.txt
-	@touch $@
+format: development  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-benchmarks: .venv-benchmarks/benchmarks.stamp  ## environment and weights of the peers; then: python -m benchmarks NAME
-	.venv-benchmarks/bin/python -m benchmarks.peers.weights
+docs: development  ## write the generated pages again
+	$(BIN)/python -m gateway.settings_page > docs/settings.md
+
+benchmarks:  ## environment and weights of the peers; then: python -m benchmarks NAME
+	$(SETUP) benchmarks
 
 UV_COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links $(addprefix --find-links ,$(PIP_FIND_LINKS))
@@ -89,6 +73,11 @@ lock:  ## pin every requirement again (needs uv)
 	$(LOCK_NVIDIA) --extra export --extra models --extra gpu --constraint $(TRITON_GPU) \
 	  -o requirements/container-export-gpu.txt
 
-clean:  ## remove what was built (environment, engines, weights, data)
-	rm -rf $(VENV) var build *.egg-info
+clean:  ## remove what was built: environments, engines, weights, logs; keys, credits and recordings stay
+	rm -rf .venv .venv-benchmarks build *.egg-info var/weights var/log
 	git clean -fdxq model_repository
+
+distclean:  ## remove the service's data as well: keys, credits, ledger (asks first; SURE=yes does not)
+	@if [ "$(SURE)" != yes ] && [ -e var ]; then \
+	  printf 'var holds keys, credits and the ledger. Remove it for good? [y/N] '; read answer; [ "$$answer" = y ] || exit 1; \
+	fi; $(MAKE) clean; rm -rf var

@@ -1,0 +1,62 @@
+"""Weights and engines: `python -m export setup` in the environment, and what it reports shown as it works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from setup.environment import Environment
+from setup.steps import Step
+
+
+def build_engines(environment: Environment, step: Step, say: Callable[[str], None]) -> None:
+    """Makes whatever is missing. raises: StepFailed"""
+    step.run([str(environment.python), "-m", "export", "setup"], ExportReports(step, say))
+
+
+class ExportReports:
+    """Reads the events that `export --events` prints, one JSON object a line, and shows them.
+
+    Several things may go on at once: weights are fetched while engines are built.
+    """
+
+    def __init__(self, step: Step, say: Callable[[str], None]) -> None:
+        self._step = step
+        self._say = say
+        self._going_on: dict[str, str] = {}  # title → how far
+
+    def __call__(self, line: str) -> bool:
+        """Takes a line; False where it tells no more than how far something is."""
+        event = _event(line)
+        if event is None:
+            return True
+        title = event["title"]
+        if "seconds" in event:
+            self._going_on.pop(title, None)
+            self._say(f"      {title} … {event['seconds']:.0f} s")
+        elif "warning" in event:
+            self._say(f"warning: {title}: {event['warning']}")
+        else:
+            self._going_on[title] = _amount(event)
+        self._step.progress(" | ".join(f"{each} {far}".rstrip() for each, far in self._going_on.items()))
+        return "done" not in event
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """None for what a library printed."""
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("title"), str) else None
+
+
+def _amount(event: dict[str, Any]) -> str:
+    done, total = event.get("done"), event.get("total")
+    if not isinstance(done, (int, float)) or not isinstance(total, (int, float)) or total <= 0:
+        return ""
+    unit = f" {event['unit']}" if event.get("unit") else ""
+    return f"{done:.0f} of {total:.0f}{unit}, {100 * done / total:.0f} %"

@@ -1,0 +1,119 @@
+"""An environment with exactly the packages of its locks: made whole, or made again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from setup.steps import Step, StepFailed
+
+MADE = "made.stamp"  # written when the environment is whole; holds the version of its Python
+UNFINISHED = "unfinished"  # lies there until then
+PYTHON = getattr(sys, "_base_executable", sys.executable)  # not that of an environment which may have to go
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+_PACKAGE = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[\w,]+\])?==", re.MULTILINE)  # of a lock
+_MEGABYTES = {"kB": 1e-3, "MB": 1.0, "GB": 1e3}
+_DOWNLOADING = re.compile(r"^ *Downloading .* \(([\d.]+) (kB|MB|GB)\)")
+
+
+@dataclass(frozen=True)
+class Environment:
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def is_made(self) -> bool:
+        """Whether it was finished, by this version of Python."""
+        stamp = self.folder / MADE
+        if (self.folder / UNFINISHED).exists() or not self.python.exists():
+            return False
+        if not stamp.is_file() and self._version() == VERSION:  # made by other means, and whole
+            stamp.write_text(f"{VERSION}\n", encoding="ascii")
+        return stamp.is_file() and stamp.read_text(encoding="ascii").strip() == VERSION
+
+    def make(self, step: Step) -> None:
+        """Makes it, in place of what an interrupted run, or another version of Python, left there.
+
+        raises: StepFailed
+        """
+        if self.folder.exists():
+            step.result = "made again"
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True)
+        (self.folder / UNFINISHED).touch()
+        try:
+            step.run([PYTHON, "-m", "venv", str(self.folder)])
+        except StepFailed as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise StepFailed(f"{PYTHON} cannot make an environment: {error}") from error
+        (self.folder / MADE).write_text(f"{VERSION}\n", encoding="ascii")
+        (self.folder / UNFINISHED).unlink()
+
+    def _version(self) -> str:
+        """Of its Python, if that has pip; else empty."""
+        command = [str(self.python), "-c", "import sys, pip; print(*sys.version_info[:2], sep='.')"]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        except OSError:
+            return ""
+
+    def has(self, lock: Path, *others: Path) -> bool:
+        """Whether the packages of a lock are installed, at the versions that it names now."""
+        stamp = self._stamp(lock)
+        return stamp.is_file() and stamp.read_text(encoding="ascii").strip() == fingerprint([lock, *others])
+
+    def install(self, lock: Path, step: Step, *others: Path) -> None:
+        """Installs a lock, by hash.
+
+        others: files that the packages depend on besides
+        raises: StepFailed
+        """
+        self._stamp(lock).unlink(missing_ok=True)
+        counter = PipProgress(len(_PACKAGE.findall(lock.read_text(encoding="utf-8"))), step)
+        self.pip(step, "--require-hashes", "--requirement", str(lock), on_line=counter)
+        self._stamp(lock).write_text(fingerprint([lock, *others]) + "\n", encoding="ascii")
+
+    def pip(self, step: Step, *arguments: str, on_line: Callable[[str], bool] = lambda _line: True) -> None:
+        flags = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+        step.run([str(self.python), "-m", "pip", "install", *flags, *arguments], on_line)
+
+    def _stamp(self, lock: Path) -> Path:
+        return self.folder / f"{lock.stem}.stamp"
+
+
+class PipProgress:
+    """How far pip is, from the lines that it prints."""
+
+    def __init__(self, packages: int, step: Step) -> None:
+        self._packages = packages
+        self._step = step
+        self._collected = 0
+        self._megabytes = 0.0
+
+    def __call__(self, line: str) -> bool:
+        """Takes a line; every one of them belongs in the log."""
+        if line.startswith("Installing collected packages"):
+            self._step.progress(f"installing {self._collected} packages")
+            return True
+        if line.startswith("Collecting "):
+            self._collected += 1
+        elif found := _DOWNLOADING.match(line):
+            self._megabytes += float(found[1]) * _MEGABYTES[found[2]]
+        self._step.progress(f"{self._collected} of {self._packages}, {self._megabytes:.0f} MB")
+        return True
+
+
+def fingerprint(files: Sequence[Path]) -> str:
+    """One hash over the contents of files."""
+    found = hashlib.sha256()
+    for file in files:
+        found.update(file.read_bytes())
+    return found.hexdigest()
