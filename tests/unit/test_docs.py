@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.page_blocks import OUTPUT, ROOT, RUN, SHOWN, blocks
+
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "benchmarks" / "README.md"])
-LONGEST_LINE = 120  # characters, outside of tables
+LONGEST_LINE = 120  # characters, outside of tables and of what programs put out
 
 
 def _names(page: Path) -> str:
@@ -46,8 +47,11 @@ def test_a_table_has_a_header_and_is_not_torn_by_an_empty_line(page: Path) -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=_names)
 def test_lines_can_be_read_in_a_terminal(page: Path) -> None:
-    lines = page.read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if len(line) > LONGEST_LINE and not line.startswith("|")] == []
+    text = page.read_text(encoding="utf-8")
+    for block in blocks(page):
+        if block.language in OUTPUT:
+            text = text.replace(block.code, "")
+    assert [line for line in text.splitlines() if len(line) > LONGEST_LINE and not line.startswith("|")] == []
 
 
 def test_the_index_names_every_page() -> None:
@@ -61,3 +65,12 @@ def test_the_index_of_decisions_names_every_decision_with_its_title() -> None:
     for page in (DOCS / "decisions").glob("[0-9]*.md"):
         number, _, title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").partition(". ")
         assert f"| {number} | [{title}]({page.name})" in index
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_names)
+def test_a_block_of_code_says_what_it_is_and_why_it_is_not_run(page: Path) -> None:
+    found = blocks(page)
+    assert page.read_text(encoding="utf-8").count("\n```") == 2 * len(found), "a block that is not closed, or indented"
+    for block in found:
+        assert block.language in (*RUN, *OUTPUT, *SHOWN), f"{block}: a block of {block.language or 'nothing named'}"
+        assert not block.mark.startswith("not run") or block.mark.removeprefix("not run: ").strip(), str(block)
