@@ -12,6 +12,7 @@ from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
 from export.memory import CARDS, memory_table
 from export.parity import ParityError
+from export.progress import reports
 from export.quantization import FORMATS
 from export.recordings import InvalidRecordings
 from export.sources import MODELS, default_source
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
+    reports.events = options.events
     with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
         fetching = beside.submit(_summarizer, options) if options.summarizer else None
         export_whisper(ExportRequest("base", default_source("base"), options.data, options.repository, options.force))
@@ -49,7 +51,7 @@ def _report(fetching: Future[None]) -> None:
     try:
         fetching.result()
     except InvalidDownload as error:
-        print(f"warning: no summaries until `python -m export summarizer` succeeds: {error}", file=sys.stderr)
+        reports.warned("no summaries until `python -m export summarizer` succeeds", str(error))
 
 
 def _whisper(options: argparse.Namespace) -> None:
@@ -98,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--no-summarizer", dest="summarizer", action="store_const", const="", default=DEFAULT_SUMMARIZER,
         help="without its model: summaries are off, or made by another server",
     )  # fmt: skip
+    setup.add_argument("--events", action="store_true", help="report progress as JSON, one object a line")
     setup.set_defaults(run=_setup)
     whisper = networks.add_parser("whisper", parents=[shared], help="one size of Whisper")
     whisper.add_argument("--model", choices=MODELS, default="base", help="id as in the API")

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -82,9 +83,16 @@ def _receive(url: str, part: Path) -> None:
             raise OSError(f"the connection ended after {file.tell()} of {expected} bytes")
 
 
-def fetch_wheel(requirement: str, folder: Path, sha256: str, built_for: BuildTags | None = None) -> Path:
+def fetch_wheel(
+    requirement: str,
+    folder: Path,
+    sha256: str,
+    built_for: BuildTags | None = None,
+    on_bytes: Callable[[int], None] = lambda _received: None,
+) -> Path:
     """Downloads one wheel with pip, from the index that pip is configured for.
 
+    on_bytes: hears how many have come, now and then
     raises: InvalidDownload
     """
     name, _, version = requirement.partition("==")
@@ -93,16 +101,26 @@ def fetch_wheel(requirement: str, folder: Path, sha256: str, built_for: BuildTag
         check_file(present, sha256)
         return present
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"  fetching {requirement}", flush=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
-        flags = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
+        flags = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--progress-bar", "raw"]
         if built_for is not None:
             flags += ["--python-version", built_for.python, "--platform", built_for.platform]
         command = [sys.executable, "-m", "pip", "download", *flags, "-d", temporary, requirement]
-        if subprocess.run(command, check=False).returncode != 0:
+        if _run_pip(command, on_bytes) != 0:
             raise InvalidDownload(f"pip cannot fetch {requirement}; see its message above")
         wheels = list(Path(temporary).glob(pattern))
         if not wheels:
             raise InvalidDownload(f"pip fetched no wheel of {requirement}")
         check_file(wheels[0], sha256)
         return wheels[0].replace(folder / wheels[0].name)
+
+
+def _run_pip(command: list[str], on_bytes: Callable[[int], None]) -> int:
+    """The exit code; what pip says of its progress is read, and the rest of its talk is left out."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            words = line.split()  # Progress 262144 of 11317527
+            if words[:1] == ["Progress"]:
+                on_bytes(int(words[1]))
+    return pip.returncode

