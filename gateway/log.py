@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -31,6 +32,12 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def announce(line: str) -> None:
+    """Tells whoever started the service, on standard output."""
+    with suppress(OSError):  # the terminal may be gone
+        print(f"\r{line}" if sys.stdout.isatty() else line, flush=True)  # over the ^C that a terminal echoes
 
 
 def configure_logging(level: str) -> None:

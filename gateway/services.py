@@ -82,7 +82,7 @@ async def open_services(settings: Settings, models: Models, triton_urls: Sequenc
                 progress=ProgressRegistry(),
                 accounts=accounts,
                 summarizer=summarizer,
-                draining=Draining(settings.server.drain_seconds),
+                draining=Draining(settings.server.drain_seconds, settings.server.shutdown_seconds),
             )
 
 

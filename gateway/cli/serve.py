@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
-import uvicorn
 import uvloop
 
 from gateway.accounts.from_settings import AccountsFailed, check_store
 from gateway.app import create_app
+from gateway.cli.shutdown import GracefulShutdown
 from gateway.http.server import HttpServer, http_config
-from gateway.log import configure_logging
+from gateway.log import announce, configure_logging
 from gateway.media.ffmpeg import FfmpegMissing
 from gateway.metrics import expose
 from gateway.models import Model, Models, UnknownModel
@@ -28,8 +28,6 @@ from gateway.services import Services, open_services, triton_models
 from gateway.settings import ServerSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton, TritonFailed
 from speech.whisper.manifest import MANIFEST_FILE
-
-CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled at shutdown
 
 
 class ServeFailed(Exception):
@@ -42,10 +40,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings.server.log_level)
     try:
         with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(settings, listener))
+            code = runner.run(serve(settings, listener))
     except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
+    announce("Stopped")
+    return code
 
 
 def bind(settings: ServerSettings) -> socket.socket:
@@ -64,45 +64,24 @@ def bind(settings: ServerSettings) -> socket.socket:
 
 
 async def serve(settings: Settings, listener: socket.socket) -> int:
-    """From start to a clean end. A first signal lets work in hand finish, a second one does not."""
-    stopping = Stopping()
-    await check_store(settings)
+    """From start to a clean end."""
+    shutdown = GracefulShutdown(settings.server)
     try:
+        await check_store(settings)
         models = Models(settings.recognition.models, settings.recognition.stand_in)
         async with (
             open_tritons(settings, models) as triton_urls,
             open_services(settings, models, triton_urls) as services,
         ):
-            http = HttpServer(http_config(create_app(services), settings), services.draining)
-            stopping.watch(http)
+            http = HttpServer(http_config(create_app(services), settings), services.draining, partial(ready, listener))
             with serve_metrics(services, settings.server):
-                await serve_http(http, listener, settings)
+                shutdown.serving(http, on_drain=services.summarizer.server.drain)
+                await http.serve(sockets=[listener])
+                shutdown.closing()
     except asyncio.CancelledError:
-        if not stopping.asked:
+        if not shutdown.requested:
             raise
     return 0
-
-
-class Stopping:
-    """What SIGINT and SIGTERM do: end the start-up, or let the HTTP server finish."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._http: uvicorn.Server | None = None
-        self._task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop)
-
-    def watch(self, http: uvicorn.Server) -> None:
-        self._http = http
-
-    def _stop(self) -> None:
-        if self._http is not None:
-            self._http.force_exit = self.asked
-            self._http.should_exit = True
-        elif not self.asked and self._task is not None:
-            self._task.cancel()
-        self.asked = True
 
 
 @contextmanager
@@ -117,20 +96,14 @@ def serve_metrics(services: Services, settings: ServerSettings) -> Iterator[None
                 f"cannot serve metrics on {where} ({problem}); STT_SERVER_METRICS_PORT names another"
             ) from problem
         if address:
-            say(f"Metrics for Prometheus: {address}")
+            announce(f"Metrics for Prometheus: {address}")
         yield
 
 
-async def serve_http(http: uvicorn.Server, listener: socket.socket, settings: Settings) -> None:
-    serving = asyncio.create_task(http.serve(sockets=[listener]))
-    while not http.started and not serving.done():
-        await asyncio.sleep(0.01)
-    if not serving.done():
-        host, port = listener.getsockname()[:2]
-        say(f"Ready: http://{f'[{host}]' if ':' in host else host}:{port}")
-    await serving
-    if http.server_state.tasks:
-        await asyncio.wait(http.server_state.tasks, timeout=CLEAN_UP_SECONDS)
+def ready(listener: socket.socket) -> None:
+    """The last lines of a start."""
+    host, port = listener.getsockname()[:2]
+    announce(f"Ready: http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 @asynccontextmanager
@@ -144,9 +117,9 @@ async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Sequ
     names = triton_models(models, settings.diarization)
     if DIARIZER in names:
         check_diarizer(settings.triton.repository)
-    say(f"Starting Triton with {', '.join(names)}")
+    announce(f"Starting Triton with {', '.join(names)}")
     async with EmbeddedTriton(settings.triton.repository, names) as triton:
-        say(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
+        announce(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
         yield (triton.url,)
 
 
@@ -163,7 +136,3 @@ def check_diarizer(repository: Path) -> None:
     if not (folder / MANIFEST_FILE).is_file():
         help_ = "build it with `python -m export diarizer`, or do without speakers: STT_DIARIZATION_DEPLOYED=false"
         raise ServeFailed(f"the diarizer is not in {folder}; {help_}")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

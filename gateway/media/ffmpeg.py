@@ -106,6 +106,7 @@ class Ffmpeg:
             env={"LC_ALL": "C"},
             cwd="/",
             bufsize=0,
+            start_new_session=True,  # out of reach of the terminal's Ctrl-C, at which it ends as if the file did
         )
 
 

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.accounts import Caller, Credentials, LiveSession
 from gateway.concurrency import run_together
+from gateway.draining import Work
 from gateway.errors import (
     BadParameter,
     BadRequest,
@@ -47,13 +48,8 @@ async def stream(socket: WebSocket) -> None:
     await socket.accept()
     connection = StreamConnection(socket, services)
     try:
-        caller = await services.accounts.identify(Credentials.of(socket))
-        async with services.accounts.admit_session(caller) as account:
-            session = await connection.converse(caller, account)
-            await connection.conclude(session)
-        if connection.overdrawn is not None:
-            raise connection.overdrawn
-        await socket.close(connection.ending)
+        with services.draining.track(Work.LIVE_SESSION):
+            await connection.serve()
     except WebSocketDisconnect:
         _log.info("a live client left")
     except ServiceError as error:
@@ -72,14 +68,25 @@ class StreamConnection:
     overdrawn: ServiceError | None = None  # why the account let no more audio in
     ending: int = NORMAL  # close code
 
-    async def converse(self, caller: Caller, account: LiveSession) -> StreamSession:
+    async def serve(self) -> None:
+        """From the client's credentials to the closing frame. Raises what is to be told instead."""
+        accounts = self.services.accounts
+        caller = await accounts.identify(Credentials.of(self.socket))
+        async with accounts.admit_session(caller) as account:
+            session = await self._converse(caller, account)
+            await self._conclude(session)
+        if self.overdrawn is not None:
+            raise self.overdrawn
+        await self.socket.close(self.ending)
+
+    async def _converse(self, caller: Caller, account: LiveSession) -> StreamSession:
         """Returns the session when everything that the client sent is final. Raises what ended it sooner."""
         session = await self._open_session(await self._read_config(), caller)
         while (config := await self._run(session, account)) is not None:
             session = await self._open_session(config, caller)
         return session
 
-    async def conclude(self, session: StreamSession) -> None:
+    async def _conclude(self, session: StreamSession) -> None:
         """The last message; before it, if the gateway drains, from where to resume elsewhere."""
         until = session.duration
         if self.ending == RESTART:

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.accounts import Admission
+from gateway.draining import Work
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.parameters import read_language
@@ -43,6 +44,7 @@ class SummaryRequest:
 async def summarize(request: Request) -> Response:
     services = services_of(request)
     async with AsyncExitStack() as stack:
+        stack.enter_context(services.draining.track(Work.SUMMARY))
         _, admission = await stack.enter_async_context(admit(request, services.accounts.admit_summary))
         wanted = read_request(await _body(request))
         progress = _translated(services.summarizer.summarize(wanted.text, wanted.style, wanted.language))

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
+from gateway.draining import Work
 from gateway.errors import BadParameter
 from gateway.http.connection import while_connected
 from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
@@ -39,7 +40,7 @@ class TranscribeRequest:
 async def transcribe(request: Request) -> Response:
     services = services_of(request)
     key = request.headers.get(IDEMPOTENCY_HEADER)
-    with services.progress.follow(request.state.request_id) as progress:
+    with services.progress.follow(request.state.request_id) as progress, services.draining.track(Work.FILE):
         async with (
             admit(request, lambda caller: services.accounts.admit(caller, key)) as (caller, admission),
             receive(request, services, caller) as job,

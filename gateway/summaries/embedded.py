@@ -24,7 +24,7 @@ LOOK_SECONDS = 10.0  # between two looks at its health
 LOOKS = 3  # that fail before it is taken for hung
 SETTLED_SECONDS = 60.0  # it ran this long: the next failure is a new one
 LONGEST_PAUSE = 60.0  # seconds between two starts
-STOP_SECONDS = 5.0
+STOP_SECONDS = 5.0  # for a process that answers; one that loads its model does not notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,14 @@ class EmbeddedServer:
         self._chat: ChatServer | None = None
         self._why = "it is loading its model"
         self._watcher: asyncio.Task[None] | None = None
+        self._draining = False
         self.process: asyncio.subprocess.Process | None = None
 
     def start(self) -> None:
         self._watcher = asyncio.create_task(self._keep_running())
+
+    def drain(self) -> None:
+        self._draining = True
 
     async def stop(self) -> None:
         if self._watcher is not None:
@@ -67,7 +71,7 @@ class EmbeddedServer:
 
     async def _keep_running(self) -> None:
         pause, loop = 1.0, asyncio.get_running_loop()
-        while True:
+        while not self._draining:
             began = loop.time()
             if self.options.model.is_file():
                 try:
@@ -97,8 +101,9 @@ class EmbeddedServer:
             chat, self._chat, self._why = self._chat, None, "it is starting again"
             if chat is not None:
                 await chat.aclose()
-            await _end(self.process)
-        _log.warning("summarizer: its process ended with %s", self.process.returncode)
+            await _end(self.process, STOP_SECONDS if chat is not None else 0)
+        if not self._draining:
+            _log.warning("summarizer: its process ended with %s", self.process.returncode)
 
     async def _spawn(self, key: str) -> asyncio.subprocess.Process:
         options = self.options
@@ -119,6 +124,7 @@ class EmbeddedServer:
                 stdin=pipe,
                 stdout=pipe,
                 stderr=log,
+                start_new_session=True,  # out of reach of the terminal's Ctrl-C: it answers what is in flight
             )
 
     async def _listening(self, process: asyncio.subprocess.Process) -> str:
@@ -143,12 +149,12 @@ class EmbeddedServer:
         _log.error("summarizer: it does not answer any more")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Closing its input asks it to leave; killing makes it."""
+async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Closes its input, which asks it to end, and kills it if it has not after `seconds`."""
     if process.stdin is not None:
         process.stdin.close()
     try:
-        async with asyncio.timeout(STOP_SECONDS):
+        async with asyncio.timeout(seconds):
             await process.wait()
     except (TimeoutError, asyncio.CancelledError):
         with contextlib.suppress(ProcessLookupError):

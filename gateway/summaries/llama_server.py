@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -29,6 +30,8 @@ WARNINGS = 2  # llama.cpp's verbosity
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends with its parent's wish or with its parent
+        signal.signal(number, signal.SIG_IGN)
     parent = _take_standard_output()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     with contextlib.suppress(OSError):

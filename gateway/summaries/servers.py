@@ -24,6 +24,9 @@ class SummaryServer(Protocol):
     def start(self) -> None:
         """Returns at once; what takes time goes on behind."""
 
+    def drain(self) -> None:
+        """No process is started any more; one that runs answers what is in flight."""
+
     async def stop(self) -> None: ...
 
     def chat(self) -> ChatServer:
@@ -58,6 +61,9 @@ class RemoteServer:
     def start(self) -> None:
         """It runs already."""
 
+    def drain(self) -> None:
+        """It goes on for others."""
+
     async def stop(self) -> None:
         await self._chat.aclose()
 
@@ -67,6 +73,9 @@ class RemoteServer:
 
 class NoServer:
     def start(self) -> None:
+        """There is none."""
+
+    def drain(self) -> None:
         """There is none."""
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from export.download import InvalidDownload
 from export.summarizer import SUMMARIZERS, fetch_summarizer
 from gateway.accounts.from_settings import open_accounts
+from gateway.draining import Draining
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import summarize
 from gateway.settings import AccountSettings, ServerSettings, Settings
@@ -55,7 +56,9 @@ def url(embedded: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
         embedded.start()
         await embedded.ready()
         async with open_accounts(settings) as accounts:
-            app.state.services = SimpleNamespace(summarizer=Summarizer(embedded), accounts=accounts)
+            app.state.services = SimpleNamespace(
+                summarizer=Summarizer(embedded), accounts=accounts, draining=Draining()
+            )
             yield
         await embedded.stop()
 

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway.accounts.from_settings import open_accounts
+from gateway.draining import Draining
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import MAX_BODY, summarize
 from gateway.routes.usage import show_usage
@@ -36,7 +37,7 @@ async def service(server: SummaryServer, tier: str = "unlimited") -> AsyncIterat
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(server=ServerSettings(data=Path(folder)), accounts=AccountSettings(anonymous=tier))
         async with open_accounts(settings) as accounts:
-            app.state.services = SimpleNamespace(summarizer=Summarizer(server), accounts=accounts)
+            app.state.services = SimpleNamespace(summarizer=Summarizer(server), accounts=accounts, draining=Draining())
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 yield client
