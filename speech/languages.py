@@ -5,7 +5,6 @@ Codes are ISO 639-1 where there is one; Hawaiian and Cantonese have only three l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 NAMES: Final[dict[str, str]] = {
@@ -36,7 +35,7 @@ ALIASES: Final[dict[str, str]] = {
     "iw": "he", "jw": "jv", "in": "id", "ji": "yi", "nb": "no", "fil": "tl", "cmn": "zh",
 }  # fmt: skip
 
-SPACELESS: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})  # words are not set apart
+SPACELESS: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})  # written without spaces between words
 
 _BY_NAME: Final = {name: code for code, name in NAMES.items()}
 
@@ -52,14 +51,3 @@ def find(text: str) -> str | None:
     primary = asked.replace("_", "-").split("-")[0]
     primary = ALIASES.get(primary, primary)
     return primary if primary != asked and primary in NAMES else None
-
-
-def join_words(words: Iterable[str], language: str) -> str:
-    """Words to running text: set apart by spaces, but where the language's script does without."""
-    if language not in SPACELESS:
-        return " ".join(words)
-    text = ""
-    for word in words:
-        apart = text[-1:].isascii() and word[:1].isascii() and text[-1:].isalnum() and word[:1].isalnum()
-        text += f" {word}" if apart else word
-    return text

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gateway.transcript.segments import segment
 from gateway.transcript.sentences import ends_sentence
-from speech.diarization.turns import best_path
 from speech.transcript import Transcript, Turn, Word
+from speech.viterbi import best_path
 
 Floats = NDArray[np.float64]
 
