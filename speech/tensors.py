@@ -1,7 +1,7 @@
 """The wire contract of every Triton model: tensor names, types and their meaning, in one place.
 
 The gateway writes requests and reads responses with it, the models the other way round; neither names a
-tensor itself.
+tensor itself. Every config.pbtxt of model_repository says the same to Triton.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ class Tensor:
     name: str
     datatype: str  # as Triton writes it on the wire
     shape: tuple[int, ...]  # -1: any
+    optional: bool = False  # of an input
 
 
 # whisper-<id>: one window of speech in, one result out.
 AUDIO = Tensor("AUDIO", "INT16", (-1,))  # 16 kHz mono, at most 480_000 samples
 LANGUAGE = Tensor("LANGUAGE", "BYTES", (1,))  # ISO 639-1, "" to detect
-PROMPT = Tensor("PROMPT", "BYTES", (1,))  # text said before, may be "" (optional)
-PRIORITY = Tensor("PRIORITY", "BYTES", (1,))  # a Priority (optional, default file)
-CALLER = Tensor("CALLER", "BYTES", (1,))  # whoever shares the machine fairly with others (optional)
+PROMPT = Tensor("PROMPT", "BYTES", (1,), optional=True)  # text said before, may be ""
+PRIORITY = Tensor("PRIORITY", "BYTES", (1,), optional=True)  # a Priority, default file
+CALLER = Tensor("CALLER", "BYTES", (1,), optional=True)  # callers share the machine evenly
 RESULT = Tensor("RESULT", "BYTES", (1,))  # a WindowResult as JSON
 
 # diarizer: one chunk of a recording in, who speaks when in its windows and their voices out (speech.diarization).
