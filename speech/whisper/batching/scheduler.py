@@ -27,8 +27,8 @@ from speech.whisper.engine import DeviceLost, Engine, EngineError
 from speech.whisper.tokenizer import Tokenizer
 
 LONGEST = 30 * SAMPLE_RATE  # samples of a window
-_POLL_DECODING = 0.02  # seconds between two questions whether a decoding window is still wanted
-_POLL_WAITING = 0.25  # the same for a waiting one
+POLL_DECODING = 0.02  # seconds between two checks whether a window in a slot was cancelled
+POLL_WAITING = 0.25  # likewise of a waiting one
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Scheduler:
         policy: AdmissionPolicy | None = None,
         on_device_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_device_lost: called from the scheduler's thread, before the windows in hand fail."""
+        """on_device_lost: called from the scheduler's thread, before the windows that it has fail."""
         self.statistics = Statistics()
         self._tokenizer = tokenizer
         self._policy = policy or AdmissionPolicy.for_slots(engine.slots)
@@ -98,6 +98,7 @@ class Scheduler:
         """Drains: takes no more windows, finishes those it has for up to `grace` seconds, fails the rest."""
         with self._changed:
             self._closing = True
+            self._abandoned = self._abandoned or grace <= 0
             self._changed.notify()
         self._thread.join(grace)
         self._abandoned = True
@@ -145,12 +146,12 @@ class Scheduler:
     def _poll(self, now: float) -> None:
         """Drops what nobody waits for. Asking costs a call into the server, so not more often than needed."""
         if now >= self._next_poll[0]:
-            self._next_poll[0] = now + _POLL_DECODING
+            self._next_poll[0] = now + POLL_DECODING
             for sequence in [each for each in self._decode_loop.occupied.values() if each.is_cancelled()]:
                 self.statistics.cancelled += 1
                 self._decode_loop.release(sequence)
         if now >= self._next_poll[1]:
-            self._next_poll[1] = now + _POLL_WAITING
+            self._next_poll[1] = now + POLL_WAITING
             self.statistics.cancelled += self._allocator.drop_cancelled()
 
     def _deliver(self) -> None:

@@ -13,6 +13,8 @@ from speech.audio import Pcm
 from speech.tensors import AUDIO, LANGUAGE, Priority
 from tests.integration.triton.windows import MODEL, metrics, transcribe
 
+COUNTED = ("admissions", "cancelled", "finished")
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -80,14 +82,31 @@ async def test_samples_of_another_type_are_refused(server: TritonClient, sentenc
 async def test_a_cancelled_call_gives_its_window_up(triton: EmbeddedTriton, server: TritonClient, passage: Pcm) -> None:
     before = await metrics(triton.metrics_url)
     long = np.concatenate([passage] * 4)
-    calls = [asyncio.create_task(transcribe(server, long)) for _ in range(12)]
-    await asyncio.sleep(0.3)
-    for call in calls:
+    answered = 0
+
+    async def ask_again_and_again() -> None:
+        nonlocal answered
+        while True:
+            await transcribe(server, long)
+            answered += 1
+
+    async def done() -> dict[str, float]:
+        now = await metrics(triton.metrics_url)
+        return {name: now[f"whisper_{name}_total"] - before[f"whisper_{name}_total"] for name in COUNTED}
+
+    calls = [asyncio.create_task(ask_again_and_again()) for _ in range(12)]
+    async with asyncio.timeout(60):
+        while not (await done())["admissions"]:
+            await asyncio.sleep(0.2)
+    for call in calls:  # all are open: whatever the machine has answered by now was asked again
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
-    async with asyncio.timeout(10):
-        while (await metrics(triton.metrics_url))["whisper_cancelled_total"] < before["whisper_cancelled_total"] + 12:
+    async with asyncio.timeout(60):
+        while not (given_up := await done())["cancelled"]:
             await asyncio.sleep(0.2)
+        while given_up["cancelled"] + given_up["finished"] < answered + len(calls):
+            await asyncio.sleep(0.2)
+            given_up = await done()
 
 
 async def test_a_live_window_passes_the_files_that_wait(server: TritonClient, sentence: Pcm, passage: Pcm) -> None:
@@ -98,7 +117,7 @@ async def test_a_live_window_passes_the_files_that_wait(server: TritonClient, se
         order.append(name)
 
     files = [asyncio.create_task(ask(f"file {n}", passage, Priority.FILE)) for n in range(10)]
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0)  # they are sent first
     await ask("live", sentence, Priority.LIVE)
     await asyncio.gather(*files)
     assert order.index("live") <= 3  # what was decoding already may end before it
@@ -112,7 +131,7 @@ async def test_a_short_file_does_not_wait_behind_a_long_one(server: TritonClient
         order.append(name)
 
     long = [asyncio.create_task(ask("long", passage)) for _ in range(14)]
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0)  # they are sent first
     await ask("short", sentence)
     await asyncio.gather(*long)
     assert order.index("short") <= 8

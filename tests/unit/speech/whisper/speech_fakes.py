@@ -97,6 +97,7 @@ class ScriptedEngine:
         self.lost = False
         self.gate = threading.Event()  # steps wait until it is set
         self.gate.set()
+        self._encoded = threading.Condition()
         self._tokenizer = tokenizer
         self._scripts = scripts
         self._slots: dict[int, _Slot] = {}
@@ -105,9 +106,16 @@ class ScriptedEngine:
         names = [round(float(samples[0]) * 32768) for samples in audio]
         if self.fails_to_encode & set(names):
             raise EngineError("cannot encode this")
-        self.encodes.append(list(zip(names, contexts, strict=True)))
+        with self._encoded:
+            self.encodes.append(list(zip(names, contexts, strict=True)))
+            self._encoded.notify_all()
         for slot, name, context in zip(slots, names, contexts, strict=True):
             self._slots[slot] = _Slot(name, context)
+
+    def wait_until_encoded(self, windows: int = 1) -> None:
+        """Until so many windows were encoded since the beginning."""
+        with self._encoded:
+            assert self._encoded.wait_for(lambda: sum(map(len, self.encodes)) >= windows, 60)
 
     def rewind(self, slot: int) -> None:
         old = self._slots[slot]

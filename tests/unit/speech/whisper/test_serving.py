@@ -12,33 +12,59 @@ import pytest
 
 from speech.gpu import Gpu
 from speech.tensors import GPU_METRIC, read_result
-from speech.whisper.serving import ServingOptions, WhisperAdapter, tell_gpu
+from speech.whisper.serving import ServingOptions, WhisperAdapter, publish_gpu
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
 
+class Metrics:
+    """What a model published, by name."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, float] = {}
+        self._changed = threading.Condition()
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[name]
+
+    def add(self, name: str, by: float) -> None:
+        with self._changed:
+            self._values[name] = self._values.get(name, 0.0) + by
+            self._changed.notify_all()
+
+    def set(self, name: str, to: float) -> None:
+        self.add(name, to - self._values.get(name, 0.0))
+
+    def wait_until_above_zero(self, name: str) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._values[name] > 0, 60)
+
+
 class Metric:
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.value = 0.0
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        self._name, self._metrics = name, metrics
+        metrics.set(name, 0.0)
 
     def increment(self, by: float) -> None:
-        self.value += by
+        self._metrics.add(self._name, by)
 
     def set(self, to: float) -> None:
-        self.value = to
+        self._metrics.set(self._name, to)
 
 
-class MetricFamily:
-    COUNTER, GAUGE = "counter", "gauge"
-    made: dict[str, Metric] = {}  # noqa: RUF012
+def metric_family(published: Metrics) -> type:
+    """The backend's class of that name, over the metrics of one test."""
 
-    def __init__(self, name: str, description: str, kind: str) -> None:
-        self.name = name
+    class MetricFamily:
+        COUNTER, GAUGE = "counter", "gauge"
 
-    def Metric(self, labels: dict[str, str]) -> Metric:
-        self.made[self.name] = Metric(self.name)
-        return self.made[self.name]
+        def __init__(self, name: str, description: str, kind: str) -> None:
+            self._name = name
+
+        def Metric(self, labels: dict[str, str]) -> Metric:
+            return Metric(self._name, published)
+
+    return MetricFamily
 
 
 class BackendError(Exception):
@@ -66,13 +92,7 @@ class Tensor:
         return self._values
 
 
-BACKEND = SimpleNamespace(
-    MetricFamily=MetricFamily,
-    TritonError=BackendError,
-    InferenceResponse=Response,
-    Tensor=Tensor,
-    TRITONSERVER_RESPONSE_COMPLETE_FINAL=1,
-)
+FINAL = 1
 
 
 class Call:
@@ -102,12 +122,12 @@ class Call:
         return self.cancelled
 
     def send(self, response: Response, flags: int) -> None:
-        assert flags == BACKEND.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+        assert flags == FINAL
         self.responses.append(response)
         self._answered.set()
 
     def response(self) -> Response:
-        assert self._answered.wait(20)
+        assert self._answered.wait(60)
         (response,) = self.responses
         return response
 
@@ -119,12 +139,28 @@ def window(name: int = 1, samples: int = 16000) -> np.ndarray:
 
 
 @pytest.fixture
+def published() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def backend(published: Metrics) -> SimpleNamespace:
+    return SimpleNamespace(
+        MetricFamily=metric_family(published),
+        TritonError=BackendError,
+        InferenceResponse=Response,
+        Tensor=Tensor,
+        TRITONSERVER_RESPONSE_COMPLETE_FINAL=FINAL,
+    )
+
+
+@pytest.fixture
 def engine(multilingual: Tokenizer) -> ScriptedEngine:
     return ScriptedEngine(multilingual, {1: says(" Hello."), 2: lambda _: Line(" x", endless=True)})
 
 
 @pytest.fixture
-def adapter(tmp_path: Path, engine: ScriptedEngine) -> Iterator[WhisperAdapter]:
+def adapter(tmp_path: Path, engine: ScriptedEngine, backend: SimpleNamespace) -> Iterator[WhisperAdapter]:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "tokenizer.json").write_text(byte_tokenizer_json(text_tokens=50257), encoding="utf-8")
     parameters = {"slots": {"string_value": "4"}, "grace": {"string_value": "5"}}
@@ -134,7 +170,7 @@ def adapter(tmp_path: Path, engine: ScriptedEngine) -> Iterator[WhisperAdapter]:
         "model_repository": str(tmp_path),
         "model_config": json.dumps({"parameters": parameters}),
     }
-    adapter = WhisperAdapter.open(BACKEND, arguments, lambda folder, options: engine)
+    adapter = WhisperAdapter.open(backend, arguments, lambda folder, options: engine)
     yield adapter
     adapter.close()
 
@@ -178,12 +214,15 @@ def test_a_window_without_audio_asks_whether_the_model_works(adapter: WhisperAda
     assert engine.encodes == []
 
 
-def test_a_cancelled_request_is_told_so(adapter: WhisperAdapter, engine: ScriptedEngine) -> None:
+def test_a_cancelled_request_is_told_so(
+    adapter: WhisperAdapter, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speech.whisper.batching.scheduler.POLL_DECODING", 0.0)
     engine.gate.clear()
     call = Call(window(2), LANGUAGE="en")
     adapter.accept([call])
+    engine.wait_until_encoded()
     call.cancelled = True
-    threading.Event().wait(0.05)  # longer than a poll's interval
     engine.gate.set()
     error = call.response().error
     assert error is not None and error.code == BackendError.CANCELLED
@@ -205,16 +244,13 @@ def test_a_model_that_is_unloaded_takes_no_more(adapter: WhisperAdapter) -> None
     assert error is not None and error.code == BackendError.UNAVAILABLE
 
 
-def test_metrics_follow_the_statistics(adapter: WhisperAdapter) -> None:
+def test_metrics_follow_the_statistics(adapter: WhisperAdapter, published: Metrics) -> None:
     call = Call(window(), LANGUAGE="en")
     adapter.accept([call])
     call.response()
-    for _ in range(100):
-        if MetricFamily.made["whisper_finished_total"].value:
-            break
-        threading.Event().wait(0.05)
-    assert MetricFamily.made["whisper_audio_seconds_total"].value == 1.0
-    assert MetricFamily.made["whisper_tokens_total"].value == len(" Hello.")
+    published.wait_until_above_zero("whisper_finished_total")
+    assert published["whisper_audio_seconds_total"] == 1.0
+    assert published["whisper_tokens_total"] == len(" Hello.")
 
 
 @pytest.mark.parametrize(("short_contexts", "gather"), [(True, 1), (False, 8)])
@@ -238,8 +274,10 @@ def test_options_come_from_the_parameters_and_the_environment_goes_before() -> N
         ServingOptions.read({"slots": {"string_value": "many"}}, {})
 
 
-def test_a_gpu_is_told_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_is_told_with_its_name(
+    backend: SimpleNamespace, published: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("speech.whisper.serving.find_gpu", lambda: Gpu("NVIDIA A100", 40 * 2**30))
 
-    assert tell_gpu(BACKEND, {"model": "whisper-base"}) is not None
-    assert MetricFamily.made[GPU_METRIC].value == 40 * 2**30
+    assert publish_gpu(backend, {"model": "whisper-base"}) is not None
+    assert published[GPU_METRIC] == 40 * 2**30

@@ -53,15 +53,6 @@ def answer(future: Future[WindowResult]) -> WindowResult:
     return future.result(60)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    ticks = threading.Event()
-    for _ in range(2000):
-        if condition():
-            return
-        ticks.wait(0.005)
-    raise AssertionError("it never came to that")
-
-
 def test_a_window_is_answered_with_its_words_and_their_times(start: Start) -> None:
     scheduler, _ = start({1: says(" Hello, world.")})
     result = answer(scheduler.submit(window(1)))
@@ -90,7 +81,7 @@ def test_windows_that_wait_are_decoded_together(start: Start) -> None:
     scheduler, engine = start({1: says(" one"), 2: says(" two")})
     engine.gate.clear()
     futures = [scheduler.submit(window(name)) for name in (1, 2)]
-    wait_for(lambda: sum(map(len, engine.encodes)) == 2 or len(engine.encodes) == 1)
+    engine.wait_until_encoded()
     engine.gate.set()
     assert [answer(future).text for future in futures] == ["one", "two"]
     assert any(len(names) == 2 for names in engine.steps)
@@ -210,7 +201,7 @@ def test_live_windows_pass_files_that_wait(start: Start) -> None:
     scheduler, engine = start({1: says(" long one"), 2: says(" file"), 9: says(" live")}, slots=1)
     engine.gate.clear()
     running = scheduler.submit(window(1))
-    wait_for(lambda: bool(engine.encodes))
+    engine.wait_until_encoded()
     file = scheduler.submit(window(2))
     live = scheduler.submit(window(9, priority=Priority.LIVE))
     engine.gate.set()
@@ -224,7 +215,7 @@ def test_a_live_window_finds_a_slot_while_files_fill_the_rest(start: Start) -> N
     scheduler, engine = start(scripts, slots=4)
     engine.gate.clear()
     files = [scheduler.submit(window(name)) for name in range(1, 9)]
-    wait_for(lambda: bool(engine.encodes))
+    engine.wait_until_encoded()
     live = scheduler.submit(window(9, priority=Priority.LIVE))
     engine.gate.set()
     answer(live)
@@ -239,7 +230,7 @@ def test_a_short_file_does_not_wait_behind_a_long_one(start: Start) -> None:
     scheduler, engine = start(scripts, slots=1)
     engine.gate.clear()
     futures = [scheduler.submit(window(name, 30.0, caller="long")) for name in range(1, 20)]
-    wait_for(lambda: bool(engine.encodes))
+    engine.wait_until_encoded()
     futures += [scheduler.submit(window(20, caller="short"))]
     engine.gate.set()
     for future in futures:
@@ -247,15 +238,17 @@ def test_a_short_file_does_not_wait_behind_a_long_one(start: Start) -> None:
     assert [name for call in engine.encodes for name, _ in call].index(20) <= 2
 
 
-def test_a_cancelled_window_leaves_its_slot_and_its_batch_mates_finish(start: Start) -> None:
+def test_a_cancelled_window_leaves_its_slot_and_its_batch_mates_finish(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speech.whisper.batching.scheduler.POLL_DECODING", 0.0)
     cancelled = threading.Event()
     scheduler, engine = start({1: says(" dropped in the middle"), 2: says(" kept")}, slots=2)
     engine.gate.clear()
     dropped = scheduler.submit(window(1, is_cancelled=cancelled.is_set))
     kept = scheduler.submit(window(2))
-    wait_for(lambda: bool(engine.encodes))
+    engine.wait_until_encoded()
     cancelled.set()
-    threading.Event().wait(0.05)  # longer than a poll's interval: the next turn asks
     engine.gate.set()
     assert answer(kept).text == "kept"
     with pytest.raises(CancelledError):
@@ -266,7 +259,7 @@ def test_a_cancelled_window_that_waits_is_never_encoded(start: Start) -> None:
     scheduler, engine = start({1: says(" first"), 2: says(" never")}, slots=1)
     engine.gate.clear()
     first = scheduler.submit(window(1))
-    wait_for(lambda: bool(engine.encodes))
+    engine.wait_until_encoded()
     second = scheduler.submit(window(2))
     assert second.cancel()
     engine.gate.set()
@@ -355,9 +348,14 @@ def test_closing_without_grace_gives_up_what_is_in_hand(start: Start) -> None:
     scheduler, engine = start({1: says(" in hand"), 2: says(" waiting")}, slots=1)
     engine.gate.clear()
     futures = [scheduler.submit(window(name)) for name in (1, 2)]
-    wait_for(lambda: bool(engine.encodes))
-    threading.Timer(0.2, engine.gate.set).start()
-    scheduler.close(grace=0.05)
+    engine.wait_until_encoded()
+    closing = threading.Thread(target=scheduler.close, args=(0.0,))
+    closing.start()
+    with pytest.raises(Closed):
+        while True:
+            futures.append(scheduler.submit(window(1)))
+    engine.gate.set()
+    closing.join()
     for future in futures:
         with pytest.raises(Closed):
             future.result(0)
