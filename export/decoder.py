@@ -13,8 +13,8 @@ import numpy as np
 from export.encoder import fused_projection
 from export.graph import FLOAT, INT64, Graph
 from export.token_selection import Vocabulary, padded_embedding, select_token
-from export.weights import HEAD_SIZE, Tensors, Weights
-from speech.whisper.engine import Dimensions
+from export.weights import Tensors, Weights
+from speech.whisper.engine import HEAD_SIZE, Dimensions
 
 
 def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.floating[Any]] = np.float16) -> Graph:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from export.graph import FLOAT, Graph
 from export.log_mel import log_mel_nodes
-from export.weights import HEAD_SIZE, Tensors, Weights
-from speech.whisper.engine import Dimensions
+from export.weights import Tensors, Weights
+from speech.whisper.engine import HEAD_SIZE, Dimensions
 from speech.whisper.log_mel import MAX_SAMPLES
 
 

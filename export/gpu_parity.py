@@ -13,8 +13,8 @@ from torch import Tensor
 from export.decoder_session import DecoderAnswer, DecoderRow, DecoderSession, open_graph
 from export.parity import ParityError, checked, largest_difference, probe_audio, relative_error, softmax, suppressed
 from export.reference import Reference
-from export.weights import HEAD_SIZE, Weights
-from speech.whisper.engine import GREEDY, Sampling
+from export.weights import Weights
+from speech.whisper.engine import GREEDY, HEAD_SIZE, Sampling
 from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH
 from speech.whisper.log_mel import MAX_SAMPLES, log_mel
 from speech.whisper.manifest import Manifest

@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-HEAD_SIZE = 64  # of every Whisper
+from speech.whisper.engine import HEAD_SIZE
+
 IR_VERSION = 10
 LAYER_NORM_EPSILON = 1e-5
 EXTERNAL_DATA_FROM = 1 << 10  # bytes: larger tensors lie beside a large model's graph

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from export.encoder import cross_projection, fused_projection
 from export.weights import Tensors, Weights
+from speech.whisper.cpu.panel_layout import PANEL, QUAD
 
-PANEL = 64  # as in speech.whisper.cpu.float_kernels, which export does not load for one number
 Array = NDArray[Any]
 
 
@@ -62,9 +62,6 @@ def pack(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> tuple[Array,
     padded = np.zeros(panels * PANEL, np.float32)
     padded[:columns] = bias
     return np.ascontiguousarray(whole.reshape(panels, PANEL, depth).transpose(0, 2, 1)), scale, padded
-
-
-QUAD = 4  # as in speech.whisper.cpu.int8_kernels
 
 
 def pack_encoder(weights: Weights) -> dict[str, Array]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from export.weights import HEAD_SIZE, Tensors, Weights
+from export.weights import Tensors, Weights
+from speech.whisper.engine import HEAD_SIZE
 
 
 class Reference:

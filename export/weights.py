@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.whisper.engine import Dimensions
+from speech.whisper.engine import HEAD_SIZE, Dimensions
 
 Array = NDArray[Any]
 Tensors = Mapping[str, NDArray[np.float32]]  # by name
 Heads = Sequence[Sequence[int]]  # (layer, head) pairs
-HEAD_SIZE = 64  # of every Whisper
 
 
 class InvalidWeights(ValueError):

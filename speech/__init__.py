@@ -1,6 +1,12 @@
-"""Speech, and no server: samples, words, Whisper's decoding, diarization. Needs numpy and tokenizers."""
+"""Speech, and no server: samples, words, Whisper's engines and batching, diarization.
+
+Words, audio, languages and the wire contract need numpy alone; voice activity and the diarizer's networks
+onnxruntime besides; Whisper tokenizers and numba, on GPUs cuda-bindings and TensorRT or onnxruntime-gpu.
+
+Importing it has a side effect: it sets an environment variable that ONNX Runtime reads when it is loaded.
+"""
 
 import os
 
-# ONNX Runtime reports its sessions to its makers unless this stands in the environment before it is loaded.
+# Without it ONNX Runtime sends telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -55,7 +55,7 @@ class VoiceActivity:
         self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
 
     def stream(self) -> ActivityStream:
-        """A new listener, for sound that arrives piece by piece."""
+        """A new stream, for audio that arrives piece by piece."""
         return ActivityStream(self._session)
 
     def probabilities(self, pcm: Pcm) -> Probabilities:
@@ -66,7 +66,7 @@ class VoiceActivity:
 
 
 class ActivityStream:
-    """Listens to one recording or live session, in order."""
+    """Voice activity of one recording or live session, in order."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -76,7 +76,7 @@ class ActivityStream:
         self._pending: Samples = np.zeros(0, dtype=np.float32)
 
     def feed(self, pcm: Pcm) -> Probabilities:
-        """Probabilities of the chunks that are complete now; the rest waits for more sound."""
+        """Probabilities of the chunks that are complete now; the rest waits for more audio."""
         samples = np.concatenate([self._pending, to_samples(pcm)])
         whole = len(samples) // CHUNK * CHUNK
         self._pending = samples[whole:]

@@ -71,7 +71,7 @@ def split(hypothesis: Sequence[Word], committed: Sequence[Word]) -> int:
     """Where a new hypothesis goes on after the committed words: its first k words repeat them.
 
     k has the smallest edit distance to the committed words plus the distance between the two ends in
-    time, so that a word heard differently the second time is neither doubled nor lost.
+    time, so that a word recognised differently the second time is neither doubled nor lost.
     """
     if not committed:
         return 0

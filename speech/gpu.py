@@ -1,4 +1,4 @@
-"""The NVIDIA GPU of this machine, as its driver tells (NVML)."""
+"""The NVIDIA GPU of this machine, as its driver reports it (NVML)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    name: str | None  # None: not told
+    name: str | None  # None: unknown
     memory: int  # bytes
 
 
 def find_gpu(index: int = 0) -> Gpu | None:
-    """None where there is no NVIDIA GPU, no driver, or no way to ask it.
+    """None where there is no NVIDIA GPU, no driver, or no NVML.
 
-    A GPU that is parted (MIG) is told by the first part that this process may use.
+    A partitioned GPU (MIG) is reported as the first partition that this process may use.
     """
     try:
         import pynvml as nvml
@@ -26,7 +26,7 @@ def find_gpu(index: int = 0) -> Gpu | None:
     except nvml.NVMLError:
         return None
     try:
-        device = _part(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+        device = _partition(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
         name = nvml.nvmlDeviceGetName(device)
         memory = nvml.nvmlDeviceGetMemoryInfo(device)
         return Gpu(name if isinstance(name, str) else name.decode(), int(memory.total))
@@ -36,17 +36,17 @@ def find_gpu(index: int = 0) -> Gpu | None:
         nvml.nvmlShutdown()
 
 
-def _part(nvml: Any, device: Any) -> Any:
-    """The device itself, or where it is parted the first part."""
+def _partition(nvml: Any, device: Any) -> Any:
+    """The device itself, or of a partitioned one the first partition."""
     try:
-        parted, _ = nvml.nvmlDeviceGetMigMode(device)
-    except nvml.NVMLError:  # a card that cannot be parted
+        mode, _ = nvml.nvmlDeviceGetMigMode(device)
+    except nvml.NVMLError:  # it cannot be partitioned
         return device
-    if parted != nvml.NVML_DEVICE_MIG_ENABLE:
+    if mode != nvml.NVML_DEVICE_MIG_ENABLE:
         return device
     for number in range(nvml.nvmlDeviceGetMaxMigDeviceCount(device)):
         try:
             return nvml.nvmlDeviceGetMigDeviceHandleByIndex(device, number)
-        except nvml.NVMLError:  # no part of this number, or not ours
+        except nvml.NVMLError:  # no partition of this number, or not ours
             continue
     return device

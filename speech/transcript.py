@@ -1,4 +1,4 @@
-"""What a recording says: words, segments, speaker turns. Times are seconds from the start of the recording."""
+"""A transcript: words, segments, speaker turns. Times are seconds from the start of the recording."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What Whisper heard in one window of at most 30 s. Word times count from the start of the window."""
+    """Whisper's transcript of one window of at most 30 s. Word times count from the start of the window."""
 
     words: tuple[Word, ...]
     text: str  # as decoded, surrounding space stripped
@@ -62,4 +62,4 @@ class WindowResult:
     average_logprob: float  # natural log, mean over the tokens
     no_speech_probability: float  # 0..1
     temperature: float = 0.0  # at which the text was accepted
-    truncated: bool = False  # the token cap ended the text: speech may be missing
+    truncated: bool = False  # the token limit ended the text: speech may be missing

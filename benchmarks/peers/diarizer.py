@@ -16,7 +16,7 @@ import numpy as np
 from speech.audio import SAMPLE_RATE, to_samples
 from speech.diarization.networks import Execution, Networks
 from speech.diarization.turns import find_turns
-from speech.diarization.windows import chunk_bounds, join
+from speech.diarization.windows import chunk_bounds, join_chunks
 
 
 def cpu_seconds() -> float:
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
         request = json.loads(line)
         before = cpu_seconds()
         pcm = np.fromfile(request["pcm"], np.int16)
-        heard = join([networks.describe([to_samples(pcm[a:b])])[0] for a, b in chunk_bounds(len(pcm))])
+        heard = join_chunks([networks.run([to_samples(pcm[a:b])])[0] for a, b in chunk_bounds(len(pcm))])
         turns = find_turns(heard, len(pcm) / SAMPLE_RATE, int(request.get("speakers", 0)))
         reply = [[turn.start, turn.end, turn.speaker] for turn in turns]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -16,7 +16,7 @@ from gateway.triton.fleet import Fleet
 from gateway.triton.retry import RetryPolicy, infer
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.diarization.turns import find_turns
-from speech.diarization.windows import FRAMES, VECTOR, LocalSpeech, chunk_bounds, join
+from speech.diarization.windows import FRAMES, VECTOR, LocalSpeech, chunk_bounds, join_chunks
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
 from speech.transcript import Turn
 
@@ -57,7 +57,7 @@ class TritonDiarizer:
             if failed is None or others is not None:
                 raise
             raise DiarizationFailed(str(failed.exceptions[0])) from failed
-        local_speech = join([task.result() for task in tasks])
+        local_speech = join_chunks([task.result() for task in tasks])
         return await asyncio.to_thread(find_turns, local_speech, len(pcm) / SAMPLE_RATE, speakers)
 
     async def _infer_chunk(self, pcm: Pcm, in_flight: asyncio.Semaphore) -> LocalSpeech:

@@ -1,4 +1,4 @@
-"""Who speaks when: local segmentation and voices of chunks, clustering of the whole recording."""
+"""Who speaks when: segmentation and speaker embeddings of chunks, clustering of the whole recording."""
 
 from pathlib import Path
 

@@ -1,12 +1,12 @@
-"""Which pieces of speech, over the whole recording, are one person's.
+"""Clustering of speaker embeddings over a whole recording: which pieces of speech are one person's.
 
-Agglomerative clustering of voices by a calibrated cosine. The cosine of two vectors of one person falls with
-the seconds behind them (0.53 for 0.8 s, 0.66 for 1.5 s, 0.78 for 3 s of CAM++), so it is divided by what one
-person would give: short evidence is then neither merged nor kept apart for being short.
+Agglomerative clustering by a calibrated cosine. The cosine of two embeddings of one person falls with the
+seconds behind them (0.53 for 0.8 s, 0.66 for 1.5 s, 0.78 for 3 s of CAM++), so it is divided by what one person
+would give: short pieces are then neither merged nor kept apart for being short.
 
-Two things that lose speakers elsewhere are answered here. A local track that holds two people is split by its
-pieces' voices before anything is clustered; and a person who speaks once keeps a cluster if the voice is far
-from every other, however little was said.
+Two common ways to lose a speaker are avoided. A local track that holds two people is split by its pieces'
+embeddings before anything is clustered; and a person who speaks once keeps a cluster if it is far from every
+other, however short.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from speech.diarization.windows import FRAME, PIECE, STEP, WINDOW, LocalSpeech
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int_]
 
-REDUNDANCY = WINDOW / STEP  # windows that hear the same second
+REDUNDANCY = WINDOW / STEP  # windows that cover the same second
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Thresholds:
     merge: float = 0.75  # tracks above it are one person
     rare: float = 0.5  # a small cluster is kept below it
     rare_seconds: float = 4.0  # what makes a cluster small
-    least_seconds: float = 1.0  # less evidence than this is nobody
+    least_seconds: float = 1.0  # a shorter cluster is nobody
     track_seconds: float = 0.6  # shorter tracks join clusters, they do not make them
     divide: float = 0.75  # a person's pieces that fall into two halves below it are two people's
     divide_seconds: float = 4.0  # that the smaller half must have
@@ -41,9 +41,9 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class WeightedEmbeddings:
-    """Voices with the seconds of speech behind each."""
+    """Speaker embeddings with the seconds of speech behind each."""
 
-    voices: Floats  # (n, VECTOR), unit length
+    vectors: Floats  # (n, VECTOR), unit length
     seconds: Floats  # (n,)
 
 
@@ -52,27 +52,30 @@ def normalise(vectors: Floats) -> Floats:
     return unit
 
 
-def blur(seconds: Floats) -> Floats:
-    """How much a cosine falls short because of one side's length: the same person's cosine is 1 / (blur · blur')."""
-    blurred: Floats = np.sqrt(1.1 + 0.7 / np.maximum(seconds, 0.1) ** 0.85)
-    return blurred
+def length_correction(seconds: Floats) -> Floats:
+    """The factor by which a cosine falls short because of one side's length.
+
+    The cosine of one person's embeddings is 1 / (factor of the one · factor of the other).
+    """
+    corrected: Floats = np.sqrt(1.1 + 0.7 / np.maximum(seconds, 0.1) ** 0.85)
+    return corrected
 
 
-def agglomerate(evidence: WeightedEmbeddings, threshold: float, redundancy: float = 1.0) -> Labels:
-    """Merges the most similar two until none are above the threshold. Returns 0..k-1 per voice.
+def agglomerate(embeddings: WeightedEmbeddings, threshold: float, redundancy: float = 1.0) -> Labels:
+    """Merges the most similar two until none are above the threshold. Returns 0..k-1 per embedding.
 
-    A cluster's voice is the sum of its members weighted by seconds; its seconds are its members' divided by
+    A cluster's embedding is the sum of its members weighted by seconds; its seconds are its members' divided by
     the redundancy (at least those of its longest member). Time n² per merge in a numpy call, memory n².
     """
-    n = len(evidence.voices)
-    sums = evidence.voices * evidence.seconds[:, None]
-    total, longest = evidence.seconds.copy(), evidence.seconds.copy()
-    unit, weight = evidence.voices.copy(), blur(evidence.seconds)
+    n = len(embeddings.vectors)
+    sums = embeddings.vectors * embeddings.seconds[:, None]
+    total, longest = embeddings.seconds.copy(), embeddings.seconds.copy()
+    unit, weight = embeddings.vectors.copy(), length_correction(embeddings.seconds)
     alive, labels = np.ones(n, np.bool_), np.arange(n)
     similarity = (unit @ unit.T) * weight[:, None] * weight
     np.fill_diagonal(similarity, -np.inf)
     for _ in range(n - 1):
-        kept, gone = divmod(int(similarity.argmax()), n)
+        kept, gone = divmod(int(similarity.argmax()), n)  # row and column of the largest
         if similarity[kept, gone] < threshold:
             break
         sums[kept] += sums[gone]
@@ -82,7 +85,7 @@ def agglomerate(evidence: WeightedEmbeddings, threshold: float, redundancy: floa
         alive[gone] = False
         similarity[gone] = similarity[:, gone] = -np.inf
         unit[kept] = normalise(sums[kept])
-        weight[kept] = blur(np.maximum(longest[kept], total[kept] / redundancy))
+        weight[kept] = length_correction(np.maximum(longest[kept], total[kept] / redundancy))
         row = (unit @ unit[kept]) * weight * weight[kept]
         row[~alive] = row[kept] = -np.inf
         similarity[kept] = similarity[:, kept] = row
@@ -90,14 +93,14 @@ def agglomerate(evidence: WeightedEmbeddings, threshold: float, redundancy: floa
     return numbered
 
 
-def merged(evidence: WeightedEmbeddings, labels: Labels, redundancy: float = 1.0) -> WeightedEmbeddings:
-    """The clusters as evidence of their own."""
+def cluster_embeddings(embeddings: WeightedEmbeddings, labels: Labels, redundancy: float = 1.0) -> WeightedEmbeddings:
+    """One embedding per cluster."""
     count = int(labels.max()) + 1
-    sums = np.zeros((count, evidence.voices.shape[1]), np.float32)
-    np.add.at(sums, labels, evidence.voices * evidence.seconds[:, None])
+    sums = np.zeros((count, embeddings.vectors.shape[1]), np.float32)
+    np.add.at(sums, labels, embeddings.vectors * embeddings.seconds[:, None])
     longest = np.zeros(count, np.float32)
-    np.maximum.at(longest, labels, evidence.seconds)
-    total = np.bincount(labels, evidence.seconds, minlength=count).astype(np.float32)
+    np.maximum.at(longest, labels, embeddings.seconds)
+    total = np.bincount(labels, embeddings.seconds, minlength=count).astype(np.float32)
     return WeightedEmbeddings(normalise(sums), np.maximum(longest, total / redundancy))
 
 
@@ -116,54 +119,54 @@ def track_groups(speech: LocalSpeech) -> list[NDArray[np.int_]]:
 
 
 def split_tracks(speech: LocalSpeech, thresholds: Thresholds) -> Labels:
-    """A track number per piece; a local track with two voices in it becomes two."""
+    """A track number per piece; a local track of two people becomes two."""
     seconds = piece_seconds(speech)
     numbers = np.zeros(len(seconds), np.int_)
     count = 0
     for pieces in track_groups(speech):
-        parts = _voices_in(WeightedEmbeddings(speech.vectors[pieces], seconds[pieces]), thresholds)
+        parts = _split_track(WeightedEmbeddings(speech.vectors[pieces], seconds[pieces]), thresholds)
         numbers[pieces] = count + parts
         count += int(parts.max()) + 1
     return numbers
 
 
-def _voices_in(track: WeightedEmbeddings, thresholds: Thresholds) -> Labels:
+def _split_track(track: WeightedEmbeddings, thresholds: Thresholds) -> Labels:
     clear = np.flatnonzero(track.seconds >= 0.6)
     one = np.zeros(len(track.seconds), np.int_)
     if len(clear) < 2:
         return one
-    sure = WeightedEmbeddings(track.voices[clear], track.seconds[clear])
+    sure = WeightedEmbeddings(track.vectors[clear], track.seconds[clear])
     labels = agglomerate(sure, thresholds.split)
     enough = np.flatnonzero(np.bincount(labels, sure.seconds) >= thresholds.split_seconds)
     if len(enough) < 2:
         return one
-    voices = merged(sure, labels).voices[enough]
-    return np.asarray((track.voices @ voices.T).argmax(axis=1))
+    voices = cluster_embeddings(sure, labels).vectors[enough]
+    return np.asarray((track.vectors @ voices.T).argmax(axis=1))
 
 
-def keep_people(clusters: WeightedEmbeddings, thresholds: Thresholds) -> WeightedEmbeddings:
-    """Drops small clusters that another one explains, and specks; the largest first."""
+def drop_spurious(clusters: WeightedEmbeddings, thresholds: Thresholds) -> WeightedEmbeddings:
+    """Drops small clusters that a larger one explains, and tiny ones; the largest come first."""
     kept: list[int] = []
-    weight = blur(clusters.seconds)
+    weight = length_correction(clusters.seconds)
     for candidate in np.argsort(-clusters.seconds, kind="stable"):
         if kept:
             seconds = clusters.seconds[candidate]
-            similarity = (clusters.voices[kept] @ clusters.voices[candidate]) * weight[kept] * weight[candidate]
+            similarity = (clusters.vectors[kept] @ clusters.vectors[candidate]) * weight[kept] * weight[candidate]
             explained = seconds < thresholds.rare_seconds and similarity.max() > thresholds.rare
             if explained or seconds < thresholds.least_seconds:
                 continue
         kept.append(int(candidate))
-    return WeightedEmbeddings(clusters.voices[kept], clusters.seconds[kept])
+    return WeightedEmbeddings(clusters.vectors[kept], clusters.seconds[kept])
 
 
-def reduce_to(clusters: WeightedEmbeddings, count: int) -> WeightedEmbeddings:
+def merge_to(clusters: WeightedEmbeddings, count: int) -> WeightedEmbeddings:
     """Merges the cheapest two (Ward's cost: how far apart, weighted by how much is moved) until `count` are left."""
-    voices, seconds = clusters.voices.copy(), clusters.seconds.copy()
+    voices, seconds = clusters.vectors.copy(), clusters.seconds.copy()
     while len(voices) > count:
         share = seconds[:, None] * seconds / (seconds[:, None] + seconds)
         cost = (1.0 - voices @ voices.T) * share
         np.fill_diagonal(cost, np.inf)
-        kept, gone = divmod(int(cost.argmin()), len(voices))
+        kept, gone = divmod(int(cost.argmin()), len(voices))  # row and column of the smallest
         voices[kept] = normalise(voices[kept] * seconds[kept] + voices[gone] * seconds[gone])
         seconds[kept] += seconds[gone]
         voices, seconds = np.delete(voices, gone, axis=0), np.delete(seconds, gone)
@@ -172,14 +175,14 @@ def reduce_to(clusters: WeightedEmbeddings, count: int) -> WeightedEmbeddings:
 
 def bisect(pieces: WeightedEmbeddings) -> Labels | None:
     """The two halves (0 and 1) into which a cluster's pieces fall most naturally: spherical 2-means."""
-    centred = pieces.voices - np.average(pieces.voices, axis=0, weights=pieces.seconds)
+    centred = pieces.vectors - np.average(pieces.vectors, axis=0, weights=pieces.seconds)
     _, _, axes = np.linalg.svd(centred.T @ (centred * pieces.seconds[:, None]), hermitian=True)
     halves: Labels = (centred @ axes[0] > 0).astype(np.int_)
     for _ in range(10):
         if halves.min() == halves.max():
             return None
-        voices = merged(pieces, halves).voices
-        nearest = (pieces.voices @ voices.T).argmax(axis=1)
+        voices = cluster_embeddings(pieces, halves).vectors
+        nearest = (pieces.vectors @ voices.T).argmax(axis=1)
         if (nearest == halves).all():
             break
         halves = nearest

@@ -1,7 +1,7 @@
-"""Voices: speech frames laid end to end, CAM++'s features of them, and one vector for every piece of speech.
+"""Speaker embeddings: CAM++'s features of a chunk's concatenated speech, pooled to one vector per piece of speech.
 
-The network runs once over a chunk's speech, whatever number of windows and local speakers looks at it: the
-pooling over a piece's frames and the last layer are done here.
+The network runs once over a chunk's speech, however many windows and local speakers share it: the pooling over a
+piece's frames and the last layer are done here.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ MELS = 80
 FEATURES = 512
 ROW = 200  # units (4 s) that pass through the network together
 ROWS_AT_ONCE = 8
-LONGEST = 1.5  # seconds of a piece: short enough to find a change of speaker, long enough to know a voice
-SHORTEST = 0.25  # seconds: below, a voice cannot be known
+LONGEST = 1.5  # seconds of a piece: short enough to find a change of speaker, long enough to identify one
+SHORTEST = 0.25  # seconds: below, nobody can be identified
 FEWEST_UNITS = 8
 
 _FRAME_OF_UNIT = np.clip(
@@ -45,7 +45,7 @@ _FRAME_OF_UNIT = np.clip(
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingProjection:
-    """Statistics of the features → voice: weight @ (mean, deviation) + bias."""
+    """CAM++'s last layer, statistics of the features → embedding: weight @ (mean, deviation) + bias."""
 
     weight: Floats  # (192, 1024)
     bias: Floats  # (192,)
@@ -63,7 +63,7 @@ class EmbeddingProjection:
 
 
 def speech_units(activity: NDArray[np.uint8], units: int) -> NDArray[np.intp]:
-    """Units of a chunk in which some window hears somebody, and their neighbours.
+    """Units of a chunk in which some window has speech, and their neighbours.
 
     activity: (windows, FRAMES)
     """
@@ -76,8 +76,8 @@ def speech_units(activity: NDArray[np.uint8], units: int) -> NDArray[np.intp]:
     return np.flatnonzero(mask[:units])
 
 
-def rows_of(mel: Floats, units: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
-    """Speech laid end to end, in rows of 4 s: (rows, 2·ROW, 80) and where in `units` each row begins.
+def pack_rows(mel: Floats, units: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
+    """Concatenated speech in rows of 4 s: (rows, 2·ROW, 80) and where in `units` each row begins.
 
     mel: (2·units of the chunk, 80). Its mean over the speech is removed. The last row reaches back so as to be
     full; less than a row of speech is repeated.
@@ -91,8 +91,8 @@ def rows_of(mel: Floats, units: NDArray[np.intp]) -> tuple[Floats, NDArray[np.in
     return rows, starts
 
 
-def spread(features: Floats, starts: NDArray[np.intp], units: NDArray[np.intp], total: int) -> Floats:
-    """Rows' features (rows, ROW, 512) back at their places in the chunk: (total, 512), zero without speech."""
+def scatter_rows(features: Floats, starts: NDArray[np.intp], units: NDArray[np.intp], total: int) -> Floats:
+    """Rows' features (rows, ROW, 512) back in the chunk's order: (total, 512), zero where there is no speech."""
     placed = np.zeros((total, FEATURES), np.float32)
     for start, row in zip(starts, features, strict=True):
         here = units[start : start + ROW]
@@ -124,7 +124,7 @@ def _equal_parts(first: int, end: int) -> list[tuple[int, int]]:
 
 
 def pool(
-    features: Floats, pieces: NDArray[np.int32], last_layer: EmbeddingProjection
+    features: Floats, pieces: NDArray[np.int32], projection: EmbeddingProjection
 ) -> tuple[NDArray[np.int32], Floats]:
     """One vector per piece; pieces that reach beyond the audio are left out.
 
@@ -140,7 +140,7 @@ def pool(
     wide = features.astype(np.float64)
     mean = _sums(wide, first, end) / count
     variance = np.maximum(_sums(wide * wide, first, end) / count - mean * mean, 0.0) * count / (count - 1)
-    return pieces[long_enough], last_layer(mean, np.sqrt(variance))
+    return pieces[long_enough], projection(mean, np.sqrt(variance))
 
 
 def _sums(values: NDArray[np.float64], first: NDArray[np.int_], end: NDArray[np.int_]) -> NDArray[np.float64]:

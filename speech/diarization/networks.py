@@ -18,10 +18,10 @@ from speech.diarization.embeddings import (
     Floats,
     cut_pieces,
     embed_rows,
+    pack_rows,
     pool,
-    rows_of,
+    scatter_rows,
     speech_units,
-    spread,
 )
 from speech.diarization.windows import CHUNK, STEP, VECTOR, WINDOW, LocalSpeech, window_count
 
@@ -69,10 +69,10 @@ class Networks:
         self._segmentation = open_graph("segmentation")
         self._filterbank = open_graph("filterbank")
         self._embedding = open_graph("embedding")
-        self._last_layer = EmbeddingProjection.read(folder / "vector.npz")
+        self._projection = EmbeddingProjection.read(folder / "vector.npz")
 
-    def describe(self, chunks: Sequence[Samples]) -> list[LocalSpeech]:
-        """Who speaks when in each chunk's windows, and the voice of every piece of speech.
+    def run(self, chunks: Sequence[Samples]) -> list[LocalSpeech]:
+        """Who speaks when in each chunk's windows, and the embedding of every piece of speech.
 
         chunks: float32 (n,), 16 kHz, in [-1, 1], n ≤ CHUNK (67.5 s); windows and rows of all of them share
         the networks' batches
@@ -87,7 +87,7 @@ class Networks:
         units = [-(-len(samples) // UNIT) for samples in chunks]
         spoken = [speech_units(a, n) for a, n in zip(activities, units, strict=True)]
         laid = [
-            rows_of(self._mel(samples, n), here) if len(here) else None
+            pack_rows(self._mel(samples, n), here) if len(here) else None
             for samples, n, here in zip(chunks, units, spoken, strict=True)
         ]
         rows = [part[0] for part in laid if part is not None]
@@ -95,10 +95,10 @@ class Networks:
         answers = []
         for activity, total, here, part in zip(activities, units, spoken, laid, strict=True):
             if part is None:
-                answers.append(silence(activity))
+                answers.append(no_speech(activity))
                 continue
             own, features = features[: len(part[0])], features[len(part[0]) :]
-            pieces, vectors = pool(spread(own, part[1], here, total), cut_pieces(activity), self._last_layer)
+            pieces, vectors = pool(scatter_rows(own, part[1], here, total), cut_pieces(activity), self._projection)
             answers.append(LocalSpeech(activity, pieces, vectors))
         return answers
 
@@ -128,6 +128,6 @@ class Networks:
         return features
 
 
-def silence(activity: NDArray[np.uint8]) -> LocalSpeech:
-    """The answer for windows in which nobody speaks."""
+def no_speech(activity: NDArray[np.uint8]) -> LocalSpeech:
+    """The output for windows in which nobody speaks."""
     return LocalSpeech(activity, np.zeros((0, 5), np.int32), np.zeros((0, VECTOR), np.float32))

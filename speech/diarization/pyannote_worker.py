@@ -132,7 +132,7 @@ def main(weights: Path) -> None:
     for line in sys.stdin:
         try:
             reply = answer(pipeline, json.loads(line))
-        except Exception as problem:  # one recording's failure is told; the next may succeed
+        except Exception as problem:  # one recording's failure is reported; the next may succeed
             reply = {"error": f"{type(problem).__name__}: {problem}"}
         print(json.dumps(reply), file=answers, flush=True)
 

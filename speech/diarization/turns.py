@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,12 +13,12 @@ from speech.diarization.clustering import (
     WeightedEmbeddings,
     agglomerate,
     bisect,
-    blur,
-    keep_people,
-    merged,
+    cluster_embeddings,
+    drop_spurious,
+    length_correction,
+    merge_to,
     normalise,
     piece_seconds,
-    reduce_to,
     split_tracks,
     track_groups,
 )
@@ -38,13 +35,14 @@ from speech.diarization.windows import (
     runs,
 )
 from speech.transcript import Turn
+from speech.viterbi import best_path
 
 BLOCK_WINDOWS = 240  # 10 minutes are clustered at once; then the blocks' clusters are
-CLEAR = 0.6  # seconds of a piece that tells a voice well
+CLEAR = 0.6  # seconds of a piece that identifies a speaker well
 OVERLAPPED = 0.1  # weight of a piece in which others speak too
 SWITCH = 0.1  # seconds of full similarity that a change of speaker inside a local track must gain
 PAUSE = 0.3  # seconds of silence after which a change costs half
-PRESENT = 0.45  # share of the windows that must hear a further speaker in a frame
+PRESENT = 0.45  # share of the windows that must find a further speaker in a frame
 
 FrameSpeakers = NDArray[np.int16]  # (windows, FRAMES, LOCAL_SPEAKERS), -1: silent
 
@@ -59,31 +57,31 @@ def find_turns(
     """
     if not len(speech.pieces):
         return ()
-    voices = find_voices(speech, count, thresholds or Thresholds())
-    return name_turns(join_windows(place(speech, voices), len(voices), duration))
+    voices = speaker_centroids(speech, count, thresholds or Thresholds())
+    return name_turns(merge_windows(assign_frames(speech, voices), len(voices), duration))
 
 
-def find_voices(speech: LocalSpeech, count: int, thresholds: Thresholds) -> Floats:
-    """One unit vector per person, (people, VECTOR), at least one."""
+def speaker_centroids(speech: LocalSpeech, count: int, thresholds: Thresholds) -> Floats:
+    """One unit vector per speaker, (people, VECTOR), at least one."""
     tracks = _tracks(speech, thresholds)
     clusters = _cluster(tracks, thresholds, thresholds.merge)
-    people = keep_people(clusters, thresholds)
+    people = drop_spurious(clusters, thresholds)
     stricter = thresholds.merge
-    while count > len(people.voices) and stricter < 1.2:
+    while count > len(people.vectors) and stricter < 1.2:
         stricter += 0.05
-        people = keep_people(_cluster(tracks, thresholds, stricter), thresholds)
-    people = divide(speech, people.voices, thresholds)
+        people = drop_spurious(_cluster(tracks, thresholds, stricter), thresholds)
+    people = split_clusters(speech, people.vectors, thresholds)
     if count:
-        people = reduce_to(people, count)
-    return refine(speech, people.voices)
+        people = merge_to(people, count)
+    return refine_centroids(speech, people.vectors)
 
 
-def divide(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> WeightedEmbeddings:
-    """Splits those whose pieces are two people's, until nobody's are."""
+def split_clusters(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> WeightedEmbeddings:
+    """Splits clusters that hold two people, until none does."""
     seconds = piece_seconds(speech)
     clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
     clips = WeightedEmbeddings(speech.vectors[clear], seconds[clear] / np.float32(REDUNDANCY))
-    nearest = (clips.voices @ voices.T).argmax(axis=1)
+    nearest = (clips.vectors @ voices.T).argmax(axis=1)
     waiting = [np.flatnonzero(nearest == person) for person in range(len(voices))]
     people = [
         WeightedEmbeddings(voices[i : i + 1], np.zeros(1, np.float32)) for i, own in enumerate(waiting) if not len(own)
@@ -91,24 +89,24 @@ def divide(speech: LocalSpeech, voices: Floats, thresholds: Thresholds) -> Weigh
     waiting = [own for own in waiting if len(own)]
     while waiting:
         own = waiting.pop()
-        pieces = WeightedEmbeddings(clips.voices[own], clips.seconds[own])
+        pieces = WeightedEmbeddings(clips.vectors[own], clips.seconds[own])
         halves = bisect(pieces)
-        if halves is not None and _are_two(merged(pieces, halves), thresholds):
+        if halves is not None and _are_two(cluster_embeddings(pieces, halves), thresholds):
             waiting += [own[halves == half] for half in (0, 1)]
         else:
-            people.append(merged(pieces, np.zeros(len(own), np.int_)))
+            people.append(cluster_embeddings(pieces, np.zeros(len(own), np.int_)))
     return WeightedEmbeddings(
-        np.concatenate([person.voices for person in people]), np.concatenate([person.seconds for person in people])
+        np.concatenate([person.vectors for person in people]), np.concatenate([person.seconds for person in people])
     )
 
 
 def _are_two(halves: WeightedEmbeddings, thresholds: Thresholds) -> bool:
-    similarity = float(halves.voices[0] @ halves.voices[1] * blur(halves.seconds).prod())
+    similarity = float(halves.vectors[0] @ halves.vectors[1] * length_correction(halves.seconds).prod())
     return similarity < thresholds.divide and float(halves.seconds.min()) >= thresholds.divide_seconds
 
 
-def refine(speech: LocalSpeech, voices: Floats) -> Floats:
-    """Each voice as the mean of the clear pieces that are nearest to it."""
+def refine_centroids(speech: LocalSpeech, voices: Floats) -> Floats:
+    """Each centroid as the mean of the clear pieces that are nearest to it."""
     seconds = piece_seconds(speech)
     nearest = (speech.vectors @ voices.T).argmax(axis=1)
     clear = (speech.pieces[:, PIECE.alone] == 1) & (seconds > CLEAR)
@@ -125,32 +123,32 @@ def _tracks(speech: LocalSpeech, thresholds: Thresholds) -> list[WeightedEmbeddi
     numbers = split_tracks(speech, thresholds)
     alone = speech.pieces[:, PIECE.alone] == 1
     seconds = piece_seconds(speech) * np.where(alone, 1.0, OVERLAPPED).astype(np.float32)
-    evidence = merged_tracks(WeightedEmbeddings(speech.vectors, seconds), numbers)
-    window = np.zeros(len(evidence.seconds), np.int_)
+    embeddings = track_embeddings(WeightedEmbeddings(speech.vectors, seconds), numbers)
+    window = np.zeros(len(embeddings.seconds), np.int_)
     window[numbers] = speech.pieces[:, PIECE.window]
-    enough = evidence.seconds >= min(thresholds.track_seconds, float(evidence.seconds.max()))
+    enough = embeddings.seconds >= min(thresholds.track_seconds, float(embeddings.seconds.max()))
     blocks = window // BLOCK_WINDOWS
     chosen = [np.flatnonzero(enough & (blocks == block)) for block in range(int(blocks.max()) + 1)]
-    return [WeightedEmbeddings(evidence.voices[i], evidence.seconds[i]) for i in chosen if len(i)]
+    return [WeightedEmbeddings(embeddings.vectors[i], embeddings.seconds[i]) for i in chosen if len(i)]
 
 
-def merged_tracks(pieces: WeightedEmbeddings, numbers: Labels) -> WeightedEmbeddings:
-    """Tracks' voices and seconds: pieces of a track follow each other, so their seconds add up."""
-    return merged(pieces, numbers, redundancy=1.0)
+def track_embeddings(pieces: WeightedEmbeddings, numbers: Labels) -> WeightedEmbeddings:
+    """One embedding per track: pieces of a track follow each other, so their seconds add up."""
+    return cluster_embeddings(pieces, numbers, redundancy=1.0)
 
 
 def _cluster(blocks: list[WeightedEmbeddings], thresholds: Thresholds, threshold: float) -> WeightedEmbeddings:
-    parts = [merged(block, agglomerate(block, threshold, REDUNDANCY), REDUNDANCY) for block in blocks]
+    parts = [cluster_embeddings(block, agglomerate(block, threshold, REDUNDANCY), REDUNDANCY) for block in blocks]
     if len(parts) == 1:
         return parts[0]
     together = WeightedEmbeddings(
-        np.concatenate([part.voices for part in parts]), np.concatenate([part.seconds for part in parts])
+        np.concatenate([part.vectors for part in parts]), np.concatenate([part.seconds for part in parts])
     )
-    return merged(together, agglomerate(together, threshold))
+    return cluster_embeddings(together, agglomerate(together, threshold))
 
 
-def place(speech: LocalSpeech, voices: Floats) -> FrameSpeakers:
-    """Whose every frame of every local track is: the best path through the track's pieces."""
+def assign_frames(speech: LocalSpeech, voices: Floats) -> FrameSpeakers:
+    """The speaker of every frame of every local track: the best path through the track's pieces."""
     seconds = piece_seconds(speech)
     speakers = np.full((len(speech.activity), FRAMES, LOCAL_SPEAKERS), -1, np.int16)
     for pieces in track_groups(speech):
@@ -165,43 +163,23 @@ def place(speech: LocalSpeech, voices: Floats) -> FrameSpeakers:
     return speakers
 
 
-def best_path(gain: NDArray[np.floating[Any]], costs: NDArray[np.float64]) -> Labels:
-    """Viterbi: the state at each step with the largest sum of gains, less the costs of the changes.
+def merge_windows(speakers: FrameSpeakers, people: int, duration: float) -> list[tuple[float, float, int]]:
+    """Overlapping windows as one timeline: (start, end, person), seconds.
 
-    gain: (steps, states); costs: (steps - 1,)
-    """
-    score = gain[0].astype(np.float64)
-    back = np.zeros(gain.shape, np.int_)
-    for step in range(1, len(gain)):
-        best = int(score.argmax())
-        moved = score[best] - costs[step - 1]
-        stay = score >= moved
-        back[step] = np.where(stay, np.arange(len(score)), best)
-        score = np.where(stay, score, moved) + gain[step]
-    path = np.zeros(len(gain), np.int_)
-    path[-1] = score.argmax()
-    for step in range(len(gain) - 1, 0, -1):
-        path[step - 1] = back[step, path[step]]
-    return path
-
-
-def join_windows(speakers: FrameSpeakers, people: int, duration: float) -> list[tuple[float, float, int]]:
-    """Overlapping windows' opinions as one: (start, end, person), seconds.
-
-    In a frame as many people speak as the windows hear on average; those whom most windows hear.
+    In a frame as many people speak as the windows find on average: those whom most windows find.
     """
     hop = STEP / FRAME_HOP
     total = int(len(speakers) * hop) + FRAMES + 2
     votes = np.zeros((total, people), np.uint8)
-    heard = np.zeros(total, np.uint8)
+    covering = np.zeros(total, np.uint8)  # windows per frame
     for window, local in enumerate(speakers):
         start = round(window * hop)
         present = np.zeros((FRAMES, people + 1), np.bool_)
         np.put_along_axis(present, local.astype(np.intp), True, axis=1)  # -1 falls into the last column
         votes[start : start + FRAMES] += present[:, :people]
-        heard[start : start + FRAMES] += 1
-    # A frame's number of speakers is the sum of the votes over the windows that saw it, rounded.
-    number = np.floor(votes.sum(axis=1) / np.maximum(heard, 1) + 1.0 - PRESENT).astype(np.int_)
+        covering[start : start + FRAMES] += 1
+    # A frame's number of speakers is the sum of the votes over the windows that cover it, rounded.
+    number = np.floor(votes.sum(axis=1) / np.maximum(covering, 1) + 1.0 - PRESENT).astype(np.int_)
     spoken = _loudest(votes, number)
     turns = []
     for person in range(people):
@@ -231,8 +209,3 @@ def name_turns(turns: list[tuple[float, float, int]]) -> tuple[Turn, ...]:
     for _, _, person in turns:
         names.setdefault(person, f"Speaker {len(names) + 1}")
     return tuple(Turn(names[person], start, end) for start, end, person in turns)
-
-
-def speaker_order(turns: tuple[Turn, ...]) -> Iterator[str]:
-    """Every speaker once, in order of appearance."""
-    yield from dict.fromkeys(turn.speaker for turn in turns)

@@ -42,11 +42,11 @@ PIECE = Piece()
 
 @dataclass(frozen=True, slots=True)
 class LocalSpeech:
-    """What the networks heard in consecutive windows: the diarizer's answer for a chunk, or for a recording."""
+    """The networks' output for consecutive windows: of a chunk, or of a recording."""
 
     activity: NDArray[np.uint8]  # (windows, FRAMES), index into POWERSET
     pieces: NDArray[np.int32]  # (pieces, 5), columns as in `Piece`, ordered by window, speaker and time
-    vectors: NDArray[np.float32]  # (pieces, VECTOR), unit length: the voice in the piece
+    vectors: NDArray[np.float32]  # (pieces, VECTOR), unit length: the speaker embedding of the piece
 
 
 # Which of the three local speakers are active, by class of the segmentation.
@@ -65,8 +65,8 @@ def chunk_bounds(samples: int) -> list[tuple[int, int]]:
     return [(start, min(samples, start + CHUNK)) for start in starts]
 
 
-def join(chunks: list[LocalSpeech]) -> LocalSpeech:
-    """Consecutive chunks' answers as one: windows are counted through."""
+def join_chunks(chunks: list[LocalSpeech]) -> LocalSpeech:
+    """Consecutive chunks' outputs as one; windows are renumbered."""
     offset = 0
     pieces = []
     for chunk in chunks:

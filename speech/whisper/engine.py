@@ -1,11 +1,10 @@
-"""What the scheduler asks of an engine: the two neural networks of one Whisper, over numbered slots.
+"""What the scheduler needs of an engine: the two neural networks of one Whisper, over numbered slots.
 
-A slot holds one live sequence: the cross-attention keys and values of its audio, its self-attention
-cache and, if the model has alignment heads, their attention weights of every step. The engine owns
-those buffers; the scheduler owns the meaning: which request sits in which slot, when it ends, what
-to try again.
+A slot holds one sequence: the KV cache of its audio (cross-attention) and of its text (self-attention)
+and, if the model has alignment heads, the alignment weights of every step. The engine owns those
+buffers; the scheduler owns the meaning: which request holds which slot, when it ends, what to try again.
 
-`step` returns before its answer must exist: an engine on a GPU launches the work and gives a promise,
+`step` returns before its result must exist: an engine on a GPU launches the work and returns a promise,
 and the scheduler may launch `lookahead` further steps before it reads the first. The engine feeds a
 slot's next step with the token that it chose itself, so no token makes a round trip through the host.
 """
@@ -20,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Samples
+
+HEAD_SIZE = 64  # channels of an attention head, in every Whisper
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Dimensions:
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """What a prompt's pass through the decoder tells, for one slot."""
+    """Probabilities that a prompt's pass through the decoder yields, for one slot."""
 
     language_probabilities: NDArray[np.float32]  # (languages,), softmax over language tokens at <|sot|>
     no_speech_probability: float  # 0..1, at <|startoftranscript|>
@@ -48,7 +49,7 @@ class Prefill:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The tokens of one step, a row per slot asked for."""
+    """The tokens of one step, a row per slot."""
 
     tokens: NDArray[np.int32]  # (rows,), after the suppression rules
     logprobs: NDArray[np.float32]  # (rows,), natural log, of that token under the suppressed distribution
@@ -61,7 +62,7 @@ class PendingStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CompletedStep:
-    """A step that was computed when it was asked for."""
+    """A step that was computed before it was returned."""
 
     step: Step
 
@@ -90,7 +91,7 @@ class DeviceLost(RuntimeError):
 
 class Engine(Protocol):
     dimensions: Dimensions
-    slots: int  # live sequences at once; slots are 0..slots-1
+    slots: int  # sequences at once; slots are 0..slots-1
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
     short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
@@ -121,7 +122,7 @@ class Engine(Protocol):
         """
 
     def alignment(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
-        """Alignment heads' cross-attention weights of the last `tokens` steps: (heads, tokens, frames).
+        """Alignment weights, the alignment heads' cross-attention, of the last `tokens` steps: (heads, tokens, frames).
 
         Rows are softmax weights over the slot's whole context, cut to the first `frames`.
         """

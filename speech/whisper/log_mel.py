@@ -30,10 +30,10 @@ def log_mel(samples: Samples, n_mels: int, frames: int = MAX_FRAMES) -> Mel:
     """
     if len(samples) > min(MAX_SAMPLES, frames * HOP):
         raise InvalidAudio(f"{len(samples)} samples do not fit into {frames} frames of {HOP} samples")
-    heard = min(frames, len(samples) // HOP + 2)  # later frames see only silence
-    power = _power_spectrum(samples, heard)
+    filled = min(frames, len(samples) // HOP + 2)  # later frames see only silence
+    power = _power_spectrum(samples, filled)
     log_power = np.full((frames, n_mels), np.log10(LEAST_POWER), np.float32)
-    np.log10(np.maximum(power @ mel_filters(n_mels).T, LEAST_POWER), out=log_power[:heard])
+    np.log10(np.maximum(power @ mel_filters(n_mels).T, LEAST_POWER), out=log_power[:filled])
     np.maximum(log_power, log_power.max() - DYNAMIC_RANGE, out=log_power)
     return np.ascontiguousarray(((log_power + 4.0) / 4.0).T)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numba
 
-# numba looks only at a function's own file to see whether its compiled code is stale, but kernels call
-# each other across files: code is kept under a hash of them all.
-_SOURCES = "*_kernels.py"
+# numba checks only a function's own file to see whether its compiled code is stale, but kernels call
+# each other across files and share constants: code is kept under a hash of them all.
+_SOURCES = ("*_kernels.py", "panel_layout.py")
 _PREFIX = "kernels-"
 
 
@@ -30,7 +30,8 @@ def cache_folder(sources: Path) -> Path:
 
     A read-only installation brings its own code, if it was compiled before it was sealed: that is copied.
     """
-    hashed = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(sources.glob(_SOURCES)))).hexdigest()
+    files = sorted(file for pattern in _SOURCES for file in sources.glob(pattern))
+    hashed = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     name = f"{_PREFIX}{hashed[:16]}"
     beside = sources / "__pycache__" / name
     if _writable(beside):
@@ -44,11 +45,11 @@ def cache_folder(sources: Path) -> Path:
 
 
 def cpu_features() -> frozenset[str]:
-    """Instruction sets that kernels may use: those of this CPU, or what NUMBA_CPU_FEATURES leaves of them."""
-    told = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
-    if told is None:
+    """Instruction sets that kernels may use: those of this CPU, or those that NUMBA_CPU_FEATURES names."""
+    limited_to = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
+    if limited_to is None:
         return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
-    return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
+    return frozenset(name[1:] for name in limited_to.split(",") if name.startswith("+"))
 
 
 def _writable(folder: Path) -> bool:
@@ -71,14 +72,14 @@ def _own_temporary() -> Path:
 
 
 def _copy(compiled: Path, target: Path) -> None:
-    """Whole or not at all: another process may be doing the same. Modes stay behind, they may forbid writing."""
+    """Atomic: another process may be doing the same. Modes are not copied, they may forbid writing."""
     staging = Path(tempfile.mkdtemp(dir=target.parent))
     for file in compiled.glob("*/*"):
         (staging / file.parent.name).mkdir(exist_ok=True)
         shutil.copyfile(file, staging / file.parent.name / file.name)
     try:
         staging.rename(target)
-    except OSError:  # the other one was faster
+    except OSError:  # the other process was faster
         shutil.rmtree(staging)
 
 

@@ -1,4 +1,4 @@
-"""A Whisper behind Triton's Python backend: requests in, results out, cancellation and metrics through.
+"""A Whisper behind Triton's Python backend: requests, results, cancellation and metrics.
 
 The backend's module is passed in (`backend`, triton_python_backend_utils): it exists only inside Triton.
 """
@@ -41,14 +41,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServingOptions:
-    """From config.pbtxt's parameters; WHISPER_<NAME> in the environment goes before."""
+    """From config.pbtxt's parameters; WHISPER_<NAME> in the environment overrides them."""
 
     slots: int = 0  # windows decoded at once, a fifth of them kept for live ones; 0: as suits the engine
     threads: int = 0  # of the engine on a CPU; 0: one per core this process may use
     gather: int = 0  # file windows collected before encoding beside a busy decoder; 0: as suits the engine
     gpu_memory: float = 0.8  # share of a GPU's free memory that the model may take
     longest_queue: int = 2048  # windows; more are refused
-    grace: float = 25.0  # seconds for windows in hand when the model is unloaded
+    grace: float = 25.0  # seconds to drain in when the model is unloaded
 
     @classmethod
     def read(cls, parameters: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> ServingOptions:
@@ -62,11 +62,11 @@ class ServingOptions:
         return cls(**values)
 
     def policy(self, engine: Engine) -> AdmissionPolicy:
-        """Who encodes no less than 30 s is a GPU."""
-        suits = AdmissionPolicy.for_slots(engine.slots)
+        """The engine's own, but for what is set here. Only a GPU's engine has no short contexts."""
+        own = AdmissionPolicy.for_slots(engine.slots)
         if not engine.short_contexts:
-            suits = AdmissionPolicy.for_gpu(engine.slots, engine.encode_batch)
-        return replace(suits, gather=self.gather or suits.gather, longest_queue=self.longest_queue)
+            own = AdmissionPolicy.for_gpu(engine.slots, engine.encode_batch)
+        return replace(own, gather=self.gather or own.gather, longest_queue=self.longest_queue)
 
 
 OpenEngine = Callable[[Path, ServingOptions], Engine]
@@ -84,7 +84,7 @@ def open_engine(folder: Path, options: ServingOptions) -> Engine:
 
 
 def open_for_timing(folder: Path, options: ServingOptions) -> Engine:
-    """The same of any export, noise included. Raises InvalidManifest, EngineError."""
+    """The same for any export, random weights included. Raises InvalidManifest, EngineError."""
     target = read_manifest(folder).target
     if target not in _ENGINES:
         raise InvalidManifest(f"{folder} was exported for {target}; this version runs {', '.join(_ENGINES)}")
@@ -125,7 +125,7 @@ class WhisperAdapter:
         self._scheduler = scheduler
         self._options = options
         self._metrics = SchedulerMetrics(backend, labels)
-        self._gpu = tell_gpu(backend, labels)
+        self._gpu = publish_gpu(backend, labels)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
         self._publisher.start()
@@ -153,7 +153,7 @@ class WhisperAdapter:
                 self._refuse(sender, error)
 
     def close(self) -> None:
-        """Finishes what is in hand, within the grace."""
+        """Drains the scheduler, within the grace."""
         self._scheduler.close(self._options.grace)
         self._stopped.set()
         self._publisher.join()
@@ -162,7 +162,7 @@ class WhisperAdapter:
         tensors = {tensor.name(): tensor for tensor in request.inputs()}
         audio = tensors[AUDIO.name].as_numpy()
         if not audio.size:
-            self._answer_probe(sender)
+            self._answer_liveness(sender)
             return
         future = self._scheduler.submit(
             Request(
@@ -177,8 +177,8 @@ class WhisperAdapter:
         )
         future.add_done_callback(lambda done: self._answer(sender, done))
 
-    def _answer_probe(self, sender: Any) -> None:
-        """No audio asks only whether the model works: answered at once, at no cost."""
+    def _answer_liveness(self, sender: Any) -> None:
+        """A liveness probe has no audio: answered at once, at no cost."""
         if self._scheduler.stalled_seconds() > STUCK_SECONDS:
             raise RuntimeError("the engine hangs")
         self._send(sender, WindowResult((), "", "", 0.0, 0.0, 1.0))
@@ -196,12 +196,12 @@ class WhisperAdapter:
 
     def _refuse(self, sender: Any, error: BaseException) -> None:
         name, code = self._code(error)
-        # A stream carries the text alone, so it begins with the code.
+        # A stream carries only the text, so that begins with the code.
         failure = self._backend.TritonError(f"{name}: {error}", code)
         response = self._backend.InferenceResponse(error=failure)
         try:
             sender.send(response, flags=self._backend.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
-        except Exception:  # the caller is gone
+        except Exception:  # the caller has disconnected
             log.debug("an error could not be sent", exc_info=True)
 
     def _code(self, error: BaseException) -> tuple[str, Any]:
@@ -222,7 +222,7 @@ class WhisperAdapter:
 
 
 class SchedulerMetrics:
-    """A scheduler's statistics as Triton metrics. A family that nobody holds disappears, so they are held here."""
+    """A scheduler's statistics as Triton metrics. A family that nobody references disappears, so they are kept here."""
 
     FAMILIES = (
         ("audio_seconds", "whisper_audio_seconds_total", "Seconds of audio encoded"),
@@ -248,23 +248,23 @@ class SchedulerMetrics:
             for _, name, text in self.FAMILIES
         ]
         self._metrics = [family.Metric(labels=labels) for family in self._families]
-        self._told = dict.fromkeys((field for field, _, _ in self.FAMILIES), 0.0)
+        self._published = dict.fromkeys((field for field, _, _ in self.FAMILIES), 0.0)
 
     def publish(self, statistics: Statistics) -> None:
         """Brings Triton's metrics up to date."""
         for (field, name, _), metric in zip(self.FAMILIES, self._metrics, strict=True):
             value = float(getattr(statistics, field))
-            if value == self._told[field]:
+            if value == self._published[field]:
                 continue
             if name.endswith("_total"):
-                metric.increment(value - self._told[field])
+                metric.increment(value - self._published[field])
             else:
                 metric.set(value)
-            self._told[field] = value
+            self._published[field] = value
 
 
-def tell_gpu(backend: Any, labels: dict[str, str]) -> tuple[Any, Any] | None:
-    """Publishes the GPU's name and memory, which Triton's own metrics do not tell; what is returned must be held."""
+def publish_gpu(backend: Any, labels: dict[str, str]) -> tuple[Any, Any] | None:
+    """Publishes the GPU's name and memory, which Triton's own metrics lack; what is returned must be kept."""
     gpu = find_gpu()
     if gpu is None:
         return None

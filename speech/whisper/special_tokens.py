@@ -21,7 +21,7 @@ class SpecialTokens:
     first_language: int  # the languages' tokens follow each other from here
     translate: int
     transcribe: int
-    start_of_prompt: int  # <|startofprev|>: what was said before follows
+    start_of_prompt: int  # <|startofprev|>: earlier text follows
     no_speech: int  # <|nospeech|>, in older vocabularies <|nocaptions|>
     no_timestamps: int
     first_timestamp: int  # <|0.00|>, then one per 20 ms

@@ -1,8 +1,8 @@
 """Word times from the attention of the alignment heads, without a second pass of the decoder.
 
-The heads look at the sound of the token that they help to predict. Their weights, cleaned of what every
-token looks at, form a ridge from the first token at the start of the audio to the last at its end; dynamic
-time warping follows the ridge.
+The heads attend to the audio of the token that they help to predict. Their weights, cleaned of the frames that
+every token attends to, form a ridge from the first token at the start of the audio to the last at its end;
+dynamic time warping follows the ridge.
 
 source: openai/whisper timing.py; Giorgino 2009 (dynamic time warping)
 """
@@ -19,7 +19,7 @@ from speech.transcript import Word
 from speech.whisper.numba_cache import keep_compiled
 from speech.whisper.words import Span
 
-keep_compiled()
+keep_compiled()  # at import: numba reads the folder when it first meets a function
 
 FRAME = 0.02  # seconds per encoder frame
 _SENTENCE_END = ".。!！?？"

@@ -21,7 +21,7 @@ _ALWAYS_OPENING: Final = frozenset("「『（【《〈“‘«")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A word as a run of tokens; core is the part that sounds."""
+    """A word as a run of tokens; core is the part that is spoken."""
 
     text: str  # no surrounding space
     first: int  # token
@@ -49,7 +49,7 @@ class _Piece:
 
 
 def is_punctuation(text: str) -> bool:
-    """Whether nothing in it is said: spaces, punctuation, broken characters."""
+    """Whether nothing in it is spoken: spaces, punctuation, broken characters."""
     return all(
         character.isspace()
         or character == "\N{REPLACEMENT CHARACTER}"

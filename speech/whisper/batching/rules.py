@@ -33,8 +33,8 @@ def previous_tokens(tokenizer: Tokenizer, prompt: str, text_context: int) -> lis
     text = prompt.strip()
     if not text:
         return []
-    room = text_context // 2 - 1
-    return [tokenizer.special.start_of_prompt, *tokenizer.encode(f" {text}")[-room:]]
+    longest = text_context // 2 - 1
+    return [tokenizer.special.start_of_prompt, *tokenizer.encode(f" {text}")[-longest:]]
 
 
 def short_context(samples: int, whole: int) -> int:
@@ -123,7 +123,7 @@ class FallbackSchedule:
 class RepetitionDetector:
     """Finds rows whose tokens repeat with some period, a few vector operations a step for all rows.
 
-    Repetition would run to the token limit; it is ended when the last tokens said the same thing often enough.
+    Repetition would run to the token limit; it is ended when the last tokens repeated often enough.
     """
 
     def __init__(self, slots: int, longest_period: int = 48) -> None:

@@ -14,19 +14,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 from speech.whisper.cpu.float_kernels import (
-    FREE,
     MAX_ROWS,
-    PANEL,
+    REASSOCIATE,
     barrier,
     fast_exp,
     fast_gelu,
     largest,
     panel_product,
 )
+from speech.whisper.cpu.panel_layout import LANES, PANEL
 from speech.whisper.engine import Dimensions
 
 Array = NDArray[Any]
-LANES = 16  # `largest` reads so many numbers at once
 
 
 class DecoderLayers(NamedTuple):
@@ -57,7 +56,7 @@ class DecoderLayers(NamedTuple):
 
 
 class KvCache(NamedTuple):
-    """What each slot remembers. Blocks of 64 positions, so that memory is touched only as far as it is used."""
+    """Keys, values and alignment weights of every slot, in blocks of 64 positions: unused memory is never touched."""
 
     self_keys: Array  # float32 (slots, layers, heads, blocks, 64 channels, 64 positions)
     self_values: Array  # float32 (slots, layers, heads, positions, 64)
@@ -71,7 +70,7 @@ class KvCache(NamedTuple):
 
 
 class DecoderWorkspace(NamedTuple):
-    """One pass: at most 8 rows, each one token of one slot, and the room that they work in."""
+    """One pass: at most 8 rows, each one token of one slot, and the memory that they are computed in."""
 
     slots: Array  # int64 (rows,)
     positions: Array  # int64 (rows,)
@@ -85,7 +84,7 @@ class DecoderWorkspace(NamedTuple):
 
 
 def new_kv_cache(dimensions: Dimensions, slots: int, alignment_heads: tuple[tuple[int, int], ...]) -> KvCache:
-    """Empty slots. Memory is taken only as slots are used."""
+    """Empty slots. The system gives memory only as slots are used."""
     layers, heads = dimensions.n_text_layer, dimensions.n_text_head
     blocks = _blocks(dimensions.n_audio_ctx)
     positions = _blocks(dimensions.n_text_ctx) * PANEL
@@ -126,7 +125,7 @@ def _blocks(length: int) -> int:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def remember_audio(cache: KvCache, slot: int, cross: Array, layer: int) -> None:
+def quantise_cross(cache: KvCache, slot: int, cross: Array, layer: int) -> None:
     """Quantises one layer of the encoder's cross (frames, layers, 2, d) into a slot.
 
     Keys take a scale per frame and head, values one per channel, so each is a panel with column scales.
@@ -156,7 +155,7 @@ def remember_audio(cache: KvCache, slot: int, cross: Array, layer: int) -> None:
                 keys[head, block, c, column] = np.int8(np.rint(cross[frame, layer, 0, first + c] * step))
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _layer_norm(source, rows, norm, target):
     d = source.shape[1]
     for m in range(rows):
@@ -185,18 +184,18 @@ def _dense(rows, source, weight, scale, bias, panel, target):
 
 
 @njit(nogil=True, error_model="numpy")
-def _dense_add(rows, source, weight, scale, bias, panel, room, target):
+def _dense_add(rows, source, weight, scale, bias, panel, tile, target):
     """target[:, panel] += source @ weight[panel] · scale + bias."""
     depth = weight.shape[1]
     first = panel * PANEL
-    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, room, 0, PANEL)
+    panel_product(rows, source.ravel(), 0, depth, weight.ravel(), panel * depth * PANEL, depth, tile, 0, PANEL)
     for m in range(rows):
         for c in range(PANEL):
             at = first + c
-            target[m, at] += room[m * PANEL + c] * scale[at] + bias[at]
+            target[m, at] += tile[m * PANEL + c] * scale[at] + bias[at]
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _softmax(scores, length):
     """In place over the first `length`."""
     whole = length // LANES * LANES
@@ -236,7 +235,7 @@ def _self_attention(layer, head, m, cache, rows, scores):
 
 
 @njit(nogil=True, error_model="numpy")
-def _remember_token(layer, head, m, cache, rows):
+def _append_key_value(layer, head, m, cache, rows):
     slot, position = rows.slots[m], rows.positions[m]
     d = rows.hidden.shape[1]
     keys = cache.self_keys[slot, layer, head, position // PANEL]
@@ -258,9 +257,9 @@ def _cross_attention(layer, head, m, cache, rows, scores):
     for frame in range(frames):
         scores[frame] *= scales[frame]
     _softmax(scores, frames)
-    kept = cache.alignment_rows[layer, head]
-    if kept >= 0:
-        cache.alignment[slot, kept, rows.positions[m], :frames] = scores[:frames]
+    head_row = cache.alignment_rows[layer, head]
+    if head_row >= 0:
+        cache.alignment[slot, head_row, rows.positions[m], :frames] = scores[:frames]
     target = rows.attended[m]
     values = cache.cross_values[slot, layer, head].ravel()
     panel_product(1, scores, 0, 0, values, 0, frames, target, first, 0)
@@ -278,8 +277,8 @@ def run_layers(
     """
     heads = rows.hidden.shape[1] // PANEL
     normed, scores = rows.normed[thread], rows.scores[thread]
-    room = np.empty(MAX_ROWS * PANEL, np.float32)
-    turn = 0
+    tile = np.empty(MAX_ROWS * PANEL, np.float32)
+    phase = 0
     for layer in range(len(layers.norms)):
         _layer_norm(rows.hidden, count, layers.norms[layer, 0], normed)
         for head in range(thread, heads, threads):
@@ -287,29 +286,29 @@ def run_layers(
                 _dense(count, normed, layers.self_qkv[layer], layers.self_qkv_scale[layer],
                        layers.self_qkv_bias[layer], part * heads + head, rows.projected)  # fmt: skip
             for m in range(count):
-                _remember_token(layer, head, m, cache, rows)
+                _append_key_value(layer, head, m, cache, rows)
             for m in range(count):
                 _self_attention(layer, head, m, cache, rows, scores)
-        turn += 1
-        barrier(rows.counters, threads, turn)
+        phase += 1
+        barrier(rows.counters, threads, phase)
         for panel in range(thread, heads, threads):
             _dense_add(count, rows.attended, layers.self_out[layer], layers.self_out_scale[layer],
-                       layers.self_out_bias[layer], panel, room, rows.hidden)  # fmt: skip
-        turn += 1
-        barrier(rows.counters, threads, turn)
+                       layers.self_out_bias[layer], panel, tile, rows.hidden)  # fmt: skip
+        phase += 1
+        barrier(rows.counters, threads, phase)
         _layer_norm(rows.hidden, count, layers.norms[layer, 1], normed)
         for head in range(thread, heads, threads):
             _dense(count, normed, layers.cross_query[layer], layers.cross_query_scale[layer],
                    layers.cross_query_bias[layer], head, rows.projected)  # fmt: skip
             for m in range(count):
                 _cross_attention(layer, head, m, cache, rows, scores)
-        turn += 1
-        barrier(rows.counters, threads, turn)
+        phase += 1
+        barrier(rows.counters, threads, phase)
         for panel in range(thread, heads, threads):
             _dense_add(count, rows.attended, layers.cross_out[layer], layers.cross_out_scale[layer],
-                       layers.cross_out_bias[layer], panel, room, rows.hidden)  # fmt: skip
-        turn += 1
-        barrier(rows.counters, threads, turn)
+                       layers.cross_out_bias[layer], panel, tile, rows.hidden)  # fmt: skip
+        phase += 1
+        barrier(rows.counters, threads, phase)
         _layer_norm(rows.hidden, count, layers.norms[layer, 2], normed)
         for panel in range(thread, 4 * heads, threads):
             _dense(count, normed, layers.mlp_in[layer], layers.mlp_in_scale[layer],
@@ -317,13 +316,13 @@ def run_layers(
             for m in range(count):
                 for c in range(panel * PANEL, (panel + 1) * PANEL):
                     rows.wide[m, c] = fast_gelu(rows.wide[m, c])
-        turn += 1
-        barrier(rows.counters, threads, turn)
+        phase += 1
+        barrier(rows.counters, threads, phase)
         for panel in range(thread, heads, threads):
             _dense_add(count, rows.wide, layers.mlp_out[layer], layers.mlp_out_scale[layer],
-                       layers.mlp_out_bias[layer], panel, room, rows.hidden)  # fmt: skip
-        turn += 1
-        barrier(rows.counters, threads, turn)
+                       layers.mlp_out_bias[layer], panel, tile, rows.hidden)  # fmt: skip
+        phase += 1
+        barrier(rows.counters, threads, phase)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -347,8 +346,8 @@ CANDIDATES = 8  # tokens whose logits are computed again exactly
 MARGIN = np.float32(1.0)  # logits: far more than 8-bit weights can be wrong by
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FREE)
-def run_choice(
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=REASSOCIATE)
+def run_selection(
     thread: int, threads: int, logits: Array, masks: Array, kinds: Array, chosen: Array, sums: Array
 ) -> None:
     """The best tokens of each row, and how much all tokens weigh: rows thread, thread + threads, …

@@ -15,8 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from speech.whisper.cpu.decoder_kernels import KvCache
+from speech.whisper.cpu.float_kernels import MAX_ROWS as FLOAT_ROWS
 from speech.whisper.cpu.float_kernels import (
-    FREE,
+    REASSOCIATE,
     atomic_add,
     barrier,
     fast_gelu,
@@ -25,8 +26,8 @@ from speech.whisper.cpu.float_kernels import (
     largest_magnitude,
     panel_product,
 )
-from speech.whisper.cpu.float_kernels import MAX_ROWS as FLOAT_ROWS
-from speech.whisper.cpu.int8_kernels import LANES, MAX_ROWS, PANEL, QUAD, panel_dot
+from speech.whisper.cpu.int8_kernels import MAX_ROWS, panel_dot
+from speech.whisper.cpu.panel_layout import LANES, PANEL, QUAD
 from speech.whisper.engine import Dimensions
 
 Array = NDArray[Any]
@@ -84,7 +85,7 @@ class EncoderWorkspace(NamedTuple):
     hidden: Array  # float32 (frames, d)
     queries: Array  # uint8 (frames, d)
     query_scales: Array  # float32 (frames, heads)
-    keys: Array  # int8 (2, heads, blocks, 16, 64, 4): layers take turns
+    keys: Array  # int8 (2, heads, blocks, 16, 64, 4): double-buffered, a layer writes while the one before is read
     key_scales: Array  # float32 (2, heads, frames)
     key_sums: Array  # int32 (2, heads, frames)
     raw_values: Array  # float32 (frames, d)
@@ -128,7 +129,7 @@ def new_encoder_workspace(dimensions: Dimensions, threads: int) -> EncoderWorksp
     )
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _quantise_row(source, target):
     """uint8 with zero point 128; returns the scale."""
     peak = max(largest_magnitude(source, len(source)), TINY)
@@ -138,7 +139,7 @@ def _quantise_row(source, target):
     return peak / F(127)
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _norm_row(source, norm, target):
     d = len(source)
     total = F(0)
@@ -153,7 +154,7 @@ def _norm_row(source, norm, target):
         target[c] = (source[c] - mean) * scale * norm[0, c] + norm[1, c]
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _dense(rows, x, scales, dense, panel, tile, y):
     """y[:rows, :64] = one panel of a dense layer over rows of uint8 activations x (rows, ≥ depth)."""
     weight, weight_scale, weight_sum, bias = dense
@@ -171,10 +172,10 @@ def _dense(rows, x, scales, dense, panel, tile, y):
 
 
 @njit(nogil=True, error_model="numpy")
-def _convolve(thread, first, rows, frames, mel, layers, room):
+def _convolve(thread, first, rows, frames, mel, layers, workspace):
     """hidden[first : first + rows] from log-mel (2 frames + 3, n_mels): two rows of zeros, mel, one of zeros."""
-    mels, d = mel.shape[1], room.hidden.shape[1]
-    once, flat_once, flat_mel = room.conv[thread], room.conv[thread].ravel(), mel.ravel()
+    mels, d = mel.shape[1], workspace.hidden.shape[1]
+    once, flat_once, flat_mel = workspace.conv[thread], workspace.conv[thread].ravel(), mel.ravel()
     start, count = 2 * first - 1, 2 * rows + 1  # rows of the first convolution that the second sees
     for panel in range(d // PANEL):
         for m in range(0, count, FLOAT_ROWS):
@@ -185,43 +186,43 @@ def _convolve(thread, first, rows, frames, mel, layers, room):
             once[m, c] = fast_gelu(once[m, c] * layers.conv1_scale[c] + layers.conv1_bias[c])
     if start < 0:
         once[0] = F(0)  # before the first row lies padding
-    target = room.hidden.ravel()
+    target = workspace.hidden.ravel()
     for panel in range(d // PANEL):
         for m in range(0, rows, FLOAT_ROWS):
             panel_product(min(FLOAT_ROWS, rows - m), flat_once, 2 * m * d, 2 * d, layers.conv2.ravel(),
                           panel * 3 * d * PANEL, 3 * d, target, (first + m) * d + panel * PANEL, d)  # fmt: skip
     for m in range(first, first + rows):
         for c in range(d):
-            value = fast_gelu(room.hidden[m, c] * layers.conv2_scale[c] + layers.conv2_bias[c])
-            room.hidden[m, c] = value + layers.positions[m, c]
+            value = fast_gelu(workspace.hidden[m, c] * layers.conv2_scale[c] + layers.conv2_bias[c])
+            workspace.hidden[m, c] = value + layers.positions[m, c]
 
 
 @njit(nogil=True, error_model="numpy")
-def _project(thread, first, rows, layer, layers, room, tile, y):
+def _project_qkv(thread, first, rows, layer, layers, workspace, tile, y):
     """Norm, then queries, keys and raw values of a block of rows."""
-    d, heads = room.hidden.shape[1], room.hidden.shape[1] // PANEL
-    x, scales, line = room.small[thread], room.small_scales[thread], room.wide[thread, 0]
+    d, heads = workspace.hidden.shape[1], workspace.hidden.shape[1] // PANEL
+    x, scales, line = workspace.small[thread], workspace.small_scales[thread], workspace.wide[thread, 0]
     for m in range(rows):
-        _norm_row(room.hidden[first + m], layers.norms[layer, 0], line[:d])
+        _norm_row(workspace.hidden[first + m], layers.norms[layer, 0], line[:d])
         scales[m] = _quantise_row(line[:d], x[m, :d])
     dense = (layers.qkv[layer], layers.qkv_scale[layer], layers.qkv_sum[layer], layers.qkv_bias[layer])
-    turn = layer % 2
+    buffer = layer % 2
     for head in range(heads):
         own = slice(head * PANEL, (head + 1) * PANEL)
         _dense(rows, x, scales, dense, head, tile, y)
         for m in range(rows):
-            room.query_scales[first + m, head] = _quantise_row(y[m], room.queries[first + m, own])
+            workspace.query_scales[first + m, head] = _quantise_row(y[m], workspace.queries[first + m, own])
         _dense(rows, x, scales, dense, heads + head, tile, y)
         for m in range(rows):
-            _remember_key(first + m, y[m], room.keys[turn, head], room.key_scales[turn, head],
-                          room.key_sums[turn, head])  # fmt: skip
+            _quantise_key(first + m, y[m], workspace.keys[buffer, head], workspace.key_scales[buffer, head],
+                          workspace.key_sums[buffer, head])  # fmt: skip
         _dense(rows, x, scales, dense, 2 * heads + head, tile, y)
         for m in range(rows):
-            room.raw_values[first + m, own] = y[m]
+            workspace.raw_values[first + m, own] = y[m]
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _remember_key(frame, key, keys, scales, sums):
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
+def _quantise_key(frame, key, keys, scales, sums):
     peak = max(largest_magnitude(key, PANEL), TINY)
     step = F(127) / peak
     scales[frame] = peak / F(127)
@@ -234,58 +235,58 @@ def _remember_key(frame, key, keys, scales, sums):
     sums[frame] = total
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _gather_values(head, frames, room):
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
+def _quantise_values(head, frames, workspace):
     """One head's values in 8 bits, a scale per channel over all frames."""
     peaks = np.full(PANEL, TINY, F)
     first = head * PANEL
     for frame in range(frames):
         for c in range(PANEL):
-            peaks[c] = max(peaks[c], abs(room.raw_values[frame, first + c]))
+            peaks[c] = max(peaks[c], abs(workspace.raw_values[frame, first + c]))
     steps = F(127) / peaks
     for c in range(PANEL):
-        room.value_scales[head, c] = peaks[c] / F(127)
+        workspace.value_scales[head, c] = peaks[c] / F(127)
     for quad in range((frames + QUAD - 1) // QUAD):
         for i in range(QUAD):
             frame = quad * QUAD + i
             for c in range(PANEL):
-                value = room.raw_values[frame, first + c] if frame < frames else F(0)
-                room.values[head, quad, c, i] = np.int8(np.rint(value * steps[c]))
+                value = workspace.raw_values[frame, first + c] if frame < frames else F(0)
+                workspace.values[head, quad, c, i] = np.int8(np.rint(value * steps[c]))
 
 
 @njit(nogil=True, error_model="numpy")
-def _attend(thread, first, rows, frames, turn, room, tile):
+def _self_attention(thread, first, rows, frames, buffer, workspace, tile):
     """Attention of a block of rows over all frames; the result replaces the block's queries' place in `wide`."""
-    d, padded = room.hidden.shape[1], room.scores.shape[2]
-    scores, weights, target = room.scores[thread], room.weights[thread], room.wide[thread]
-    queries, flat_weights = room.queries.ravel(), weights.ravel()
+    d, padded = workspace.hidden.shape[1], workspace.scores.shape[2]
+    scores, weights, target = workspace.scores[thread], workspace.weights[thread], workspace.wide[thread]
+    queries, flat_weights = workspace.queries.ravel(), weights.ravel()
     quads = (frames + QUAD - 1) // QUAD
     weights[:, frames : quads * QUAD] = 0
     for head in range(d // PANEL):
-        keys, values = room.keys[turn, head].ravel(), room.values[head].ravel()
-        key_scales, key_sums = room.key_scales[turn, head], room.key_sums[turn, head]
+        keys, values = workspace.keys[buffer, head].ravel(), workspace.values[head].ravel()
+        key_scales, key_sums = workspace.key_scales[buffer, head], workspace.key_sums[buffer, head]
         for m in range(0, rows, MAX_ROWS):
             count = min(MAX_ROWS, rows - m)
             for block in range((frames + PANEL - 1) // PANEL):
                 at = block * PANEL
                 panel_dot(count, queries, (first + m) * d + head * PANEL, d, keys, at * PANEL, PANEL // QUAD, tile, 0)
                 for i in range(count):
-                    scale = room.query_scales[first + m + i, head]
+                    scale = workspace.query_scales[first + m + i, head]
                     for c in range(PANEL):
                         whole = tile[i * PANEL + c] - ZERO_POINT * key_sums[at + c]
                         scores[i, at + c] = F(whole) * (scale * key_scales[at + c])
             for i in range(count):
-                room.small_scales[thread, i] = _soften(scores[i], weights[i], frames)
+                workspace.small_scales[thread, i] = _softmax_uint8(scores[i], weights[i], frames)
             panel_dot(count, flat_weights, 0, padded, values, 0, quads, tile, 0)
             for i in range(count):
-                scale = room.small_scales[thread, i]
+                scale = workspace.small_scales[thread, i]
                 for c in range(PANEL):
-                    value = F(tile[i * PANEL + c]) * (scale * room.value_scales[head, c])
+                    value = F(tile[i * PANEL + c]) * (scale * workspace.value_scales[head, c])
                     target[m + i, head * PANEL + c] = value
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _soften(scores, weights, frames):
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
+def _softmax_uint8(scores, weights, frames):
     """Softmax in 8 bits: e^(score - best) · 255; returns what makes the weights sum to one."""
     whole = frames // LANES * LANES
     peak = largest(scores, whole) if whole else scores[0]
@@ -305,17 +306,17 @@ def _soften(scores, weights, frames):
 
 
 @njit(nogil=True, error_model="numpy")
-def _finish(thread, first, rows, layer, layers, room, tile, y):
-    """What follows attention in a layer, for a block of rows: projection, norm, mlp."""
-    hidden, wide = room.hidden, room.wide[thread]
+def _mlp_block(thread, first, rows, layer, layers, workspace, tile, y):
+    """What follows attention in a layer, for a block of rows: output projection, norm, MLP."""
+    hidden, wide = workspace.hidden, workspace.wide[thread]
     d = hidden.shape[1]
-    x, scales = room.small[thread], room.small_scales[thread]
+    x, scales = workspace.small[thread], workspace.small_scales[thread]
     for m in range(rows):
         scales[m] = _quantise_row(wide[m, :d], x[m, :d])
     dense = (layers.out[layer], layers.out_scale[layer], layers.out_sum[layer], layers.out_bias[layer])
     for panel in range(d // PANEL):
         _dense(rows, x, scales, dense, panel, tile, y)
-        _add(hidden, first, rows, panel, y)
+        _add_residual(hidden, first, rows, panel, y)
     for m in range(rows):
         _norm_row(hidden[first + m], layers.norms[layer, 1], wide[m, :d])
         scales[m] = _quantise_row(wide[m, :d], x[m, :d])
@@ -330,31 +331,31 @@ def _finish(thread, first, rows, layer, layers, room, tile, y):
     dense = (layers.mlp_out[layer], layers.mlp_out_scale[layer], layers.mlp_out_sum[layer], layers.mlp_out_bias[layer])
     for panel in range(d // PANEL):
         _dense(rows, x, scales, dense, panel, tile, y)
-        _add(hidden, first, rows, panel, y)
+        _add_residual(hidden, first, rows, panel, y)
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _add(hidden, first, rows, panel, y):
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
+def _add_residual(hidden, first, rows, panel, y):
     for m in range(rows):
         for c in range(PANEL):
             hidden[first + m, panel * PANEL + c] += y[m, c]
 
 
 @njit(nogil=True, error_model="numpy")
-def _close(first, rows, layers, room, line):
-    """The final norm, in 8 bits: what the decoder's projections read."""
-    d = room.hidden.shape[1]
+def _final_norm(first, rows, layers, workspace, line):
+    """The final norm, in 8 bits: the decoder's cross projections read it."""
+    d = workspace.hidden.shape[1]
     for m in range(first, first + rows):
-        _norm_row(room.hidden[m], layers.final_norm, line[:d])
-        room.normed_scales[m] = _quantise_row(line[:d], room.normed[m])
+        _norm_row(workspace.hidden[m], layers.final_norm, line[:d])
+        workspace.normed_scales[m] = _quantise_row(line[:d], workspace.normed[m])
 
 
 @njit(nogil=True, error_model="numpy")
-def _cross(first, rows, layer, layers, room, tile, y, slot, cache):
-    """One decoder layer's keys into the slot, its raw values for `_gather_cross`."""
+def _project_cross(first, rows, layer, layers, workspace, tile, y, slot, cache):
+    """One decoder layer's keys into the slot, its raw values for `_quantise_cross_values`."""
     heads = layers.cross.shape[1] // 2
     dense = (layers.cross[layer], layers.cross_scale[layer], layers.cross_sum[layer], layers.cross_bias[layer])
-    x, scales = room.normed[first : first + rows], room.normed_scales[first : first + rows]
+    x, scales = workspace.normed[first : first + rows], workspace.normed_scales[first : first + rows]
     for head in range(heads):
         _dense(rows, x, scales, dense, head, tile, y)
         keys, key_scales = cache.cross_keys[slot, layer, head], cache.cross_key_scales[slot, layer, head]
@@ -366,80 +367,80 @@ def _cross(first, rows, layer, layers, room, tile, y, slot, cache):
                 keys[frame // PANEL, c, frame % PANEL] = np.int8(np.rint(y[m, c] * step))
         _dense(rows, x, scales, dense, heads + head, tile, y)
         for m in range(rows):
-            room.raw_values[first + m, head * PANEL : (head + 1) * PANEL] = y[m]
+            workspace.raw_values[first + m, head * PANEL : (head + 1) * PANEL] = y[m]
 
 
-@njit(nogil=True, error_model="numpy", fastmath=FREE)
-def _gather_cross(head, frames, layer, room, slot, cache):
+@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
+def _quantise_cross_values(head, frames, layer, workspace, slot, cache):
     first = head * PANEL
     peaks = np.full(PANEL, TINY, F)
     for frame in range(frames):
         for c in range(PANEL):
-            peaks[c] = max(peaks[c], abs(room.raw_values[frame, first + c]))
+            peaks[c] = max(peaks[c], abs(workspace.raw_values[frame, first + c]))
     steps = F(127) / peaks
     for c in range(PANEL):
         cache.cross_value_scales[slot, layer, head, c] = peaks[c] / F(127)
     values = cache.cross_values[slot, layer, head]
     for frame in range(frames):
         for c in range(PANEL):
-            values[frame, c] = np.int8(np.rint(room.raw_values[frame, first + c] * steps[c]))
+            values[frame, c] = np.int8(np.rint(workspace.raw_values[frame, first + c] * steps[c]))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def run_encoder(
-    thread: int, threads: int, mel: Array, layers: EncoderLayers, room: EncoderWorkspace, slot: int, cache: KvCache
+    thread: int, threads: int, mel: Array, layers: EncoderLayers, workspace: EncoderWorkspace, slot: int, cache: KvCache
 ) -> None:
     """Encodes one window into a slot's cross-attention: one thread's part. All threads run it at once.
 
     mel: float32 (2 frames + 3, n_mels), two rows of zeros, log-mel, one row of zeros
-    room.counters is zero at the start; cache.frames[slot] is the caller's to set
+    workspace.counters is zero at the start; cache.frames[slot] is the caller's to set
     """
     frames = (len(mel) - 3) // 2
     depth = len(layers.norms)
-    heads = room.hidden.shape[1] // PANEL
+    heads = workspace.hidden.shape[1] // PANEL
     tile, y = np.empty(MAX_ROWS * PANEL, np.int32), np.empty((BLOCK, PANEL), F)
-    stage, turn = 1, 0
-    for layer in range(depth + 1):  # the step before, between and after the layers' attention
+    stage, phase = 1, 0
+    for layer in range(depth + 1):  # what lies before, between and after the layers' attention
         while True:
-            first = BLOCK * atomic_add(room.counters, stage, 1)
+            first = BLOCK * atomic_add(workspace.counters, stage, 1)
             if first >= frames:
                 break
             rows = min(BLOCK, frames - first)
             if layer == 0:
-                _convolve(thread, first, rows, frames, mel, layers, room)
+                _convolve(thread, first, rows, frames, mel, layers, workspace)
             else:
-                _attend(thread, first, rows, frames, (layer - 1) % 2, room, tile)
-                _finish(thread, first, rows, layer - 1, layers, room, tile, y)
+                _self_attention(thread, first, rows, frames, (layer - 1) % 2, workspace, tile)
+                _mlp_block(thread, first, rows, layer - 1, layers, workspace, tile, y)
             if layer < depth:
-                _project(thread, first, rows, layer, layers, room, tile, y)
+                _project_qkv(thread, first, rows, layer, layers, workspace, tile, y)
             else:
-                _close(first, rows, layers, room, room.wide[thread, 0])
+                _final_norm(first, rows, layers, workspace, workspace.wide[thread, 0])
         stage += 1
-        turn += 1
-        barrier(room.counters, threads, turn)
+        phase += 1
+        barrier(workspace.counters, threads, phase)
         if layer < depth:
             while True:
-                head = atomic_add(room.counters, stage, 1)
+                head = atomic_add(workspace.counters, stage, 1)
                 if head >= heads:
                     break
-                _gather_values(head, frames, room)
+                _quantise_values(head, frames, workspace)
             stage += 1
-            turn += 1
-            barrier(room.counters, threads, turn)
+            phase += 1
+            barrier(workspace.counters, threads, phase)
     for layer in range(len(layers.cross)):
         while True:
-            first = BLOCK * atomic_add(room.counters, stage, 1)
+            first = BLOCK * atomic_add(workspace.counters, stage, 1)
             if first >= frames:
                 break
-            _cross(first, min(BLOCK, frames - first), layer, layers, room, tile, y, slot, cache)
+            _project_cross(first, min(BLOCK, frames - first), layer, layers, workspace, tile, y, slot, cache)
         stage += 1
-        turn += 1
-        barrier(room.counters, threads, turn)
+        phase += 1
+        barrier(workspace.counters, threads, phase)
         while True:
-            head = atomic_add(room.counters, stage, 1)
+            head = atomic_add(workspace.counters, stage, 1)
             if head >= heads:
                 break
-            _gather_cross(head, frames, layer, room, slot, cache)
+            _quantise_cross_values(head, frames, layer, workspace, slot, cache)
         stage += 1
-        turn += 1
-        barrier(room.counters, threads, turn)
+        phase += 1
+        barrier(workspace.counters, threads, phase)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime as ort
 
-from speech.whisper.cpu.decoder_kernels import KvCache, remember_audio
+from speech.whisper.cpu.decoder_kernels import KvCache, quantise_cross
 from speech.whisper.cpu.encoder_kernels import EncoderLayers, new_encoder_workspace, run_encoder
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.cpu.threads import ThreadTeam
@@ -43,7 +43,7 @@ class OnnxEncoder:
     def encode(self, slot: int, mel: Mel, cache: KvCache) -> None:
         (cross,) = self._session.run(None, {"mel": mel[None]})
         layers = cross.reshape(-1, *self._shape)
-        self._team.map(remember_audio, [(cache, slot, layers, layer) for layer in range(self._shape[0])])
+        self._team.map(quantise_cross, [(cache, slot, layers, layer) for layer in range(self._shape[0])])
         cache.frames[slot] = len(layers)
 
 
@@ -54,13 +54,13 @@ class Int8Encoder:
         self._team = team
         with np.load(folder / PANELS_FILE) as arrays:
             self._layers = EncoderLayers(*(arrays[name] for name in EncoderLayers._fields))
-        self._room = new_encoder_workspace(dimensions, team.threads)
+        self._workspace = new_encoder_workspace(dimensions, team.threads)
 
     def encode(self, slot: int, mel: Mel, cache: KvCache) -> None:
         padded = np.zeros((mel.shape[1] + 3, mel.shape[0]), np.float32)
         padded[2:-1] = mel.T
-        self._room.counters[:] = 0
-        self._team.run(run_encoder, padded, self._layers, self._room, slot, cache)
+        self._workspace.counters[:] = 0
+        self._team.run(run_encoder, padded, self._layers, self._workspace, slot, cache)
         cache.frames[slot] = mel.shape[1] // 2
 
 

@@ -15,19 +15,20 @@ from speech.whisper.cpu.decoder_kernels import (
     DecoderLayers,
     new_decoder_workspace,
     new_kv_cache,
-    run_choice,
     run_head,
     run_layers,
+    run_selection,
 )
 from speech.whisper.cpu.encoders import open_encoder
-from speech.whisper.cpu.float_kernels import MAX_ROWS, PANEL
+from speech.whisper.cpu.float_kernels import MAX_ROWS
+from speech.whisper.cpu.panel_layout import PANEL
 from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import CompletedStep, EngineError, Prefill, Sampling, Step
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest, read_manifest
 
 DECODER_FILE = "decoder.npz"
-NEVER = np.float32(-1e30)  # added to logits; finite, so that it survives every order of summing
+SUPPRESSED = np.float32(-1e30)  # added to logits; finite, so that it survives every order of summing
 
 Floats = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ class CpuEngine:
             self._positions = arrays["positions"]  # float32 (448, d)
             self._layers = DecoderLayers(*(arrays[name] for name in DecoderLayers._fields))
         self._cache = new_kv_cache(self.dimensions, slots, self.manifest.alignment_heads)
-        self._rows = new_decoder_workspace(self.dimensions, threads)
+        self._workspace = new_decoder_workspace(self.dimensions, threads)
         self._logits = np.zeros((MAX_ROWS, len(self._layers.head) * PANEL), np.float32)
         self._masks = self._suppression()
         self._state = [_Slot() for _ in range(slots)]
@@ -81,12 +82,12 @@ class CpuEngine:
         start = self.manifest.tokens.start_of_transcript
         answers = []
         for slot, prompt in zip(slots, prompts, strict=True):
-            self._settle([slot])
+            self._feed_chosen([slot])
             answer = Prefill(np.zeros(0, np.float32), 0.0)
             at = list(prompt).index(start) + 1 if start in prompt else 0
             if at:
                 self._feed_prompt(slot, prompt[:at])
-                answer = self._listen(slot)
+                answer = self._read_probabilities(slot)
             self._feed_prompt(slot, prompt[at:])
             self._state[slot].first = True
             answers.append(answer)
@@ -95,7 +96,7 @@ class CpuEngine:
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> CompletedStep:
         tokens = np.zeros(len(slots), np.int32)
         logprobs = np.zeros(len(slots), np.float32)
-        self._settle(slots)
+        self._feed_chosen(slots)
         for first in range(0, len(slots), MAX_ROWS):
             part = slice(first, first + MAX_ROWS)
             tokens[part], logprobs[part] = self._choose(slots[part], sampling[part])
@@ -112,7 +113,7 @@ class CpuEngine:
     def close(self) -> None:
         self._team.close()
 
-    def _settle(self, slots: Sequence[int]) -> None:
+    def _feed_chosen(self, slots: Sequence[int]) -> None:
         """Feeds each slot the token that it chose last."""
         waiting = [(slot, self._state[slot].unfed) for slot in slots]
         pairs = [(slot, token) for slot, token in waiting if token is not None]
@@ -135,20 +136,20 @@ class CpuEngine:
             state = self._state[slot]
             if state.length >= self.dimensions.n_text_ctx:
                 raise EngineError(f"slot {slot} is full: {state.length} tokens")
-            self._rows.slots[row], self._rows.positions[row] = slot, state.length
+            self._workspace.slots[row], self._workspace.positions[row] = slot, state.length
             state.length += 1
-        positions = self._positions[self._rows.positions[:count]]
-        self._rows.hidden[:count] = self._embedding[list(tokens)] + positions
-        self._rows.counters[0] = 0
-        self._team.run(run_layers, count, self._layers, self._cache, self._rows)
-        self._hidden[list(slots)] = self._rows.hidden[:count]  # the last row of a slot stays
+        positions = self._positions[self._workspace.positions[:count]]
+        self._workspace.hidden[:count] = self._embedding[list(tokens)] + positions
+        self._workspace.counters[0] = 0
+        self._team.run(run_layers, count, self._layers, self._cache, self._workspace)
+        self._hidden[list(slots)] = self._workspace.hidden[:count]  # the last row of a slot stays
 
     def _project(self, slots: Sequence[int]) -> Floats:
         """Final hidden states of up to 8 slots; their 8-bit logits are left in place."""
         count = len(slots)
-        self._rows.hidden[:count] = self._hidden[list(slots)]
-        self._team.run(run_head, count, self._layers, self._rows, self._logits)
-        normed: Floats = self._rows.normed[0, :count]
+        self._workspace.hidden[:count] = self._hidden[list(slots)]
+        self._team.run(run_head, count, self._layers, self._workspace, self._logits)
+        normed: Floats = self._workspace.normed[0, :count]
         return normed
 
     def _choose(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> tuple[NDArray[np.int32], Floats]:
@@ -158,11 +159,11 @@ class CpuEngine:
         kinds = np.array([self._state[slot].first for slot in slots], np.int64)
         chosen = np.empty((count, CANDIDATES), np.int64)
         sums = np.empty(count, np.float32)
-        self._team.run(run_choice, self._logits, self._masks, kinds, chosen, sums)
+        self._team.run(run_selection, self._logits, self._masks, kinds, chosen, sums)
         tokens, logprobs = np.empty(count, np.int32), np.empty(count, np.float32)
-        for row, wish in enumerate(sampling):
-            if wish.temperature > 0:
-                token = _draw(self._logits[row], wish)
+        for row, how in enumerate(sampling):
+            if how.temperature > 0:
+                token = _draw(self._logits[row], how)
                 tokens[row], logprobs[row] = token, self._logits[row, token] - sums[row]
                 continue
             candidates = chosen[row][chosen[row] >= 0]
@@ -173,8 +174,8 @@ class CpuEngine:
             logprobs[row] = exact[best] - sums[row] - np.log1p(max(shift, -0.5))
         return tokens, logprobs
 
-    def _listen(self, slot: int) -> Prefill:
-        """What the model says right after <|startoftranscript|>."""
+    def _read_probabilities(self, slot: int) -> Prefill:
+        """Of the languages and of silence, right after <|startoftranscript|>."""
         hidden = self._project([slot])[0]
         logits = self._logits[0, : self.dimensions.n_vocab]
         tokens = self.manifest.tokens
@@ -187,10 +188,10 @@ class CpuEngine:
     def _suppression(self) -> Floats:
         """What is added to the logits of any step, and of a first step: (2, padded vocabulary)."""
         mask = np.zeros(self._logits.shape[1], np.float32)
-        mask[self.dimensions.n_vocab :] = NEVER
-        mask[list(self.manifest.suppressed)] = NEVER
+        mask[self.dimensions.n_vocab :] = SUPPRESSED
+        mask[list(self.manifest.suppressed)] = SUPPRESSED
         first = mask.copy()
-        first[list(self.manifest.suppressed_first)] = NEVER
+        first[list(self.manifest.suppressed_first)] = SUPPRESSED
         return np.stack([mask, first])
 
 
@@ -207,7 +208,7 @@ def _softmax(logits: Floats) -> Floats:
     return result
 
 
-def _draw(logits: Floats, wish: Sampling) -> int:
+def _draw(logits: Floats, sampling: Sampling) -> int:
     """Inverse CDF of softmax(logits / temperature)."""
-    weights = np.exp((logits.astype(np.float64) - logits.max()) / wish.temperature)
-    return int(np.searchsorted(weights.cumsum(), wish.draw * weights.sum(), side="right"))
+    weights = np.exp((logits.astype(np.float64) - logits.max()) / sampling.temperature)
+    return int(np.searchsorted(weights.cumsum(), sampling.draw * weights.sum(), side="right"))

@@ -16,19 +16,19 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from speech.whisper.cpu.panel_layout import LANES, PANEL
 from speech.whisper.numba_cache import cpu_features, keep_compiled
 
-keep_compiled()
+keep_compiled()  # at import: numba reads the folder when it first meets a function
 
-PANEL = 64  # columns
 MAX_ROWS = 8  # of one call: more accumulators than registers would spill
 
 HAS_AVX512 = "avx512f" in cpu_features()
-LANES = 16 if HAS_AVX512 else 8  # float32 in a register
+FLOAT_LANES = 16 if HAS_AVX512 else 8  # float32 in a register of this CPU
 ACCUMULATORS = 16 if HAS_AVX512 else 8  # registers, of 32 or 16
 
-# Sums in any order, which is the same one for every row.
-FREE = {"reassoc", "nsz", "contract"}
+# For fastmath. Sums in any order, which is the same one for every row.
+REASSOCIATE = {"reassoc", "nsz", "contract"}
 
 FLOAT = ir.FloatType()
 INT8 = ir.IntType(8)
@@ -42,8 +42,8 @@ def _data(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any
 
 def _columns_at_once(rows: int) -> int:
     """Columns whose sums fit into the registers at this many rows; divides a panel."""
-    columns = LANES
-    while columns < PANEL and rows * columns * 2 <= ACCUMULATORS * LANES:
+    columns = FLOAT_LANES
+    while columns < PANEL and rows * columns * 2 <= ACCUMULATORS * FLOAT_LANES:
         columns *= 2
     return columns
 
@@ -51,16 +51,18 @@ def _columns_at_once(rows: int) -> int:
 def _panel_product(rows: int) -> Any:
     """y[m, c] = Σ_k x[m, k] · w[k, c] over one panel, for a fixed number of rows m."""
     columns = _columns_at_once(rows)
-    vectors = columns // LANES
-    wide = ir.VectorType(FLOAT, LANES)
+    vectors = columns // FLOAT_LANES
+    wide = ir.VectorType(FLOAT, FLOAT_LANES)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, x_at, x_step, w, w_at, depth, y, y_at, y_step = arguments
         x_from = _data(context, builder, signature.args[0], x, x_at)
         w_from = _data(context, builder, signature.args[3], w, w_at)
         y_from = _data(context, builder, signature.args[6], y, y_at)
-        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{LANES}f32")
-        zero = ir.Constant(wide, [0.0] * LANES)
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{FLOAT_LANES}f32"
+        )
+        zero = ir.Constant(wide, [0.0] * FLOAT_LANES)
         for first in range(0, PANEL, columns):
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(rows)]
             for row in sums:
@@ -70,17 +72,17 @@ def _panel_product(rows: int) -> Any:
                 at = builder.mul(loop.index, ir.Constant(INT64, PANEL))
                 weights = []
                 for vector in range(vectors):
-                    place = builder.add(at, ir.Constant(INT64, first + vector * LANES))
-                    packed = ir.VectorType(INT8, LANES).as_pointer()
+                    place = builder.add(at, ir.Constant(INT64, first + vector * FLOAT_LANES))
+                    packed = ir.VectorType(INT8, FLOAT_LANES).as_pointer()
                     small = builder.load(builder.bitcast(builder.gep(w_from, [place]), packed), align=1)
-                    whole = builder.sext(small, ir.VectorType(INT32, LANES))
+                    whole = builder.sext(small, ir.VectorType(INT32, FLOAT_LANES))
                     weights.append(builder.sitofp(whole, wide))
                 for m in range(rows):
                     place = builder.add(builder.mul(x_step, ir.Constant(INT64, m)), loop.index)
                     scalar = builder.load(builder.gep(x_from, [place]))
                     single = builder.insert_element(ir.Constant(wide, ir.Undefined), scalar, ir.Constant(INT32, 0))
                     splat = builder.shuffle_vector(
-                        single, single, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+                        single, single, ir.Constant(ir.VectorType(INT32, FLOAT_LANES), [0] * FLOAT_LANES)
                     )
                     for vector in range(vectors):
                         cell = sums[m][vector]
@@ -88,7 +90,7 @@ def _panel_product(rows: int) -> Any:
             for m in range(rows):
                 for vector in range(vectors):
                     place = builder.mul(y_step, ir.Constant(INT64, m))
-                    place = builder.add(place, ir.Constant(INT64, first + vector * LANES))
+                    place = builder.add(place, ir.Constant(INT64, first + vector * FLOAT_LANES))
                     target = builder.bitcast(builder.gep(y_from, [place]), wide.as_pointer())
                     builder.store(builder.load(sums[m][vector]), target, align=4)
         return context.get_dummy_value()
@@ -135,7 +137,7 @@ def _largest(magnitude: bool) -> Any:
 
     Compilers keep the order of comparisons and so take one number at a time; here it is 64.
     """
-    lanes, chains = 16, 4
+    lanes, chains = LANES, 4
     wide = ir.VectorType(FLOAT, lanes)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -218,16 +220,16 @@ def atomic_load(typing: Any, counters: Any, index: Any) -> Any:
 
 _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
-SPINS = 2000  # looks at the counter before the core is offered to others
+SPINS = 2000  # reads of the counter before the core is offered to others
 
 
 @njit(nogil=True)
-def barrier(counters, threads, turn):
-    """Waits until all threads have come to their `turn`-th barrier. counters: int64 (1,), zero at the start."""
+def barrier(counters, threads, phase):
+    """Waits until all threads have come to their `phase`-th barrier. counters: int64 (1,), zero at the start."""
     if threads == 1:
         return
     atomic_add(counters, 0, 1)
-    goal = turn * threads
+    goal = phase * threads
     spins = 0
     while atomic_load(counters, 0) < goal:
         spins += 1

@@ -1,7 +1,6 @@
 """8-bit products in 32-bit sums by the CPU's dot-product instruction (VNNI), four numbers a lane at a time.
 
-A panel is 64 columns of an int8 matrix, four consecutive rows of each column side by side:
-(depth / 4, 64, 4). Activations are uint8, row by row.
+Weights are panels (depth / 4, 64, 4), activations uint8, row by row.
 """
 
 from __future__ import annotations
@@ -13,16 +12,14 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from speech.whisper.cpu.panel_layout import LANES, PANEL, QUAD
 from speech.whisper.numba_cache import cpu_features, keep_compiled
 
-keep_compiled()
+keep_compiled()  # at import: numba reads the folder when it first meets a function
 
-PANEL = 64  # columns
-QUAD = 4  # numbers that one lane multiplies at once
 MAX_ROWS = 6  # 24 sums, 4 weights and an activation fill the 32 registers
 
 HAS_DOT_PRODUCT = {"avx512f", "avx512vnni"} <= cpu_features()
-LANES = 16  # int32 in a register
 VECTORS = PANEL // LANES
 
 INT32 = ir.IntType(32)

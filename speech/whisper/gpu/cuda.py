@@ -1,6 +1,6 @@
-"""The few calls of CUDA that an engine needs: one stream, memory on both sides of the bus, events, captured graphs.
+"""The few calls of CUDA that an engine needs: one stream, device and pinned memory, events, graphs.
 
-Everything is asked for on one stream, so it happens in that order; the host waits for events alone.
+Everything is enqueued on one stream, so it happens in that order; the host waits for events alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ALIGNMENT = 256  # bytes; what TensorRT asks of every address
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a CUDA call gives back besides its error.
+    """A CUDA call's results, its error raised.
 
     raises: EngineError if memory is short; DeviceLost for anything else, which CUDA repeats at every later call
     """
@@ -48,7 +48,7 @@ def compute_capability() -> str:
 
 
 class CudaMemory:
-    """Memory of the first GPU that this process may use, and the stream on which everything happens."""
+    """Memory of the first GPU that this process may use, and the stream on which all work is enqueued."""
 
     device = "cuda"
 
@@ -68,8 +68,8 @@ class CudaMemory:
         self.clear(address, size)
         return address
 
-    def pin(self, size: int) -> NDArray[np.uint8]:
-        """Host memory that the GPU reads and writes by itself, all zero."""
+    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
+        """Pinned host memory, which the GPU reads and writes by itself; all zero."""
         address = int(call(cudart.cudaMallocHost, size))
         self._pinned.append(address)
         block: NDArray[np.uint8] = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
@@ -81,7 +81,7 @@ class CudaMemory:
         call(cudart.cudaMemcpyAsync, target, source, size, kind, self.stream)
 
     def send(self, target: int, source: NDArray[Any]) -> None:
-        """From the host; a pinned array may not change before it is done."""
+        """From the host; a pinned array may not change until the copy is done."""
         kind = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
         call(cudart.cudaMemcpyAsync, target, source.ctypes.data, source.nbytes, kind, self.stream)
 
@@ -126,9 +126,9 @@ class CudaEvent:
 
 
 class CudaGraph:
-    """Work on the stream that was asked for once and is launched again and again, at the price of one call.
+    """Work on the stream that was captured once and is launched again and again, at the price of one call.
 
-    record: asks for the work; nothing of it happens yet
+    record: enqueues the work; while it is captured nothing of it happens
     """
 
     def __init__(self, memory: CudaMemory, record: Callable[[], None]) -> None:
@@ -156,7 +156,7 @@ class BufferField:
 
 
 class TransferBuffer:
-    """Arrays that cross the bus in one copy: by name, at the same places of a device block and of pinned ones."""
+    """Named arrays that cross the bus in one copy: at the same offsets of a device buffer and its host buffers."""
 
     def __init__(self, memory: CudaMemory, fields: Mapping[str, BufferField]) -> None:
         self._memory = memory
@@ -173,8 +173,8 @@ class TransferBuffer:
         return self._address + self._offsets[name]
 
     def host(self) -> HostBuffer:
-        """Another pinned copy of the arrays."""
-        raw = self._memory.pin(self.size)
+        """Another pinned host buffer of the same arrays."""
+        raw = self._memory.allocate_pinned(self.size)
         arrays = {name: self._view(raw, name) for name in self._fields}
         return HostBuffer(raw, arrays)
 

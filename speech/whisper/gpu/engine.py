@@ -2,7 +2,7 @@
 
 Row = slot. A step runs the first 1, 2, 4 … slots, as few as cover those asked for; rows that are not asked for
 write their last token's keys once more at its place, which changes nothing. What lies in a slot's cache behind its
-position is never looked at, so a slot is emptied by setting its position back.
+position is never read, so a slot is emptied by setting its position back.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from speech.whisper.engine import GREEDY, EngineError, PendingStep, Prefill, Sam
 from speech.whisper.gpu.runner import DecoderBatch, Floats, PromptBatch, Runner, buckets
 from speech.whisper.manifest import Manifest
 
-UNHEARD = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
-NONSENSE = -100.0  # log-probability where float16 ran over its end: the text is not believed
+NO_PROBABILITIES = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
+OVERFLOW_LOGPROB = -100.0  # where float16 overflowed: the text is not believed
 EMPTY = -1  # position of a slot that was fed nothing
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRows:
-    """A step on its way, of which only some rows were asked for."""
+    """The rows that were asked for, of a step in flight that computes more."""
 
     pending: PendingStep
     slots: NDArray[np.intp]
 
     def result(self) -> Step:
         step = self.pending.result()
-        logprobs = np.nan_to_num(step.logprobs[self.slots], nan=NONSENSE)
+        logprobs = np.nan_to_num(step.logprobs[self.slots], nan=OVERFLOW_LOGPROB)
         return Step(step.tokens[self.slots], logprobs)
 
 
@@ -63,18 +63,18 @@ class GraphEngine:
         self._first[slot] = True
 
     def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
-        self._settle(slots)
-        told = {slot: UNHEARD for slot in slots}
+        self._feed_chosen(slots)
+        prefills = {slot: NO_PROBABILITIES for slot in slots}
         prompt_of = {slot: prompt for slot, prompt in zip(slots, prompts, strict=True) if prompt}
         for run in self._runs(prompt_of):
-            told.update(self._feed(run, [prompt_of[slot] for slot in run]))
-        return [told[slot] for slot in slots]
+            prefills.update(self._feed(run, [prompt_of[slot] for slot in run]))
+        return [prefills[slot] for slot in slots]
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
         for slot in slots:
             if self._position[slot] == EMPTY:
                 raise EngineError(f"slot {slot} holds no prompt")
-            self._check_room(slot, int(self._position[slot]) + 2)
+            self._check_length(slot, int(self._position[slot]) + 2)
         chosen = np.asarray(slots, np.intp)
         pending = self._runner.step(self._rows(chosen, sampling))
         self._position[chosen] += 1
@@ -89,8 +89,8 @@ class GraphEngine:
     def warm_up(self) -> None:
         """Runs every kind of pass once, so that no request waits for what is loaded on first use."""
         start = self.manifest.tokens.start_of_transcript
-        windows = sorted({1, self.encode_batch // 2, self.encode_batch} - {0})
-        for count in (min(windows_of, self.slots) for windows_of in windows):
+        batches = sorted({1, self.encode_batch // 2, self.encode_batch} - {0})
+        for count in (min(batch, self.slots) for batch in batches):
             slots = range(count)
             self.encode(slots, [np.zeros(0, np.float32)] * count, [self.dimensions.n_audio_ctx] * count)
             self.prefill(slots, [[start]] * count)
@@ -114,11 +114,11 @@ class GraphEngine:
             draw=np.zeros(count, np.float32),
         )
         rows.active[chosen] = True
-        rows.temperature[chosen] = [wish.temperature for wish in sampling]
-        rows.draw[chosen] = [wish.draw for wish in sampling]
+        rows.temperature[chosen] = [each.temperature for each in sampling]
+        rows.draw[chosen] = [each.draw for each in sampling]
         return rows
 
-    def _settle(self, slots: Sequence[int]) -> None:
+    def _feed_chosen(self, slots: Sequence[int]) -> None:
         """Puts tokens that the slots chose last into their caches: a step in which nobody chooses."""
         unfed = [slot for slot in slots if self._unfed[slot]]
         if unfed:
@@ -146,20 +146,20 @@ class GraphEngine:
         begin = self._position[run] + 1
         lengths = np.array([len(prompt) for prompt in prompts])
         for slot, end in zip(run, begin + lengths, strict=True):
-            self._check_room(slot, int(end))
+            self._check_length(slot, int(end))
         ids = np.array([[*prompt, *[prompt[-1]] * (lengths.max() - len(prompt))] for prompt in prompts])
         start = self.manifest.tokens.start_of_transcript
         at = np.array([list(prompt).index(start) if start in prompt else 0 for prompt in prompts])
-        heard = self._runner.prefill(PromptBatch(run[0], ids, lengths, begin, at))
+        output = self._runner.prefill(PromptBatch(run[0], ids, lengths, begin, at))
         self._position[run] += lengths
         self._first[run] = True
         return {
-            slot: Prefill(heard.language[row, : len(self.manifest.languages)], float(heard.no_speech[row]))
+            slot: Prefill(output.language[row, : len(self.manifest.languages)], float(output.no_speech[row]))
             if start in prompts[row]
-            else UNHEARD
+            else NO_PROBABILITIES
             for row, slot in enumerate(run)
         }
 
-    def _check_room(self, slot: int, tokens: int) -> None:
+    def _check_length(self, slot: int, tokens: int) -> None:
         if tokens > self.dimensions.n_text_ctx:
             raise EngineError(f"slot {slot} is full: no room for {tokens} tokens")

@@ -1,4 +1,4 @@
-"""Opens the engine that an export for GPUs can be run by here, with as many slots as its memory takes."""
+"""Opens the engine that an export for GPUs can be run by here, with as many slots as the memory takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EngineLimits:
     share: float = SHARE  # of the free memory that may be taken
 
 
-def open_tensorrt(folder: Path, wish: EngineLimits) -> GraphEngine:
+def open_tensorrt(folder: Path, limits: EngineLimits) -> GraphEngine:
     """An export for TensorRT; without TensorRT, its graphs in ONNX Runtime.
 
     raises: InvalidManifest if the plans are of another version or for another card; EngineError
@@ -32,11 +32,11 @@ def open_tensorrt(folder: Path, wish: EngineLimits) -> GraphEngine:
         import tensorrt
     except ImportError as error:
         log.warning("TensorRT is missing (%s): ONNX Runtime's CUDA provider runs the same graphs, slower", error)
-        return open_cuda(folder, wish)
+        return open_cuda(folder, limits)
     try:
         from speech.whisper.gpu.cuda import CudaMemory, compute_capability
     except ImportError as error:
-        raise _lacks_bindings(error) from error
+        raise _bindings_missing(error) from error
     from speech.whisper.gpu.plans import load_plans
     from speech.whisper.gpu.tensorrt_runner import TensorRtRunner
 
@@ -44,14 +44,14 @@ def open_tensorrt(folder: Path, wish: EngineLimits) -> GraphEngine:
     check_plan(manifest, tensorrt.__version__, compute_capability())
     memory = CudaMemory()
     plans = load_plans(folder)
-    needs = footprint(network(manifest))
-    room = MemoryBudget(memory.free, needs.encoded + plans.scratch, needs.slot)
-    slots = slots_that_fit(manifest, wish, room, plans.step_rows)
-    store = _store(manifest, slots, min(plans.encode_batch, ENCODE_BATCH), memory)
-    return _warm(manifest, TensorRtRunner(manifest, plans, store, memory))
+    needs = footprint(model_size(manifest))
+    budget = MemoryBudget(memory.free, needs.encoded + plans.scratch, needs.slot)
+    slots = slots_that_fit(manifest, limits, budget, plans.step_rows)
+    kv_cache = _open_kv_cache(manifest, slots, min(plans.encode_batch, ENCODE_BATCH), memory)
+    return _warmed_up(manifest, TensorRtRunner(manifest, plans, kv_cache, memory))
 
 
-def open_cuda(folder: Path, wish: EngineLimits) -> GraphEngine:
+def open_cuda(folder: Path, limits: EngineLimits) -> GraphEngine:
     """The graphs in ONNX Runtime's CUDA provider. Raises InvalidManifest, EngineError."""
     from speech.whisper.gpu.onnx_runner import CUDA, OnnxRunner, load_sessions
 
@@ -60,52 +60,52 @@ def open_cuda(folder: Path, wish: EngineLimits) -> GraphEngine:
     try:
         from speech.whisper.gpu.cuda import CudaMemory
     except ImportError as error:
-        raise _lacks_bindings(error) from error
+        raise _bindings_missing(error) from error
     memory = CudaMemory()
-    needs = footprint(network(manifest))
-    room = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot)
-    slots = slots_that_fit(manifest, wish, room, MOST_SLOTS)
-    return _warm(manifest, OnnxRunner(sessions, _store(manifest, slots, ENCODE_BATCH, memory)))
+    needs = footprint(model_size(manifest))
+    budget = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot)
+    slots = slots_that_fit(manifest, limits, budget, MOST_SLOTS)
+    return _warmed_up(manifest, OnnxRunner(sessions, _open_kv_cache(manifest, slots, ENCODE_BATCH, memory)))
 
 
-def _lacks_bindings(error: ImportError) -> EngineError:
+def _bindings_missing(error: ImportError) -> EngineError:
     return EngineError(f"the package `cuda-bindings` is missing or cannot be loaded: {error}")
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryBudget:
-    """Bytes, when the weights are loaded."""
+    """Bytes of the GPU's memory, once the weights are loaded."""
 
     free: int
     fixed: int  # needed whatever the number of slots
     slot: int
 
 
-def slots_that_fit(manifest: Manifest, wish: EngineLimits, room: MemoryBudget, most: int) -> int:
-    """As many slots as are wished for, as a step can have and as the memory takes. Raises EngineError if not one."""
-    fitting = fitting_slots(room.free, room.fixed, room.slot, wish.share)
+def slots_that_fit(manifest: Manifest, limits: EngineLimits, budget: MemoryBudget, most: int) -> int:
+    """As many slots as the limits allow, as a step can have and as the memory takes. Raises EngineError if not one."""
+    fitting = fitting_slots(budget.free, budget.fixed, budget.slot, limits.share)
     if fitting < 1:
         raise EngineError(
-            f"whisper-{manifest.id} needs {_size(room.fixed + room.slot)} of the GPU's memory besides its weights; "
-            f"{wish.share:.0%} of the {_size(room.free)} that are free is not enough"
+            f"whisper-{manifest.id} needs {_size(budget.fixed + budget.slot)} of the GPU's memory besides its weights; "
+            f"{limits.share:.0%} of the {_size(budget.free)} that are free is not enough"
         )
-    slots = min(most, fitting, wish.slots or most)
-    taken = room.fixed + slots * room.slot
-    log.info("whisper-%s: %d slots of %s; %s taken", manifest.id, slots, _size(room.slot), _size(taken))
+    slots = min(most, fitting, limits.slots or most)
+    taken = budget.fixed + slots * budget.slot
+    log.info("whisper-%s: %d slots of %s; %s taken", manifest.id, slots, _size(budget.slot), _size(taken))
     return slots
 
 
-def network(manifest: Manifest) -> ModelSize:
+def model_size(manifest: Manifest) -> ModelSize:
     element = 2 if manifest.precision["encoder"] == "float16" else 1
     return ModelSize(manifest.dimensions, len(manifest.alignment_heads), element)
 
 
-def _store(manifest: Manifest, slots: int, encode_batch: int, memory: DeviceMemory) -> SlotKvCache:
+def _open_kv_cache(manifest: Manifest, slots: int, encode_batch: int, memory: DeviceMemory) -> SlotKvCache:
     shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
     return SlotKvCache(shapes, slots, min(slots, encode_batch), memory)
 
 
-def _warm(manifest: Manifest, runner: Runner) -> GraphEngine:
+def _warmed_up(manifest: Manifest, runner: Runner) -> GraphEngine:
     engine = GraphEngine(manifest, runner)
     engine.warm_up()
     return engine

@@ -1,7 +1,7 @@
-"""How much of a GPU's memory a Whisper takes, and how many slots fit: from its dimensions alone.
+"""How much of a GPU's memory a Whisper needs, and how many slots fit: from its dimensions alone.
 
-Weights and slots are exact. What lies between the layers of a pass is an upper bound: as if nothing of a layer
-could be overwritten before its end. TensorRT says of a compiled plan what it really takes, and that counts.
+Weights and slots are exact. Activations are an upper bound: as if nothing of a layer could be overwritten before
+its end. A compiled plan says what it really needs, and that counts.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class ModelSize:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes."""
+    """Bytes of a GPU's memory."""
 
     slot: int  # one live sequence: cross- and self-attention, alignment weights
     weights: int
-    encoded: int  # what the encoder writes before it goes to the slots
-    scratch: int  # between the layers of the largest pass
+    encoded: int  # the encoder's batch of output, before it is copied to the slots
+    scratch: int  # activations of the largest pass
 
 
 def footprint(network: ModelSize) -> Footprint:
     shapes = slot_shapes(network.dimensions, network.alignment_heads)
-    heard = sum(tensor_bytes(shape) for name, shape in shapes.items() if name.startswith(CROSS))
+    cross = sum(tensor_bytes(shape) for name, shape in shapes.items() if name.startswith(CROSS))
     return Footprint(
         slot=sum(map(tensor_bytes, shapes.values())),
         weights=_encoder_weights(network) + _decoder_weights(network.dimensions),
-        encoded=ENCODE_BATCH * (heard + WINDOW * SINGLE),
+        encoded=ENCODE_BATCH * (cross + WINDOW * SINGLE),
         scratch=max(ENCODE_BATCH * _encoder_scratch(network.dimensions), _decoder_scratch(network)),
     )
 

@@ -22,7 +22,7 @@ from speech.whisper.gpu.slot_kv_cache import ELEMENT, SlotKvCache
 
 CUDA = "CUDAExecutionProvider"
 CUDA_OPTIONS = {
-    "arena_extend_strategy": "kSameAsRequested",  # memory stays what was planned for
+    "arena_extend_strategy": "kSameAsRequested",  # memory stays within the plan
     "cudnn_conv_algo_search": "HEURISTIC",  # the exhaustive search would run again for every batch size
     "use_tf32": "0",  # the spectrum and the probabilities are in float32 for a reason
 }
@@ -63,60 +63,60 @@ def _session(path: Path, provider: str, threads: int) -> Any:
 
 
 class OnnxRunner:
-    """Runner over a store that lies in the sessions' own memory."""
+    """Runner over a KV cache that lies in the sessions' own memory."""
 
     lookahead = 0
     prefill_batch = PREFILL_ROWS
 
-    def __init__(self, sessions: Sessions, store: SlotKvCache) -> None:
-        self.slots = store.slots
-        self.encode_batch = store.encode_batch
+    def __init__(self, sessions: Sessions, kv_cache: SlotKvCache) -> None:
+        self.slots = kv_cache.slots
+        self.encode_batch = kv_cache.encode_batch
         self._sessions = sessions
-        self._store = store
-        told = {output.name: output.shape for output in sessions.decoder.get_outputs()}
-        self._languages = int(told["language"][1])  # English-only vocabularies have them too
-        self._audio = np.zeros((store.encode_batch, WINDOW), np.float32)
-        self._last = np.zeros((store.slots, 1), np.int64)  # the token that each slot's next step is fed with
+        self._kv_cache = kv_cache
+        shapes = {output.name: output.shape for output in sessions.decoder.get_outputs()}
+        self._languages = int(shapes["language"][1])  # English-only vocabularies have them too
+        self._audio = np.zeros((kv_cache.encode_batch, WINDOW), np.float32)
+        self._last = np.zeros((kv_cache.slots, 1), np.int64)  # the token that each slot's next step is fed with
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
         count = len(slots)
         fill_windows(self._audio[:count], audio)
         binding = self._sessions.encoder.io_binding()
         binding.bind_cpu_input("audio", self._audio[:count])
-        for name, address in self._store.encoded.items():
-            self._bind_output(binding, name, (count, *self._store.shapes[name]), address)
+        for name, address in self._kv_cache.encoded.items():
+            self._bind_output(binding, name, (count, *self._kv_cache.shapes[name]), address)
         self._run(self._sessions.encoder, binding)
-        self._store.adopt(slots)
-        self._store.memory.wait()
+        self._kv_cache.store_encoded(slots)
+        self._kv_cache.memory.wait()
 
     def prefill(self, prompts: PromptBatch) -> PrefillOutput:
         count = len(prompts.ids)
-        nobody = DecoderBatch(
+        inactive = DecoderBatch(
             prompts.position, *(np.zeros(count, kind) for kind in (bool, bool, np.float32, np.float32))
         )
-        heard = PrefillOutput(np.zeros((count, self._languages), np.float32), np.zeros(count, np.float32))
-        binding = self._bind(prompts.first, prompts.ids, prompts.at, nobody)
-        _receive(binding, "language", heard.language)
-        _receive(binding, "no_speech", heard.no_speech)
+        output = PrefillOutput(np.zeros((count, self._languages), np.float32), np.zeros(count, np.float32))
+        binding = self._bind(prompts.first, prompts.ids, prompts.at, inactive)
+        _bind_to_host(binding, "language", output.language)
+        _bind_to_host(binding, "no_speech", output.no_speech)
         self._run(self._sessions.decoder, binding)
         self._last[prompts.first : prompts.first + count, 0] = prompts.last
-        return heard
+        return output
 
     def step(self, rows: DecoderBatch) -> CompletedStep:
         count = len(rows)
         tokens, logprobs = np.zeros((count, 1), np.int64), np.zeros(count, np.float32)
         binding = self._bind(0, self._last[:count], np.zeros(count, np.int64), rows)
-        _receive(binding, "token", tokens)
-        _receive(binding, "logprob", logprobs)
+        _bind_to_host(binding, "token", tokens)
+        _bind_to_host(binding, "logprob", logprobs)
         self._run(self._sessions.decoder, binding)
         self._last[:count] = tokens
         return CompletedStep(Step(tokens[:, 0].astype(np.int32), logprobs))
 
     def alignment(self, slot: int, first: int, last: int) -> Floats:
-        return self._store.alignment(slot, first, last)
+        return self._kv_cache.alignment(slot, first, last)
 
     def close(self) -> None:
-        self._store.memory.close()
+        self._kv_cache.memory.close()
 
     def _bind(self, first: int, ids: NDArray[np.int64], at: NDArray[np.int64], rows: DecoderBatch) -> Any:
         """A pass of the decoder over consecutive slots."""
@@ -124,16 +124,16 @@ class OnnxRunner:
         inputs = {"ids": ids, "at": at} | {name: getattr(rows, name) for name in DecoderBatch.__slots__}
         for name, values in inputs.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(values))
-        device = self._store.memory.device
-        for name, address, written in self._store.addresses(first):
-            shape = (len(ids), *self._store.shapes[name])
+        device = self._kv_cache.memory.device
+        for name, address, written in self._kv_cache.addresses(first):
+            shape = (len(ids), *self._kv_cache.shapes[name])
             binding.bind_input(name, device, 0, ELEMENT, shape, address)
             if written:
                 self._bind_output(binding, f"new_{name}", shape, address)
         return binding
 
     def _bind_output(self, binding: Any, name: str, shape: tuple[int, ...], address: int) -> None:
-        binding.bind_output(name, self._store.memory.device, 0, ELEMENT, shape, address)
+        binding.bind_output(name, self._kv_cache.memory.device, 0, ELEMENT, shape, address)
 
     @staticmethod
     def _run(session: Any, binding: Any) -> None:
@@ -143,6 +143,6 @@ class OnnxRunner:
             raise EngineError(f"ONNX Runtime failed: {error}") from error
 
 
-def _receive(binding: Any, name: str, target: NDArray[Any]) -> None:
+def _bind_to_host(binding: Any, name: str, target: NDArray[Any]) -> None:
     """Has an output written to the host."""
     binding.bind_output(name, "cpu", 0, target.dtype, target.shape, target.ctypes.data)

@@ -1,7 +1,7 @@
-"""What the GPU engine asks of the library that runs its graphs: passes over consecutive slots.
+"""What the GPU engine needs of the library that runs its graphs: passes over consecutive slots.
 
-A slot is a row of every tensor in `store`. The last token of each slot stays with the runner, which feeds it to
-the slot's next step: no token makes a round trip through the host.
+A slot is a row of every tensor of the SlotKvCache. The last token of each slot stays with the runner, which feeds
+it to the slot's next step: no token makes a round trip through the host.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PromptBatch:
     ids: Integers  # (rows, tokens), shorter prompts filled up at their end
     lengths: Integers  # (rows,): tokens of each prompt, at least 1
     position: Integers  # (rows,): where each prompt begins in its slot
-    at: Integers  # (rows,): the token after which the row is listened to
+    at: Integers  # (rows,): the token whose output distribution is read
 
     @property
     def last(self) -> Integers:
@@ -41,7 +41,7 @@ class PromptBatch:
 
 @dataclass(frozen=True, slots=True)
 class PrefillOutput:
-    """What the model says right after the token that each row is listened to at."""
+    """Probabilities right after the token `at` of each row."""
 
     language: Floats  # (rows, languages), softmax over the language tokens
     no_speech: Floats  # (rows,), 0..1
@@ -49,7 +49,7 @@ class PrefillOutput:
 
 @dataclass(frozen=True, slots=True)
 class DecoderBatch:
-    """One step of the first slots, a row each; the others of those slots run along and keep their token."""
+    """One step of the first slots, a row each; inactive rows run along and keep their token."""
 
     position: Integers  # (rows,): where the slot's last token stands
     active: NDArray[np.bool_]  # (rows,): whether it chooses a token
@@ -65,26 +65,26 @@ class Runner(Protocol):
     slots: int
     encode_batch: int  # windows per `encode` at most
     prefill_batch: int  # rows per `prefill` at most
-    lookahead: int  # steps that may be launched before the first is read
+    lookahead: int  # steps that may be in flight when the next is launched
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
         """Fills the cross-attention of any slots, each from its window of at most 30 s."""
 
     def prefill(self, prompts: PromptBatch) -> PrefillOutput:
-        """Writes the prompts' tokens into the slots' caches and waits for what is heard."""
+        """Writes the prompts' tokens into the slots' caches and waits for the probabilities."""
 
     def step(self, rows: DecoderBatch) -> PendingStep:
         """Feeds each slot's last token; active rows choose the next. The result has all rows."""
 
     def alignment(self, slot: int, first: int, last: int) -> Floats:
-        """Where the alignment heads looked, fed with the slot's tokens first to last - 1: (heads, tokens, 1500)."""
+        """Alignment weights of the slot's tokens first to last - 1: (heads, tokens, 1500)."""
 
     def close(self) -> None:
         """Gives all memory back."""
 
 
 def fill_windows(windows: Floats, audio: Sequence[Samples]) -> None:
-    """Writes sounds of at most 30 s into (rows, 480000), silence behind them."""
+    """Writes audio of at most 30 s into (rows, 480000), silence behind it."""
     for row, samples in zip(windows, audio, strict=True):
         row[: len(samples)] = samples
         row[len(samples) :] = 0

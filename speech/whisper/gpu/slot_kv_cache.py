@@ -1,4 +1,4 @@
-"""The tensors of all slots in one memory: what every slot heard, said and looked at."""
+"""The KV cache of all slots in one memory: cross- and self-attention, and the alignment weights."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.whisper.engine import Dimensions
+from speech.whisper.engine import HEAD_SIZE, Dimensions
 
 ELEMENT = np.dtype(np.float16)
-HEAD_SIZE = 64  # of every Whisper
 ALIGNMENT = "alignment"
-CROSS = "cross_"  # how the names of what the encoder writes begin
+CROSS = "cross_"  # prefix of the tensors that the encoder writes
 
 
 class DeviceMemory(Protocol):
-    """Bytes by address. Copies happen in the order in which they are asked for."""
+    """Bytes by address. Copies happen in the order in which they are enqueued."""
 
     device: str  # as ONNX Runtime calls it
 
     def allocate(self, size: int) -> int:
-        """Address of so many bytes, all zero, aligned to 256 on a GPU. Raises EngineError if there are not so many."""
+        """Address of `size` bytes, all zero, aligned to 256 on a GPU. Raises EngineError if memory is short."""
 
     def copy(self, target: int, source: int, size: int) -> None:
         """Within the memory; may return before it is done."""
@@ -36,10 +35,10 @@ class DeviceMemory(Protocol):
         """To the host, into a contiguous array; `wait` before it is read."""
 
     def wait(self) -> None:
-        """Until everything asked for is done."""
+        """Until everything enqueued is done."""
 
     def close(self) -> None:
-        """Gives everything back."""
+        """Frees everything."""
 
 
 class HostMemory:
@@ -64,7 +63,7 @@ class HostMemory:
         ctypes.memmove(target.ctypes.data, source, target.nbytes)
 
     def wait(self) -> None:
-        pass  # nothing is ever on its way
+        pass  # nothing is ever in flight
 
     def close(self) -> None:
         self._blocks.clear()
@@ -72,13 +71,13 @@ class HostMemory:
 
 def slot_shapes(dimensions: Dimensions, alignment_heads: int) -> dict[str, tuple[int, int, int]]:
     """Shape of each of a slot's tensors, float16, by the name that the graphs give it."""
-    heads, text, heard = dimensions.n_text_head, dimensions.n_text_ctx, dimensions.n_audio_ctx
+    heads, text, audio = dimensions.n_text_head, dimensions.n_text_ctx, dimensions.n_audio_ctx
     shapes: dict[str, tuple[int, int, int]] = {}
     for layer in range(dimensions.n_text_layer):
         for part in ("key", "value"):
             shapes[f"self_{part}_{layer}"] = (heads, text, HEAD_SIZE)
-            shapes[f"{CROSS}{part}_{layer}"] = (heads, heard, HEAD_SIZE)
-    shapes[ALIGNMENT] = (alignment_heads, text, heard)
+            shapes[f"{CROSS}{part}_{layer}"] = (heads, audio, HEAD_SIZE)
+    shapes[ALIGNMENT] = (alignment_heads, text, audio)
     return shapes
 
 
@@ -101,11 +100,11 @@ class SlotKvCache:
         self.memory = memory
         sizes = {name: tensor_bytes(shape) for name, shape in shapes.items()}
         self._sizes = sizes
-        self._kept = {name: memory.allocate(slots * size) for name, size in sizes.items()}
+        self._addresses = {name: memory.allocate(slots * size) for name, size in sizes.items()}
         self._encoded = {
             name: memory.allocate(encode_batch * size) for name, size in sizes.items() if name.startswith(CROSS)
         }
-        memory.wait()  # whoever runs the graphs may do so on a stream of its own
+        memory.wait()  # the graphs may run on another stream
 
     @property
     def encoded(self) -> dict[str, int]:
@@ -114,14 +113,14 @@ class SlotKvCache:
 
     def addresses(self, first: int) -> Iterator[tuple[str, int, bool]]:
         """Name and address of each tensor from slot `first` on, and whether the decoder writes it."""
-        for name, address in self._kept.items():
+        for name, address in self._addresses.items():
             yield name, address + first * self._sizes[name], not name.startswith(CROSS)
 
-    def adopt(self, slots: Sequence[int]) -> None:
-        """Copies the encoder's rows into their slots, and empties the slots of what was said before.
+    def store_encoded(self, slots: Sequence[int]) -> None:
+        """Copies the encoder's rows into their slots, and clears the slots' self-attention and alignment weights.
 
-        A window that drives float16 over its end leaves numbers that are none, and those would shine through the
-        mask into the next window: nothing times such a number is such a number again.
+        A window that overflows float16 leaves NaN behind, which would pass the mask into the next window:
+        zero times NaN is NaN.
         """
         for slot in slots:
             for name, address, written in self.addresses(slot):
@@ -130,14 +129,14 @@ class SlotKvCache:
         for name, source in self._encoded.items():
             size = self._sizes[name]
             for row, slot in enumerate(slots):
-                self.memory.copy(self._kept[name] + slot * size, source + row * size, size)
+                self.memory.copy(self._addresses[name] + slot * size, source + row * size, size)
 
     def alignment(self, slot: int, first: int, last: int) -> NDArray[np.float32]:
-        """Alignment heads' weights of a slot's tokens first to last - 1: (heads, tokens, audio context)."""
-        heads, text, heard = self.shapes[ALIGNMENT]
-        found = np.empty((heads, last - first, heard), ELEMENT)
+        """Alignment weights of a slot's tokens first to last - 1: (heads, tokens, audio context)."""
+        heads, text, frames = self.shapes[ALIGNMENT]
+        weights = np.empty((heads, last - first, frames), ELEMENT)
         for head in range(heads):
             row = (slot * heads + head) * text + first
-            self.memory.fetch(self._kept[ALIGNMENT] + row * heard * ELEMENT.itemsize, found[head])
+            self.memory.fetch(self._addresses[ALIGNMENT] + row * frames * ELEMENT.itemsize, weights[head])
         self.memory.wait()
-        return found.astype(np.float32)
+        return weights.astype(np.float32)

@@ -27,7 +27,7 @@ import numpy as np
 import tokenizers
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.engine import GREEDY
-from speech.whisper.cpu.float_kernels import LANES
+from speech.whisper.cpu.float_kernels import FLOAT_LANES
 from speech.whisper.cpu.engine import CpuEngine
 
 folder = Path(sys.argv[1])
@@ -39,7 +39,7 @@ tokens = []
 while len(tokens) < 60 and engine.manifest.tokens.end_of_text not in tokens:
     tokens.append(int(engine.step([0], [GREEDY]).result().tokens[0]))
 engine.close()
-print(LANES, HAS_DOT_PRODUCT)
+print(FLOAT_LANES, HAS_DOT_PRODUCT)
 print(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).decode(tokens))
 """
 

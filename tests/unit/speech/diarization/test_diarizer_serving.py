@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from speech.audio import Samples
-from speech.diarization.networks import silence
+from speech.diarization.networks import no_speech
 from speech.diarization.serving import DiarizerAdapter
 from speech.diarization.windows import FRAMES, LocalSpeech
 
@@ -18,10 +18,10 @@ class Networks:
     def __init__(self, unbearable: set[int]) -> None:
         self.unbearable = unbearable
 
-    def describe(self, chunks: Sequence[Samples]) -> list[LocalSpeech]:
+    def run(self, chunks: Sequence[Samples]) -> list[LocalSpeech]:
         if any(len(chunk) in self.unbearable for chunk in chunks):
             raise RuntimeError("CUDA error 700")
-        return [silence(np.zeros((1, FRAMES), np.uint8)) for _ in chunks]
+        return [no_speech(np.zeros((1, FRAMES), np.uint8)) for _ in chunks]
 
 
 class Failure(str):
@@ -33,15 +33,15 @@ class Failure(str):
 
 def ask(networks: Networks, *lengths: int) -> tuple[list[bool], list[str]]:
     """Which requests got an answer, and what happened to the process."""
-    deaths: list[str] = []
+    losses: list[str] = []
     backend = SimpleNamespace(
         Tensor=lambda name, array: array,
         TritonError=Failure,
         InferenceResponse=lambda output_tensors=None, error=None: error,
         get_input_tensor_by_name=lambda request, name: request.tensor,
     )
-    adapter = DiarizerAdapter(backend, networks, on_death=lambda: deaths.append("ended"))  # type: ignore[arg-type]
-    return [error is None for error in adapter.answer([request(length) for length in lengths])], deaths
+    adapter = DiarizerAdapter(backend, networks, on_device_lost=lambda: losses.append("ended"))  # type: ignore[arg-type]
+    return [error is None for error in adapter.answer([request(length) for length in lengths])], losses
 
 
 def request(length: int) -> Any:

@@ -13,7 +13,7 @@ from speech.diarization.windows import (
     WINDOWS_PER_CHUNK,
     LocalSpeech,
     chunk_bounds,
-    join,
+    join_chunks,
     runs,
     window_count,
 )
@@ -46,7 +46,7 @@ def test_joined_chunks_count_their_windows_through() -> None:
         piece = np.array([[windows - 1, 0, 0, 50, 1]], np.int32)
         return LocalSpeech(np.zeros((windows, FRAMES), np.uint8), piece, np.ones((1, 192), np.float32))
 
-    joined = join([chunk(24), chunk(3)])
+    joined = join_chunks([chunk(24), chunk(3)])
 
     assert joined.pieces[:, 0].tolist() == [23, 26]
     assert len(joined.activity) == 27

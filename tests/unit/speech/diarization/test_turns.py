@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech.diarization.turns import best_path, find_turns
+from speech.diarization.turns import find_turns
 from speech.diarization.windows import FRAMES, LocalSpeech
 from speech.transcript import Turn
 from tests.unit.speech.diarization.synthetic_speech import conversation
@@ -65,9 +65,3 @@ def test_silence_has_no_turns() -> None:
 
 def test_no_turn_ends_after_the_recording() -> None:
     assert all(turn.end <= 11.9 for turn in find_turns(conversation([(0, 6, 0), (6.5, 12, 1)]), 11.9))
-
-
-def test_a_path_changes_only_where_it_gains_more_than_it_costs() -> None:
-    gain = np.array([[1, 0], [0.4, 0.6], [1, 0], [0, 1], [0, 1]], np.float32)
-
-    assert best_path(gain, np.full(4, 0.5)).tolist() == [0, 0, 0, 1, 1]

@@ -9,7 +9,7 @@ import pytest
 
 from speech.whisper.numba_cache import cache_folder
 
-SOURCES = ("float_kernels.py", "int8_kernels.py", "decoder_kernels.py", "encoder_kernels.py")
+SOURCES = ("float_kernels.py", "int8_kernels.py", "decoder_kernels.py", "encoder_kernels.py", "panel_layout.py")
 
 
 @pytest.fixture
@@ -41,10 +41,13 @@ def seal(monkeypatch: pytest.MonkeyPatch, sealed: Path) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
 
 
-def test_code_is_kept_beside_its_sources_and_that_of_older_sources_goes(sources: Path, temporary: Path) -> None:
+@pytest.mark.parametrize("changed", SOURCES)
+def test_code_is_kept_beside_its_sources_and_that_of_older_sources_goes(
+    sources: Path, temporary: Path, changed: str
+) -> None:
     first = cache_folder(sources)
     (first / "code.nbc").write_text("compiled")
-    (sources / "decoder_kernels.py").write_text("second")
+    (sources / changed).write_text("second")
 
     second = cache_folder(sources)
 
