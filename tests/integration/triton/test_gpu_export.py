@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speech.whisper.manifest import read_manifest
-from tests.unit.export import ahead_of_time
+from tests.integration.export import ahead_of_time
 
 
 def test_they_say_what_the_reference_says(gpu_export: Path) -> None:
