@@ -31,7 +31,7 @@ class RunningService:
 def runtime_folder(data: Path) -> Path:
     """data: the service's data folder"""
     named = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-    return named / "stt" if named.is_absolute() and named.is_dir() else data
+    return named / "stt" if named.is_absolute() and os.access(named, os.W_OK) else data
 
 
 @contextmanager

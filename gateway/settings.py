@@ -172,8 +172,9 @@ class AccountSettings(SettingsGroup):
     """account store, sqlite:///file or postgresql://user:password@host/name; none: accounts.db in the data folder"""
     tiers: Path | None = None
     """TOML file with the tiers; none: the packaged gateway/accounts/tiers.toml"""
-    anonymous: str = "anonymous"
-    """tier of requests without a key; `unlimited` opens the service to everybody who reaches it"""
+    anonymous: str = "auto"
+    """tier of requests without a key; auto: unlimited for the machine's own user where the service listens on a \
+loopback address and has no trusted proxies, else `anonymous`; `unlimited` opens it to everybody who reaches it"""
     trusted_proxies: CommaList = ()
     """addresses or networks of proxies whose X-Forwarded-For is believed"""
     lease_seconds: float = Field(default=60.0, ge=3)

@@ -14,6 +14,7 @@ from gateway.accounts.admission import Admission, LiveSession
 from gateway.accounts.callers import Caller, Credentials, Network, address_subject, client_network
 from gateway.accounts.database import Database
 from gateway.accounts.idempotency import checked_key
+from gateway.accounts.local_access import LOCAL, LocalAccess
 from gateway.accounts.registry import Registry
 from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
 from gateway.accounts.transactions import AccountTransactions, Grant, Terms
@@ -29,6 +30,7 @@ class AccountPolicy:
     tiers: Mapping[str, Tier]
     anonymous: str = ANONYMOUS  # the tier of requests without a key
     proxies: Sequence[Network] = ()  # whose X-Forwarded-For is believed
+    local: LocalAccess | None = None  # the machine's own user
     lease_seconds: float = 60.0  # after which a dead gateway's work is given back
     idempotency_seconds: float = 86_400.0  # for which responses are stored under an Idempotency-Key
 
@@ -62,9 +64,16 @@ class Accounts:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._database.close()
 
+    @property
+    def local_key(self) -> str:
+        """Makes its holder the machine's own user; "" where there is none."""
+        return self._policy.local.key if self._policy.local else ""
+
     async def identify(self, credentials: Credentials) -> Caller:
-        """raises: Unauthorized where a key is credentials that is not valid now"""
-        key = credentials.key()
+        """raises: Unauthorized where a key is presented that is not valid now, Forbidden"""
+        key, local = credentials.key(), self._policy.local
+        if local is not None and (local.admits(credentials) if key is None else local.has_key(key)):
+            return Caller(LOCAL, local.tier, LOCAL)
         if key is None:
             network = client_network(credentials.peer, credentials.forwarded, self._policy.proxies)
             tier = self._policy.tiers[self._policy.anonymous]

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from gateway.accounts.tiers import Tier
@@ -39,6 +40,8 @@ class Credentials:
     authorization: Sequence[str] = field(default=(), repr=False)  # headers of that name
     forwarded: Sequence[str] = ()  # X-Forwarded-For headers, in order
     token: str | None = field(default=None, repr=False)  # ?token=, which only a stream's address may carry
+    headers: Headers = field(default_factory=Headers, repr=False)
+    http_version: str = "1.1"
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> Credentials:
@@ -49,6 +52,8 @@ class Credentials:
             headers.getlist("authorization"),
             headers.getlist("x-forwarded-for"),
             connection.query_params.get("token") if streams else None,
+            headers,
+            connection.scope.get("http_version", "1.1"),
         )
 
     def key(self) -> str | None:

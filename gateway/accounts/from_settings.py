@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.accounts.accounts import AccountPolicy, Accounts
 from gateway.accounts.callers import trusted_networks
 from gateway.accounts.database import Database, driver_url
-from gateway.accounts.tiers import load_tiers
+from gateway.accounts.local_access import LocalAccess, is_loopback
+from gateway.accounts.tiers import ANONYMOUS, Tier, load_tiers
 from gateway.errors import Unavailable
 from gateway.settings import AccountSettings, Settings
 
 FILE = "accounts.db"
+AUTO = "auto"
+UNLIMITED = "unlimited"
 
 
 class AccountsFailed(Exception):
@@ -43,20 +48,30 @@ def open_database(settings: Settings, *, durable: bool = False) -> Database:
 
 def open_accounts(settings: Settings) -> Accounts:
     """raises: ValueError, saying which setting cannot be used"""
-    return Accounts(open_database(settings), read_policy(settings.accounts))
+    policy = read_policy(settings.accounts)
+    return Accounts(open_database(settings), replace(policy, local=local_access(settings, policy.tiers)))
+
+
+def local_access(settings: Settings, tiers: Mapping[str, Tier]) -> LocalAccess:
+    """A service that listens on a loopback address, and stands behind no proxy, is open to the machine's own user."""
+    chosen = settings.accounts
+    is_open = chosen.anonymous == AUTO and is_loopback(settings.server.host) and not chosen.trusted_proxies
+    origins = [origin for origin in settings.server.cors_origins if origin != "*"]
+    return LocalAccess(tiers.get(UNLIMITED) or load_tiers()[UNLIMITED], is_open, origins)
 
 
 def read_policy(settings: AccountSettings) -> AccountPolicy:
     """raises: ValueError"""
     tiers = load_tiers(settings.tiers)
-    if settings.anonymous not in tiers or tiers[settings.anonymous].transcription.unit == "credits":
-        accepted = [name for name, tier in tiers.items() if tier.transcription.unit != "credits"]
+    anonymous = ANONYMOUS if settings.anonymous == AUTO else settings.anonymous
+    if anonymous not in tiers or tiers[anonymous].transcription.unit == "credits":
+        accepted = [AUTO] + [name for name, tier in tiers.items() if tier.transcription.unit != "credits"]
         raise ValueError(
             f"STT_ACCOUNTS_ANONYMOUS is a tier without credits, not {settings.anonymous!r}: {', '.join(accepted)}."
         )
     return AccountPolicy(
         tiers=tiers,
-        anonymous=settings.anonymous,
+        anonymous=anonymous,
         proxies=trusted_networks(settings.trusted_proxies),
         lease_seconds=settings.lease_seconds,
     )

@@ -7,14 +7,15 @@ import asyncio
 import contextlib
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from gateway.accounts.from_settings import AccountsFailed, check_store
+from gateway.accounts.from_settings import AccountsFailed, check_store, store_file
 from gateway.app import create_app
 from gateway.cli.shutdown import GracefulShutdown
 from gateway.http.server import HttpServer, http_config
@@ -24,6 +25,7 @@ from gateway.metrics import expose
 from gateway.models import Model, Models, UnknownModel
 from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.whisper import triton_name
+from gateway.runtime_file import RunningService, publish
 from gateway.services import Services, open_services, triton_models
 from gateway.settings import ServerSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton, TritonFailed
@@ -73,8 +75,9 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
             open_tritons(settings, models) as triton_urls,
             open_services(settings, models, triton_urls) as services,
         ):
-            http = HttpServer(http_config(create_app(services), settings), services.draining, partial(ready, listener))
-            with serve_metrics(services, settings.server):
+            with serve_metrics(services, settings.server), ExitStack() as published:
+                on_ready = partial(ready, services, listener, published)
+                http = HttpServer(http_config(create_app(services), settings), services.draining, on_ready)
                 shutdown.serving(http, on_drain=services.summarizer.server.drain)
                 await http.serve(sockets=[listener])
                 shutdown.closing()
@@ -100,10 +103,33 @@ def serve_metrics(services: Services, settings: ServerSettings) -> Iterator[None
         yield
 
 
-def ready(listener: socket.socket) -> None:
-    """The last lines of a start."""
+def ready(services: Services, listener: socket.socket, published: ExitStack) -> None:
+    """The last lines of a start; from now on commands find the service."""
+    published.enter_context(runtime_file(services, listener))
     host, port = listener.getsockname()[:2]
     announce(f"Ready: http://{f'[{host}]' if ':' in host else host}:{port}")
+
+
+def runtime_file(services: Services, listener: socket.socket) -> AbstractContextManager[object]:
+    """The service's address, key and account store, for the commands of its own user."""
+    settings = services.settings
+    store = store_file(settings)
+    return publish(
+        RunningService(
+            url=local_url(listener),
+            key=services.accounts.local_key,
+            data=str(settings.server.data.absolute()),
+            store=str(store) if store else "",
+            started=time.time(),
+        )
+    )
+
+
+def local_url(listener: socket.socket) -> str:
+    """The address for clients on this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @asynccontextmanager

@@ -82,7 +82,11 @@ def run_service(data: Path, **settings: str) -> Iterator[ServiceProcess]:
     """Settings are environment variables. Stopped at the end, if it still runs."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    own = {"STT_SERVER_DATA": str(data), "SUMMARIZER": "off"}  # a summarizer costs 2 GB and 8 s
+    own = {
+        "STT_SERVER_DATA": str(data),
+        "XDG_RUNTIME_DIR": str(data),
+        "SUMMARIZER": "off",
+    }  # a summarizer costs 2 GB and 8 s
     environment = os.environ | OPEN | own | settings
     with log.open("w") as errors:
         process = subprocess.Popen([STT, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
