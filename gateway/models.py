@@ -71,6 +71,12 @@ class Models:
             raise Unavailable(f"The model {name} is not deployed here; deployed: {here}.", retry_after=3600)
         return self.stand_in
 
+    def stand_in_warning(self, name: str) -> list[str]:
+        """For an answer to somebody who asked for the model by its name."""
+        if not name or name not in KNOWN or KNOWN[name] in self.deployed or self.stand_in is None:
+            return []
+        return [f"The model {name} is not deployed here; {self.stand_in.id} answered for it."]
+
     def listed(self) -> tuple[Model, ...]:
         """The published models, and whatever else is deployed here."""
         return PUBLISHED + tuple(model for model in self.deployed if model not in PUBLISHED)

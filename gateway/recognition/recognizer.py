@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gateway.media.recording import Recording
 from gateway.recognition.coverage import gaps, in_order, merge, tighten
+from gateway.recognition.doubts import language_doubts, segment_doubts
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.windows import OnProgress, RecognizeWindow, WindowTranscriber, WindowTranscript
 from gateway.transcript.segments import segment
@@ -42,16 +43,21 @@ class Recognizer:
         transcriber = WindowTranscriber(self._recognize, recording.pcm, request, on_progress)
         windows = await asyncio.to_thread(_plan, recording)
         transcripts = await transcriber.transcribe(windows, request.language)
-        language = request.language or _vote([each for each in transcripts if each.is_speech and each.words])
+        voting = [each for each in transcripts if each.is_speech and each.words]
+        language = request.language or _vote(voting)
+        doubts: list[str] = []
         if request.language is None:
+            doubts = language_doubts(voting, language)
             transcripts = await _unify_language(transcriber, transcripts, language)
         words, warnings = await _fill_gaps(transcriber, recording, transcripts, language)
         words = in_order(words, recording.duration)
+        segments = segment(words, language)
+        doubts += segment_doubts(segments)
         return Transcript(
-            segments=segment(words, language),
+            segments=segments,
             language=language,
             duration=recording.duration,
-            warnings=(*recording.warnings, *warnings),
+            warnings=(*recording.warnings, *warnings, *doubts),
             text=join(words, language),
         )
 

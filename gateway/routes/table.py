@@ -39,7 +39,7 @@ from gateway.routes.progress import show_progress
 from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
 from gateway.routes.summarize import EVENT_STREAM, summarize
-from gateway.routes.transcribe import IDEMPOTENCY_HEADER, MODEL_HEADER, REPLAYED_HEADER, transcribe
+from gateway.routes.transcribe import IDEMPOTENCY_HEADER, MODEL_HEADER, REPLAYED_HEADER, WARNINGS_HEADER, transcribe
 from gateway.routes.usage import show_usage
 
 OPERATIONS = (
@@ -67,6 +67,7 @@ OPERATIONS = (
                 {JSON: Transcription, "text/plain": TEXT, "application/x-subrip": TEXT, "text/vtt": TEXT},
                 [
                     Header(MODEL_HEADER, "The model that really answered.", always=True),
+                    Header(WARNINGS_HEADER, "`warnings`, a JSON array in ASCII; missing where there are none."),
                     Header(REPLAYED_HEADER, "`true` on an answer that was given, and charged, before."),
                     *ALLOWANCE,
                 ],

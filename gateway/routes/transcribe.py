@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +19,16 @@ from gateway.http.connection import while_connected
 from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.http.uploads import FILE_FIELD, Upload, UploadLimits, receive_form
 from gateway.progress import ProgressTracker
+from gateway.recognition.doubts import NO_SPEECH
 from gateway.recognition.request import RecognitionRequest
 from gateway.routes.admit import admit
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
-from gateway.transcript.rendering import render
+from gateway.transcript.rendering import render, warnings_header
+from speech.transcript import Transcript
 
 MODEL_HEADER = "X-Model"
+WARNINGS_HEADER = "X-Warnings"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
@@ -35,6 +38,7 @@ class TranscribeRequest:
     upload: Upload
     parameters: TranscribeParameters  # as the client sent them
     recognition: RecognitionRequest  # for this caller, by the deployed model
+    warnings: Sequence[str]  # of what is known before the work
 
 
 async def transcribe(request: Request) -> Response:
@@ -62,15 +66,24 @@ async def answer(
     with await services.media.decode(job.upload.path, job.upload.name) as recording:
         await admission.hold(recording.duration)
         transcript = await services.recognizer.transcribe(recording, job.recognition, progress.recognized)
-        model, parameters = job.recognition.model, job.parameters
-        body, media_type = render(transcript, parameters.response_format, model=model, labels=parameters.speaker_labels)
-        response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
+        response = respond(job, transcript)
         result = None
         if fingerprint is not None:
             result = IdempotentResult(fingerprint, StoredResponse(200, bytes(response.body), dict(response.headers)))
         await admission.settle(recording.duration, result)
         services.metrics.count_audio("file", recording.duration)
     response.headers.update(admission.limit.headers())
+    return response
+
+
+def respond(job: TranscribeRequest, transcript: Transcript) -> Response:
+    silent = [] if transcript.segments else [NO_SPEECH]
+    transcript = replace(transcript, warnings=(*job.warnings, *transcript.warnings, *silent))
+    model, parameters = job.recognition.model, job.parameters
+    body, media_type = render(transcript, parameters.response_format, model=model, labels=parameters.speaker_labels)
+    response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
+    if transcript.warnings:
+        response.headers[WARNINGS_HEADER] = warnings_header(transcript.warnings)
     return response
 
 
@@ -98,6 +111,7 @@ async def receive(request: Request, services: Services, caller: Caller) -> Async
             upload=form.upload,
             parameters=parameters,
             recognition=replace(parameters.recognition, model=model.id, caller=caller.subject),
+            warnings=services.models.stand_in_warning(form.fields.get("model", "").strip()),
         )
 
 

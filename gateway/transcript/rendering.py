@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.api.transcription import Speaking, Transcription, TranscriptionSegment, TranscriptionWord
@@ -16,6 +16,8 @@ MEDIA_TYPES = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
 }
+MAX_HEADER = 2000  # characters: servers and clients limit all headers together to some 8,000
+MAX_WARNING = 300  # characters
 
 
 def render(transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True) -> tuple[str, str]:
@@ -25,7 +27,7 @@ def render(transcript: Transcript, response_format: str, model: str = "", *, lab
     labels: whether txt, srt and vtt name the speakers
     """
     if response_format == "json":
-        body = json.dumps(fields(transcript, model), ensure_ascii=False)
+        body = json.dumps(fields(transcript, model), ensure_ascii=False) + "\n"
     else:
         body = {"txt": txt, "srt": srt, "vtt": vtt}[response_format](transcript, labels=labels)
     return body, MEDIA_TYPES[response_format]
@@ -42,6 +44,18 @@ def fields(transcript: Transcript, model: str = "") -> Transcription:
         "warnings": list(transcript.warnings),
         "model": model,
     }
+
+
+def warnings_header(warnings: Sequence[str]) -> str:
+    """A JSON array in ASCII, of at most MAX_HEADER characters; what does not fit is counted."""
+    told: list[str] = []
+    for warning in warnings:
+        shortened = warning if len(warning) <= MAX_WARNING else f"{warning[:MAX_WARNING]}…"
+        if len(json.dumps([*told, shortened])) > MAX_HEADER - MAX_WARNING:
+            break
+        told.append(shortened)
+    more = len(warnings) - len(told)
+    return json.dumps([*told, f"{more} warnings more are in the JSON answer."] if more else told)
 
 
 def read_fields(answer: Mapping[str, Any]) -> Transcript:

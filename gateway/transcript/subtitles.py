@@ -48,7 +48,7 @@ def srt(transcript: Transcript, *, labels: bool = True) -> str:
 
 def vtt(transcript: Transcript, *, labels: bool = True) -> str:
     """labels: voice tags, which players can show, style or leave out."""
-    blocks = ["WEBVTT\n"]
+    blocks = ["WEBVTT\n", *(f"NOTE {_one_line(warning)}\n" for warning in transcript.warnings)]
     for cue in cues(transcript):
         text = "\n".join(_escape(line) for line in cue.lines)
         voice = f"<v {_escape(cue.speaker)}>" if labels and cue.speaker else ""
@@ -136,6 +136,11 @@ def _clock(milliseconds: int, mark: str) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{seconds:02}{mark}{thousandths:03}"
+
+
+def _one_line(text: str) -> str:
+    """A note of WebVTT ends at a blank line and may not hold the arrow of a cue."""
+    return " ".join(text.split()).replace("-->", "→")
 
 
 def _escape(text: str) -> str:

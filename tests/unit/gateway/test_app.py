@@ -43,6 +43,7 @@ class Parts:
     failure: Exception | None = None
     uploads: list[Path] = field(default_factory=list)
     options: list[Any] = field(default_factory=list)
+    segments: tuple[Segment, ...] = (HELLO,)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def decode(self, path: Path, name: str) -> Recording:
@@ -55,7 +56,7 @@ class Parts:
         self.options.append(options)
         progress(1.0, 4.0)
         await self.finish.wait()
-        return Transcript((HELLO,), "en", recording.duration, text="Hello.")
+        return Transcript(self.segments, "en", recording.duration, text="Hello.")
 
     def is_ready(self, model: str) -> bool:
         return model not in self.away
@@ -342,3 +343,22 @@ async def test_the_audio_that_was_transcribed_is_counted(client: httpx.AsyncClie
     await client.post("/v1/transcribe", files=FILE)
 
     assert services.metrics.registry.get_sample_value("stt_audio_seconds_total", {"kind": "file"}) == 1.0
+
+
+@pytest.mark.parametrize("form", ["json", "txt", "srt", "vtt"])
+async def test_warnings_stand_in_a_header_of_every_format(client: httpx.AsyncClient, form: str) -> None:
+    asked = {"response_format": form, "diarize": "false"}
+    warned = await client.post("/v1/transcribe", files=FILE, data=asked | {"model": "large-v3"})
+    quiet = await client.post("/v1/transcribe", files=FILE, data=asked)
+
+    (warning,) = json.loads(warned.headers["X-Warnings"])
+    assert warning == "The model large-v3 is not deployed here; base answered for it."
+    assert "X-Warnings" not in quiet.headers
+
+
+async def test_a_recording_in_which_nobody_speaks_is_told(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.segments = ()
+
+    answer = await client.post("/v1/transcribe", files=FILE, data={"diarize": "false"})
+
+    assert answer.json()["warnings"] == ["No speech was heard."]

@@ -145,3 +145,14 @@ async def test_a_window_that_was_guessed_is_read_again_in_pieces() -> None:
     transcript = await Recognizer(guessing).transcribe(recording((0, 20), seconds=20), REQUEST)
     assert "Sho" not in transcript.text
     assert {"w1", "w10", "w18"} <= set(transcript.text.split())
+
+
+async def test_a_language_that_is_a_guess_is_told_unless_it_was_named() -> None:
+    listener = Listener()
+    listener.certainty = 0.3
+
+    guessed = await Recognizer(listener).transcribe(recording((0, 10), seconds=10), REQUEST)
+    named = await Recognizer(listener).transcribe(recording((0, 10), seconds=10), replace(REQUEST, language="en"))
+
+    assert "The language is a guess: English (30%)" in guessed.warnings[0]
+    assert named.warnings == ()

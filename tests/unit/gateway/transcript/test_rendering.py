@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gateway.transcript.rendering import render
+from gateway.transcript.rendering import MAX_HEADER, render, warnings_header
 from gateway.transcript.segments import segment
 from speech.transcript import Transcript, Word
 
@@ -76,3 +76,23 @@ def test_the_names_can_be_turned_off(response_format: str) -> None:
 def test_one_speaker_alone_is_not_announced(response_format: str) -> None:
     alone = Transcript(conversation().segments[:1], "en", 3.0, ("Speaker 1",))
     assert "Speaker" not in render(alone, response_format)[0]
+
+
+def test_json_ends_with_its_line() -> None:
+    assert render(Transcript((), "en", 1.0), "json")[0].endswith("}\n")
+
+
+def test_warnings_are_notes_in_vtt() -> None:
+    transcript = Transcript((), "en", 1.0, warnings=("Damaged:\n\nparts --> missing.", "Silent."))
+
+    assert render(transcript, "vtt")[0] == "WEBVTT\n\nNOTE Damaged: parts → missing.\n\nNOTE Silent.\n"
+
+
+def test_the_header_of_warnings_is_ascii_and_bounded() -> None:
+    few = ["The file is “damaged”.", "Ünü\r\nX-Evil: 1"]
+    many = warnings_header([f"{number}: {'ü' * 400}" for number in range(50)])
+
+    assert json.loads(warnings_header(few)) == few
+    assert warnings_header(few).isascii() and warnings_header(few).isprintable()
+    assert len(many) <= MAX_HEADER
+    assert json.loads(many)[-1].endswith("warnings more are in the JSON answer.")
