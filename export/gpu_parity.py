@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from export.decoder_session import DecoderAnswer, DecoderRow, DecoderSession, open_graph
-from export.parity import ParityError, checked, largest_difference, probe_audio, relative_error, softmax, suppressed
-from export.reference import Reference
+from export.parity import ParityError, checked, largest_difference, probe_audio, relative_error, suppressed
+from export.reference import Floats, Reference, softmax
 from export.weights import Weights
 from speech.whisper.engine import GREEDY, HEAD_SIZE, Sampling
 from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH
@@ -109,13 +108,13 @@ class ReferenceRow:
     alignment: Array  # (heads, tokens, frames)
 
 
-def _expect(reference: Reference, encoded: Tensor, manifest: Manifest, tokens: list[int]) -> ReferenceRow:
+def _expect(reference: Reference, encoded: Floats, manifest: Manifest, tokens: list[int]) -> ReferenceRow:
     prompt = manifest.sot_sequence("en")
     first = len(prompt) - 1
-    logits, seen = reference.decode([*prompt, *tokens[:-1]], encoded)
-    logprobs = suppressed(logits.numpy()[first:], manifest.suppressed, manifest.suppressed_first)
-    alignment = np.stack([seen[layer][head, first:].numpy() for layer, head in manifest.alignment_heads])
-    return ReferenceRow(softmax(logits.numpy()[0].astype(np.float64)), logprobs, alignment)
+    logits, weights = reference.decode([*prompt, *tokens[:-1]], encoded)
+    logprobs = suppressed(logits[first:], manifest.suppressed, manifest.suppressed_first)
+    alignment = np.stack([weights[layer][head, first:] for layer, head in manifest.alignment_heads])
+    return ReferenceRow(softmax(logits[0].astype(np.float64)), logprobs, alignment)
 
 
 def _prompt_errors(first: DecoderAnswer, expected: ReferenceRow, manifest: Manifest) -> dict[str, float]:

@@ -63,11 +63,22 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, domain=domain, **attributes))
         return name
 
+    def nodes_of(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
+        """A node with several outputs."""
+        names = [f"{kind.lower()}_{len(self.nodes)}_{index}" for index in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, name=names[0], **attributes))
+        return names
+
+    def conv(self, source: str, weight: NDArray[Any], bias: NDArray[Any] | None, name: str, **attributes: Any) -> str:
+        """A convolution over one or two axes; the weight is (out, in, …)."""
+        inputs = [source, self.constant(f"{name}.weight", weight)]
+        if bias is not None:
+            inputs.append(self.constant(f"{name}.bias", bias))
+        return self.node("Conv", inputs, kernel_shape=list(weight.shape[2:]), **attributes)
+
     def split(self, source: str, parts: int) -> list[str]:
         """Equal parts of the last axis."""
-        names = [f"split_{len(self.nodes)}_{part}" for part in range(parts)]
-        self.nodes.append(helper.make_node("Split", [source], names, name=names[0], axis=-1, num_outputs=parts))
-        return names
+        return self.nodes_of("Split", [source], outputs=parts, axis=-1, num_outputs=parts)
 
     def slice(self, source: str, start: int, end: int, axis: int) -> str:
         return self.node("Slice", [source, self.integers(start), self.integers(end), self.integers(axis)])

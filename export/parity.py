@@ -1,4 +1,4 @@
-"""Compares what was exported with the reference in torch and float32, network by network."""
+"""Compares what was exported with the reference, network by network."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from export.decoder_session import open_graph
-from export.reference import Reference
+from export.reference import Floats, Reference
+from export.references import whisper_reference
 from export.weights import Weights
 from speech.audio import SAMPLE_RATE, Samples
 from speech.whisper.cpu.engine import CpuEngine
@@ -22,6 +22,7 @@ from speech.whisper.manifest import Manifest
 SECONDS = 6  # of the sound that is compared
 CONTEXT = 400  # encoder frames
 TOKENS = 12  # decoded and compared
+REFERENCE_TOLERANCE = 2e-3  # largest difference from torch, on outputs of magnitude up to 40
 
 
 class ParityError(RuntimeError):
@@ -42,7 +43,7 @@ class ReferenceOutput:
 
     reference: Reference
     mel: Mel
-    encoded: Tensor  # (frames, d)
+    encoded: Floats  # (frames, d)
     cross: NDArray[np.float32]  # (frames, layers, 2, d)
 
 
@@ -55,9 +56,9 @@ class DecodedTokens:
     alignment: NDArray[np.float32]  # (heads, tokens, frames)
 
 
-def probe_audio() -> Samples:
+def probe_audio(seconds: int = SECONDS) -> Samples:
     """Audio like a voice that needs no recording: gliding harmonics in bursts, over faint noise."""
-    time = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
+    time = np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
     pitch = 120 + 40 * np.sin(2 * np.pi * 0.7 * time)
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     voice = sum(np.sin(n * phase) / n for n in range(1, 20)) * (np.sin(2 * np.pi * 3 * time) > -0.3)
@@ -66,11 +67,30 @@ def probe_audio() -> Samples:
     return sound
 
 
+def probe_mel(n_mels: int) -> Mel:
+    return log_mel(probe_audio(), n_mels, FRAMES_PER_CONTEXT * CONTEXT)
+
+
 def run_reference(weights: Weights) -> ReferenceOutput:
     reference = Reference(weights)
-    mel = log_mel(probe_audio(), weights.dimensions.n_mels, FRAMES_PER_CONTEXT * CONTEXT)
+    mel = probe_mel(weights.dimensions.n_mels)
     encoded = reference.encode(mel)
     return ReferenceOutput(reference, mel, encoded, reference.cross(encoded))
+
+
+def check_reference(weights: Weights, sha256: str, output: ReferenceOutput) -> dict[str, float]:
+    """Compares the reference itself with what torch computed, where the file of weights is known by its hash.
+
+    raises: ParityError
+    """
+    stored = whisper_reference(sha256)
+    if stored is None:
+        return {}
+    logits, alignment = output.reference.decode(stored.inputs["tokens"], output.encoded)
+    heads = np.stack([alignment[layer][head] for layer, head in weights.alignment_heads])
+    found = {"encoded": output.encoded, "cross": output.cross, "logits": logits, "alignment": heads}
+    error = max(stored.difference(name, values) for name, values in found.items())
+    return {"reference": checked("the numpy reference", error, REFERENCE_TOLERANCE)}
 
 
 def check_encoder(path: Path, reference: ReferenceOutput, tolerance: float) -> float:
@@ -99,7 +119,7 @@ def check_decoder(
     prompt = manifest.sot_sequence("en")
     first = len(prompt) - 1
     logits, weights = reference.reference.decode([*prompt, *decoded.tokens[:-1]], reference.encoded)
-    expected = logits.numpy()[first:]
+    expected = logits[first:]
     alignment = np.stack([weights[layer][head, first:] for layer, head in manifest.alignment_heads])
     logprobs = suppressed(expected, manifest.suppressed, manifest.suppressed_first)
     chosen = logprobs[np.arange(TOKENS), decoded.tokens]
@@ -126,12 +146,6 @@ def suppressed(logits: NDArray[np.float32], always: tuple[int, ...], first: tupl
     peak = masked.max(axis=1, keepdims=True)
     result: NDArray[np.float64] = masked - peak - np.log(np.exp(masked - peak).sum(axis=1, keepdims=True))
     return result
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = np.exp(logits - logits.max())
-    weights /= weights.sum()
-    return weights
 
 
 def relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.checkpoints import read_huggingface, read_openai
+from export.ctranslate2 import read_ctranslate2
 from export.download import InvalidDownload, fetch, sha256_of
 from export.packages import PINS, fetch_pinned
-from export.weights import InvalidWeights, Weights, read_ctranslate2
+from export.weights import InvalidWeights, Weights
 from speech.whisper.manifest import Source
 
 RANDOM_SOURCE = "random"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,11 +17,11 @@ from export.gpu_dialect import Float16Dialect
 from export.gpu_parity import TOLERANCE, check_gpu_graphs
 from export.graph import save_graph
 from export.packing import pack_decoder, pack_encoder
-from export.parity import Tolerance, check_decoder, check_encoder, run_reference
+from export.parity import ReferenceOutput, Tolerance, check_decoder, check_encoder, check_reference, run_reference
 from export.progress import step
 from export.quantization import FORMATS, QuantizedDialect, calibrate, check_card
 from export.recordings import InvalidRecordings, read_windows
-from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, Plan, compile_plan, load_tensorrt
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, PlanRequest, compile_plan, load_tensorrt
 from export.token_selection import Vocabulary
 from export.weights import Weights
 from speech.whisper.cpu.encoders import ENCODER_FILE, PANELS_FILE
@@ -38,24 +40,55 @@ class Target:
     write: Callable[[Weights, Manifest, Path], dict[str, float]]  # raises: ParityError
     """Writes the engines of a manifest that has neither parity nor files yet; returns their errors by name."""
     compiled: Compiled | None = None  # by and for what, where that matters
+    prepare: Callable[[], AbstractContextManager[None]] = nullcontext  # entered before weights are fetched
 
 
-def write_cpu(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
+class KernelCompilation(Protocol):
+    """What compiles the CPU's kernels meanwhile."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """Starts; ends with the context."""
+
+    def wait(self) -> None:
+        """Returns when all is compiled."""
+
+
+def cpu_target(compiler: KernelCompilation | None = None) -> Target:
     """ONNX Runtime and compiled kernels, in 8 bits."""
-    tolerance, float_graph = Tolerance(), folder / "float.onnx"
+
+    def write(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
+        write_cpu_files(weights, folder)
+        with step("parity with the reference"):
+            reference = run_reference(weights)
+            errors = check_reference(weights, manifest.source.sha256, reference) | _encoder_errors(
+                weights, folder, reference
+            )
+            if compiler is not None:
+                compiler.wait()
+            return errors | check_decoder(folder, manifest, reference, Tolerance())
+
+    precision = {"encoder": "int8", "decoder": "int8 weights, float32 sums"}
+    prepare = nullcontext if compiler is None else compiler.running
+    return Target("cpu", precision, {"encoder": Int8Dialect.opset}, write, prepare=prepare)
+
+
+def write_cpu_files(weights: Weights, folder: Path) -> None:
+    """What CpuEngine reads, but the manifest."""
     with step("encoder graph"):
-        save_graph(encoder_graph(weights, Float32Dialect()).model(Float32Dialect.opset), float_graph)
         save_graph(encoder_graph(weights, Int8Dialect()).model(Int8Dialect.opset), folder / ENCODER_FILE)
     with step("panels for the compiled kernels"):
         np.savez(folder / PANELS_FILE, **pack_encoder(weights))
         np.savez(folder / DECODER_FILE, **pack_decoder(weights))
-    with step("parity with the reference"):
-        reference = run_reference(weights)
-        errors = {
-            "encoder_graph": check_encoder(float_graph, reference, tolerance.graph),
-            "encoder": check_encoder(folder / ENCODER_FILE, reference, tolerance.encoder),
-            **check_decoder(folder, manifest, reference, tolerance),
-        }
+
+
+def _encoder_errors(weights: Weights, folder: Path, reference: ReferenceOutput) -> dict[str, float]:
+    """Of the graph in float32, which shows a wrong layer, and of the one in 8 bits, which is served."""
+    tolerance, float_graph = Tolerance(), folder / "float.onnx"
+    save_graph(encoder_graph(weights, Float32Dialect()).model(Float32Dialect.opset), float_graph)
+    errors = {
+        "encoder_graph": check_encoder(float_graph, reference, tolerance.graph),
+        "encoder": check_encoder(folder / ENCODER_FILE, reference, tolerance.encoder),
+    }
     for part in folder.glob(f"{float_graph.name}*"):
         part.unlink()
     return errors
@@ -73,14 +106,13 @@ def _write_graphs(weights: Weights, manifest: Manifest, folder: Path, dialect: F
         save_graph(decoder_graph(weights, vocabulary).model(Float16Dialect.opset), folder / DECODER_GRAPH)
     with step("parity with the reference"):
         tolerance = TOLERANCE if type(dialect) is Float16Dialect else TOLERANCE | {"encoder": Tolerance().encoder}
-        return check_gpu_graphs(folder, weights, manifest, tolerance)
+        reference = check_reference(weights, manifest.source.sha256, run_reference(weights))
+        return reference | check_gpu_graphs(folder, weights, manifest, tolerance)
 
 
 FLOAT16 = {"encoder": "float16", "decoder": "float16"}
 GPU_OPSET = {"encoder": Float16Dialect.opset, "decoder": Float16Dialect.opset}
-CPU = Target(
-    "cpu", {"encoder": "int8", "decoder": "int8 weights, float32 sums"}, {"encoder": Int8Dialect.opset}, write_cpu
-)
+CPU = cpu_target()
 TARGETS = ("cpu", "cuda", "tensorrt")
 CUDA = Target("cuda", FLOAT16, GPU_OPSET, write_cuda)
 
@@ -108,7 +140,7 @@ def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> T
             (DECODER_GRAPH, DECODER_PLAN, DECODER_PROFILES),
         ):
             with step(f"{plan} by TensorRT {here.version} for compute capability {here.compute_capability}"):
-                compile_plan(trt, Plan(folder / graph, folder / plan, profiles), file)
+                compile_plan(trt, PlanRequest(folder / graph, folder / plan, profiles), file)
         return errors
 
     return Target("tensorrt", FLOAT16 | {"encoder": precision}, GPU_OPSET, write, here)

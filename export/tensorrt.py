@@ -113,13 +113,13 @@ def ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanRequest:
     graph: Path  # what it is compiled from
     path: Path
     profiles: tuple[Profile, ...]
 
 
-def compile_plan(trt: ModuleType, plan: Plan, timings: Path) -> None:
+def compile_plan(trt: ModuleType, plan: PlanRequest, timings: Path) -> None:
     """Writes the plan. raises: CompileError
 
     timings: file that remembers how fast kernels were on this card, so that the next build is short

@@ -46,16 +46,21 @@ def export_whisper(request: ExportRequest) -> Path:
             warm_up(folder)
         print(f"whisper-{request.model} is up to date in {folder}")
         return folder
-    with step(f"weights of {request.model}"):
-        loaded = _load(request)
+    with request.target.prepare():
+        with step(f"weights of {request.model}"):
+            loaded = _load(request)
+        _build_in_place(request, loaded, folder)
+    print(f"whisper-{request.model} is ready in {folder}")
+    return folder
+
+
+def _build_in_place(request: ExportRequest, loaded: LoadedWeights, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as staging:
         build(request.model, loaded, Path(staging), request.target)
         _publish(Path(staging), folder)
-    print(f"whisper-{request.model} is ready in {folder}")
-    return folder
 
 
 def _load(request: ExportRequest) -> LoadedWeights:
@@ -99,7 +104,7 @@ def _describe(model: str, loaded: LoadedWeights, target: Target, folder: Path) -
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime", "numpy", "torch")}
+    packages = {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime", "numpy")}
     return {"recipe": RECIPE, "python": platform.python_version(), **packages}
 
 

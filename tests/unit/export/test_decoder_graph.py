@@ -13,9 +13,9 @@ from export.decoder import decoder_graph
 from export.decoder_session import DecoderRow, DecoderSession
 from export.gpu_dialect import Float16Dialect
 from export.graph import save_graph
-from export.parity import softmax, suppressed
+from export.parity import suppressed
 from export.random_weights import random_weights
-from export.reference import Reference
+from export.reference import Floats, Reference, softmax
 from export.token_selection import Vocabulary
 from export.tokenizer import special_tokens
 from speech.whisper.engine import Sampling
@@ -44,27 +44,23 @@ def encoded() -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def logits(encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+def logits(encoded: NDArray[np.float32]) -> Floats:
     """After each of TOKENS: (tokens, vocabulary)"""
     return _reference(encoded)[0]
 
 
-def _reference(encoded: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    import torch
-
-    logits, seen = Reference(WEIGHTS).decode(TOKENS, torch.from_numpy(encoded))
-    return logits.numpy(), np.stack([seen[layer][head].numpy() for layer, head in HEADS])
+def _reference(encoded: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    logits, weights = Reference(WEIGHTS, np.float64).decode(TOKENS, encoded)
+    return logits, np.stack([weights[layer][head] for layer, head in HEADS])
 
 
 def _decoder(graph: Path, encoded: NDArray[np.float32], rows: int = 1) -> DecoderSession:
-    import torch
-
-    return DecoderSession(graph, [Reference(WEIGHTS).cross(torch.from_numpy(encoded))] * rows)
+    return DecoderSession(graph, [Reference(WEIGHTS, np.float64).cross(encoded)] * rows)
 
 
 @pytest.mark.parametrize("chunks", [[6], [3, 3], [1] * 6])
 def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
-    graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32], chunks: Sequence[int]
+    graph: Path, encoded: NDArray[np.float32], logits: Floats, chunks: Sequence[int]
 ) -> None:
     decoder, position = _decoder(graph, encoded), 0
     for size in chunks:
@@ -83,7 +79,7 @@ def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
 
 
 def test_a_row_may_be_asked_at_another_token_than_its_neighbour(
-    graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32]
+    graph: Path, encoded: NDArray[np.float32], logits: Floats
 ) -> None:
     answer = _decoder(graph, encoded, rows=2).run([DecoderRow(TOKENS, 0, at=0), DecoderRow(TOKENS, 0, at=3)])
 
@@ -102,7 +98,7 @@ def test_further_tokens_are_suppressed_right_after_the_prompt(graph: Path, encod
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 20.0])
 def test_a_draw_is_inverted_as_numpy_does_it(
-    graph: Path, encoded: NDArray[np.float32], logits: NDArray[np.float32], temperature: float
+    graph: Path, encoded: NDArray[np.float32], logits: Floats, temperature: float
 ) -> None:
     draws = [0.0, *np.random.default_rng(2).random(29), AT_END]
     decoder = _decoder(graph, encoded, rows=len(draws))

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from export.checkpoints import read_huggingface, read_openai
+from export.ctranslate2 import read_ctranslate2
 from export.random_weights import random_weights
-from export.weights import InvalidWeights, Weights, read_ctranslate2
+from export.safetensors import read_safetensors
+from export.weights import InvalidWeights, Weights
 from tests.unit.export.small_whispers import dimensions
+from tests.unit.export.torch_files import save_torch
 
 HEADS = ((0, 1), (1, 0))
 
@@ -34,14 +36,14 @@ def assert_same(found: Weights, expected: Weights) -> None:
 
 
 def test_an_openai_checkpoint(weights: Weights, tmp_path: Path) -> None:
-    state = {name: torch.from_numpy(weights.tensors[name]) for name in weights.tensors}
-    torch.save({"model_state_dict": state}, tmp_path / "base.pt")
+    state = {name: weights.tensors[name] for name in weights.tensors}
+    save_torch({"dims": {"n_mels": 80}, "model_state_dict": state}, tmp_path / "base.pt")
 
     assert_same(read_openai(tmp_path / "base.pt", HEADS), weights)
 
 
 def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
-    torch.save({"something": 1}, tmp_path / "base.pt")
+    save_torch({"something": 1}, tmp_path / "base.pt")
 
     with pytest.raises(InvalidWeights, match="not an OpenAI checkpoint"):
         read_openai(tmp_path / "base.pt", HEADS)
@@ -84,6 +86,41 @@ def test_a_hugging_face_folder_in_two_files(weights: Weights, tmp_path: Path) ->
 def test_a_folder_without_weights(tmp_path: Path) -> None:
     with pytest.raises(InvalidWeights, match=r"no model\.safetensors"):
         read_huggingface(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (b"", "cut short"),
+        (struct.pack("<Q", 1 << 40), "cut short"),
+        (struct.pack("<Q", 2) + b"[]", "header is not JSON"),
+        (struct.pack("<Q", 5) + b"[" * 5, "header is not JSON"),
+    ],
+)
+def test_a_broken_safetensors_file_is_refused(change: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(change)
+
+    with pytest.raises(InvalidWeights, match=message):
+        read_huggingface(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 1 << 40]}, "does not lie in the file"),
+        ({"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 8]}, "does not lie in the file"),
+        ({"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}, "does not lie in the file"),
+        ({"dtype": "I8", "shape": [8], "data_offsets": [0, 8]}, "of type I8; accepted: F32, F16, BF16"),
+        ({"dtype": "F32", "shape": [2]}, "described wrongly"),
+        ("text", "described wrongly"),
+    ],
+)
+def test_a_safetensors_entry_that_lies_is_refused(entry: object, message: str, tmp_path: Path) -> None:
+    header = json.dumps({"x": entry}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+
+    with pytest.raises(InvalidWeights, match=message):
+        read_safetensors(tmp_path / "x.safetensors")["x"]()
 
 
 def write_ctranslate2(folder: Path, weights: Weights, version: int = 6) -> None:

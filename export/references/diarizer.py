@@ -1,4 +1,4 @@
-"""The diarizer's two networks in torch, as far as their weights must pass through torch to become ONNX.
+"""The diarizer's networks in torch.
 
 Segmentation: PyanNet, a SincNet front and a bidirectional LSTM (Bredin 2023, "pyannote.audio 2.1 speaker
 diarization pipeline"; powerset training: Plaquet and Bredin 2023). Embedding: CAM++ (Wang et al. 2023,
@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-SAMPLE_RATE = 16_000  # Hz
-MELS = 80
-WINDOW, HOP, FFT = 400, 160, 512  # samples: Kaldi's 25 ms and 10 ms
+from export.speaker_embedding import FFT, FULL_SCALE, HOP, mel_filters, spectrum_matrix
+from speech.audio import SAMPLE_RATE
 
 
 class SincFilters(nn.Module):
@@ -91,38 +88,6 @@ class PyanNet(nn.Module):
         return functional.log_softmax(self.classifier(hidden), dim=-1)
 
 
-def mel_filters() -> NDArray[np.float64]:
-    """Kaldi's triangular filters, float64 (80, 257): 20 Hz to 8 kHz, equal steps in 1127 ln(1 + f / 700)."""
-
-    def mel(hertz: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        mels: NDArray[np.float64] = 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
-        return mels
-
-    edges = np.linspace(mel(20.0), mel(SAMPLE_RATE / 2), MELS + 2)
-    bins = mel(np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
-    filters[:, -1] = 0.0  # Kaldi leaves the Nyquist bin out
-    return filters
-
-
-def spectrum_matrix() -> NDArray[np.float64]:
-    """Everything linear between 400 samples and their spectrum as one matrix, float64 (514, 400).
-
-    Mean removal, pre-emphasis 0.97, Povey's window, zero padding to 512, discrete Fourier transform (257
-    cosine rows, then 257 sine rows): the product with a window of samples is its spectrum.
-    """
-    remove_mean = np.eye(WINDOW) - 1.0 / WINDOW
-    emphasis = np.eye(WINDOW) - 0.97 * np.eye(WINDOW, k=-1)
-    emphasis[0, 0] = 1.0 - 0.97  # Kaldi repeats the first sample before itself
-    povey = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / (WINDOW - 1))) ** 0.85
-    angle = 2 * np.pi * np.outer(np.arange(FFT // 2 + 1), np.arange(WINDOW)) / FFT
-    fourier = np.concatenate([np.cos(angle), np.sin(angle)])
-    matrix: NDArray[np.float64] = fourier @ (povey[:, None] * (emphasis @ remove_mean))
-    return matrix
-
-
 class Filterbank(nn.Module):
     """Samples (batch, n) in [-1, 1] → Kaldi's log-mel filterbank (batch, frames, 80), no dither."""
 
@@ -132,7 +97,7 @@ class Filterbank(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         # Scaled to 16-bit amplitudes, where Kaldi's floor of the energies is meant.
-        matrix = spectrum_matrix() * 32768.0
+        matrix = spectrum_matrix() * FULL_SCALE
         self.register_buffer("matrix", torch.tensor(matrix, dtype=torch.float32).unsqueeze(1))
         self.register_buffer("mel", torch.tensor(mel_filters(), dtype=torch.float32).unsqueeze(2))
 
