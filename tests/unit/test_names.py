@@ -11,7 +11,7 @@ FOLDERS = ("speech", "gateway", "export", "benchmarks", "model_repository")
 REQUIRED = {"TritonPythonModel"}  # what Triton asks every Python model to be called
 
 # Still to be renamed; a name that is used once again leaves this list.
-REMAINING = {"RequestProgress", "SummaryRequest"}
+REMAINING = {"SummaryRequest"}
 
 
 def test_no_class_name_is_used_twice() -> None:
