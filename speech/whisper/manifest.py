@@ -14,7 +14,7 @@ MANIFEST_FILE = "manifest.json"
 RANDOM = "random numbers, for timing"  # origin of weights that say nothing
 FORMAT = 2  # grows when an older export can no longer be served
 # Format 2 renamed an input of the GPU graphs; what a CPU runs did not change, so its older exports are still served.
-OLDEST_FORMAT = {"onnx": 1}
+OLDEST_FORMAT = {"cpu": 1, "onnx": 1}
 
 
 class InvalidManifest(ValueError):
