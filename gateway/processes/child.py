@@ -14,6 +14,7 @@ from typing import Any
 from gateway.processes import launcher
 
 GROUP_SECONDS = 3.0  # for killed processes to be gone
+EXIT_POLL_SECONDS = 0.05
 
 
 async def launch(*command: str | Path, **options: Any) -> asyncio.subprocess.Process:
@@ -35,10 +36,17 @@ async def terminate(process: asyncio.subprocess.Process, seconds: float) -> None
             with suppress(ProcessLookupError):
                 process.terminate()
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), seconds)
+                await asyncio.wait_for(wait_for_exit(process), seconds)
     finally:
         await kill_group(process.pid)
         await process.wait()
+
+
+async def wait_for_exit(process: asyncio.subprocess.Process) -> int:
+    """Its exit code as soon as there is one; Process.wait may wait for children too that hold its output open."""
+    while process.returncode is None:
+        await asyncio.sleep(EXIT_POLL_SECONDS)
+    return process.returncode
 
 
 async def kill_group(leader: int) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gateway.processes.child import launch, living_members, read_lines, terminate
+from gateway.processes.child import launch, living_members, read_lines, terminate, wait_for_exit
 from gateway.triton.client import TritonClient, TritonFailure
 from gateway.triton.probe import ModelDied, check_all, check_model
 from gateway.triton.process import (
@@ -172,7 +172,7 @@ class EmbeddedTriton:
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
         answering = asyncio.create_task(self._all_answer())
-        exited = asyncio.create_task(process.wait())
+        exited = asyncio.create_task(wait_for_exit(process))
         limit = self.options.start_deadline
         try:
             await asyncio.wait({answering, exited}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -240,7 +240,7 @@ class EmbeddedTriton:
     async def _until_broken(self) -> str:
         """Returns why the server has to be started again, once it has to."""
         assert self._process is not None
-        exited = asyncio.create_task(self._process.wait())
+        exited = asyncio.create_task(wait_for_exit(self._process))
         unhealthy = asyncio.create_task(self._until_unhealthy())
         try:
             await asyncio.wait({exited, unhealthy}, return_when=asyncio.FIRST_COMPLETED)

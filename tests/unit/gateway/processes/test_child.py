@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.processes.child import launch, living_members, read_lines, terminate
+from gateway.processes.child import launch, living_members, read_lines, terminate, wait_for_exit
 
 PARENT = """
 import asyncio, sys
@@ -65,6 +65,17 @@ async def test_a_child_may_finish_what_it_does() -> None:
 
     assert process.returncode == 0
     assert await process.stdout.read() == b"bye\n"
+
+
+async def test_an_exit_is_noticed_though_another_process_holds_the_output() -> None:
+    process = await launch("/bin/sh", "-c", "sleep 600 & exit 3", stdout=PIPE)
+
+    async with asyncio.timeout(20):
+        assert await wait_for_exit(process) == 3
+    assert len(living_members(process.pid)) == 1
+
+    await terminate(process, 0)
+    assert living_members(process.pid) == set()
 
 
 async def test_a_stop_that_is_cancelled_kills_the_child() -> None:
