@@ -24,6 +24,8 @@ from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import ExportRequest, export_whisper
 
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
@@ -33,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on where this one was.", file=sys.stderr)
+        return EXIT_INTERRUPTED
     return 0
 
 

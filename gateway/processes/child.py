@@ -18,14 +18,16 @@ EXIT_POLL_SECONDS = 0.05
 
 
 async def launch(*command: str | Path, **options: Any) -> asyncio.subprocess.Process:
-    """Starts a command in a process group of its own; the kernel kills it with the thread that calls this.
+    """Starts a command in a session of its own, out of reach of the terminal's Ctrl-C.
+
+    The kernel kills it with the thread that calls this.
 
     command: an absolute path, and its arguments
     options: as asyncio.create_subprocess_exec takes them
     """
     parent = str(os.getpid())
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-S", launcher.__file__, parent, *map(str, command), **options
+        sys.executable, "-S", launcher.__file__, parent, *map(str, command), start_new_session=True, **options
     )
 
 
