@@ -14,14 +14,19 @@ class ProgressTracker:
     """How far one request is."""
 
     stage: RequestStage = "receiving"
-    done: float = 0.0  # share of the speech that has been recognized, 0..1
+    done: float = 0.0  # share of the stage's work, 0..1
 
-    def decoding(self) -> None:
+    def decoded(self, seconds: float, of: float) -> None:
         self.stage = "decoding"
+        self.done = min(1.0, seconds / of) if of > 0 else 0.0
 
     def recognized(self, seconds: float, of: float) -> None:
         self.stage = "recognizing"
         self.done = seconds / of if of > 0 else 1.0
+
+    def diarizing(self) -> None:
+        """Everything is recognized; how far the speakers are is not known."""
+        self.stage, self.done = "diarizing", 0.0
 
 
 class ProgressRegistry:

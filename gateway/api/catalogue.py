@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from gateway.api.described import Probability, described
 
 Speed = Literal["very_fast", "fast", "standard"]
-RequestStage = Literal["receiving", "decoding", "recognizing"]
+RequestStage = Literal["receiving", "decoding", "recognizing", "diarizing"]
 
 
 @described
@@ -96,6 +96,6 @@ class RequestProgress(TypedDict):
     """How far a request in hand is."""
 
     stage: RequestStage
-    """`receiving` the upload, `decoding` its sound, `recognizing` its speech."""
+    """`receiving` the upload, `decoding` its sound, `recognizing` its speech, `diarizing`: waiting for the speakers."""
     done: Probability
-    """Share of the speech that has been recognized, 0 to 1."""
+    """Share of the stage that is done, 0 to 1; 0 where that is not known."""

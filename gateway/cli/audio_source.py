@@ -53,6 +53,11 @@ class AudioSource:
             self._ended = True
             self._changed.notify_all()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no audio has come."""
+        return self._buffer.end == 0
+
     def rewind(self, sample: int) -> int:
         """Send again from `sample`, or from the oldest that is buffered; returns which."""
         self._next = min(max(sample, self._buffer.start), self._buffer.end)

@@ -12,6 +12,8 @@ from rich.text import Text
 from gateway.transcript.text import join
 from speech.transcript import Word
 
+WAITING = "Listening…"
+
 
 class TranscriptDisplay:
     """Committed text plain, partial text dim. Where standard output is no terminal: committed text only."""
@@ -21,13 +23,16 @@ class TranscriptDisplay:
         self._live = Live(console=self._console, auto_refresh=False, redirect_stderr=False)
         self._last: tuple[Word, ...] = ()  # committed word
         self._line = ""  # of committed text that is not full yet
+        self._waiting = WAITING  # shown until there is a word
 
     def __enter__(self) -> TranscriptDisplay:
         if self._console.is_terminal:
             self._live.start()
+            self._show("")
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._waiting = ""
         if self._console.is_terminal:
             self._show("")
             self._live.stop()
@@ -65,5 +70,7 @@ class TranscriptDisplay:
         return join([*self._last, *words], language)[len("".join(word.text for word in self._last)) :]
 
     def _show(self, changing: str) -> None:
+        if self._line or changing:
+            self._waiting = ""
         if self._console.is_terminal:
-            self._live.update(Text.assemble(self._line, (changing, "dim")), refresh=True)
+            self._live.update(Text.assemble(self._line, (changing or self._waiting, "dim")), refresh=True)

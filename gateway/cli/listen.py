@@ -38,6 +38,8 @@ async def listen(options: argparse.Namespace, service: ServiceAddress) -> None:
             with TranscriptDisplay() as display:
                 policy = ReconnectPolicy(total=options.patience)
                 await ReconnectingStream(request, source, display, policy).run()
+            if source.is_empty:
+                raise CommandFailed(f"{options.file}: no sound came; raw PCM is expected (16-bit, 16 kHz, mono)")
         finally:
             filling.cancel()
             with contextlib.suppress(asyncio.CancelledError):

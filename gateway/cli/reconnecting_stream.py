@@ -148,6 +148,8 @@ class ReconnectingStream:
                     last = message
                 else:
                     self._show(message)
+        for warning in (last or {}).get("warnings", ()):
+            self.display.note(f"stt: warning: {warning}")
         code = socket.close_code or 0
         if last is not None and code == RESTART:
             self.transcript.complete(last["duration"])

@@ -21,7 +21,7 @@ from gateway.media.ffmpeg import (
     decode_arguments,
     input_arguments,
 )
-from gateway.media.process import DecodingProcess, Track
+from gateway.media.process import DecodingProcess, OnDecoded, Track
 from gateway.media.recording import PcmFile, Recording
 from gateway.media.report import MediaReport
 from speech.activity import VoiceActivity
@@ -56,13 +56,14 @@ class MediaDecoder:
     ffmpeg: Ffmpeg = field(default_factory=Ffmpeg.find)
     activity: VoiceActivity = field(default_factory=VoiceActivity)
 
-    async def decode(self, path: Path, name: str = "") -> Recording:
+    async def decode(self, path: Path, name: str = "", on_progress: OnDecoded | None = None) -> Recording:
         """The first audio track that has sound. Cancelling ends ffmpeg and removes what was written.
 
         name: the file's name as its sender gave it; only its ending is looked at
+        on_progress: called from another thread, where the file says how long it is
         raises: UnsupportedMedia
         """
-        process = DecodingProcess(self.ffmpeg, path, self.limits)
+        process = DecodingProcess(self.ffmpeg, path, self.limits, on_progress)
         return await _in_thread(process, lambda: self._decode(process, _demuxer(path, name)))
 
     async def inspect(self, path: Path, name: str = "") -> MediaInfo:

@@ -6,7 +6,7 @@ import io
 import struct
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,13 @@ from speech.activity import Probabilities, VoiceActivity
 from speech.audio import SAMPLE_RATE, Pcm
 
 MAX_LINE = 2000  # bytes of one line of ffmpeg's report
+HEADER_LINES = 100  # of the report, among which the duration stands
+
+OnDecoded = Callable[[float, float], None]  # seconds decoded, seconds that the file claims
+
+
+def _ignore(decoded: float, claimed: float) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,11 @@ class DecodingCancelled(RuntimeError):
 class DecodingProcess:
     """Runs in a thread of its own; `cancel` may be called from any other."""
 
-    def __init__(self, ffmpeg: Ffmpeg, path: Path, limits: MediaLimits) -> None:
+    def __init__(self, ffmpeg: Ffmpeg, path: Path, limits: MediaLimits, on_progress: OnDecoded | None = None) -> None:
         self.path = path
         self._ffmpeg = ffmpeg
         self._limits = limits
+        self._on_progress = on_progress or _ignore
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._cancelled = False
@@ -66,8 +74,12 @@ class DecodingProcess:
         detector, speech = activity.stream(), []
         longest = int(self._limits.duration * SAMPLE_RATE)
         with self._run(arguments) as (child, lines):
+            claimed = None
             for pcm in self._read(child):
                 file.write(pcm)
+                claimed = claimed or read_report(lines[:HEADER_LINES]).duration
+                if claimed:
+                    self._on_progress(file.samples / SAMPLE_RATE, claimed)
                 speech.append(detector.feed(pcm))
                 loudness = max(loudness, _rms(pcm))
                 if file.samples > longest:

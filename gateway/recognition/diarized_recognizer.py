@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -53,9 +53,13 @@ class DiarizedRecognizer:
     timeout: DiarizationTimeout = DiarizationTimeout()
 
     async def transcribe(
-        self, recording: Recording, request: RecognitionRequest, on_progress: OnProgress
+        self,
+        recording: Recording,
+        request: RecognitionRequest,
+        on_progress: OnProgress,
+        on_diarizing: Callable[[], None] | None = None,
     ) -> Transcript:
-        """Cancelling this cancels both."""
+        """Cancelling this cancels both. on_diarizing: called when only the speakers are missing"""
         if not request.diarize:
             return await self.recognizer.transcribe(recording, request, on_progress)
         if self.diarizer is None:
@@ -65,6 +69,8 @@ class DiarizedRecognizer:
             transcript = await self.recognizer.transcribe(recording, request, on_progress)
             if not transcript.segments:
                 return transcript
+            if on_diarizing is not None:
+                on_diarizing()
             turns = await self._turns(diarization, recording.duration)
         if isinstance(turns, str):
             return _warned(transcript, turns)

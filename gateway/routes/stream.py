@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -67,6 +68,7 @@ class StreamConnection:
     services: Services
     overdrawn: ServiceError | None = None  # why the account let no more audio in
     ending: int = NORMAL  # close code
+    warnings: Sequence[str] = ()  # for the last message
 
     async def serve(self) -> None:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
@@ -92,7 +94,7 @@ class StreamConnection:
         if self.ending == RESTART:
             until = session.resume
             await self.send(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
-        await self.send(messages.complete(session.text, session.language, until))
+        await self.send(messages.complete(session.text, session.language, until, self.warnings))
 
     async def send(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:
@@ -126,6 +128,7 @@ class StreamConnection:
     async def _open_session(self, config: StreamConfig, caller: Caller) -> StreamSession:
         """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
         model = self.services.models.resolve(config.model or DEFAULT_MODEL)
+        self.warnings = self.services.models.stand_in_warning(config.model or "")
         language = read_language(config.language)
         request = RecognitionRequest(model=model.id, priority=Priority.LIVE, caller=caller.subject)
         session = StreamSession(

@@ -59,13 +59,15 @@ async def answer(
     if fingerprint is not None and (stored := admission.recall(fingerprint)) is not None:
         headers = {**stored.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"}
         return Response(stored.body, stored.status, headers)
-    progress.decoding()
+    progress.decoded(0.0, 0.0)
     if admission.by_duration:
         claimed = await services.media.inspect(job.upload.path, job.upload.name)
         await admission.hold(claimed.duration or 0.0)
-    with await services.media.decode(job.upload.path, job.upload.name) as recording:
+    with await services.media.decode(job.upload.path, job.upload.name, progress.decoded) as recording:
         await admission.hold(recording.duration)
-        transcript = await services.recognizer.transcribe(recording, job.recognition, progress.recognized)
+        transcript = await services.recognizer.transcribe(
+            recording, job.recognition, progress.recognized, progress.diarizing
+        )
         response = respond(job, transcript)
         result = None
         if fingerprint is not None:

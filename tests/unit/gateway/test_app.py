@@ -46,7 +46,7 @@ class Parts:
     segments: tuple[Segment, ...] = (HELLO,)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def decode(self, path: Path, name: str) -> Recording:
+    async def decode(self, path: Path, name: str, on_progress: Any) -> Recording:
         self.uploads.append(path)
         if self.failure:
             raise self.failure

@@ -154,3 +154,13 @@ async def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:
 def _children() -> set[int]:
     """Process ids of this process's descendants, those of other tests among them."""
     return set(family(os.getpid())) - {os.getpid()}
+
+
+async def test_how_far_decoding_is_grows_to_the_end(tmp_path: Path) -> None:
+    told: list[tuple[float, float]] = []
+
+    with await MediaDecoder(tmp_path).decode(SENTENCE, on_progress=lambda *each: told.append(each)) as recording:
+        duration = recording.duration
+
+    assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
+    assert told[-1] == pytest.approx((duration, duration), abs=0.1)

@@ -97,6 +97,12 @@ async def goes_silent(socket: ServerConnection, session: Session) -> None:
     await socket.wait_closed()
 
 
+async def warns(socket: ServerConnection, session: Session) -> None:
+    await session.hear()
+    await session.tell()
+    await session.say("final", duration=1.0, warnings=["The model large-v3 is not deployed here."])
+
+
 async def ends_for_lack_of_credits(socket: ServerConnection, session: Session) -> None:
     await session.hear(seconds=6.6)
     await session.finish()
@@ -214,3 +220,11 @@ async def test_a_service_that_stays_away_is_given_up_with_the_text_so_far(capsys
 
     assert capsys.readouterr().out == " ".join(ALL.split()[:11]) + "\n"
     assert gateways.connections > 2
+
+
+async def test_warnings_of_the_last_message_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    await Gateways(warns).listen(await spoken())
+
+    shown, told = capsys.readouterr()
+    assert shown == f"{ALL}\n"
+    assert told == "stt: warning: The model large-v3 is not deployed here.\n"

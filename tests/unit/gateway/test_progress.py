@@ -1,0 +1,37 @@
+from collections.abc import Callable
+
+from gateway.progress import ProgressRegistry, ProgressTracker
+
+
+def test_each_stage_tells_its_own_share() -> None:
+    progress = ProgressTracker()
+    told = [(progress.stage, progress.done)]
+
+    steps: list[Callable[[], None]] = [
+        lambda: progress.decoded(0.0, 0.0),
+        lambda: progress.decoded(30.0, 60.0),
+        lambda: progress.decoded(61.0, 60.0),
+        lambda: progress.recognized(15.0, 60.0),
+        progress.diarizing,
+    ]
+    for step in steps:
+        step()
+        told.append((progress.stage, progress.done))
+
+    assert told == [
+        ("receiving", 0.0),
+        ("decoding", 0.0),
+        ("decoding", 0.5),
+        ("decoding", 1.0),
+        ("recognizing", 0.25),
+        ("diarizing", 0.0),
+    ]
+
+
+def test_a_request_is_known_while_it_is_in_flight() -> None:
+    registry = ProgressRegistry()
+
+    with registry.follow("order-1") as progress:
+        assert registry.find("order-1") is progress
+
+    assert registry.find("order-1") is None
