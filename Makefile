@@ -54,7 +54,7 @@ benchmarks:  ## environment and weights of the peers; then: python -m benchmarks
 	$(SETUP) benchmarks
 
 UV_COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-header \
-  --no-emit-index-url --no-emit-find-links $(addprefix --find-links ,$(PIP_FIND_LINKS))
+  --no-emit-index-url --no-config
 # Containers run the versions that the tests run; NVIDIA's images bring Python 3.12.
 LOCK = $(UV_COMPILE) --python-version 3.11
 LOCK_NVIDIA = $(UV_COMPILE) --python-version 3.12

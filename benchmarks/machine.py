@@ -1,21 +1,24 @@
 """What this machine can do at most: matrix products in float32, bfloat16 and int8, and reads from memory.
 
 Runs in the service's environment (`.venv`), which holds the libraries that could reach the peak; the best
-of them counts as the machine's limit. Prints JSON.
+of them counts as the machine's limit; torch is one where it is installed (`pip install -e .[reference]`).
+Prints JSON.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from onnx import TensorProto, helper
 
 SHAPES = {  # rows, inner, columns
@@ -51,7 +54,7 @@ def peaks(threads: int) -> Iterator[Peak]:
     """Every library, precision and shape; one that lacks a precision on this machine is left out."""
     for shape, (rows, inner, columns) in SHAPES.items():
         work = 2.0 * rows * inner * columns
-        for library, precision, prepare in CONTENDERS:
+        for library, precision, prepare in contenders():
             try:
                 seconds = best_time(prepare(rows, inner, columns, threads))
             except (RuntimeError, NotImplementedError):
@@ -59,16 +62,19 @@ def peaks(threads: int) -> Iterator[Peak]:
             yield Peak(shape, precision, library, work / seconds / 1e9)
 
 
-def read_bandwidth() -> float:
+def read_bandwidth(threads: int) -> float:
     """Bytes a second, one array read once by all threads."""
-    array = torch.ones(READ_BYTES // 4)
-    return READ_BYTES / best_time(array.sum, 1.5)
+    parts = np.array_split(np.ones(READ_BYTES // 4, np.float32), threads)
+    with ThreadPoolExecutor(threads) as pool:
+        return READ_BYTES / best_time(lambda: list(pool.map(np.max, parts)), 1.5)
 
 
-def copy_bandwidth() -> float:
+def copy_bandwidth(threads: int) -> float:
     """Bytes a second, read and written together."""
-    source, target = torch.ones(READ_BYTES // 8), torch.ones(READ_BYTES // 8)
-    return READ_BYTES / best_time(lambda: target.copy_(source), 1.5)
+    source, target = (np.ones(READ_BYTES // 8, np.float32) for _ in range(2))
+    pairs = [np.array_split(array, threads) for array in (target, source)]
+    with ThreadPoolExecutor(threads) as pool:
+        return READ_BYTES / best_time(lambda: list(pool.map(np.copyto, *pairs)), 1.5)
 
 
 def _numpy(rows: int, inner: int, columns: int, threads: int) -> Callable[[], object]:
@@ -76,10 +82,15 @@ def _numpy(rows: int, inner: int, columns: int, threads: int) -> Callable[[], ob
     return lambda: left @ right
 
 
-def _torch(dtype: torch.dtype) -> Callable[[int, int, int, int], Callable[[], object]]:
+def _torch(precision: str) -> Prepare:
+    import torch
+
+    dtype = getattr(torch, precision)
+
     def prepare(rows: int, inner: int, columns: int, threads: int) -> Callable[[], object]:
+        torch.set_num_threads(threads)
         left, right = torch.ones(rows, inner).to(dtype), torch.ones(inner, columns).to(dtype)
-        if dtype == torch.int8:
+        if precision == "int8":
             return lambda: torch._int_mm(left, right)
         return lambda: left @ right
 
@@ -116,25 +127,30 @@ def _product(precision: str, inner: int, columns: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-CONTENDERS: tuple[tuple[str, str, Callable[[int, int, int, int], Callable[[], object]]], ...] = (
-    ("numpy", "float32", _numpy),
-    ("onnxruntime", "float32", _onnxruntime("float32")),
-    ("torch", "float32", _torch(torch.float32)),
-    ("torch", "bfloat16", _torch(torch.bfloat16)),
-    ("onnxruntime", "int8", _onnxruntime("int8")),
-    ("torch", "int8", _torch(torch.int8)),
-)
+Prepare = Callable[[int, int, int, int], Callable[[], object]]
+
+
+def contenders() -> list[tuple[str, str, Prepare]]:
+    """Library, precision, and what prepares a product of rows, inner and columns for a number of threads."""
+    found: list[tuple[str, str, Prepare]] = [
+        ("numpy", "float32", _numpy),
+        ("onnxruntime", "float32", _onnxruntime("float32")),
+        ("onnxruntime", "int8", _onnxruntime("int8")),
+    ]
+    if importlib.util.find_spec("torch"):
+        found += [("torch", precision, _torch(precision)) for precision in ("float32", "bfloat16", "int8")]
+    return found
 
 
 def main() -> None:
     threads = len(os.sched_getaffinity(0))
-    torch.set_num_threads(threads)
+    versions = {name: importlib.metadata.version(name) for name in sorted({name for name, *_ in contenders()})}
     measured = {
         "threads": threads,
         "peaks": [asdict(peak) for peak in peaks(threads)],
-        "read_bandwidth": read_bandwidth(),
-        "copy_bandwidth": copy_bandwidth(),
-        "versions": {"onnxruntime": onnxruntime.__version__, "torch": torch.__version__, "numpy": np.__version__},
+        "read_bandwidth": read_bandwidth(threads),
+        "copy_bandwidth": copy_bandwidth(threads),
+        "versions": versions,
     }
     print(json.dumps(measured))
 
