@@ -43,7 +43,6 @@ class Reader:
             "STT_SERVER_PORT": str(port),
             "STT_SERVER_DATA": str(folder / "data"),
             "STT_CLIENT_URL": f"http://127.0.0.1:{port}",
-            "STT_ACCOUNTS_ANONYMOUS": "unlimited",
         }
         self._here = folder
 
