@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryRequest:
+class SummaryOptions:
     text: str
     style: Style
     asked: str  # the style's name as the client wrote it
@@ -76,7 +76,7 @@ class EventStream(StreamingResponse):
                 await while_connected(self.request, self.stream_response(send))
 
 
-def read_request(body: bytes) -> SummaryRequest:
+def read_request(body: bytes) -> SummaryOptions:
     """raises: BadRequest"""
     try:
         fields = json.loads(body)
@@ -96,7 +96,7 @@ def read_request(body: bytes) -> SummaryRequest:
     if not isinstance(language, str | None):
         raise BadParameter(f"`language` is {str(language)[:40]!r}; accepted is text, such as auto or en.")
     written = text.encode("utf-8", "replace").decode()  # JSON may hold half a character: "\ud83d"
-    return SummaryRequest(written, style, asked, read_language(language or ""))
+    return SummaryOptions(written, style, asked, read_language(language or ""))
 
 
 async def _body(request: Request) -> bytes:
@@ -119,7 +119,7 @@ async def _available(summarizer: Summarizer) -> None:
         raise _service_error(error) from error
 
 
-async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryRequest) -> dict[str, str]:
+async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOptions) -> dict[str, str]:
     async with aclosing(progress):
         async for event in progress:
             if isinstance(event, Summary):
@@ -128,7 +128,7 @@ async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryRe
 
 
 async def _events(
-    progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryRequest, admission: Admission
+    progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOptions, admission: Admission
 ) -> AsyncGenerator[str, None]:
     try:
         async with aclosing(_with_pauses(progress)) as events:
@@ -143,7 +143,7 @@ async def _events(
         yield _sent("error", {"error": InternalError().message, "status": InternalError.status})
 
 
-def _event(event: SummaryEvent, wanted: SummaryRequest) -> str:
+def _event(event: SummaryEvent, wanted: SummaryOptions) -> str:
     if isinstance(event, SummaryStage):
         return _sent("stage", {"stage": event.name, "done": event.done, "total": event.total})
     if isinstance(event, SummaryDelta):
@@ -151,7 +151,7 @@ def _event(event: SummaryEvent, wanted: SummaryRequest) -> str:
     return _sent("summary", _answer(event, wanted))
 
 
-def _answer(summary: Summary, wanted: SummaryRequest) -> dict[str, str]:
+def _answer(summary: Summary, wanted: SummaryOptions) -> dict[str, str]:
     # Clients of the contract read `summary`, and some of them `text`.
     return {"summary": summary.text, "text": summary.text, "style": wanted.asked, "model": summary.model}
 
