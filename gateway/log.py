@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the id of the request that it belongs to.
+"""Structured logs: readable lines on a terminal, otherwise one JSON object a line, with the id of its request.
 
 Entries hold what code passes in `extra`, nothing else: no headers, no query strings, so no key or token
 can slip in.
@@ -12,8 +12,12 @@ import sys
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Literal
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+LogFormat = Literal["auto", "text", "json"]
+REQUEST_LOGGER = "gateway.request"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -28,10 +32,26 @@ class JsonFormatter(logging.Formatter):
         }
         if (current := request_id.get()) is not None:
             entry["request_id"] = current
-        entry.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
+        entry.update(fields(record))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """For people: the message and its fields; time and level are the handler's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = fields(record)
+        if record.name == REQUEST_LOGGER:
+            return "{method} {path} {status} {seconds} s".format(**told)
+        line = " ".join([record.getMessage(), *(f"{name}={value}" for name, value in told.items())])
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """What the code passed in `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 def announce(line: str) -> None:
@@ -40,10 +60,21 @@ def announce(line: str) -> None:
         print(f"\r{line}" if sys.stdout.isatty() else line, flush=True)  # over the ^C that a terminal echoes
 
 
-def configure_logging(level: str) -> None:
-    """Sends every logger of the process to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure_logging(level: str, style: LogFormat = "auto") -> None:
+    """Sends every logger of the process to standard error. auto: text on a terminal, JSON elsewhere"""
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    if style == "text" or (style == "auto" and sys.stderr.isatty()):
+        handler = _terminal_handler()
+        handler.setFormatter(TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("alembic", "grpc", "uvicorn", "uvicorn.error", "python_multipart", "httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _terminal_handler() -> logging.Handler:
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    console = Console(stderr=True)
+    return RichHandler(console=console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S")

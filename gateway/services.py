@@ -105,7 +105,7 @@ def triton_models(models: Models, diarization: DiarizationSettings) -> list[str]
 
 @asynccontextmanager
 async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
-    server = summary_server(settings.summarizer)
+    server = summary_server(settings.summarizer, settings.server.data / "log" / "summarizer.log")
     server.start()
     try:
         yield Summarizer(server)

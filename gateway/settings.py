@@ -76,6 +76,8 @@ class ServerSettings(SettingsGroup):
     """origins (https://app.example) whose web pages may call the API; others are turned away"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least serious log entry that is written"""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """how log entries are written; auto: as text for people on a terminal, as JSON elsewhere"""
     docs: bool = True
     """whether the service describes its API: the page /docs, /openapi.json and /asyncapi.json"""
 

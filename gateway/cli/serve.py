@@ -31,6 +31,8 @@ from gateway.settings import ServerSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton, TritonFailed
 from speech.whisper.manifest import MANIFEST_FILE
 
+SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "dashwood.flac"  # of a checkout
+
 
 class ServeFailed(Exception):
     """The service cannot start; the text tells the person at the terminal why and what helps."""
@@ -39,7 +41,7 @@ class ServeFailed(Exception):
 def run(options: argparse.Namespace, settings: Settings) -> int:
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=given)})
-    configure_logging(settings.server.log_level)
+    configure_logging(settings.server.log_level, settings.server.log_format)
     try:
         with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(settings, listener))
@@ -107,7 +109,18 @@ def ready(services: Services, listener: socket.socket, published: ExitStack) -> 
     """The last lines of a start; from now on commands find the service."""
     published.enter_context(runtime_file(services, listener))
     host, port = listener.getsockname()[:2]
-    announce(f"Ready: http://{f'[{host}]' if ':' in host else host}:{port}")
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    announce(f"Ready: {address}")
+    if services.settings.server.docs:
+        announce(f"API reference: {address}/docs")
+    sample = shown(SAMPLE) if SAMPLE.is_file() else "RECORDING"
+    announce(f"Try: {shown(Path(sys.argv[0]))} transcribe {sample}")
+
+
+def shown(path: Path) -> str:
+    """As one would type it here."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def runtime_file(services: Services, listener: socket.socket) -> AbstractContextManager[object]:

@@ -24,6 +24,7 @@ LOOK_SECONDS = 10.0  # between two looks at its health
 LOOKS = 3  # that fail before it is taken for hung
 SETTLED_SECONDS = 60.0  # it ran this long: the next failure is a new one
 LONGEST_PAUSE = 60.0  # seconds between two starts
+SHOWN_LINES = 10  # of the process's log, when it ended
 STOP_SECONDS = 5.0  # for a process that answers; one that loads its model does not notice
 
 
@@ -103,7 +104,13 @@ class EmbeddedServer:
                 await chat.aclose()
             await _end(self.process, STOP_SECONDS if chat is not None else 0)
         if not self._draining:
-            _log.warning("summarizer: its process ended with %s", self.process.returncode)
+            _log.warning("summarizer: its process ended with %s%s", self.process.returncode, self._last_lines())
+
+    def _last_lines(self) -> str:
+        if self.options.log is None:
+            return ""
+        lines = self.options.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+        return "\n".join([f"; the end of {self.options.log}:", *lines])
 
     async def _spawn(self, key: str) -> asyncio.subprocess.Process:
         options = self.options
@@ -117,7 +124,9 @@ class EmbeddedServer:
         words = [str(word) for pair in arguments.items() for word in pair]
         pipe = asyncio.subprocess.PIPE
         with contextlib.ExitStack() as stack:
-            log = stack.enter_context(options.log.open("ab")) if options.log else None
+            if options.log is not None:
+                options.log.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(options.log.open("wb")) if options.log else None
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway.summaries.llama_server", *words),
                 env={**os.environ, "LLAMA_SERVER_KEY": key, "PYTHONPATH": str(CODE)},

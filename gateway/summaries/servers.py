@@ -33,7 +33,8 @@ class SummaryServer(Protocol):
         """raises: SummarizerUnavailable where there is none for now, and says why"""
 
 
-def summary_server(settings: SummarizerSettings) -> SummaryServer:
+def summary_server(settings: SummarizerSettings, log: Path | None = None) -> SummaryServer:
+    """log: where the embedded one's process writes; None: to this process's own standard error"""
     if settings.url:
         return RemoteServer(Endpoint(settings.url, settings.key, settings.model))
     if settings.mode == "off":
@@ -45,6 +46,7 @@ def summary_server(settings: SummarizerSettings) -> SummaryServer:
         threads=threads,
         context=settings.context,
         slots=settings.slots,
+        log=log,
     )
     return EmbeddedServer(options)
 

@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from tests.e2e.service_process import OPEN, STT, ServiceProcess
 from tests.e2e.terminal import PATIENCE, Terminal, terminal
 
-NOISE = ("Traceback", "never retrieved", "KeyboardInterrupt", "Exception ignored", '"level": "error"')
+NOISE = ("Traceback", "never retrieved", "KeyboardInterrupt", "Exception ignored", "ERROR")
 
 
 def serve(data: Path, **settings: str) -> dict[str, str]:

@@ -10,13 +10,15 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.log import request_id
+from gateway.log import REQUEST_LOGGER, request_id
 
 REQUEST_ID_HEADER = "X-Request-Id"
+NO_CLOSE_CODE = 1005  # RFC 6455, 7.4.1
+CLIENT_GONE = 499
 POLLED_PATHS = ("/health", "/v1/progress/")  # logged for debugging only
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_log = logging.getLogger("gateway.request")
+_log = logging.getLogger(REQUEST_LOGGER)
 
 
 class RequestLogMiddleware:
@@ -37,12 +39,20 @@ class RequestLogMiddleware:
             if message["type"] == "http.response.start":
                 status.append(message["status"])
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identity
+            elif message["type"] in ("websocket.close", "websocket.http.response.start"):
+                status.append(message["code"] if "code" in message else message["status"])
             await send(message)
+
+        async def receive_with_status() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                status.append(message.get("code", NO_CLOSE_CODE))
+            return message
 
         began = time.monotonic()
         token = request_id.set(identity)
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive_with_status, send_with_id)
         finally:
             level = logging.DEBUG if scope["path"].startswith(POLLED_PATHS) else logging.INFO
             _log.log(level, "request", extra=_summary(scope, status, time.monotonic() - began))
@@ -53,7 +63,7 @@ def _summary(scope: Scope, status: list[int], seconds: float) -> dict[str, objec
     return {
         "method": scope.get("method", "WEBSOCKET"),
         "path": scope["path"],
-        "status": status[0] if status else None,
+        "status": status[0] if status else CLIENT_GONE,  # of a live session its close code
         "client": (scope.get("client") or ("",))[0],
         "seconds": round(seconds, 3),
     }

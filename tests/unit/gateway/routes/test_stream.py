@@ -1,5 +1,6 @@
 """What a client's frames do to its session; tests/e2e streams real speech."""
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
+from gateway.log import REQUEST_LOGGER
 from gateway.models import Models
 from gateway.progress import ProgressRegistry
 from gateway.services import Services
@@ -82,7 +84,8 @@ def test_a_config_before_the_audio_replaces_that_of_the_address(client: TestClie
     assert code == 1000
 
 
-def test_a_config_after_the_audio_is_refused(client: TestClient) -> None:
+def test_a_config_after_the_audio_is_refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, REQUEST_LOGGER)
     with client.websocket_connect("/v1/stream?language=fr") as socket:
         socket.send_bytes(SILENCE)
         socket.send_text('{"language": "de"}')
@@ -90,6 +93,7 @@ def test_a_config_after_the_audio_is_refused(client: TestClient) -> None:
 
     assert "before the audio" in refusal["error"]
     assert code == 1008
+    assert [vars(entry)["status"] for entry in caplog.records if entry.name == REQUEST_LOGGER] == [1008]
 
 
 def test_a_drained_gateway_says_where_to_resume(client: TestClient, services: Services) -> None:
