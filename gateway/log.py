@@ -12,11 +12,9 @@ import sys
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Literal
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-LogFormat = Literal["auto", "text", "json"]
 REQUEST_LOGGER = "gateway.request"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -58,23 +56,3 @@ def announce(line: str) -> None:
     """Tells whoever started the service, on standard output."""
     with suppress(OSError):  # the terminal may be gone
         print(f"\r{line}" if sys.stdout.isatty() else line, flush=True)  # over the ^C that a terminal echoes
-
-
-def configure_logging(level: str, style: LogFormat = "auto") -> None:
-    """Sends every logger of the process to standard error. auto: text on a terminal, JSON elsewhere"""
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    if style == "text" or (style == "auto" and sys.stderr.isatty()):
-        handler = _terminal_handler()
-        handler.setFormatter(TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("alembic", "grpc", "uvicorn", "uvicorn.error", "python_multipart", "httpx", "httpcore", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _terminal_handler() -> logging.Handler:
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    console = Console(stderr=True)
-    return RichHandler(console=console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S")

@@ -17,9 +17,10 @@ import uvloop
 
 from gateway.accounts.from_settings import AccountsFailed, check_store, store_file
 from gateway.app import create_app
+from gateway.cli.service_log import configure_logging
 from gateway.cli.shutdown import GracefulShutdown
 from gateway.http.server import HttpServer, http_config
-from gateway.log import announce, configure_logging
+from gateway.log import announce
 from gateway.media.ffmpeg import FfmpegMissing
 from gateway.metrics import expose
 from gateway.models import Model, Models, UnknownModel

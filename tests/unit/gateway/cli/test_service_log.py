@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from rich.text import Text
 
-from gateway.log import REQUEST_LOGGER, configure_logging
+from gateway.cli.service_log import configure_logging
+from gateway.log import REQUEST_LOGGER
 
 REQUEST = {"method": "POST", "path": "/v1/transcribe", "status": 200, "client": "127.0.0.1", "seconds": 1.24}
 
