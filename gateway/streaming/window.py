@@ -54,7 +54,8 @@ class SpeechWindow:
         """Committed audio leaves a long window at its widest pause, so that decoding stays short."""
         committed = self.agreement.committed
         if end - self.start >= self._policy.trim and len(committed) > 1:
-            self.move_to(samples(self.late_pause(committed, self._policy.trim)))
+            # Never past the last of them: what was said after it is not final.
+            self.move_to(samples(min(self.late_pause(committed, self._policy.trim), committed[-1].end)))
 
     def late_pause(self, words: Sequence[Word], length: int) -> float:
         """Seconds: the middle of the widest pause in the later half of a window of `length` samples."""

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Unavailable
@@ -32,6 +32,11 @@ from speech.transcript import WindowResult, Word
 from tests.unit.gateway.triton.triton_fakes import Triton, listening
 
 WORD, GAP = 4800, 1600  # samples
+# Pauses of speech of which two words were lost when it came in frames of 6 s.
+IN_LARGE_FRAMES = [
+    *(0.8, 0.2, 0.2, 2.0, 0.2, 0.8, 0.5, 0.8, 0.5, 0.0, 0.0, 0.2, 0.5, 2.0, 2.0, 0.0, 0.0, 2.0, 2.0, 0.2, 2.0, 0.8),
+    *(2.0, 0.5, 0.2, 2.0, 0.5, 2.0, 0.2, 0.0, 0.5, 0.2, 0.05, 0.8, 0.0, 0.5, 0.0, 0.05, 0.2, 0.05, 2.0, 0.05, 0.5, 0.5),
+]
 
 
 def loudness(pcm: Pcm) -> Probabilities:
@@ -93,6 +98,7 @@ def finals(sent: list[Message]) -> list[str]:
     st.lists(st.sampled_from([0.0, 0.05, 0.2, 0.5, 0.8, 2.0]), min_size=1, max_size=90),
     st.lists(st.sampled_from([1, 333, 1024, 8192, 32000, 200_001]), min_size=1, max_size=3),
 )
+@example(pauses=IN_LARGE_FRAMES, frames=[200_001])
 async def test_every_word_is_final_once_and_in_order(pauses: list[float], frames: list[int]) -> None:
     pcm, expected = speech(pauses)
     frames = [max(size, len(pcm) // 2000) for size in frames]
