@@ -11,12 +11,13 @@ import asyncio
 import json
 import random
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import uvloop
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from gateway.accounts.accounts import AccountPolicy, Accounts
 from gateway.accounts.callers import Credentials
@@ -32,6 +33,10 @@ CREDITS = 1_000_000
 PEER = "203.0.113.7"
 
 
+class StoreNotEmpty(Exception):
+    """The store has rows: what is measured would stay among them, for a ledger forgets nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreLoad:
     keys: int  # in the store
@@ -41,6 +46,7 @@ class StoreLoad:
 
 
 async def measure(url: str, load: StoreLoad) -> dict[str, float]:
+    """raises: StoreNotEmpty, before anything is written"""
     async with Accounts(Database(url), AccountPolicy(load_tiers())) as accounts:
         keys = [key.text for key in await fill(url, load.keys)]
         await _check_in_turn(accounts, keys, WARM_UP)
@@ -57,7 +63,10 @@ async def measure(url: str, load: StoreLoad) -> dict[str, float]:
 
 
 async def fill(url: str, count: int) -> list[NewKey]:
-    """So many paid accounts, each with one key and credits, written at once."""
+    """So many paid accounts, each with one key and credits, written at once.
+
+    raises: StoreNotEmpty
+    """
     made = [new_key() for _ in range(count)]
     people = [{"id": key.prefix, "name": "load", "tier": "paid", "created_at": 0} for key in made]
     rows = [{"prefix": key.prefix, "digest": key.digest, "account": key.prefix, "created_at": 0} for key in made]
@@ -69,12 +78,17 @@ async def fill(url: str, count: int) -> list[NewKey]:
     database = Database(url)
 
     def work(connection: Connection) -> None:
+        for table in (account_table, key_table, ledger_table):
+            if connection.execute(select(table).limit(1)).first() is not None:
+                raise StoreNotEmpty(f"the store has {table.name}; only an empty one is measured: name a new database")
         connection.execute(insert(account_table), people)
         connection.execute(insert(key_table), rows)
         connection.execute(insert(ledger_table), grants)
 
-    await database.write("fill", work)
-    await database.close()
+    try:
+        await database.write("fill", work)
+    finally:
+        await database.close()
     return made
 
 
@@ -117,7 +131,10 @@ def main() -> None:
     given = parser.parse_args()
     load = StoreLoad(given.keys, given.checks, given.callers, given.seconds)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(measure(given.url, load))))
+        try:
+            print(json.dumps(runner.run(measure(given.url, load))))
+        except StoreNotEmpty as problem:
+            sys.exit(f"measure: {problem}")
 
 
 if __name__ == "__main__":
