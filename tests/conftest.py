@@ -19,6 +19,7 @@ for name in ("MPLCONFIGDIR", "NODE_COMPILE_CACHE"):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", action="store_true", help="write the tables and examples of docs/api.md anew")
     parser.addini("most_skips", "a run in which more tests are skipped fails: green must mean tried", default="0")
 
 

@@ -55,19 +55,21 @@ class StopFrame(TypedDict):
 
 
 class MessageEnds(TypedDict):
-    """Whether a message is the last one."""
+    """Two fields of every message."""
 
-    is_final: Annotated[bool, Field(description="True in the last message alone.")]
-    final: Annotated[bool, Field(description="The same, for clients that read this field.")]
+    is_final: bool
+    final: bool
 
 
-class ServerMessage(MessageEnds):
+class ServerMessage(TypedDict):
     """What every message of the server has."""
 
     text: Annotated[
         str, Field(description="Text that will never change; empty but in `transcript` and, whole, in `final`.")
     ]
     partial: Annotated[str, Field(description="Text that may still change; empty but in `partial`.")]
+    is_final: Annotated[bool, Field(description="True in the last message alone.")]
+    final: Annotated[bool, Field(description="The same, for clients that read this field.")]
 
 
 @described

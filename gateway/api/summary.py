@@ -13,6 +13,8 @@ StyleName = Literal[
     "brief", "detailed", "action_items", "bullet_points", "headline", "bullets", "bullet-points", "action-items"
 ]
 
+SummaryStageName = Literal["reading", "notes", "writing"]
+
 
 @described
 class SummaryRequest(TypedDict):
@@ -41,7 +43,7 @@ class StageEvent(TypedDict):
 
     type: Literal["stage"]
     """The event's name, as in its `event:` line."""
-    stage: Literal["reading", "notes", "writing"]
+    stage: SummaryStageName
     """`reading` the prompt, making `notes` on each piece of a long text, `writing` the summary."""
     done: Count
     """Percent of the prompt, or pieces of a long text."""
@@ -60,7 +62,7 @@ class TokenEvent(TypedDict):
 
 
 @described
-class SummaryEvent(SummaryAnswer):
+class CompleteEvent(SummaryAnswer):
     """The whole summary; the last event of a stream that succeeds."""
 
     type: Literal["summary"]

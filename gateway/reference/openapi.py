@@ -26,9 +26,7 @@ ENCODINGS = {"multipart/form-data": {"encoding": {"file": {"contentType": "audio
 RESPONSE = "#/components/responses/"
 KEY = "key"  # name of the security scheme
 
-REQUEST_ID = Header(
-    "X-Request-Id", "Id of the request in the log; the client's own, if it sent a sane one.", always=True
-)
+REQUEST_ID = Header("X-Request-Id", "Id of the request in the log, the client's own if it sent one.", always=True)
 RETRY_AFTER = Header("Retry-After", "Whole seconds after which to try again.", "integer", always=True)
 CHALLENGE = Header("WWW-Authenticate", "`Bearer`.", always=True)
 ALLOWANCE = (

@@ -10,7 +10,7 @@ from importlib import metadata
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.summary import ErrorEvent, StageEvent, SummaryEvent, TokenEvent
+from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, TokenEvent
 from gateway.errors import NotFound
 from gateway.reference import swagger_ui
 from gateway.reference.asyncapi import Channel, asyncapi_document, in_markdown
@@ -37,7 +37,7 @@ class ApiDocuments:
 
     @cached_property
     def openapi(self) -> bytes:
-        extra = [StageEvent, TokenEvent, SummaryEvent, ErrorEvent]
+        extra = [StageEvent, TokenEvent, CompleteEvent, ErrorEvent]
         description = "\n".join([INTRODUCTION, *map(in_markdown, self._channels)])
         return _json(openapi_document(self._operations, metadata.version("stt"), description, extra))
 

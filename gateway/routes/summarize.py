@@ -8,13 +8,13 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.accounts import Admission
+from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, TokenEvent
 from gateway.draining import Work
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.http.connection import while_connected
@@ -119,7 +119,7 @@ async def _available(summarizer: Summarizer) -> None:
         raise _service_error(error) from error
 
 
-async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOptions) -> dict[str, str]:
+async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOptions) -> SummaryAnswer:
     async with aclosing(progress):
         async for event in progress:
             if isinstance(event, Summary):
@@ -137,27 +137,31 @@ async def _events(
                     await admission.settle(0)
                 yield ": waiting\n\n" if event is None else _event(event, wanted)
     except ServiceError as error:
-        yield _sent("error", {"error": error.message, "status": error.status})
+        yield _error(error)
     except Exception:
         _log.exception("summary failed")
-        yield _sent("error", {"error": InternalError().message, "status": InternalError.status})
+        yield _error(InternalError())
 
 
 def _event(event: SummaryEvent, wanted: SummaryOptions) -> str:
     if isinstance(event, SummaryStage):
-        return _sent("stage", {"stage": event.name, "done": event.done, "total": event.total})
+        return _sent({"type": "stage", "stage": event.name, "done": event.done, "total": event.total})
     if isinstance(event, SummaryDelta):
-        return _sent("token", {"token": event.text})
-    return _sent("summary", _answer(event, wanted))
+        return _sent({"type": "token", "token": event.text})
+    return _sent({"type": "summary", **_answer(event, wanted)})
 
 
-def _answer(summary: Summary, wanted: SummaryOptions) -> dict[str, str]:
+def _error(error: ServiceError) -> str:
+    return _sent({"type": "error", "error": error.message, "status": error.status})
+
+
+def _answer(summary: Summary, wanted: SummaryOptions) -> SummaryAnswer:
     # Clients of the contract read `summary`, and some of them `text`.
     return {"summary": summary.text, "text": summary.text, "style": wanted.asked, "model": summary.model}
 
 
-def _sent(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps({'type': name, **data}, ensure_ascii=False)}\n\n"
+def _sent(event: StageEvent | TokenEvent | CompleteEvent | ErrorEvent) -> str:
+    return f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
 async def _with_pauses(progress: AsyncGenerator[SummaryEvent, None]) -> AsyncGenerator[SummaryEvent | None, None]:

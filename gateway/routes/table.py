@@ -96,7 +96,7 @@ OPERATIONS = (
         Tag.SUMMARIES,
         "Summarize a text",
         description=f"With `Accept: {EVENT_STREAM}` the answer is a stream of server-sent events: `stage` "
-        "(StageEvent), `token` (TokenEvent), at last `summary` (SummaryEvent) or `error` (ErrorEvent). A comment "
+        "(StageEvent), `token` (TokenEvent), at last `summary` (CompleteEvent) or `error` (ErrorEvent). A comment "
         "line comes every 10 s while nothing else does.",
         body={JSON: SummaryRequest},
         replies=[
@@ -161,7 +161,7 @@ OPERATIONS = (
         show_openapi,
         "showOpenapi",
         Tag.DESCRIPTION,
-        "This document",
+        "The API as OpenAPI 3.1",
         replies=[Reply("OpenAPI 3.1.", {JSON: OBJECT})],
     ),
     Operation(
@@ -170,7 +170,7 @@ OPERATIONS = (
         show_asyncapi,
         "showAsyncapi",
         Tag.DESCRIPTION,
-        "The messages of WS /v1/stream",
+        "The messages of WS /v1/stream as AsyncAPI 3.0",
         replies=[Reply("AsyncAPI 3.0.", {JSON: OBJECT})],
     ),
     Operation(
@@ -179,7 +179,7 @@ OPERATIONS = (
         show_docs,
         "showDocs",
         Tag.DESCRIPTION,
-        "This document as a page",
+        "The API as a page",
         replies=[Reply("The page.", {"text/html": TEXT})],
     ),
     Operation(
@@ -188,7 +188,7 @@ OPERATIONS = (
         show_docs_asset,
         "showDocsAsset",
         Tag.DESCRIPTION,
-        "What the page consists of",
+        "The files of that page",
         parameters=[Parameter("name", "Name of the file.", "path", {"type": "string", "enum": list(ASSETS)})],
         replies=[Reply("The file.", dict.fromkeys(map(media_type, ASSETS), BINARY))],
         errors=[NotFound],

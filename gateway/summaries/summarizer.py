@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from gateway.api.summary import SummaryStageName
 from gateway.summaries.bounded_chat import BoundedChat, merged
 from gateway.summaries.chat_protocol import ChatEvent, ChatRequest, Done, PromptProgress, SummarizerFailed, TextDelta
 from gateway.summaries.items import NONE, Item, ItemReader, is_new
@@ -32,7 +33,7 @@ UNKNOWN_LANGUAGE = "the language of the transcript"
 
 @dataclass(frozen=True, slots=True)
 class SummaryStage:
-    name: str  # "reading" (percent of the prompt), "notes" and "writing" (pieces of a long text)
+    name: SummaryStageName  # "reading": percent of the prompt; "notes" and "writing": pieces of a long text
     done: int = 0
     total: int = 0
 

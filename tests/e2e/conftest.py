@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import pytest
 
 from export.download import InvalidDownload
 from export.summarizer import SUMMARIZERS, fetch_summarizer
+from gateway.settings import SummarizerSettings
 from tests.described_api import DescribedApi
-from tests.e2e.service_process import METERED, ServiceProcess, run_service, stt_keys
+from tests.e2e.service_process import METERED, ServiceProcess, run_service, stt_keys, wait_for_summaries
 
 DATA = Path(__file__).parent.parent / "data"
 WEIGHTS = Path(__file__).parents[2] / "var" / "weights" / "summarizer"
-LOAD_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +33,10 @@ def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 
 
 @pytest.fixture(scope="session")
-def small_summarizer() -> Path:
-    """A model that writes nonsense, quickly."""
+def small_summarizer(pytestconfig: pytest.Config) -> Path:
+    """A model that writes nonsense, quickly; for examples that people read, the one that is served by default."""
+    if pytestconfig.getoption("--record"):
+        return SummarizerSettings().file
     try:
         return fetch_summarizer(SUMMARIZERS["smollm2-135m"], WEIGHTS)
     except InvalidDownload as problem:
@@ -50,21 +51,13 @@ def full(
     settings = METERED | {
         "STT_TRITON_URLS": service.triton,
         "STT_MEDIA_UPLOAD_IDLE_SECONDS": "1",
-        "STT_MEDIA_MAX_UPLOAD_BYTES": str(1024**2),
+        "STT_MEDIA_MAX_UPLOAD_BYTES": str(8 * 1024**2),
         "SUMMARIZER": "embedded",
         "STT_SUMMARIZER_FILE": str(small_summarizer),
     }
     with run_service(tmp_path_factory.mktemp("full"), **settings) as running:
         wait_for_summaries(running)
         yield running
-
-
-def wait_for_summaries(service: ServiceProcess) -> None:
-    deadline = time.monotonic() + LOAD_SECONDS
-    body = {"text": "We launch in May."}
-    while httpx.post(f"{service.url}/v1/summarize", json=body, timeout=LOAD_SECONDS).status_code == 503:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

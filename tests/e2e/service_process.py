@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,15 @@ class ServiceProcess:
 def client_of(service: ServiceProcess, key: str | None = None, address: str = "198.51.100.1") -> httpx.Client:
     headers = {"X-Forwarded-For": address} | ({"Authorization": f"Bearer {key}"} if key else {})
     return httpx.Client(base_url=service.url, timeout=300, headers=headers)
+
+
+def wait_for_summaries(service: ServiceProcess, key: str | None = None) -> None:
+    """Until the summarizer has loaded its model."""
+    deadline = time.monotonic() + START_SECONDS
+    with client_of(service, key) as client:
+        while client.post("/v1/summarize", json={"text": "We launch in May.", "style": "headline"}).status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 @contextmanager
