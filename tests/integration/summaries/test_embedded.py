@@ -42,7 +42,8 @@ asyncio.run(main())
 """
 
 
-def eventually(happened: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(happened: Callable[[], bool], seconds: float = 180) -> bool:
+    """Within what a busy machine takes for one batch of a prompt, at a low priority."""
     deadline = time.monotonic() + seconds
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.1)
