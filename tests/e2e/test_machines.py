@@ -39,7 +39,12 @@ MODELS = ("whisper-base", "diarizer")
 CREDITS = 1000
 SECOND = 32_000  # bytes of PCM
 RESTART = 1012
-SETTINGS = {"STT_SERVER_DRAIN_SECONDS": "1", "STT_TRITON_PROBE_SECONDS": "1", "STT_TRITON_PATIENCE_SECONDS": "60"}
+SETTINGS = {
+    "STT_SERVER_DRAIN_SECONDS": "1",
+    "STT_SERVER_SHUTDOWN_SECONDS": "80",  # a slow processor takes more than the default for what is in flight
+    "STT_TRITON_PROBE_SECONDS": "1",
+    "STT_TRITON_PATIENCE_SECONDS": "60",
+}
 
 
 @dataclass
