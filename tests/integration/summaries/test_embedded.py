@@ -181,15 +181,23 @@ async def test_stopping_ends_the_process(options: LlamaOptions) -> None:
 async def test_a_process_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(1000))
-    server = EmbeddedServer(LlamaOptions(broken, "broken", threads=1, log=tmp_path / "later" / "log"))
+    in_the_way = tmp_path / "logs"
+    in_the_way.touch()  # a file where the log's folder should be
+    server = EmbeddedServer(LlamaOptions(broken, "broken", threads=1, log=in_the_way / "log"))
     server.start()
     try:
-        await asyncio.sleep(0.1)
-        with pytest.raises(SummarizerUnavailable, match="cannot be started"):
-            server.chat()
-        (tmp_path / "later").mkdir()
+        async with asyncio.timeout(START_SECONDS):
+            while "cannot be started" not in refusal(server):
+                await asyncio.sleep(0.05)
+        in_the_way.unlink()
         async with asyncio.timeout(START_SECONDS):
             while server.process is None:
                 await asyncio.sleep(0.05)
     finally:
         await server.stop()
+
+
+def refusal(server: EmbeddedServer) -> str:
+    with pytest.raises(SummarizerUnavailable) as refused:
+        server.chat()
+    return str(refused.value)
