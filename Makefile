@@ -10,7 +10,7 @@ SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or 3.12 is neede
   $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test unit browser check format docs development benchmarks lock clean distclean
+.PHONY: help setup serve plot test unit browser check format docs development benchmarks lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -20,6 +20,9 @@ setup:  ## environment, weights and engines
 
 serve:  ## set everything up (once) and run the service
 	$(SETUP) service --serve && exec $(BIN)/stt serve
+
+plot: setup  ## bring what `stt transcribe --plot` draws with (80 MB)
+	$(SETUP) plot
 
 development:
 	$(SETUP) development
@@ -56,7 +59,8 @@ benchmarks:  ## environment and weights of the peers; then: python -m benchmarks
 UV_COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-header \
   --no-emit-index-url --no-config
 # Containers run the versions that the tests run; NVIDIA's images bring Python 3.12.
-LOCK = $(UV_COMPILE) --python-version 3.11
+LOCK_WHOLE = $(UV_COMPILE) --python-version 3.11
+LOCK = $(LOCK_WHOLE) --override requirements/never-imported.in
 LOCK_NVIDIA = $(UV_COMPILE) --python-version 3.12
 TESTED = --constraint requirements/service.txt
 TRITON_GPU = requirements/container-triton-gpu.txt
@@ -64,7 +68,8 @@ TRITON_GPU = requirements/container-triton-gpu.txt
 lock:  ## pin every requirement again (needs uv)
 	$(LOCK) --extra serving --extra export -o requirements/service.txt
 	$(LOCK) --extra serving --extra export --extra development $(TESTED) -o requirements/development.txt
-	$(LOCK) --extra benchmarks -o requirements/benchmarks.txt
+	$(LOCK_WHOLE) --extra benchmarks -o requirements/benchmarks.txt
+	$(LOCK) --extra plot $(TESTED) -o requirements/plot.txt
 	$(LOCK) --extra build $(TESTED) -o requirements/container-build.txt
 	$(LOCK) --extra gateway $(TESTED) -o requirements/container-gateway.txt
 	$(LOCK) --extra triton --extra models --extra cpu $(TESTED) -o requirements/container-triton-cpu.txt

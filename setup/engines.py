@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from setup.environment import Environment
-from setup.steps import Step
+from setup.programs import Background
+from setup.steps import Step, Steps
+
+NO_SUMMARIES = "warning: no summaries until `python -m export summarizer` succeeds"
+
+
+class Shown(Protocol):
+    def progress(self, text: str) -> None: ...
 
 
 def build_engines(environment: Environment, step: Step, say: Callable[[str], None], *, summarizer: bool) -> None:
@@ -16,14 +24,27 @@ def build_engines(environment: Environment, step: Step, say: Callable[[str], Non
     step.run([str(environment.python), "-m", "export", "setup", *flags], ExportReports(step, say))
 
 
+def fetch_summarizer(background: Background, environment: Environment, steps: Steps, checkout: Path) -> None:
+    """Begins to fetch the summarizer's model: that takes as long as all packages, and needs none of them."""
+    command = [str(environment.python), "-m", "export.summarizer", "--events"]
+    background.start(command, steps.log, ExportReports(steps, steps.say), checkout)
+
+
+def finish_summarizer(background: Background, step: Step, steps: Steps) -> None:
+    """Waits for it. Without its model everything else works."""
+    step.progress("")
+    if background.wait() != 0:
+        steps.say(NO_SUMMARIES)
+
+
 class ExportReports:
     """Reads the events that `export --events` prints, one JSON object a line, and shows them.
 
     Several things may go on at once: weights are fetched while engines are built.
     """
 
-    def __init__(self, step: Step, say: Callable[[str], None]) -> None:
-        self._step = step
+    def __init__(self, shown: Shown, say: Callable[[str], None]) -> None:
+        self._shown = shown
         self._say = say
         self._going_on: dict[str, str] = {}  # title → how far
 
@@ -40,7 +61,7 @@ class ExportReports:
             self._say(f"warning: {title}: {event['warning']}")
         else:
             self._going_on[title] = _amount(event)
-        self._step.progress(" | ".join(f"{each} {far}".rstrip() for each, far in self._going_on.items()))
+        self._shown.progress(" | ".join(f"{each} {far}".rstrip() for each, far in self._going_on.items()))
         return "done" not in event
 
 

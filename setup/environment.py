@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from setup.pruning import prune
 from setup.steps import Step, StepFailed
 
 MADE = "made.stamp"  # written when the environment is whole; holds the version of its Python
 UNFINISHED = "unfinished"  # lies there until then
 PYTHON = getattr(sys, "_base_executable", sys.executable)  # not that of an environment which may have to go
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
-_PACKAGE = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[\w,]+\])?==", re.MULTILINE)  # of a lock
+_PACKAGE = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[\w,]+\])?==", re.MULTILINE)  # of a lock
+INSTALLERS = frozenset({"pip", "setuptools"})
 _MEGABYTES = {"kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _DOWNLOADING = re.compile(r"^ *Downloading .* \(([\d.]+) (kB|MB|GB)\)")
 
@@ -78,8 +80,28 @@ class Environment:
         """
         self._stamp(lock).unlink(missing_ok=True)
         counter = PipProgress(len(_PACKAGE.findall(lock.read_text(encoding="utf-8"))), step)
-        self.pip(step, "--require-hashes", "--requirement", str(lock), on_line=counter)
+        self._locked(lock, step, counter)
+        prune(self.packages)
         self._stamp(lock).write_text(fingerprint([lock, *others]) + "\n", encoding="ascii")
+
+    def install_installers(self, lock: Path, step: Step) -> None:
+        """pip itself first, so that it is not replaced while something else uses it. raises: StepFailed"""
+        entries = re.split(r"\n(?=\S)", lock.read_text(encoding="utf-8"))
+        theirs = [entry for entry in entries if (name := _PACKAGE.match(entry)) and name[1] in INSTALLERS]
+        if theirs:
+            part = self.folder / f"{lock.stem}-installers.txt"
+            part.write_text("\n".join(each.rstrip() for each in theirs) + "\n", encoding="utf-8")
+            self._locked(part, step)
+            part.unlink()
+
+    @property
+    def packages(self) -> Path:
+        """The folder that they are installed into."""
+        return self.folder / "lib" / f"python{VERSION}" / "site-packages"
+
+    def _locked(self, lock: Path, step: Step, on_line: Callable[[str], bool] = lambda _line: True) -> None:
+        # A lock names every package that is needed, and leaves out what others ask for in vain.
+        self.pip(step, "--no-deps", "--require-hashes", "--requirement", str(lock), on_line=on_line)
 
     def pip(self, step: Step, *arguments: str, on_line: Callable[[str], bool] = lambda _line: True) -> None:
         # Python compiles what it imports; compiling everything takes longer than that, and a fifth of the disk.

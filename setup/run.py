@@ -1,4 +1,4 @@
-"""The steps of set-up in their order: `python3 -m setup service|development|benchmarks`."""
+"""The steps of set-up in their order: `python3 -m setup service|plot|development|benchmarks`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from setup.engines import build_engines
+from setup.engines import build_engines, fetch_summarizer, finish_summarizer
 from setup.environment import Environment
 from setup.machine import Machine, describe, this_machine
+from setup.programs import Background, Log
 from setup.requirements import Needs, address, examine
-from setup.steps import SHOWN_LINES, Log, Step, StepFailed, Steps
+from setup.steps import SHOWN_LINES, Step, StepFailed, Steps
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = CHECKOUT / "pyproject.toml"
-SERVICE, DEVELOPMENT, BENCHMARKS = (
-    CHECKOUT / "requirements" / f"{name}.txt" for name in ("service", "development", "benchmarks")
+SERVICE, PLOT, DEVELOPMENT, BENCHMARKS = (
+    CHECKOUT / "requirements" / f"{name}.txt" for name in ("service", "plot", "development", "benchmarks")
 )
+SERVICE_PACKAGES = f"packages ({SERVICE.stem})"
 LOGS = CHECKOUT / "var" / "log"
 SHOWN_SIZES = (".venv", "var/weights", "model_repository")
 
 # Of a first time, on two cores that are free and a line of 100 Mbit/s.
-MINUTES, FETCHED_GB, KEPT_GB = 2, 0.6, 1.5
+MINUTES, FETCHED_GB, KEPT_GB = 2, 0.6, 1.3
 SUMMARIZER_MINUTES, SUMMARIZER_GB = 1, 1.1
 
 EXIT_FAILED = 1
@@ -62,23 +65,44 @@ def _service(options: argparse.Namespace, log: Log) -> None:
     """Everything that `make serve` needs."""
     environment = Environment(CHECKOUT / ".venv")
     summarizer = summarizes_here(os.environ)
+    new = not environment.is_made()
     packages = _packages(environment, SERVICE)
     listens = address(os.environ) if options.serve else None
     machine = _examine(Needs(summarizer, installed=not packages, address=listens))
     steps = Steps(len(packages) + (2 if packages else 1), log)
+    with Background() as background:
 
-    def build(step: Step) -> None:
-        build_engines(environment, step, steps.say, summarizer=summarizer)
+        def install(step: Step) -> None:
+            environment.install_installers(SERVICE, step)
+            if new and summarizer:
+                fetch_summarizer(background, environment, steps, CHECKOUT)
+            _install(environment, SERVICE, step)
 
-    if not packages:
-        _perform(steps, [("weights and engines", build)])
-        return
-    if not environment.is_made():
-        steps.say(_announcement(summarizer, log))
-    began = time.monotonic()
-    _perform(steps, [("machine", lambda step: _tell(step, machine)), *packages, ("weights and engines", build)])
-    sizes = ", ".join(f"{place} {size_of(CHECKOUT / place) / 1e9:.1f} GB" for place in SHOWN_SIZES)
-    steps.say(f"Set up in {time.monotonic() - began:.0f} s. On disk: {sizes}.")
+        def build(step: Step) -> None:
+            build_engines(environment, step, steps.say, summarizer=summarizer and not background.started)
+            finish_summarizer(background, step, steps)
+
+        engines: Task = ("weights and engines", build)
+        if not packages:
+            _perform(steps, [engines])
+            return
+        if new:
+            steps.say(_announcement(summarizer, log))
+        began = time.monotonic()
+        preparing = [(title, install if title == SERVICE_PACKAGES else work) for title, work in packages]
+        _perform(steps, [("machine", lambda step: _tell(step, machine)), *preparing, engines])
+        steps.say(f"Set up in {time.monotonic() - began:.0f} s. On disk: {_sizes()}.")
+
+
+def _sizes() -> str:
+    return ", ".join(f"{place} {size_of(CHECKOUT / place) / 1e9:.1f} GB" for place in SHOWN_SIZES)
+
+
+def _plot(_options: argparse.Namespace, log: Log) -> None:
+    """What `stt transcribe --plot` needs besides."""
+    environment = Environment(CHECKOUT / ".venv")
+    if tasks := _packages(environment, PLOT):
+        _perform(Steps(len(tasks), log), tasks)
 
 
 def _development(_options: argparse.Namespace, log: Log) -> None:
@@ -100,7 +124,7 @@ def _benchmarks(_options: argparse.Namespace, log: Log) -> None:
     _perform(Steps(len(tasks), log), tasks)
 
 
-_COMMANDS = {"service": _service, "development": _development, "benchmarks": _benchmarks}
+_COMMANDS = {"service": _service, "plot": _plot, "development": _development, "benchmarks": _benchmarks}
 
 
 def _packages(environment: Environment, *locks: Path) -> list[Task]:
@@ -109,17 +133,14 @@ def _packages(environment: Environment, *locks: Path) -> list[Task]:
     tasks: list[Task] = [] if made else [("environment", environment.make)]
     for lock in locks:
         if not made or not environment.has(lock, PROJECT):
-            tasks.append((f"packages ({lock.stem})", _installing(environment, lock)))
+            tasks.append((f"packages ({lock.stem})", partial(_install, environment, lock)))
     return tasks
 
 
-def _installing(environment: Environment, lock: Path) -> Callable[[Step], None]:
-    def install(step: Step) -> None:
-        environment.install(lock, step, PROJECT)
-        if lock == SERVICE:
-            environment.pip(step, "--no-deps", "--no-build-isolation", "--editable", str(CHECKOUT))
-
-    return install
+def _install(environment: Environment, lock: Path, step: Step) -> None:
+    environment.install(lock, step, PROJECT)
+    if lock == SERVICE:
+        environment.pip(step, "--no-deps", "--no-build-isolation", "--editable", str(CHECKOUT))
 
 
 def _perform(steps: Steps, tasks: Sequence[Task]) -> None:

@@ -5,45 +5,22 @@ What programs say goes into the log, and comes to the terminal only where a step
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TextIO
+
+from setup.programs import Log, Program
 
 SHOWN_LINES = 15  # of the log, where a step fails
 REDRAW_SECONDS = 0.2
-STOP_SECONDS = 5.0  # for a program that is told to stop
 
 
 class StepFailed(Exception):
     """A step cannot be done; the text says why, and what helps where that is known."""
-
-
-class Log:
-    """The file that every program's output goes to; made when there is something to write."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: TextIO | None = None
-
-    def write(self, line: str) -> None:
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
-        self._file.write(f"{line}\n")
-        self._file.flush()
-
-    def tail(self, lines: int) -> list[str]:
-        if self._file is None:
-            return []
-        return self.path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
 
 
 class Steps:
@@ -55,6 +32,7 @@ class Steps:
         self.log = log
         self._out = out
         self._live = out.isatty()
+        self._beside = ""
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
@@ -77,8 +55,13 @@ class Steps:
         self._out.write(f"\r\x1b[K{line}\n" if self._live else f"{line}\n")
         self._out.flush()
 
+    def progress(self, text: str) -> None:
+        """How far that is which goes on beside the steps."""
+        self._beside = text
+
     def _show(self, line: str) -> None:
         """A line that the next one takes the place of."""
+        line = f"{line} | {self._beside}" if self._beside else line
         width = shutil.get_terminal_size().columns - 1
         self._out.write(f"\r\x1b[K{line[:width]}")
         self._out.flush()
@@ -131,37 +114,13 @@ class Step:
     ) -> None:
         """Runs a program whose output goes to on_line, and into the log where on_line says so.
 
-        It has a session of its own: a terminal's Ctrl-C reaches this process alone, which stops it in order.
         raises: StepFailed if it fails
         """
-        self.log.write(f"$ {' '.join(command)}")
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        assert process.stdout is not None
+        program = Program(command, self.log, on_line)
         try:
-            for line in process.stdout:
-                if on_line(line.rstrip()):
-                    self.log.write(line.rstrip())
-            code = process.wait()
+            code = program.read()
         except BaseException:
-            _stop(process)
+            program.stop()
             raise
         if code != 0:
             raise StepFailed(f"`{' '.join(command[:4])} …` ended with exit code {code}.")
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """Ends a program with everything that it started."""
-    for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, None)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            return

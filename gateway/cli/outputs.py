@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.cli.errors import WrongUse
 from gateway.cli.recordings import RecordingFile
+from speech.installation import checkout
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -47,11 +50,15 @@ def summary_target(target: Path) -> Path:
 
 
 def check_picture(name: str) -> Path:
-    """raises: WrongUse where the picture's kind is unknown or it cannot be written"""
+    """raises: WrongUse where its kind is unknown, it cannot be written, or there is nothing to draw it with"""
     picture = Path(name)
     if picture.suffix.lower() not in PICTURES:
         raise WrongUse(f"--plot {name}: unknown kind of picture; accepted: {', '.join(PICTURES)}")
     check_writable(picture)
+    if find_spec("matplotlib") is None:
+        root = checkout()
+        bring = f"make -C {shlex.quote(str(root))} plot" if root else "python -m pip install matplotlib"
+        raise WrongUse(f"--plot draws with matplotlib, which is not installed; `{bring}` brings it (80 MB)")
     return picture
 
 

@@ -9,7 +9,6 @@ from gateway.errors import BadParameter
 from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
 from speech import languages
-from speech.tensors import Task
 
 RESPONSE_FORMATS = {  # accepted → meant
     "json": "json", "txt": "txt", "srt": "srt", "vtt": "vtt", "text": "txt", "verbose_json": "json"
@@ -32,12 +31,11 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
     """raises: BadParameter"""
     prompt = fields.get("prompt", "")
     if len(prompt) > MAX_PROMPT:
-        raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.", "prompt")
+        raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.")
     return TranscribeParameters(
         recognition=RecognitionRequest(
             model=fields.get("model", "").strip() or DEFAULT_MODEL,
             language=read_language(fields.get("language", "")),
-            task=_task(fields.get("task", "")),
             prompt=prompt,
             diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
             speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
@@ -55,25 +53,15 @@ def read_language(text: str) -> str | None:
     if code is None:
         raise BadParameter(
             f"`language` is {text[:40]!r}; accepted are auto, an ISO 639-1 code such as en, or an English "
-            "name such as german (GET /v1/languages lists them).",
-            "language",
+            "name such as german (GET /v1/languages lists them)."
         )
     return code
-
-
-def _task(text: str) -> Task:
-    try:
-        return Task(text.strip().lower() or Task.TRANSCRIBE)
-    except ValueError:
-        raise BadParameter(f"`task` is {text[:40]!r}; accepted are {', '.join(Task)}.", "task") from None
 
 
 def _response_format(text: str) -> str:
     wanted = text.strip().lower() or "json"
     if wanted not in RESPONSE_FORMATS:
-        raise BadParameter(
-            f"`response_format` is {text[:40]!r}; accepted are {', '.join(RESPONSE_FORMATS)}.", "response_format"
-        )
+        raise BadParameter(f"`response_format` is {text[:40]!r}; accepted are {', '.join(RESPONSE_FORMATS)}.")
     return RESPONSE_FORMATS[wanted]
 
 
@@ -82,7 +70,7 @@ def _boolean(name: str, text: str, *, default: bool) -> bool:
     if not wanted:
         return default
     if wanted not in _TRUE | _FALSE:
-        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are true and false.", name)
+        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are true and false.")
     return wanted in _TRUE
 
 
@@ -90,5 +78,5 @@ def _integer(name: str, text: str, largest: int) -> int:
     wanted = text.strip() or "0"
     if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) <= largest):
         accepted = f"whole numbers from 0 (find out) to {largest}"
-        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are {accepted}.", name)
+        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are {accepted}.")
     return int(wanted)

@@ -16,13 +16,11 @@ from gateway.transcript.segments import segment
 from gateway.transcript.text import join
 from speech.activity import Region, regions
 from speech.audio import SAMPLE_RATE
-from speech.tensors import Task
 from speech.transcript import Transcript, Word
 from speech.windows import Window, plan
 
 CERTAIN = 0.8  # probability from which a window's language may differ from the recording's
 SILENT_LANGUAGE = "en"  # where nobody speaks
-TRANSLATED_INTO = "en"
 GAP_MARGIN = 0.2  # seconds around speech without words that are decoded with it
 GAP_WINDOW = 12.0  # seconds: what yielded nothing as a whole is decoded again in pieces of at most this length
 LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
@@ -51,18 +49,16 @@ class Recognizer:
         if request.language is None:
             doubts = language_doubts(voting, language)
             transcripts = await _unify_language(transcriber, transcripts, language)
-        translated = request.task is Task.TRANSLATE
-        words, warnings = await _fill_gaps(transcriber, recording, transcripts, language, only_whole=translated)
+        words, warnings = await _fill_gaps(transcriber, recording, transcripts, language)
         words = in_order(words, recording.duration)
-        written = TRANSLATED_INTO if translated else language
-        segments = segment(words, written)
+        segments = segment(words, language)
         doubts += segment_doubts(segments)
         return Transcript(
             segments=segments,
-            language=written,
+            language=language,
             duration=recording.duration,
             warnings=(*recording.warnings, *warnings, *doubts),
-            text=join(words, written),
+            text=join(words, language),
         )
 
 
@@ -93,23 +89,11 @@ async def _unify_language(
 
 
 async def _fill_gaps(
-    transcriber: WindowTranscriber,
-    recording: Recording,
-    transcripts: Sequence[WindowTranscript],
-    language: str,
-    *,
-    only_whole: bool,
+    transcriber: WindowTranscriber, recording: Recording, transcripts: Sequence[WindowTranscript], language: str
 ) -> tuple[list[Word], list[str]]:
-    """All words, and warnings of what stays missing after speech without credible words was decoded again.
-
-    only_whole: a window with credible words has no gaps. A translation says things in another order and with
-    fewer words, so that speech beside its words is not speech that was missed.
-    """
+    """All words, and warnings of what stays missing after speech without credible words was decoded again."""
     spoken = [replace(each, words=tighten(each.words, recording.speech)) for each in transcripts if each.is_speech]
-    missing = {
-        each.window: [] if only_whole and _credible(each) else _gaps(_credible(each), each.window, recording)
-        for each in spoken
-    }
+    missing = {each.window: _gaps(_credible(each), each.window, recording) for each in spoken}
     pieces = {gap: _windows_over(gap, recording) for gaps in missing.values() for gap in gaps}
     again = await transcriber.transcribe([window for windows in pieces.values() for window in windows], language)
     found = [word for each in again if each.is_speech and not each.is_improbable for word in each.words]
@@ -121,7 +105,7 @@ async def _fill_gaps(
             complete = merge(complete, found, gap)
         complete = complete or each.words  # a guess is better than nothing
         words += complete
-        lost = [] if only_whole and complete else _gaps(complete, each.window, recording)
+        lost = _gaps(complete, each.window, recording)
         warnings += [_warning(gap) for gap in lost if gap.end - gap.start >= LOST]
     return words, warnings
 

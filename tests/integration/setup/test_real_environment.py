@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from setup.environment import Environment
-from setup.steps import Log, Step
+from setup.programs import Log
+from setup.steps import Step
 
 
 def test_what_an_interrupted_run_left_is_made_again_whole(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from setup.environment import MADE, UNFINISHED, VERSION, Environment, PipProgress, fingerprint
-from setup.steps import Log, Step, StepFailed
+from setup.programs import Log
+from setup.steps import Step, StepFailed
 
 
 @pytest.fixture
@@ -123,3 +124,17 @@ def test_progress_is_read_from_what_pip_prints() -> None:
         seen.append(step.shown)
 
     assert seen == ["1 of 3, 0 MB", "1 of 3, 18 MB", "2 of 3, 18 MB", "2 of 3, 18 MB", "installing 2 packages"]
+
+
+def test_pip_is_replaced_before_anything_else_uses_it(environment: Environment, step: Step, tmp_path: Path) -> None:
+    lock = tmp_path / "service.txt"
+    lock.write_text(
+        "numpy==1.26.4 \\\n    --hash=sha256:00\n    # via stt\npip==26.3 \\\n    --hash=sha256:11\n    # via stt\n",
+        encoding="utf-8",
+    )
+    pretend(environment, 'for last; do :; done; cat "$last"')
+
+    environment.install_installers(lock, step)
+
+    assert [line.strip() for line in step.log.tail(3)] == ["pip==26.3 \\", "--hash=sha256:11", "# via stt"]
+    assert not environment.has(lock)

@@ -14,8 +14,9 @@ import pytest
 
 from setup.engines import ExportReports, build_engines
 from setup.environment import Environment
+from setup.programs import Log
 from setup.run import size_of, summarizes_here
-from setup.steps import Log, Step, StepFailed, Steps
+from setup.steps import Step, StepFailed, Steps
 
 
 @pytest.fixture

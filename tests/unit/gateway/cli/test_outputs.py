@@ -57,3 +57,12 @@ def test_an_unknown_kind_of_picture_is_refused(tmp_path: Path) -> None:
     assert check_picture(str(tmp_path / "a.SVG")) == tmp_path / "a.SVG"
     with pytest.raises(WrongUse, match=r"accepted: \.png, \.svg, \.pdf"):
         check_picture("a.foo")
+
+
+def test_where_nothing_draws_the_command_that_brings_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.cli.outputs.find_spec", lambda _name: None)
+
+    with pytest.raises(WrongUse, match=r"`make -C .* plot` brings it"):
+        check_picture(str(tmp_path / "a.svg"))
