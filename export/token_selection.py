@@ -54,12 +54,21 @@ def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -
     _prompt_answers(graph, vocabulary, logits)
     masks = [graph.exact(name, mask[None]) for name, mask in _masks(vocabulary).items()]
     allowed = graph.node("Add", [logits, graph.node("Where", [first, *masks])])
-    best = graph.node("ArgMax", [allowed], axis=1, keepdims=1)
+    table = graph.node("Reshape", [allowed, graph.integers(-1, vocabulary.blocks, BLOCK)])
+    peaks = graph.node("ReduceMax", [table, graph.integers(2)], keepdims=0)  # (b, blocks)
+    peak = graph.node("ReduceMax", [peaks, graph.integers(1)], keepdims=1)
+    below = graph.node("Sub", [table, graph.node("Unsqueeze", [peak, graph.integers(2)])])  # (b, blocks, BLOCK), ≤ 0
     warm = graph.node("Greater", [temperature, graph.exact("zero", np.array(0.0))])
     divisor = graph.node("Where", [warm, temperature, graph.exact("one", np.array(1.0))])
-    drawn = _draw(graph, vocabulary.blocks, graph.node("Div", [allowed, divisor]), draw)
-    chosen = graph.node("Where", [warm, drawn, best])
-    graph.output(_logprob(graph, allowed, chosen), "logprob", FLOAT, ["batch"])
+    drawn = _draw(
+        graph,
+        vocabulary.blocks,
+        graph.node("Div", [below, graph.node("Unsqueeze", [divisor, graph.integers(2)])]),
+        draw,
+    )
+    best = _best(graph, table, peaks, vocabulary.blocks)
+    chosen = _within(graph, graph.node("Where", [warm, drawn, best]), "token", vocabulary.size)
+    graph.output(_logprob(graph, below, chosen), "logprob", FLOAT, ["batch"])
     graph.output(graph.node("Where", [active, chosen, kept]), "token", INT64, ["batch", 1])
 
 
@@ -83,22 +92,45 @@ def _prompt_answers(graph: Graph, vocabulary: Vocabulary, logits: str) -> None:
     graph.output(graph.node("Squeeze", [silence, graph.integers(1)]), "no_speech", FLOAT, ["batch"])
 
 
-def _logprob(graph: Graph, allowed: str, chosen: str) -> str:
-    """Natural logarithm of a token's probability: (b,)"""
-    total = graph.node("ReduceLogSumExp", [allowed, graph.integers(1)], keepdims=1)
-    logit = graph.node("GatherElements", [allowed, chosen], axis=1)
+def _best(graph: Graph, table: str, peaks: str, blocks: int) -> str:
+    """First of the highest scores, (b, 1): by blocks, because a reduction over a row as long as the vocabulary
+    leaves most of a GPU idle.
+
+    table: (b, blocks, BLOCK); peaks: (b, blocks), each block's highest
+    """
+    block = _within(graph, graph.node("ArgMax", [peaks], axis=1, keepdims=1), "block", blocks)
+    tokens = graph.node("GatherND", [table, block], batch_dims=1)
+    return _token(graph, block, graph.node("ArgMax", [tokens], axis=1, keepdims=1))
+
+
+def _token(graph: Graph, block: str, within: str) -> str:
+    start = graph.node("Mul", [block, graph.constant("block_size", np.array(BLOCK))])
+    return graph.node("Add", [start, within])
+
+
+def _within(graph: Graph, index: str, name: str, count: int) -> str:
+    """An index of `count` things, whatever the argmax of what is no number is: something is looked up by it."""
+    at_least = graph.node("Max", [index, graph.constant(f"first_{name}", np.array(0))])
+    return graph.node("Min", [at_least, graph.constant(f"last_{name}", np.array(count - 1))])
+
+
+def _logprob(graph: Graph, below: str, chosen: str) -> str:
+    """Natural logarithm of a token's probability: (b,). below: (b, blocks, BLOCK), scores less their maximum"""
+    sums = graph.node("ReduceSum", [graph.node("Exp", [below]), graph.integers(2)], keepdims=0)
+    total = graph.node("Log", [graph.node("ReduceSum", [sums, graph.integers(1)], keepdims=1)])
+    scores = graph.node("Flatten", [below], axis=1)
+    logit = graph.node("GatherElements", [scores, chosen], axis=1)
     return graph.node("Squeeze", [graph.node("Sub", [logit, total]), graph.integers(1)])
 
 
 def _draw(graph: Graph, blocks: int, scores: str, draw: str) -> str:
     """Inverse of the cumulative softmax at `draw`, (b, 1): first the block, then the token within it.
 
+    scores: (b, blocks, BLOCK), the highest of each row zero
     Two small triangular products instead of a scan over the vocabulary. A token of probability zero is
     never drawn: the target stays below the sum, and the first sum above it ends at a positive term.
     """
-    peak = graph.node("ReduceMax", [scores, graph.integers(1)], keepdims=1)
-    weights = graph.node("Exp", [graph.node("Sub", [scores, peak])])
-    table = graph.node("Reshape", [weights, graph.integers(-1, blocks, BLOCK)])
+    table = graph.node("Exp", [scores])
     sums = graph.node("ReduceSum", [table, graph.integers(2)], keepdims=0)  # (b, blocks)
     running = _running_sum(graph, sums, blocks)
     target = graph.node("Mul", [draw, graph.slice(running, blocks - 1, blocks, axis=1)])
@@ -106,9 +138,7 @@ def _draw(graph: Graph, blocks: int, scores: str, draw: str) -> str:
     before = graph.node("GatherElements", [graph.node("Sub", [running, sums]), block], axis=1)
     tokens = graph.node("GatherND", [table, block], batch_dims=1)  # (b, BLOCK)
     rest = graph.node("Sub", [target, before])
-    within = _first_above(graph, _running_sum(graph, tokens, BLOCK), rest, BLOCK)
-    start = graph.node("Mul", [block, graph.constant("block_size", np.array(BLOCK))])
-    return graph.node("Add", [start, within])
+    return _token(graph, block, _first_above(graph, _running_sum(graph, tokens, BLOCK), rest, BLOCK))
 
 
 def _running_sum(graph: Graph, terms: str, count: int) -> str:
