@@ -14,9 +14,9 @@ from gateway.http.middleware.metrics import MetricsMiddleware
 from gateway.http.middleware.origin_check import OriginCheck
 from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMiddleware
 from gateway.reference.openapi import response_headers
+from gateway.requests.recordings import IDEMPOTENCY_HEADER
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, operations
-from gateway.routes.transcribe import IDEMPOTENCY_HEADER
 from gateway.services import Services
 
 ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER)

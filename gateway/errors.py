@@ -3,6 +3,7 @@
     ServiceError
     ├── BadRequest 400
     │   ├── BadParameter       a field that is missing, unknown or out of range
+    │   │   └── ModelNotFound  a name that is no model's
     │   └── UnsupportedMedia   a file without audio, or that cannot be read
     ├── Unauthorized 401
     ├── PaymentRequired 402
@@ -25,13 +26,17 @@ text of an exception that was not written for clients.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from gateway.api.catalogue import ErrorBody
+
+RENDER_ERROR = "render_error"  # in a request's state: a RenderError, where errors are not in the contract's shape
 
 
 class ServiceError(Exception):
@@ -43,6 +48,9 @@ class ServiceError(Exception):
         self.headers = headers or {}
 
 
+RenderError: TypeAlias = Callable[[ServiceError], Response]
+
+
 class BadRequest(ServiceError):
     """Something in the request is missing, unknown, out of range or cannot be read."""
 
@@ -50,6 +58,13 @@ class BadRequest(ServiceError):
 
 
 class BadParameter(BadRequest):
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        """parameter: the field, where it is one"""
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class ModelNotFound(BadParameter):
     pass
 
 
@@ -147,7 +162,13 @@ class Unavailable(RetryLater):
         super().__init__(message, retry_after)
 
 
-def error_response(error: ServiceError) -> JSONResponse:
+def error_response(error: ServiceError, scope: Scope | None = None) -> Response:
+    """scope: of the request; an address of another service's protocol has that protocol's errors"""
+    render: RenderError = (scope or {}).get("state", {}).get(RENDER_ERROR, _contract_error)
+    return render(error)
+
+
+def _contract_error(error: ServiceError) -> Response:
     body: ErrorBody = {"error": error.message}
     return JSONResponse(body, status_code=error.status, headers=error.headers)
 
@@ -155,10 +176,10 @@ def error_response(error: ServiceError) -> JSONResponse:
 async def answer_error(request: Request, exc: Exception) -> Response:
     """The one handler: the tree above, and what Starlette's router raises."""
     if isinstance(exc, ServiceError):
-        return error_response(exc)
+        return error_response(exc, request.scope)
     if isinstance(exc, HTTPException):
-        return error_response(_from_router(request, exc))
-    return error_response(InternalError())
+        return error_response(_from_router(request, exc), request.scope)
+    return error_response(InternalError(), request.scope)
 
 
 def _from_router(request: Request, exc: HTTPException) -> ServiceError:

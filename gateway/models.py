@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.api.catalogue import Speed
-from gateway.errors import BadParameter, Unavailable
+from gateway.errors import BadParameter, ModelNotFound, Unavailable
+from speech.tensors import Task
 
 DEFAULT_MODEL = "large-v3-turbo"
 
@@ -18,6 +19,11 @@ class Model:
     speed: Speed
     description: str
     languages: int = 99
+
+    @property
+    def can_translate(self) -> bool:
+        """Into English. The English models were not trained for it, nor was large-v3-turbo."""
+        return self.languages > 1 and self.id != "large-v3-turbo"
 
 
 PUBLISHED = (
@@ -37,6 +43,24 @@ OTHERS = (
 )
 KNOWN = {model.id: model for model in PUBLISHED + OTHERS}
 
+# Names of other services' models, which many programs send whatever is served. They ask for no model in particular.
+OTHER_SERVICES = (
+    "whisper-1",
+    "gpt-transcribe",
+    "gpt-4o-transcribe",
+    "gpt-4o-transcribe-diarize",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "gpt-live-transcribe",
+    "gpt-realtime-whisper",
+)
+SAME_MODEL = {  # other names of models → ids
+    "turbo": "large-v3-turbo",
+    "large": "large-v3",
+    **{f"whisper-{name}": name for name in KNOWN},
+    **{f"openai/whisper-{name}": name for name in KNOWN},
+}
+
 
 class UnknownModel(ValueError):
     """A setting names a model that does not exist."""
@@ -55,27 +79,48 @@ class Models:
         self.deployed = tuple(KNOWN[name] for name in deployed)
         self.stand_in = KNOWN.get(stand_in)
 
-    def resolve(self, name: str) -> Model:
+    def resolve(self, name: str = "", task: Task = Task.TRANSCRIBE) -> Model:
         """The deployed model that serves requests for `name`: itself or the stand-in.
 
-        raises: BadParameter if the name is unknown, Unavailable if neither it nor a stand-in is deployed
+        name: an id, another name of a model, or one that asks for none in particular; a translation is then done
+        by any model that can
+        raises: ModelNotFound, Unavailable if neither it nor a stand-in is deployed, BadParameter if it cannot translate
         """
-        model = KNOWN.get(name)
+        model = self.find(name)
+        if task is Task.TRANSCRIBE:
+            return self._serving(model or KNOWN[DEFAULT_MODEL])
+        if model is None:
+            default = KNOWN[DEFAULT_MODEL]
+            first = default if default in self.deployed else self.stand_in
+            able = [each for each in (first, *self.deployed) if each is not None and each.can_translate]
+            if able:
+                return able[0]
+        elif model.can_translate and (serving := self._serving(model)).can_translate:
+            return serving
+        accepted = ", ".join(each.id for each in self.listed() if each.can_translate)
+        who = f"The model {model.id}" if model else "No model that is deployed here"
+        verb = "cannot" if model else "can"
+        raise BadParameter(f"{who} {verb} translate; accepted are {accepted}.", "model")
+
+    def find(self, name: str) -> Model | None:
+        """The model that a name means, deployed or not; None where it means none in particular.
+
+        raises: ModelNotFound
+        """
+        if not name or name in OTHER_SERVICES:
+            return None
+        model = KNOWN.get(SAME_MODEL.get(name, name))
         if model is None:
             accepted = ", ".join(known.id for known in self.listed())
-            raise BadParameter(f"There is no model {name[:40]!r}; accepted are {accepted}.")
-        if model in self.deployed:
-            return model
-        if self.stand_in is None:
-            here = ", ".join(deployed.id for deployed in self.deployed)
-            raise Unavailable(f"The model {name} is not deployed here; deployed: {here}.", retry_after=3600)
-        return self.stand_in
+            raise ModelNotFound(f"There is no model {name[:40]!r}; accepted are {accepted}.", "model")
+        return model
 
     def stand_in_warning(self, name: str) -> list[str]:
         """For an answer to somebody who asked for the model by its name."""
-        if not name or name not in KNOWN or KNOWN[name] in self.deployed or self.stand_in is None:
+        model = KNOWN.get(SAME_MODEL.get(name, name))
+        if model is None or model in self.deployed or self.stand_in is None:
             return []
-        return [f"The model {name} is not deployed here; {self.stand_in.id} answered for it."]
+        return [f"The model {model.id} is not deployed here; {self.stand_in.id} answered for it."]
 
     def listed(self) -> tuple[Model, ...]:
         """The published models, and whatever else is deployed here."""
@@ -87,3 +132,11 @@ class Models:
         if self.stand_in is None:
             return f"{model.description}. Not deployed here."
         return f"{model.description}. Not deployed here: {self.stand_in.id} answers for it."
+
+    def _serving(self, model: Model) -> Model:
+        if model in self.deployed:
+            return model
+        if self.stand_in is None:
+            here = ", ".join(deployed.id for deployed in self.deployed)
+            raise Unavailable(f"The model {model.id} is not deployed here; deployed: {here}.", retry_after=3600)
+        return self.stand_in

@@ -13,6 +13,11 @@ from enum import StrEnum
 from speech.transcript import WindowResult, Word
 
 
+class Task(StrEnum):
+    TRANSCRIBE = "transcribe"  # in the language that is spoken
+    TRANSLATE = "translate"  # into English, the one language that Whisper translates into
+
+
 class Priority(StrEnum):
     LIVE = "live"  # somebody waits while speaking
     FILE = "file"
@@ -32,6 +37,7 @@ LANGUAGE = Tensor("LANGUAGE", "BYTES", (1,))  # ISO 639-1, "" to detect
 PROMPT = Tensor("PROMPT", "BYTES", (1,), optional=True)  # text said before, may be ""
 PRIORITY = Tensor("PRIORITY", "BYTES", (1,), optional=True)  # a Priority, default file
 CALLER = Tensor("CALLER", "BYTES", (1,), optional=True)  # callers share the machine evenly
+TASK = Tensor("TASK", "BYTES", (1,), optional=True)  # a Task, default transcribe
 RESULT = Tensor("RESULT", "BYTES", (1,))  # a WindowResult as JSON
 
 # diarizer: one chunk of a recording in, who speaks when in its windows and their voices out (speech.diarization).
@@ -42,7 +48,7 @@ VOICES = Tensor("VOICES", "FP16", (-1, 192))  # (pieces, embedding), unit length
 
 GPU_METRIC = "whisper_gpu_memory_bytes"  # in Triton's metrics; the label `gpu` is its name
 
-WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER)
+WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER, TASK)
 WHISPER_OUTPUTS = (RESULT,)
 DIARIZER_INPUTS = (AUDIO,)
 DIARIZER_OUTPUTS = (ACTIVITY, PIECES, VOICES)

@@ -55,7 +55,7 @@ class Transcription(TypedDict):
     text: Annotated[str, Field(examples=["Hello, welcome to the meeting."])]
     """Everything that was said."""
     language: Annotated[str, Field(examples=["en"])]
-    """Code of the language, as asked for or as heard."""
+    """Code of the text's language, as asked for or as heard; `en` for a translation."""
     duration: Seconds
     """Length of the recording in seconds."""
     segments: list[TranscriptionSegment]
@@ -78,7 +78,9 @@ class TranscriptionForm(TypedDict):
     model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists. For one that is not deployed a stand-in answers and is named."""
     language: NotRequired[Annotated[LanguageName, Field(default="auto")]]
-    """`auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`)."""
+    """What is spoken: `auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`)."""
+    task: NotRequired[Annotated[Literal["transcribe", "translate"], Field(default="transcribe")]]
+    """`translate`: the text is in English, whatever is spoken. Models that cannot do it are refused."""
     diarize: NotRequired[Annotated[bool, Field(default=True)]]
     """Whether speakers are told apart."""
     speakers: NotRequired[Annotated[int, Field(default=0, ge=0, le=32)]]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 FORMATS = ("json", "txt", "srt", "vtt")  # of transcripts, as the service names them
+TASKS = ("transcribe", "translate")  # as the service names them
 STYLES = ("brief", "detailed", "action_items", "bullet_points", "headline")  # of summaries
 STYLE_ALIASES = ("bullets", "bullet-points", "action-items")
 RECONNECT_SECONDS = 120.0
@@ -52,6 +53,9 @@ def _add_transcribe(commands: Subparsers) -> None:
     parser.add_argument("--format", choices=FORMATS, default="txt", help="of the transcript (default: txt)")
     parser.add_argument("--output", metavar="PATH", help="file for the transcript, or a folder for several")
     _add_language_and_model(parser)
+    parser.add_argument(
+        "--task", choices=TASKS, default="transcribe", help="translate: write English, whatever is spoken"
+    )
     parser.add_argument(
         "--summary", choices=[*STYLES, *STYLE_ALIASES], metavar="STYLE", help=f"also summarize: {', '.join(STYLES)}"
     )

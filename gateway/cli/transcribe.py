@@ -86,6 +86,7 @@ def make_plan(options: argparse.Namespace) -> TranscribePlan:
         "language": options.language,
         # A picture and text for eyes need the times of JSON: the format that was asked for is made here then.
         "response_format": "json" if options.plot or readable else options.format,
+        "task": "" if options.task == "transcribe" else options.task,
         "model": options.model,
         "diarize": "false" if options.no_diarize else "true",
         "speakers": str(options.speakers),

@@ -9,6 +9,7 @@ from gateway.errors import BadParameter
 from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
 from speech import languages
+from speech.tensors import Task
 
 RESPONSE_FORMATS = {  # accepted → meant
     "json": "json", "txt": "txt", "srt": "srt", "vtt": "vtt", "text": "txt", "verbose_json": "json"
@@ -31,11 +32,12 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
     """raises: BadParameter"""
     prompt = fields.get("prompt", "")
     if len(prompt) > MAX_PROMPT:
-        raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.")
+        raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.", "prompt")
     return TranscribeParameters(
         recognition=RecognitionRequest(
             model=fields.get("model", "").strip() or DEFAULT_MODEL,
             language=read_language(fields.get("language", "")),
+            task=_task(fields.get("task", "")),
             prompt=prompt,
             diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
             speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
@@ -53,15 +55,25 @@ def read_language(text: str) -> str | None:
     if code is None:
         raise BadParameter(
             f"`language` is {text[:40]!r}; accepted are auto, an ISO 639-1 code such as en, or an English "
-            "name such as german (GET /v1/languages lists them)."
+            "name such as german (GET /v1/languages lists them).",
+            "language",
         )
     return code
+
+
+def _task(text: str) -> Task:
+    try:
+        return Task(text.strip().lower() or Task.TRANSCRIBE)
+    except ValueError:
+        raise BadParameter(f"`task` is {text[:40]!r}; accepted are {', '.join(Task)}.", "task") from None
 
 
 def _response_format(text: str) -> str:
     wanted = text.strip().lower() or "json"
     if wanted not in RESPONSE_FORMATS:
-        raise BadParameter(f"`response_format` is {text[:40]!r}; accepted are {', '.join(RESPONSE_FORMATS)}.")
+        raise BadParameter(
+            f"`response_format` is {text[:40]!r}; accepted are {', '.join(RESPONSE_FORMATS)}.", "response_format"
+        )
     return RESPONSE_FORMATS[wanted]
 
 
@@ -70,7 +82,7 @@ def _boolean(name: str, text: str, *, default: bool) -> bool:
     if not wanted:
         return default
     if wanted not in _TRUE | _FALSE:
-        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are true and false.")
+        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are true and false.", name)
     return wanted in _TRUE
 
 
@@ -78,5 +90,5 @@ def _integer(name: str, text: str, largest: int) -> int:
     wanted = text.strip() or "0"
     if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) <= largest):
         accepted = f"whole numbers from 0 (find out) to {largest}"
-        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are {accepted}.")
+        raise BadParameter(f"`{name}` is {text[:40]!r}; accepted are {accepted}.", name)
     return int(wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,10 +23,8 @@ from gateway.errors import (
     Unavailable,
 )
 
-FILE_FIELD = "file"
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 16 * 1024
-FORM_OVERHEAD_BYTES = MAX_PARTS * MAX_FIELD_BYTES  # what a form may weigh beside its file
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of the process
 WRITE_BYTES = 1024 * 1024  # gathered before a thread writes them
 DRAIN_SECONDS = 5.0
@@ -40,6 +38,26 @@ class UploadLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class FormRules:
+    """How a protocol writes its forms."""
+
+    file_field: str = "file"
+    repeated: bool = False  # whether a field may come several times, as SDKs send lists
+    long_fields: Collection[str] = ()  # names of fields that may hold as much as `long_field_bytes`
+    long_field_bytes: int = 4 * 1024**2
+    most_long_fields: int = 4
+
+    @property
+    def overhead_bytes(self) -> int:
+        """What a form may weigh beside its file."""
+        long = self.most_long_fields * self.long_field_bytes if self.long_fields else 0
+        return MAX_PARTS * MAX_FIELD_BYTES + long
+
+    def field_bytes(self, name: str) -> int:
+        return self.long_field_bytes if name in self.long_fields else MAX_FIELD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     path: Path
     name: str  # as the client calls the file: for messages and its ending, never for a path
@@ -48,16 +66,22 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    fields: dict[str, str]
+    values: Mapping[str, Sequence[str]]  # of each field, in the order in which they came
     upload: Upload | None
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """The first value of each field."""
+        return {name: values[0] for name, values in self.values.items()}
 
-async def receive_form(request: Request, limits: UploadLimits, folder: Path) -> Form:
-    """Reads the whole request body: the part `file` into `folder`, the other parts as text.
+
+async def receive_form(request: Request, limits: UploadLimits, folder: Path, rules: FormRules | None = None) -> Form:
+    """Reads the whole request body: the part with the file into `folder`, the other parts as text.
 
     raises: BadRequest for a body that is no form, TooLarge, RequestTimeout, ClientGone
     """
-    writer = _FormWriter(_boundary(request), folder / "upload", limits.max_bytes)
+    rules = rules or FormRules()
+    writer = _FormWriter(_boundary(request, rules), folder / "upload", limits.max_bytes, rules)
     try:
         await _read_into(writer, request, limits)
         return await asyncio.to_thread(writer.finish)
@@ -71,8 +95,9 @@ async def receive_form(request: Request, limits: UploadLimits, folder: Path) -> 
 
 async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits) -> None:
     try:
-        _check_content_length(request, limits.max_bytes)
-        async for piece in _pieces(request, limits):
+        largest = limits.max_bytes + writer.rules.overhead_bytes
+        _check_content_length(request, largest, limits.max_bytes)
+        async for piece in pieces(request, limits, largest):
             writer.feed(piece)
             if writer.gathered >= WRITE_BYTES:
                 await asyncio.to_thread(writer.write_out)
@@ -81,8 +106,11 @@ async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits
         raise
 
 
-async def _pieces(request: Request, limits: UploadLimits) -> AsyncIterator[bytes]:
-    """What arrives, while it arrives fast enough and is not too much, whatever part of a form it may be."""
+async def pieces(request: Request, limits: UploadLimits, largest: int) -> AsyncIterator[bytes]:
+    """What arrives, while it arrives fast enough and is not too much, whatever part of a form it may be.
+
+    largest: bytes of the body
+    """
     stream, began, received = request.stream().__aiter__(), time.monotonic(), 0
     while True:
         try:
@@ -95,7 +123,7 @@ async def _pieces(request: Request, limits: UploadLimits) -> AsyncIterator[bytes
         except ClientDisconnect:
             raise ClientGone("The client left during the upload.") from None
         received += len(piece)
-        if received > limits.max_bytes + FORM_OVERHEAD_BYTES:
+        if received > largest:
             raise _too_large(limits.max_bytes)
         if received < SLOWEST * (time.monotonic() - began - limits.idle_seconds):
             raise RequestTimeout(f"The upload is slower than {SLOWEST} bytes a second and was given up.")
@@ -118,16 +146,16 @@ async def drain(request: Request) -> None:
         return
 
 
-def _boundary(request: Request) -> bytes:
+def _boundary(request: Request, rules: FormRules) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise BadRequest("The body must be multipart/form-data with the recording in the field `file`.")
+        raise BadRequest(f"The body must be multipart/form-data with the recording in the field `{rules.file_field}`.")
     return options[b"boundary"]
 
 
-def _check_content_length(request: Request, max_bytes: int) -> None:
+def _check_content_length(request: Request, largest: int, max_bytes: int) -> None:
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes + FORM_OVERHEAD_BYTES:
+    if declared.isdigit() and int(declared) > largest:
         raise _too_large(max_bytes)
 
 
@@ -145,10 +173,11 @@ def _size(number: int) -> str:
 class _FormWriter:
     """Takes the parser's events: gathers fields in memory and the file's bytes for the disk."""
 
-    def __init__(self, boundary: bytes, path: Path, max_bytes: int) -> None:
+    def __init__(self, boundary: bytes, path: Path, max_bytes: int, rules: FormRules) -> None:
         self.path = path
         self.max_bytes = max_bytes
-        self.fields: dict[str, str] = {}
+        self.rules = rules
+        self.values: dict[str, list[str]] = {}
         self.gathered = 0  # bytes of the file that are not written yet
         self.size = 0  # bytes of the file so far
         self._pending: list[bytes] = []
@@ -179,7 +208,7 @@ class _FormWriter:
         self.write_out()
         self.close()
         upload = Upload(self.path, self._file_name, self.size) if self._file is not None else None
-        return Form(self.fields, upload)
+        return Form(self.values, upload)
 
     def close(self) -> None:
         if self._file is not None:
@@ -208,14 +237,19 @@ class _FormWriter:
         self._value = bytearray()
         if not self._name:
             raise BadRequest("A part of the form has no name.")
-        if self._name in self.fields or (self._name == FILE_FIELD and self._file is not None):
-            raise BadParameter(f"The field `{self._name[:40]}` is there more than once.")
-        if self._name == FILE_FIELD:
+        twice = not self.rules.repeated and self._name in self.values
+        if twice or (self._is_file and self._file is not None):
+            raise BadParameter(f"The field `{self._name[:40]}` is there more than once.", self._name)
+        if self._is_file:
             self._file = self.path.open("xb", buffering=0)
             self._file_name = options.get(b"filename", b"").decode("utf-8", "replace")
 
+    @property
+    def _is_file(self) -> bool:
+        return self._name == self.rules.file_field
+
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._name == FILE_FIELD:
+        if self._is_file:
             self.size += end - start
             if self.size > self.max_bytes:
                 raise _too_large(self.max_bytes)
@@ -223,16 +257,16 @@ class _FormWriter:
             self.gathered += end - start
             return
         self._value += data[start:end]
-        if len(self._value) > MAX_FIELD_BYTES:
-            raise BadParameter(f"The field `{self._name[:40]}` is longer than {_size(MAX_FIELD_BYTES)}.")
+        if len(self._value) > (longest := self.rules.field_bytes(self._name)):
+            raise BadParameter(f"The field `{self._name[:40]}` is longer than {_size(longest)}.", self._name)
 
     def on_part_end(self) -> None:
-        if self._name == FILE_FIELD:
+        if self._is_file:
             return
         try:
-            self.fields[self._name] = self._value.decode("utf-8")
+            self.values.setdefault(self._name, []).append(self._value.decode("utf-8"))
         except UnicodeDecodeError:
-            raise BadParameter(f"The field `{self._name[:40]}` is not UTF-8 text.") from None
+            raise BadParameter(f"The field `{self._name[:40]}` is not UTF-8 text.", self._name) from None
 
     def on_end(self) -> None:
         self._ended = True

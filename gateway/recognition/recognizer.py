@@ -16,11 +16,13 @@ from gateway.transcript.segments import segment
 from gateway.transcript.text import join
 from speech.activity import Region, regions
 from speech.audio import SAMPLE_RATE
+from speech.tensors import Task
 from speech.transcript import Transcript, Word
 from speech.windows import Window, plan
 
 CERTAIN = 0.8  # probability from which a window's language may differ from the recording's
 SILENT_LANGUAGE = "en"  # where nobody speaks
+TRANSLATED_INTO = "en"
 GAP_MARGIN = 0.2  # seconds around speech without words that are decoded with it
 GAP_WINDOW = 12.0  # seconds: what yielded nothing as a whole is decoded again in pieces of at most this length
 LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
@@ -49,16 +51,18 @@ class Recognizer:
         if request.language is None:
             doubts = language_doubts(voting, language)
             transcripts = await _unify_language(transcriber, transcripts, language)
-        words, warnings = await _fill_gaps(transcriber, recording, transcripts, language)
+        translated = request.task is Task.TRANSLATE
+        words, warnings = await _fill_gaps(transcriber, recording, transcripts, language, only_whole=translated)
         words = in_order(words, recording.duration)
-        segments = segment(words, language)
+        written = TRANSLATED_INTO if translated else language
+        segments = segment(words, written)
         doubts += segment_doubts(segments)
         return Transcript(
             segments=segments,
-            language=language,
+            language=written,
             duration=recording.duration,
             warnings=(*recording.warnings, *warnings, *doubts),
-            text=join(words, language),
+            text=join(words, written),
         )
 
 
@@ -89,11 +93,23 @@ async def _unify_language(
 
 
 async def _fill_gaps(
-    transcriber: WindowTranscriber, recording: Recording, transcripts: Sequence[WindowTranscript], language: str
+    transcriber: WindowTranscriber,
+    recording: Recording,
+    transcripts: Sequence[WindowTranscript],
+    language: str,
+    *,
+    only_whole: bool,
 ) -> tuple[list[Word], list[str]]:
-    """All words, and warnings of what stays missing after speech without credible words was decoded again."""
+    """All words, and warnings of what stays missing after speech without credible words was decoded again.
+
+    only_whole: a window with credible words has no gaps. A translation says things in another order and with
+    fewer words, so that speech beside its words is not speech that was missed.
+    """
     spoken = [replace(each, words=tighten(each.words, recording.speech)) for each in transcripts if each.is_speech]
-    missing = {each.window: _gaps(_credible(each), each.window, recording) for each in spoken}
+    missing = {
+        each.window: [] if only_whole and _credible(each) else _gaps(_credible(each), each.window, recording)
+        for each in spoken
+    }
     pieces = {gap: _windows_over(gap, recording) for gaps in missing.values() for gap in gaps}
     again = await transcriber.transcribe([window for windows in pieces.values() for window in windows], language)
     found = [word for each in again if each.is_speech and not each.is_improbable for word in each.words]
@@ -105,7 +121,7 @@ async def _fill_gaps(
             complete = merge(complete, found, gap)
         complete = complete or each.words  # a guess is better than nothing
         words += complete
-        lost = _gaps(complete, each.window, recording)
+        lost = [] if only_whole and complete else _gaps(complete, each.window, recording)
         warnings += [_warning(gap) for gap in lost if gap.end - gap.start >= LOST]
     return words, warnings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from speech.tensors import Priority
+from speech.tensors import Priority, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +12,8 @@ class RecognitionRequest:
     """The options of a recording, of a live session, and of each of their windows."""
 
     model: str  # a Whisper id, such as "base"
-    language: str | None = None  # ISO 639-1; None: detect it
+    language: str | None = None  # ISO 639-1, that is spoken; None: detect it
+    task: Task = Task.TRANSCRIBE
     prompt: str = ""  # words that are likely to occur, or the text before
     diarize: bool = False  # whether words get speakers
     speakers: int = 0  # their number; 0: unknown

@@ -14,7 +14,7 @@ from gateway.triton.client import TritonFailure, Value, read_element
 from gateway.triton.fleet import Fleet
 from gateway.triton.retry import RetryPolicy, infer
 from speech.audio import Pcm
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, TASK, Priority, Task, Tensor, read_result
 from speech.transcript import WindowResult
 
 LIVE_FAILURES = 10  # of one window, before its session is given up: some are other windows' fault
@@ -65,12 +65,15 @@ def triton_name(model: str) -> str:
 
 
 def write_window(pcm: Pcm, request: RecognitionRequest) -> dict[Tensor, Value]:
+    # Only where it is asked for: a Triton of the version before does not know the tensor.
+    task: dict[Tensor, Value] = {} if request.task is Task.TRANSCRIBE else {TASK: request.task.value}
     return {
         AUDIO: pcm,
         LANGUAGE: request.language or "",
         PROMPT: request.prompt,
         PRIORITY: request.priority.value,
         CALLER: request.caller,
+        **task,
     }
 
 

@@ -24,7 +24,6 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.http.parameters import read_language
-from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper
 from gateway.services import Services, services_of
@@ -127,7 +126,7 @@ class StreamConnection:
 
     async def _open_session(self, config: StreamConfig, caller: Caller) -> StreamSession:
         """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
-        model = self.services.models.resolve(config.model or DEFAULT_MODEL)
+        model = self.services.models.resolve(config.model or "")
         self.warnings = self.services.models.stand_in_warning(config.model or "")
         language = read_language(config.language)
         request = RecognitionRequest(model=model.id, priority=Priority.LIVE, caller=caller.subject)

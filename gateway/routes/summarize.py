@@ -19,7 +19,7 @@ from gateway.draining import Work
 from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.parameters import read_language
-from gateway.routes.admit import admit
+from gateway.requests.admit import admit
 from gateway.services import services_of
 from gateway.summaries.chat_protocol import SummarizerFailed, SummarizerUnavailable
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style

@@ -32,6 +32,7 @@ from gateway.reference.asyncapi import Channel, Frame
 from gateway.reference.openapi import ALLOWANCE, JSON, RETRY_AFTER
 from gateway.reference.operation import BINARY, OBJECT, TEXT, Header, Operation, Parameter, Reply, Tag
 from gateway.reference.swagger_ui import ASSETS, media_type
+from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.index import index
@@ -39,7 +40,7 @@ from gateway.routes.progress import show_progress
 from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
 from gateway.routes.summarize import EVENT_STREAM, summarize
-from gateway.routes.transcribe import IDEMPOTENCY_HEADER, MODEL_HEADER, REPLAYED_HEADER, WARNINGS_HEADER, transcribe
+from gateway.routes.transcribe import MODEL_HEADER, WARNINGS_HEADER, transcribe
 from gateway.routes.usage import show_usage
 
 OPERATIONS = (

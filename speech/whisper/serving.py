@@ -20,7 +20,20 @@ import numpy as np
 from speech.audio import InvalidAudio
 from speech.gpu import find_gpu
 from speech.parent_watchdog import end_process, exit_with_parent
-from speech.tensors import AUDIO, CALLER, GPU_METRIC, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, write_result
+from speech.tensors import (
+    AUDIO,
+    CALLER,
+    GPU_METRIC,
+    LANGUAGE,
+    PRIORITY,
+    PROMPT,
+    RESULT,
+    TASK,
+    Priority,
+    Task,
+    Tensor,
+    write_result,
+)
 from speech.transcript import WindowResult
 from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
 from speech.whisper.batching.sequence import Request
@@ -169,6 +182,7 @@ class WhisperAdapter:
                 audio=np.array(audio),  # a copy: the request's memory is Triton's
                 language=_text(tensors, LANGUAGE),
                 prompt=_text(tensors, PROMPT),
+                task=Task(_text(tensors, TASK) or Task.TRANSCRIBE),
                 priority=Priority(_text(tensors, PRIORITY) or Priority.FILE),
                 caller=_text(tensors, CALLER),
                 recording=str(request.correlation_id() or request.request_id()),

@@ -15,6 +15,7 @@ from pathlib import Path
 import tokenizers
 
 from speech.languages import ALIASES
+from speech.tensors import Task
 from speech.whisper.special_tokens import SpecialTokens, sot_sequence
 
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
@@ -48,9 +49,9 @@ class Tokenizer:
         """ISO codes this model transcribes, in the order of their tokens."""
         return self._language_codes or ("en",)
 
-    def sot_sequence(self, language: str) -> list[int]:
-        """The start-of-transcript prompt. Raises UnknownLanguage for a language that this model does not have."""
-        return sot_sequence(self.special, self._language_codes, language)
+    def sot_sequence(self, language: str, task: Task = Task.TRANSCRIBE) -> list[int]:
+        """The start-of-transcript prompt. Raises UnknownLanguage, CannotTranslate for what this model does not have."""
+        return sot_sequence(self.special, self._language_codes, language, task)
 
     def encode(self, text: str) -> list[int]:
         """Text → tokens; special tokens written out in the text are read as plain characters."""

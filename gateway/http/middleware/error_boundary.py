@@ -28,7 +28,7 @@ class ErrorBoundary:
 
         async def answer(error: ServiceError) -> None:
             if scope["type"] == "http" and not began:
-                await error_response(error)(scope, receive, send)
+                await error_response(error, scope)(scope, receive, send)
 
         try:
             await self.app(scope, receive, watched_send)

@@ -30,4 +30,4 @@ class OriginCheck:
             await WebSocket(scope, receive, send).close()  # before it is accepted: the handshake is answered with 403
         else:
             refusal = Forbidden("Web pages of this origin may not call the service (STT_SERVER_CORS_ORIGINS).")
-            await error_response(refusal)(scope, receive, send)
+            await error_response(refusal, scope)(scope, receive, send)

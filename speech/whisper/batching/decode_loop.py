@@ -162,7 +162,7 @@ class DecodeLoop:
         if sequence.attempt.prompted:
             context = self._engine.dimensions.n_text_ctx
             before = previous_tokens(self._tokenizer, sequence.request.prompt, context)
-        return [*before, *self._tokenizer.sot_sequence(sequence.language)]
+        return [*before, *self._tokenizer.sot_sequence(sequence.language, sequence.request.task)]
 
     # Steps
 

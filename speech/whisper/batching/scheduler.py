@@ -75,7 +75,8 @@ class Scheduler:
     def submit(self, request: Request) -> Future[WindowResult]:
         """Queues a window. Cancelling the future, or request.is_cancelled, gives the window up.
 
-        raises: InvalidAudio, UnknownLanguage for what no model could do; Overloaded, Closed for not now
+        raises: InvalidAudio, UnknownLanguage, CannotTranslate for what no attempt could do; Overloaded, Closed for
+        not now
         The future fails with EngineError if the engine failed on this window.
         """
         check(request, self._tokenizer)
@@ -190,11 +191,10 @@ class Scheduler:
 
 
 def check(request: Request, tokenizer: Tokenizer) -> None:
-    """Raises InvalidAudio or UnknownLanguage if no attempt could succeed."""
+    """Raises InvalidAudio, UnknownLanguage or CannotTranslate if no attempt could succeed."""
     audio = request.audio
     if audio.ndim != 1 or audio.dtype != np.int16:
         raise InvalidAudio(f"audio must be int16 of one dimension, not {audio.dtype} {audio.shape}")
     if not 1 <= len(audio) <= LONGEST:
         raise InvalidAudio(f"a window holds 1 to {LONGEST} samples (30 s at 16 kHz), not {len(audio)}")
-    if request.language:
-        tokenizer.sot_sequence(request.language)
+    tokenizer.sot_sequence(request.language or tokenizer.languages[0], request.task)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE, Pcm
-from speech.tensors import Priority
+from speech.tensors import Priority, Task
 from speech.transcript import WindowResult, Word
 from speech.whisper.batching.rules import Attempt, StopReason, Verdict, frames_of, rank
 from speech.whisper.timing import time_words, token_starts
@@ -30,6 +30,7 @@ class Request:
     audio: Pcm  # int16 (n,), 16 kHz mono, at most 30 s
     language: str = ""  # ISO code, "" to detect
     prompt: str = ""  # text that came before, to set names and style
+    task: Task = Task.TRANSCRIBE
     priority: Priority = Priority.FILE
     caller: str = ""  # callers share the machine evenly
     recording: str = ""  # a caller's recordings share the caller's part evenly
@@ -122,7 +123,8 @@ class Sequence:
 def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) -> WindowResult:
     """The answer to a request: words with their times from the accepted text."""
     tokens = [] if hypothesis.verdict is Verdict.SILENT else hypothesis.tokens.tolist()
-    spans = split_words(tokens, tokenizer, sequence.language)
+    written = "en" if sequence.request.task is Task.TRANSLATE else sequence.language
+    spans = split_words(tokens, tokenizer, written)
     words: tuple[Word, ...] = ()
     if spans:
         starts = token_starts(hypothesis.alignment)

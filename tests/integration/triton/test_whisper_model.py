@@ -12,6 +12,7 @@ from gateway.triton.embedded import EmbeddedTriton
 from speech.audio import Pcm
 from speech.tensors import AUDIO, LANGUAGE, Priority
 from tests.integration.triton.windows import MODEL, metrics, transcribe
+from tests.recordings import DATA, read_pcm
 
 COUNTED = ("admissions", "cancelled", "finished")
 
@@ -147,3 +148,14 @@ async def test_metrics_tell_what_was_done(triton: EmbeddedTriton, server: Triton
             await asyncio.sleep(0.2)
     assert after["whisper_finished_total"] > before["whisper_finished_total"]
     assert after["whisper_tokens_total"] > before["whisper_tokens_total"]
+
+
+async def test_speech_of_another_language_is_translated(server: TritonClient) -> None:
+    spanish = read_pcm(DATA / "spanish.opus")[: 8 * 16_000]
+
+    said = await transcribe(server, spanish, language="es")
+    translated = await transcribe(server, spanish, language="es", task="translate")
+
+    assert translated.language == "es"
+    assert {"the", "of", "and", "to", "a"} & set(translated.text.lower().split()) > set()
+    assert translated.text != said.text

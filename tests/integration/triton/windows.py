@@ -11,20 +11,21 @@ import numpy as np
 
 from gateway.triton.client import TritonClient, Value, read_element
 from speech.audio import Pcm
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, Priority, Tensor, read_result
+from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, TASK, Priority, Tensor, read_result
 from speech.transcript import WindowResult
 
 MODEL = "whisper-base"
 
 
 async def transcribe(server: TritonClient, audio: Pcm | np.ndarray[Any, Any], **fields: str) -> WindowResult:
-    """fields: language, prompt, priority, caller."""
+    """fields: language, prompt, priority, caller, task."""
     inputs: dict[Tensor, Value] = {
         AUDIO: audio,
         LANGUAGE: fields.get("language", "en"),
         PROMPT: fields.get("prompt", ""),
         PRIORITY: fields.get("priority", Priority.FILE.value),
         CALLER: fields.get("caller", ""),
+        **({TASK: fields["task"]} if "task" in fields else {}),
     }
     outputs = await server.infer(MODEL, inputs, timeout=120.0)
     return read_result(read_element(outputs[RESULT.name]))

@@ -27,6 +27,7 @@ from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
 from speech.gpu import Gpu
+from speech.tensors import Task
 from speech.transcript import Segment, Transcript, Word
 from tests.described_api import DescribedApi
 
@@ -139,6 +140,23 @@ async def test_a_recording_becomes_the_contracts_json(client: httpx.AsyncClient,
     assert transcript["speakers"] == []
     (options,) = parts.options
     assert (options.model, options.language, options.prompt) == ("base", "en", "Hi")
+
+
+async def test_a_translation_is_asked_for(client: httpx.AsyncClient, parts: Parts) -> None:
+    assert (await client.post("/v1/transcribe", files=FILE, data={"task": "translate"})).status_code == 200
+
+    assert parts.options[0].task is Task.TRANSLATE
+
+
+@pytest.mark.parametrize(("fields", "told"), [({"model": "large-v3-turbo"}, "large-v3"), ({"task": "x"}, "translate")])
+async def test_what_cannot_be_translated_is_refused(
+    client: httpx.AsyncClient, parts: Parts, fields: dict[str, str], told: str
+) -> None:
+    answer = await client.post("/v1/transcribe", files=FILE, data={"task": "translate", **fields})
+
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+    assert parts.options == []
 
 
 async def test_the_model_that_answered_is_named(client: httpx.AsyncClient) -> None:

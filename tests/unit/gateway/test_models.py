@@ -1,7 +1,8 @@
 import pytest
 
 from gateway.errors import BadParameter, Unavailable
-from gateway.models import Models, UnknownModel
+from gateway.models import OTHER_SERVICES, Models, UnknownModel
+from speech.tensors import Task
 
 
 def test_a_deployed_model_answers_for_itself() -> None:
@@ -36,3 +37,41 @@ def test_the_published_models_and_the_deployed_ones_are_listed() -> None:
 def test_settings_that_name_no_model_are_refused(deployed: list[str], stand_in: str) -> None:
     with pytest.raises(UnknownModel):
         Models(deployed, stand_in)
+
+
+def test_names_of_other_services_ask_for_no_model_in_particular() -> None:
+    models = Models(["base", "small"], stand_in="small")
+
+    assert {models.resolve(name).id for name in ("", *OTHER_SERVICES)} == {"small"}
+    assert [models.stand_in_warning(name) for name in OTHER_SERVICES] == [[]] * len(OTHER_SERVICES)
+
+
+def test_a_model_has_other_names() -> None:
+    models = Models(["base", "small"], stand_in="base")
+
+    assert models.resolve("openai/whisper-small").id == models.resolve("whisper-small").id == "small"
+    assert models.stand_in_warning("whisper-large-v3") == models.stand_in_warning("large-v3") != []
+
+
+@pytest.mark.parametrize(("name", "answers"), [("", "large-v3"), ("whisper-1", "large-v3"), ("base", "base")])
+def test_a_translation_is_done_by_a_model_that_can(name: str, answers: str) -> None:
+    models = Models(["large-v3-turbo", "large-v3", "base"], stand_in="base")
+
+    assert models.resolve(name, Task.TRANSLATE).id == answers
+
+
+@pytest.mark.parametrize(
+    ("deployed", "stand_in", "name"),
+    [
+        ("large-v3-turbo", "", "large-v3-turbo"),
+        ("base", "base", "large-v3-turbo"),  # though its stand-in could: it was asked for by name
+        ("base", "base", "small.en"),
+        ("base.en", "base.en", "small"),
+        ("large-v3-turbo", "", ""),
+    ],
+)
+def test_a_model_that_cannot_translate_is_refused_with_those_that_can(deployed: str, stand_in: str, name: str) -> None:
+    with pytest.raises(BadParameter, match="translate; accepted are large-v3, medium, small") as refused:
+        Models([deployed], stand_in).resolve(name, Task.TRANSLATE)
+
+    assert refused.value.parameter == "model"

@@ -10,6 +10,7 @@ from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.request import RecognitionRequest
 from speech.activity import CHUNK
 from speech.audio import Pcm
+from speech.tensors import Task
 from speech.transcript import WindowResult, Word
 
 REQUEST = RecognitionRequest(model="base")
@@ -156,3 +157,14 @@ async def test_a_language_that_is_a_guess_is_told_unless_it_was_named() -> None:
 
     assert "The language is a guess: English (30%)" in guessed.warnings[0]
     assert named.warnings == ()
+
+
+async def test_a_translation_is_english_and_what_it_leaves_out_is_not_read_again() -> None:
+    listener = Listener()
+    listener.languages = {0: "ja"}
+    listener.deaf_after = 2
+    request = replace(REQUEST, task=Task.TRANSLATE)
+    transcript = await Recognizer(listener).transcribe(recording((0, 20), seconds=20), request)
+
+    assert (transcript.language, transcript.text, transcript.warnings) == ("en", "w0 w1", ())
+    assert len(listener.requests) == 1

@@ -15,7 +15,7 @@ from gateway.recognition.whisper import TritonWhisper, retry_policies
 from gateway.settings import StreamSettings, TritonSettings
 from gateway.triton.client import read_element
 from gateway.triton.fleet import Fleet, watched
-from speech.tensors import WHISPER_INPUTS, Priority
+from speech.tensors import WHISPER_INPUTS, Priority, Task
 from tests.unit.gateway.triton.triton_fakes import HEARD, Triton, dies, fails, listening, refuses, waits
 
 REQUEST = RecognitionRequest(model="base")
@@ -33,7 +33,8 @@ async def test_a_window_travels_as_the_wire_contract_says() -> None:
     triton = Triton()
     async with whisper(triton) as asked:
         heard = await asked.recognize(
-            WINDOW, RecognitionRequest(model="base", language="de", prompt="Vorher", caller="me")
+            WINDOW,
+            RecognitionRequest(model="base", language="de", prompt="Vorher", caller="me", task=Task.TRANSLATE),
         )
 
     assert heard == HEARD
@@ -43,7 +44,22 @@ async def test_a_window_travels_as_the_wire_contract_says() -> None:
         (tensor.name, tensor.datatype) for tensor in WHISPER_INPUTS
     ]
     assert sent.raw_input_contents[0] == WINDOW.tobytes()
-    assert [read_element(raw) for raw in sent.raw_input_contents[1:]] == [b"de", b"Vorher", b"file", b"me"]
+    assert [read_element(raw) for raw in sent.raw_input_contents[1:]] == [
+        b"de",
+        b"Vorher",
+        b"file",
+        b"me",
+        b"translate",
+    ]
+
+
+async def test_a_transcription_names_no_task_so_that_an_older_triton_takes_it() -> None:
+    triton = Triton()
+    async with whisper(triton) as asked:
+        await asked.recognize(WINDOW, REQUEST)
+
+    (sent,) = triton.requests
+    assert "TASK" not in [each.name for each in sent.inputs]
 
 
 async def test_windows_go_to_the_tritons_in_turn() -> None:

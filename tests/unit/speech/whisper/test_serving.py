@@ -194,9 +194,10 @@ def test_optional_inputs_may_be_missing(adapter: WhisperAdapter) -> None:
         (Call(window(samples=480_001), LANGUAGE="en"), "480000"),
         (Call(window(), LANGUAGE="xx"), "xx"),
         (Call(window(), LANGUAGE="en", PRIORITY="urgent"), "urgent"),
+        (Call(window(), LANGUAGE="en", TASK="summarize"), "summarize"),
         (Call(LANGUAGE="en"), "AUDIO"),
     ],
-    ids=["too long", "language", "priority", "no audio"],
+    ids=["too long", "language", "priority", "task", "no audio"],
 )
 def test_a_bad_request_fails_alone(adapter: WhisperAdapter, call: Call, told: str) -> None:
     good = Call(window(), LANGUAGE="en")

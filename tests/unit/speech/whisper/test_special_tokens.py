@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from speech.whisper.special_tokens import SpecialTokens, UnknownLanguage, sot_sequence
+from speech.tensors import Task
+from speech.whisper.special_tokens import CannotTranslate, SpecialTokens, UnknownLanguage, sot_sequence
 from speech.whisper.tokenizer import Tokenizer
 
 TOKENS = SpecialTokens(10, 11, 12, 14, 15, 16, 17, 18, 19)
@@ -41,3 +42,10 @@ def test_a_tokenizer_gives_the_prompt_of_its_own_vocabulary(multilingual: Tokeni
     ]
     with pytest.raises(UnknownLanguage):
         english_only.sot_sequence("de")
+
+
+def test_a_translation_has_its_own_task_token(multilingual: Tokenizer, english_only: Tokenizer) -> None:
+    assert sot_sequence(TOKENS, ("en", "zh"), "zh", Task.TRANSLATE) == [11, 13, 14, 18]
+    assert multilingual.sot_sequence("de", Task.TRANSLATE)[2] == multilingual.special.translate
+    with pytest.raises(CannotTranslate, match="knows English alone"):
+        english_only.sot_sequence("en", Task.TRANSLATE)

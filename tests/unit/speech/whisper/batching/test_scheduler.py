@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from speech.audio import InvalidAudio
-from speech.tensors import Priority
+from speech.tensors import Priority, Task
 from speech.transcript import WindowResult
 from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.engine import EngineError
-from speech.whisper.special_tokens import UnknownLanguage
+from speech.whisper.special_tokens import CannotTranslate, UnknownLanguage
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Circumstances, Line, Script, ScriptedEngine, says
@@ -106,6 +106,27 @@ def test_a_detected_language_and_a_prompt_are_both_read_in_order(start: Start, m
     special = multilingual.special
     text = multilingual.encode(" Ada")
     assert seen == [(special.start_of_prompt, *text, *multilingual.sot_sequence("en"))]
+
+
+def test_a_translation_is_asked_for_by_its_token_and_read_as_english(start: Start, multilingual: Tokenizer) -> None:
+    prompts = []
+
+    def script(how: Circumstances) -> Line:
+        prompts.append(how.prompt)
+        return Line(" two words")
+
+    scheduler, _ = start({1: script})
+    result = answer(scheduler.submit(window(1, language="ja", task=Task.TRANSLATE)))
+
+    assert multilingual.special.translate in prompts[0] and multilingual.special.transcribe not in prompts[0]
+    assert [word.text for word in result.words] == ["two", "words"]  # Japanese has a word a character
+    assert result.language == "ja"
+
+
+def test_an_english_only_model_cannot_translate(start: Start, english_only: Tokenizer) -> None:
+    scheduler, _ = start({}, tokenizer=english_only)
+    with pytest.raises(CannotTranslate):
+        scheduler.submit(window(1, language="", task=Task.TRANSLATE))
 
 
 def test_an_english_only_model_gets_no_language_token(start: Start, english_only: Tokenizer) -> None:

@@ -16,14 +16,17 @@ OpenAdmission = Callable[[Caller], AbstractAsyncContextManager[Admission]]
 
 
 @asynccontextmanager
-async def admit(request: Request, open_admission: OpenAdmission) -> AsyncIterator[tuple[Caller, Admission]]:
+async def admit(
+    request: Request, open_admission: OpenAdmission, credentials: Credentials | None = None
+) -> AsyncIterator[tuple[Caller, Admission]]:
     """Admitted until the block ends. A refusal waits for clients that send everything before they listen.
 
+    credentials: the request's own, if none are given
     raises: Unauthorized, PaymentRequired, TooManyRequests, Conflict
     """
     async with AsyncExitStack() as stack:
         try:
-            caller = await services_of(request).accounts.identify(Credentials.of(request))
+            caller = await services_of(request).accounts.identify(credentials or Credentials.of(request))
             admission = await stack.enter_async_context(open_admission(caller))
         except ServiceError:
             await drain(request)
