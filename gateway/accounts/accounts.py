@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.accounts.admission import Admission, LiveSession
+from gateway.accounts.admission import Admission, TimeSource
 from gateway.accounts.callers import Caller, Credentials, Network, address_subject, client_network
 from gateway.accounts.database import Database
-from gateway.accounts.idempotency import checked_key
+from gateway.accounts.idempotency import IdempotencyKey, checked_key
+from gateway.accounts.keeper import LeaseKeeper, RunningWork
+from gateway.accounts.live_session import LiveSession
 from gateway.accounts.local_access import LOCAL, LocalAccess
 from gateway.accounts.registry import Registry
+from gateway.accounts.terms import Grant, Terms
 from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
-from gateway.accounts.transactions import AccountTransactions, Grant, Terms
+from gateway.accounts.transactions import AccountTransactions
 from gateway.accounts.usage import Usage, read_usage
-from gateway.errors import ServiceError, Unauthorized
+from gateway.errors import ServiceError, Unauthorized, Unavailable
 
-log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -35,33 +36,44 @@ class AccountPolicy:
     idempotency_seconds: float = 86_400.0  # for which responses are stored under an Idempotency-Key
 
 
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """What a gateway's accounts report of themselves."""
+
+    lease_seconds: float
+    renewal_age: float  # seconds since the leases were renewed
+    running: int  # admissions of this gateway
+    failures: Mapping[str, int]  # transactions that the store did not do, by kind
+
+
 class Accounts:
     """One for each gateway process. `async with Accounts(…)` brings the store up to date, gives back what
     a crash left held, and keeps the leases of running work renewed."""
 
-    def __init__(self, database: Database, policy: AccountPolicy, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, policy: AccountPolicy, time_source: TimeSource | None = None) -> None:
         self._database = database
         self._policy = policy
-        self._clock = clock
+        self._time_source = time_source or TimeSource()
+        clock = self._time_source.clock
         self._transactions = AccountTransactions(database, policy.lease_seconds, policy.idempotency_seconds, clock)
         self._registry = Registry(database, policy.tiers, clock)
-        self._running: dict[str, Admission] = {}  # by lease
+        self._running: dict[str, RunningWork] = {}  # by lease
+        self._keeper = LeaseKeeper(
+            self._transactions, self._registry, self._running, policy.lease_seconds, self._time_source
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._keeper: asyncio.Task[None] | None = None
         self._salt = ""
 
     async def __aenter__(self) -> Accounts:
         await self._database.migrate()
         self._salt = await self._registry.salt()
         await self._transactions.sweep()
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.close()
         await self._database.close()
 
     @property
@@ -69,8 +81,14 @@ class Accounts:
         """Makes its holder the machine's own user; "" where there is none."""
         return self._policy.local.key if self._policy.local else ""
 
+    @property
+    def status(self) -> AccountStatus:
+        return AccountStatus(
+            self._policy.lease_seconds, self._keeper.renewal_age, len(self._running), self._database.failures
+        )
+
     async def identify(self, credentials: Credentials) -> Caller:
-        """raises: Unauthorized where a key is presented that is not valid now, Forbidden"""
+        """raises: Unauthorized where a key is given that is not valid now, Forbidden"""
         key, local = credentials.key(), self._policy.local
         if local is not None and (local.admits(credentials) if key is None else local.has_key(key)):
             return Caller(LOCAL, local.tier, LOCAL)
@@ -81,20 +99,19 @@ class Accounts:
         owner = await self._registry.owner(key)
         if owner is None:
             raise Unauthorized("The API key is not valid; check it, or leave it out to be anonymous.")
-        return Caller(owner.account, self._policy.tiers[owner.tier], owner.name)
+        return Caller(owner.account, self._policy.tiers[owner.tier], owner.name, owner.prefix)
 
     @contextlib.asynccontextmanager
     async def admit(self, caller: Caller, idempotency_key: str | None = None) -> AsyncIterator[Admission]:
         """A slot for one file, with the least it can cost held.
 
-        idempotency_key: the request's Idempotency-Key
-        raises: TooManyRequests, PaymentRequired, Conflict, BadParameter
+        raises: TooManyRequests, PaymentRequired, Conflict, BadParameter; Unauthorized when the caller's key ends
         """
         tier = caller.tier
-        key = None if idempotency_key is None else checked_key(idempotency_key)
+        key = None if idempotency_key is None else IdempotencyKey(caller.subject, checked_key(idempotency_key))
         terms = Terms(caller.subject, "transcription", tier.transcription, tier.at_once, key)
         grant = await self._open(terms, 1)
-        async with self._lasting(Admission(self._transactions, terms, grant)) as admission:
+        async with self._lasting(caller, Admission(self._transactions, terms, grant, self._time_source)) as admission:
             yield admission
 
     @contextlib.asynccontextmanager
@@ -103,8 +120,8 @@ class Accounts:
         tier = caller.tier
         terms = Terms(caller.subject, "transcription", tier.transcription, tier.at_once)
         grant = await self._open(terms, tier.transcription.cost(SECONDS_A_MINUTE))
-        session = LiveSession(self._transactions, terms, grant, tier.longest_session)
-        async with self._lasting(session):
+        session = LiveSession(self._transactions, terms, grant, self._time_source, tier.longest_session)
+        async with self._lasting(caller, session):
             yield session
 
     @contextlib.asynccontextmanager
@@ -113,19 +130,24 @@ class Accounts:
         tier = caller.tier
         terms = Terms(caller.subject, "summary", tier.summaries, tier.summaries_at_once)
         grant = await self._open(terms, 1)
-        async with self._lasting(Admission(self._transactions, terms, grant)) as admission:
+        async with self._lasting(caller, Admission(self._transactions, terms, grant, self._time_source)) as admission:
             yield admission
 
     async def usage(self, caller: Caller) -> Usage:
-        return await read_usage(self._database, caller, self._clock())
+        return await read_usage(self._database, caller, self._time_source.clock())
 
     @contextlib.asynccontextmanager
-    async def _lasting(self, admission: Admission) -> AsyncIterator[Admission]:
+    async def _lasting(self, caller: Caller, admission: Admission) -> AsyncIterator[Admission]:
         """Its lease is renewed until the block ends, and ended then, cancelled or not."""
-        self._running[admission.id] = admission
+        work = self._running[admission.id] = RunningWork(admission, caller.key)
         try:
             yield admission
+        except asyncio.CancelledError:
+            if not work.was_revoked():
+                raise
+            raise Unauthorized("The API key has expired or was revoked; the work that it began is ended.") from None
         finally:
+            work.over = True
             await asyncio.shield(self._start(self._end(admission)))
 
     async def _end(self, admission: Admission) -> None:
@@ -135,32 +157,22 @@ class Accounts:
             self._running.pop(admission.id, None)
 
     async def _open(self, terms: Terms, wanted: int) -> Grant:
-        """A caller that is cancelled while it is admitted leaves nothing held behind it."""
-        opening = self._start(self._transactions.open(terms, wanted))
+        """A caller that is not admitted, for whatever reason, leaves nothing held behind it."""
+        lease = secrets.token_hex(16)
+        opening = self._start(self._transactions.open(terms, lease, wanted))
         try:
             return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            self._start(self._undo(terms, opening))
+        except (asyncio.CancelledError, Unavailable):  # it may be open all the same
+            self._start(self._undo(terms, lease, opening))
             raise
 
-    async def _undo(self, terms: Terms, opening: asyncio.Task[Grant]) -> None:
-        with contextlib.suppress(ServiceError):
-            grant = await opening
-            await self._transactions.release(terms.subject, grant.lease)
+    async def _undo(self, terms: Terms, lease: str, opening: asyncio.Task[Grant]) -> None:
+        await asyncio.gather(opening, return_exceptions=True)
+        with contextlib.suppress(ServiceError):  # it lapses soon
+            await self._transactions.release(terms.subject, lease)
 
     def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _keep(self) -> None:
-        """Only work that runs here is renewed: whatever could not be given back ends with its lease."""
-        while True:
-            await asyncio.sleep(self._policy.lease_seconds / 3)
-            try:
-                if self._running:
-                    await self._transactions.renew(list(self._running))
-                await self._transactions.sweep()
-            except ServiceError:
-                log.warning("the account store is away; leases are renewed when it is back")

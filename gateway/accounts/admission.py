@@ -4,37 +4,57 @@ async with accounts.admit(caller) as admission:      # a slot is taken, somethin
     await admission.hold(probed)                     # enough for the whole recording, or 402 / 429
     …
     await admission.settle(recording.duration)       # charged; without this, everything is given back
+
+While the store is unavailable, transactions are made again until the lease ends: work that was done is not
+thrown away because a database restarts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import math
-from collections.abc import Coroutine
+import random
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from gateway.accounts.idempotency import IdempotentResult, StoredResponse
+from gateway.accounts.idempotency import IdempotentResult, StoredResponse, packed
 from gateway.accounts.limits import RateLimit
-from gateway.accounts.tiers import SECONDS_A_MINUTE
-from gateway.accounts.transactions import AccountTransactions, Charge, Grant, Need, Terms
-from gateway.errors import BadParameter, ServiceError, TooManyRequests
+from gateway.accounts.terms import Charge, Grant, Need, Settlement, Terms
+from gateway.accounts.transactions import AccountTransactions
+from gateway.errors import ServiceError, Unavailable
+
+FIRST_RETRY = 0.1  # seconds; doubles
+LONGEST_RETRY = 2.0  # seconds
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSource:
+    clock: Callable[[], float] = time.time  # seconds since 1970
+    pause: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep  # for so many seconds
 
 
 class Admission:
     """One lease and what it holds. Transactions on it run one after the other, and to their end: a
     request that is cancelled in the middle of one never leaves it half told."""
 
-    def __init__(self, transactions: AccountTransactions, terms: Terms, grant: Grant) -> None:
+    def __init__(
+        self, transactions: AccountTransactions, terms: Terms, grant: Grant, time_source: TimeSource | None = None
+    ) -> None:
         self._transactions = transactions
         self._terms = terms
         self._grant = grant
+        self._time_source = time_source or TimeSource()
         self._settled = False
         self._last: asyncio.Task[Any] | None = None
+
+    @property
+    def id(self) -> str:
+        return self._grant.lease
 
     @property
     def limit(self) -> RateLimit:
@@ -49,7 +69,7 @@ class Admission:
     @property
     def repeatable(self) -> bool:
         """Whether the request carries an Idempotency-Key, so that it may come again and gets the same response."""
-        return self._terms.idempotency_key is not None
+        return self._terms.key is not None
 
     def recall(self, fingerprint: str) -> StoredResponse | None:
         """The response that was stored under this request's Idempotency-Key, if any.
@@ -58,28 +78,24 @@ class Admission:
         raises: BadParameter where the key was used for something else
         """
         record = self._grant.record
-        if record is None or record.response is None:
-            return None
-        if record.fingerprint != fingerprint:
-            raise BadParameter("This Idempotency-Key was used for another file or other options; use a new one.")
-        return record.response
+        return None if record is None else record.response_to(fingerprint)
 
     async def hold(self, seconds: float) -> None:
-        """Hold enough for so much audio. raises: PaymentRequired, TooManyRequests"""
+        """Hold enough for so much audio. raises: PaymentRequired, TooManyRequests; Unavailable when the lease ends"""
         cost = self._terms.allowance.cost(seconds)
         if cost > self._grant.held:
-            self._grant = await self._run(self._transactions.hold(self._terms, self._grant, Need(cost, cost)))
+            await self._patiently(lambda: self._hold(Need(cost, cost)))
 
-    async def settle(self, seconds: float, result: IdempotentResult | None = None) -> None:
+    async def settle(self, seconds: float, result: IdempotentResult | None = None) -> StoredResponse | None:
         """Charge for so much audio and store the response for a repeated request.
 
+        returns: the response to give instead, where the same request was settled meanwhile: its charge is the only one
         raises: as `hold`, where it was more than was held and is not left
         """
-        if self._settled:
-            return
-        charge = Charge(self._terms.allowance.cost(seconds), round(seconds * 1000), result)
-        limit = await self._run(self._settle(charge))
-        self._grant = Grant(self._grant.lease, self._grant.period, 0, limit)
+        record = None if result is None else await asyncio.to_thread(packed, self.id, result)
+        charge = Charge(self._terms.allowance.cost(seconds), round(seconds * 1000), record)
+        earlier = (await self._charge(charge)).earlier
+        return None if earlier is None or result is None else earlier.response_to(result.fingerprint)
 
     async def end(self) -> None:
         """Give back what was not settled; after a settle there is nothing to do."""
@@ -89,16 +105,39 @@ class Admission:
         try:
             await self._transactions.release(self._terms.subject, self._grant.lease)
         except ServiceError:
-            log.warning("the store is away; what admission %s holds returns when its lease ends", self.id)
+            log.warning("the store is unavailable; what admission %s holds returns when its lease ends", self.id)
 
-    @property
-    def id(self) -> str:
-        return self._grant.lease
+    def renewed(self, until: float) -> None:
+        """Its lease ends later. until: seconds since 1970"""
+        self._grant = replace(self._grant, expires_at=max(until, self._grant.expires_at))
 
-    async def _settle(self, charge: Charge) -> RateLimit:
-        limit = await self._transactions.settle(self._terms, self._grant, charge)
+    async def _hold(self, need: Need) -> None:
+        granted = await self._transactions.hold(self._terms, self._grant, need)
+        self._grant = replace(granted, expires_at=max(granted.expires_at, self._grant.expires_at))
+
+    async def _charge(self, charge: Charge) -> Settlement:
+        if self._settled:
+            return Settlement(self.limit)
+        return await self._patiently(lambda: self._settle(charge))
+
+    async def _settle(self, charge: Charge) -> Settlement:
+        settlement = await self._transactions.settle(self._terms, self._grant, charge)
         self._settled = True
-        return limit
+        self._grant = replace(self._grant, held=0, limit=settlement.limit)
+        return settlement
+
+    async def _patiently(self, transaction: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Made again while the store is unavailable, until the lease ends. raises: Unavailable, then"""
+        wait = FIRST_RETRY
+        while True:
+            try:
+                return await self._run(transaction())
+            except Unavailable:
+                if self._time_source.clock() + wait >= self._grant.expires_at:
+                    raise
+            log.warning("the store is unavailable; admission %s asks again", self.id)
+            await self._time_source.pause(wait * random.uniform(0.5, 1.0))
+            wait = min(2 * wait, LONGEST_RETRY)
 
     async def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         task = asyncio.ensure_future(work)
@@ -109,38 +148,3 @@ class Admission:
         """Wait for a transaction that its caller was cancelled out of."""
         if self._last is not None:
             await asyncio.gather(self._last, return_exceptions=True)
-
-
-class LiveSession(Admission):
-    """A live stream: counted as it runs, minute by minute, and charged for what was heard however it ends."""
-
-    def __init__(
-        self, transactions: AccountTransactions, terms: Terms, grant: Grant, longest: float = math.inf
-    ) -> None:
-        super().__init__(transactions, terms, grant)
-        self._longest = longest  # seconds
-        self._seconds = 0.0
-
-    async def meter(self, seconds: float) -> None:
-        """Call before each piece of audio is worked on. seconds: of audio so far, that piece included
-
-        raises: PaymentRequired, TooManyRequests; the session has to end here
-        """
-        if seconds > self._longest:
-            minutes = round(self._longest / SECONDS_A_MINUTE)
-            raise TooManyRequests(f"A live session lasts at most {minutes} minutes in this tier.", 1)
-        allowance, held = self._terms.allowance, self._grant.held
-        least = allowance.cost(seconds)
-        if least > held:
-            minutes = math.ceil(seconds / SECONDS_A_MINUTE)
-            need = Need(least, allowance.cost(minutes * SECONDS_A_MINUTE), used=held)
-            work = self._transactions.hold(self._terms, self._grant, need)
-            self._grant = await self._run(work)
-        self._seconds = max(self._seconds, seconds)
-
-    async def end(self) -> None:
-        await self._quiet()
-        if self._seconds > 0:
-            with contextlib.suppress(ServiceError):
-                await self.settle(self._seconds)
-        await super().end()

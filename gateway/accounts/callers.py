@@ -26,6 +26,7 @@ class Caller:
     subject: str  # an account's id, or "ip:" and a keyed hash
     tier: Tier
     name: str
+    key: str | None = None  # the prefix of its key, which may be shown
 
     @property
     def anonymous(self) -> bool:

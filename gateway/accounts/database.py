@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,62 +19,115 @@ from typing import Any, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from gateway.accounts.store_errors import unavailability
 from gateway.errors import Unavailable
 
 BUSY_SECONDS = 5.0  # how long a SQLite writer waits for another process
+CONNECT_SECONDS = 5.0
+STATEMENT_SECONDS = 10.0  # after which PostgreSQL, or the way to it, counts as unavailable
+POOL_SECONDS = 10.0  # to wait for a free connection
+CONNECTIONS = 10  # of one gateway to PostgreSQL, and as many more for a rush
+ABANDONED_MILLISECONDS = 15_000  # after which PostgreSQL ends a transaction whose gateway stands still
+CONFLICT = "conflict"  # with another transaction, which was rolled back whole
+ATTEMPTS = 3  # at a transaction that is in conflict
 MIGRATION_LOCK = "migration"  # gateways that start together migrate one after the other
+RETRY_SECONDS = 5  # what a client is told
+_SERVER_SETTINGS = {
+    "server_settings": {
+        "application_name": "stt",
+        "idle_in_transaction_session_timeout": str(ABANDONED_MILLISECONDS),
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+    }
+}
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:subject, 0))")
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
 
 
-class _Store(Protocol):
+class Store(Protocol):
     async def read(self, work: Work[Result]) -> Result: ...
     async def write(self, subject: str, work: Work[Result]) -> Result: ...
+    async def migrate(self, work: Work[None]) -> None: ...
     async def close(self) -> None: ...
 
 
 class Database:
     """One store. `durable` makes a SQLite commit survive a power cut, at the price of a disk flush.
 
+    through: what every transaction passes on its way to the store; tests let it fail there
     raises: ValueError for an address of any other kind; Unavailable, here and later, while it is away
     """
 
-    def __init__(self, url: str, *, durable: bool = False) -> None:
+    def __init__(self, url: str, *, durable: bool = False, through: Callable[[Store], Store] | None = None) -> None:
         parsed = driver_url(url)
-        with _store_errors():
-            self._store = _open(parsed, durable)
+        self.failures: Counter[str] = Counter()  # transactions that the store did not do, by kind
+        with self._failures():
+            store = _open(parsed, durable)
+            self._store = store if through is None else through(store)
 
     async def migrate(self) -> None:
         """Bring the schema to the newest version; several gateways may try at once."""
-        await self.write(MIGRATION_LOCK, _upgrade)
+        with self._failures():
+            await self._store.migrate(_upgrade)
 
     async def read(self, work: Work[Result]) -> Result:
-        with _store_errors():
+        with self._failures():
             return await self._store.read(work)
 
     async def write(self, subject: str, work: Work[Result]) -> Result:
-        """Run work as one transaction, which no other write for the same subject overlaps."""
-        with _store_errors():
+        """Run work as one transaction, which no other write for the same subject overlaps.
+
+        It runs again, from its beginning, where it was in conflict with another one.
+        """
+        with self._failures():
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return await self._store.write(subject, work)
+                except Exception as error:
+                    if unavailability(error) != CONFLICT:
+                        raise
             return await self._store.write(subject, work)
 
     async def close(self) -> None:
         await self._store.close()
 
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """A store that is unavailable is a 503; the driver's own words may hold its address, so they stay inside."""
+        try:
+            yield
+        except Exception as error:
+            kind = unavailability(error)
+            if kind is None:
+                raise
+            self.failures[kind] += 1
+            raise Unavailable("The account store is away for now.", retry_after=RETRY_SECONDS) from error
 
-def _open(url: URL, durable: bool) -> _Store:
+
+def _open(url: URL, durable: bool) -> Store:
     return _Sqlite(url, durable) if url.drivername == "sqlite" else _Postgres(url)
 
 
 class _Postgres:
+    """Nothing waits for ever: a partition that drops packets is not told to the driver for a quarter of an hour."""
+
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=10)
+        self._url = url
+        self._engine = create_async_engine(
+            url,
+            pool_size=CONNECTIONS,
+            max_overflow=CONNECTIONS,
+            pool_timeout=POOL_SECONDS,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",  # a snapshot from before the lock would hide what it waited for
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS, **_SERVER_SETTINGS},
+        )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, work: Work[Result]) -> Result:
@@ -85,6 +139,13 @@ class _Postgres:
             await connection.execute(LOCK, {"subject": subject})
             return await connection.run_sync(work)
 
+    async def migrate(self, work: Work[None]) -> None:
+        """On a connection that may take its time: a large ledger is rewritten, another gateway migrates."""
+        engine = create_async_engine(self._url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
+        async with engine.begin() as connection:
+            await connection.execute(LOCK, {"subject": MIGRATION_LOCK})
+            await connection.run_sync(work)
+
     async def close(self) -> None:
         await self._engine.dispose()
 
@@ -95,7 +156,7 @@ class _Sqlite:
     def __init__(self, url: URL, durable: bool) -> None:
         file = Path(url.database or "")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)  # for the service's user alone; its journals take after it
+        _close_to_others(file)
         self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
         self._writer = ThreadPoolExecutor(1, "accounts-writer")
         self._reader = ThreadPoolExecutor(1, "accounts-reader")
@@ -107,6 +168,9 @@ class _Sqlite:
 
     async def write(self, subject: str, work: Work[Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+
+    async def migrate(self, work: Work[None]) -> None:
+        await self.write(MIGRATION_LOCK, work)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._writer.shutdown)
@@ -120,6 +184,17 @@ class _Sqlite:
     def _write(self, work: Work[Result]) -> Result:
         with self._engine.connect().execution_options(stt_writes=True) as connection, connection.begin():
             return work(connection)
+
+
+def _close_to_others(file: Path) -> None:
+    """The store is for the service's user alone; journals that SQLite makes take after it.
+
+    Where it belongs to another user, who lets this one write, its mode stays as that user set it.
+    """
+    file.touch(mode=0o600)
+    for part in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            part.chmod(0o600)
 
 
 def driver_url(url: str) -> URL:
@@ -153,16 +228,3 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", "gateway.accounts:migrations")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-@contextlib.contextmanager
-def _store_errors() -> Iterator[None]:
-    """A store that is away is a 503; the driver's own words may hold its address, so they stay inside."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        raise Unavailable("The account store is away for now.", retry_after=5) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable("The account store is away for now.", retry_after=5) from error
-        raise

@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from gateway.accounts.schema import answers as records
+from gateway.accounts.schema import idempotency as records
 from gateway.errors import BadParameter
 
 LONGEST_KEY = 255
@@ -25,10 +25,34 @@ class StoredResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotentResult:
+    """What settled work stores for a repeated request."""
+
+    fingerprint: str  # hash of what was asked: the file and the options
+    response: StoredResponse
+
+
+@dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
+    """What the store has under a key; packed, because a long transcript is large and is rarely asked for again."""
+
     admission: str
-    fingerprint: str | None
-    response: StoredResponse | None  # None while the work runs
+    fingerprint: str | None = None
+    status: int | None = None  # None while the work runs
+    headers: str = "{}"  # JSON
+    body: bytes = field(default=b"", repr=False)  # zlib
+
+    @property
+    def finished(self) -> bool:
+        return self.status is not None
+
+    def response_to(self, fingerprint: str) -> StoredResponse | None:
+        """None while the work runs. raises: BadParameter where the key was used for something else"""
+        if self.status is None:
+            return None
+        if self.fingerprint != fingerprint:
+            raise BadParameter("This Idempotency-Key was used for another file or other options; use a new one.")
+        return StoredResponse(self.status, zlib.decompress(self.body), json.loads(self.headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +64,9 @@ class IdempotencyKey:
 
 
 _HERE = (records.c.subject == bindparam("of_subject"), records.c.idempotency_key == bindparam("of_key"))
-_FIND = select(records).where(*_HERE, records.c.created_at > bindparam("since"))
+_COLUMNS = [records.c[name] for name in IdempotencyRecord.__slots__]
+_FIND = select(*_COLUMNS).where(*_HERE, records.c.created_at > bindparam("since"))
 _FORGET = delete(records).where(*_HERE)
-_FILL = update(records).where(*_HERE, records.c.admission == bindparam("of_admission"))
 
 
 def checked_key(text: str) -> str:
@@ -52,45 +76,29 @@ def checked_key(text: str) -> str:
     return text
 
 
+def packed(admission: str, result: IdempotentResult) -> IdempotencyRecord:
+    """To be made before the transaction: packing a long transcript takes a while."""
+    response = result.response
+    headers = json.dumps(dict(response.headers))
+    return IdempotencyRecord(admission, result.fingerprint, response.status, headers, zlib.compress(response.body))
+
+
 def find(connection: Connection, key: IdempotencyKey, since: int) -> IdempotencyRecord | None:
     row = connection.execute(_FIND, {**_where(key), "since": since}).first()
     if row is None:
         return None
-    if row.status is None:
-        return IdempotencyRecord(row.admission, None, None)
-    response = StoredResponse(row.status, zlib.decompress(row.body), json.loads(row.headers))
-    return IdempotencyRecord(row.admission, row.fingerprint, response)
+    return IdempotencyRecord(*row) if row.status is not None else IdempotencyRecord(row.admission)
 
 
 def reserve(connection: Connection, key: IdempotencyKey, admission: str, now: int) -> None:
-    """Replaces one that is too old to be found."""
-    connection.execute(_FORGET, _where(key))
-    row = {"subject": key.subject, "idempotency_key": key.key, "admission": admission, "created_at": now}
-    connection.execute(insert(records), row)
+    """In place of one that is too old to be found."""
+    _put(connection, key, {"admission": admission, "created_at": now})
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotentResult:
-    """What settled work stores for a repeated request."""
-
-    fingerprint: str  # hash of what was asked: the file and the options
-    response: StoredResponse
-
-
-def store(connection: Connection, key: IdempotencyKey, admission: str, result: IdempotentResult, now: int) -> None:
-    response = result.response
-    values = {
-        "fingerprint": result.fingerprint,
-        "status": response.status,
-        "headers": json.dumps(dict(response.headers)),
-        "body": zlib.compress(response.body),
-    }
-    where = {**_where(key), "of_admission": admission}
-    filled = connection.execute(_FILL.values(**values), where).rowcount == 1
-    # Where the lease lapsed, its reservation went with it; store the response unless the request is made anew.
-    if not filled and find(connection, key, since=0) is None:
-        reserve(connection, key, admission, now)
-        connection.execute(_FILL.values(**values), where)
+def store(connection: Connection, key: IdempotencyKey, record: IdempotencyRecord, now: int) -> None:
+    """In place of whatever work is reserved there: it will find this response when it settles."""
+    row = {name: getattr(record, name) for name in IdempotencyRecord.__slots__}
+    _put(connection, key, row | {"created_at": now})
 
 
 def forget_unfinished(connection: Connection, key: IdempotencyKey, admission: str) -> None:
@@ -101,6 +109,11 @@ def forget_unfinished(connection: Connection, key: IdempotencyKey, admission: st
 
 def forget_before(connection: Connection, moment: int) -> None:
     connection.execute(delete(records).where(records.c.created_at <= moment))
+
+
+def _put(connection: Connection, key: IdempotencyKey, row: dict[str, object]) -> None:
+    connection.execute(_FORGET, _where(key))
+    connection.execute(insert(records), row | {"subject": key.subject, "idempotency_key": key.key})
 
 
 def _where(key: IdempotencyKey) -> dict[str, str]:

@@ -27,7 +27,10 @@ def is_dead(owner: str) -> bool:
     pid, _, rest = process.partition("|")
     if host != _host() or not pid.isdecimal():
         return False
-    return str(_started(int(pid))) != rest.partition("|")[0]
+    try:
+        return str(_started(int(pid))) != rest.partition("|")[0]
+    except OSError:  # no descriptors left, or /proc hides others' processes: who knows
+        return False
 
 
 def _host() -> str:
@@ -43,6 +46,6 @@ def _started(pid: int) -> int | None:
     """Clock ticks after boot at which the process began; None where there is none, or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else int(fields[START_TIME_FIELD])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from gateway.accounts.schema import admissions
+from gateway.accounts.schema import leases
 
 Kind = Literal["transcription", "summary"]
 
@@ -19,30 +19,23 @@ class Lease:
     subject: str
     kind: str
     bucket: str
-    held: int  # minor units, taken out of the bucket
+    held: int  # minor units, beyond what was taken
     used: int  # of these, what a live session has already had
+    taken: int  # minor units that the ledger has of this admission already
     idempotency_key: str | None
     owner: str  # the gateway process that renews it
     expires_at: int  # milliseconds since 1970
 
-    @property
-    def unused(self) -> int:
-        return self.held - self.used
 
-
-_COLUMNS = [admissions.c[name] for name in Lease.__slots__]
-_OF_SUBJECT = select(*_COLUMNS).where(admissions.c.subject == bindparam("of_subject"))
-_TAKE = insert(admissions)
-_END = delete(admissions).where(admissions.c.id == bindparam("of_id")).returning(*_COLUMNS)
+_COLUMNS = [leases.c[name] for name in Lease.__slots__]
+_OF_SUBJECT = select(*_COLUMNS).where(leases.c.subject == bindparam("of_subject"))
+_TAKE = insert(leases)
+_END = delete(leases).where(leases.c.id == bindparam("of_id")).returning(*_COLUMNS)
 _EXPIRE = (
-    delete(admissions)
-    .where(admissions.c.id == bindparam("of_id"), admissions.c.expires_at <= bindparam("by"))
-    .returning(*_COLUMNS)
+    delete(leases).where(leases.c.id == bindparam("of_id"), leases.c.expires_at <= bindparam("by")).returning(*_COLUMNS)
 )
 _RENEW = (
-    update(admissions)
-    .where(admissions.c.id.in_(bindparam("of_ids", expanding=True)))
-    .values(expires_at=bindparam("until"))
+    update(leases).where(leases.c.id.in_(bindparam("of_ids", expanding=True))).values(expires_at=bindparam("until"))
 )
 
 
@@ -71,17 +64,17 @@ def renew(connection: Connection, ids: Sequence[str], until: int) -> None:
 
 
 def expired(connection: Connection, by: int) -> list[Lease]:
-    query = select(*_COLUMNS).where(admissions.c.expires_at <= by)
+    query = select(*_COLUMNS).where(leases.c.expires_at <= by)
     return _leases(connection.execute(query).all())
 
 
 def of_owner(connection: Connection, owner: str) -> list[Lease]:
-    query = select(*_COLUMNS).where(admissions.c.owner == owner)
+    query = select(*_COLUMNS).where(leases.c.owner == owner)
     return _leases(connection.execute(query).all())
 
 
 def owners(connection: Connection) -> list[str]:
-    return list(connection.execute(select(admissions.c.owner).distinct()).scalars())
+    return list(connection.execute(select(leases.c.owner).distinct()).scalars())
 
 
 def _leases(rows: Iterable[Iterable[Any]]) -> list[Lease]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, case, func, insert, select
 
 from gateway.accounts.schema import ledger
 
-Kind = Literal["grant", "hold", "settle", "release"]
+# grant: credits that were bought. settle: the charge for finished work. lapse: the charge for what a live session
+# had used when its lease ended without a settle.
+Kind = Literal["grant", "settle", "lapse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The end of one bucket's entries: how many there are, and their sum."""
+    """The end of one bucket's entries: how many there are, and their sums."""
 
     sequence: int
     balance: int
+    requests: int = 0  # settled
+    audio: int = 0  # milliseconds that they paid for
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +36,45 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """What the settled work of one bucket comes to."""
+class Taken:
+    """What one admission has cost so far."""
 
-    requests: int
-    milliseconds: int
+    amount: int  # minor units
+    settled: bool
 
 
 _LAST = (
-    select(ledger.c.sequence, ledger.c.balance)
+    select(ledger.c.sequence, ledger.c.balance, ledger.c.requests, ledger.c.audio)
     .where(ledger.c.subject == bindparam("of_subject"), ledger.c.bucket == bindparam("of_bucket"))
     .order_by(ledger.c.sequence.desc())
     .limit(1)
 )
 _ADD = insert(ledger)
+_TAKEN = select(
+    func.coalesce(-func.sum(ledger.c.amount), 0),
+    func.coalesce(func.sum(case((ledger.c.kind == "settle", 1), else_=0)), 0),
+).where(ledger.c.admission == bindparam("of_admission"))
 
 
 def position(connection: Connection, subject: str, bucket: str) -> Position:
     row = connection.execute(_LAST, {"of_subject": subject, "of_bucket": bucket}).first()
-    return Position(row.sequence, row.balance) if row else Position(0, 0)
+    return Position(*row) if row else Position(0, 0)
+
+
+def taken(connection: Connection, admission: str) -> Taken:
+    amount, settled = connection.execute(_TAKEN, {"of_admission": admission}).one()
+    return Taken(int(amount), bool(settled))
 
 
 def add(connection: Connection, after: Position, entry: LedgerEntry, now: float) -> Position:
     """raises: IntegrityError if another entry already follows `after`"""
-    following = Position(after.sequence + 1, after.balance + entry.amount)
+    settles = entry.kind == "settle"
+    following = Position(
+        after.sequence + 1,
+        after.balance + entry.amount,
+        after.requests + settles,
+        after.audio + (entry.milliseconds or 0 if settles else 0),
+    )
     connection.execute(
         _ADD,
         {
@@ -65,6 +84,8 @@ def add(connection: Connection, after: Position, entry: LedgerEntry, now: float)
             "kind": entry.kind,
             "amount": entry.amount,
             "balance": following.balance,
+            "requests": following.requests,
+            "audio": following.audio,
             "admission": entry.admission,
             "milliseconds": entry.milliseconds,
             "note": entry.note,
@@ -72,14 +93,3 @@ def add(connection: Connection, after: Position, entry: LedgerEntry, now: float)
         },
     )
     return following
-
-
-def spending(connection: Connection, subject: str, bucket: str, since: float = 0) -> Spending:
-    """since: seconds since 1970"""
-    settled = (
-        select(func.count(), func.coalesce(func.sum(ledger.c.milliseconds), 0))
-        .where(ledger.c.subject == subject, ledger.c.bucket == bucket, ledger.c.kind == "settle")
-        .where(ledger.c.created_at >= round(since * 1000))
-    )
-    requests, milliseconds = connection.execute(settled).one()
-    return Spending(int(requests), int(milliseconds))

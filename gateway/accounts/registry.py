@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets as random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway.accounts import ledger
+from gateway.accounts import leases, ledger
 from gateway.accounts.database import Database
 from gateway.accounts.keys import NOBODY, NewKey, is_same, new_key, prefix_of
 from gateway.accounts.ledger import LedgerEntry
@@ -28,6 +28,7 @@ class Owner:
     account: str
     tier: str
     name: str
+    prefix: str  # of the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,17 @@ class Registry:
             return None
         now = self._clock() * 1000
         over = any(end is not None and end <= now for end in (row.expires_at, row.revoked_at))
-        return None if over or row.tier not in self._tiers else Owner(row.id, row.tier, row.name)
+        return None if over or row.tier not in self._tiers else Owner(row.id, row.tier, row.name, prefix)
+
+    async def ended(self, prefixes: Collection[str]) -> set[str]:
+        """Those of the keys that have expired, were revoked, or are gone."""
+        now = self._now()
+        valid = select(keys.c.prefix).where(
+            keys.c.prefix.in_(prefixes),
+            keys.c.expires_at.is_(None) | (keys.c.expires_at > now),
+            keys.c.revoked_at.is_(None) | (keys.c.revoked_at > now),
+        )
+        return set(prefixes) - set(await self._database.read(lambda c: list(c.execute(valid).scalars())))
 
     async def create(self, tier: str, name: str, credits: int = 0, expires_at: float | None = None) -> NewKey:
         """raises: RegistryError"""
@@ -147,7 +158,7 @@ class Registry:
         row = await self._database.read(lambda c: c.execute(_OWNER, {"of_prefix": prefix}).first())
         if row is None:
             raise RegistryError("There is no such key; `stt keys list` shows the prefixes.")
-        return prefix, Owner(row.id, row.tier, row.name)
+        return prefix, Owner(row.id, row.tier, row.name, prefix)
 
     def _add_key(self, connection: Connection, account: str, expires_at: int | None) -> NewKey:
         key = new_key()
@@ -164,12 +175,18 @@ class Registry:
     def _grant(self, connection: Connection, account: str, credits: int, note: str | None) -> int:
         end = ledger.position(connection, account, "credits")
         entry = LedgerEntry(account, "credits", "grant", credits, note=note[:200] if note else None)
-        return ledger.add(connection, end, entry, self._clock()).balance
+        ledger.add(connection, end, entry, self._clock())
+        return self._left(connection, account)
 
     def _credits(self, connection: Connection, account: str, tier: str) -> int | None:
         if tier not in self._tiers or self._tiers[tier].transcription.unit != "credits":
             return None
-        return ledger.position(connection, account, "credits").balance
+        return self._left(connection, account)
+
+    def _left(self, connection: Connection, account: str) -> int:
+        """Credits that no running work holds."""
+        held = sum(lease.held for lease in leases.of_subject(connection, account) if lease.bucket == "credits")
+        return ledger.position(connection, account, "credits").balance - held
 
     def _now(self) -> int:
         return round(self._clock() * 1000)

@@ -46,7 +46,7 @@ keys = Table(
     Index("keys_by_account", "account"),
 )
 
-# Rows are only ever added; triggers of the first migration refuse anything else. Each row carries the
+# Rows are only ever added; triggers of the migrations refuse anything else. Each row carries the
 # sum so far, and the primary key lets nobody write two continuations of the same sum.
 ledger = Table(
     "ledger",
@@ -54,48 +54,52 @@ ledger = Table(
     Column("subject", String(80), primary_key=True),  # an account's id, or a keyed hash of an address
     Column("bucket", String(40), primary_key=True),  # "credits", "seconds/2026-11", "summaries/2026-11-22"
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String(8), nullable=False),  # grant, hold, settle, release
+    Column("kind", String(8), nullable=False),  # grant, settle, lapse; hold and release before migration 0002
     Column("amount", BigInteger, nullable=False),
     Column("balance", BigInteger, nullable=False),  # sum of the amounts up to here
+    Column("requests", BigInteger, nullable=False, server_default="0"),  # settled up to here
+    Column("audio", BigInteger, nullable=False, server_default="0"),  # milliseconds that they paid for
     Column("admission", String(32)),
     Column("milliseconds", BigInteger),  # audio that a settle paid for
     Column("note", String(200)),
     Column("created_at", BigInteger, nullable=False),
     # Nothing is charged twice, not even when a commit's outcome was never heard.
     Index("ledger_settled_once", "admission", unique=True, **_where_settled),
+    Index("ledger_by_admission", "admission"),
 )
 
-# Work that is running now: what is held for it, and a lease that its gateway renews.
-admissions = Table(
-    "admissions",
+# Work that is running now: what is held for it, and until when, unless its gateway renews the lease.
+leases = Table(
+    "leases",
     metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),  # of the admission
     Column("subject", String(80), nullable=False),
     Column("kind", String(16), nullable=False),  # transcription, summary
     Column("bucket", String(40), nullable=False),
-    Column("held", BigInteger, nullable=False),  # units taken out of the bucket
-    Column("used", BigInteger, nullable=False),  # of these, what a live session has already had
-    Column("answer_key", String(255), key="idempotency_key"),
-    Column("holder", String(200), key="owner", nullable=False),  # the gateway process
+    Column("held", BigInteger, nullable=False),  # beyond what was taken
+    Column("used", BigInteger, nullable=False),  # of what is held, what a live session has already had
+    Column("taken", BigInteger, nullable=False, server_default="0"),  # what the ledger has of it, by earlier lapses
+    Column("idempotency_key", String(255)),
+    Column("owner", String(200), nullable=False),  # the gateway process
     Column("expires_at", BigInteger, nullable=False),
-    Index("admissions_by_subject", "subject"),
-    Index("admissions_by_expiry", "expires_at"),
-    Index("admissions_by_holder", "owner"),
+    Index("leases_by_subject", "subject"),
+    Index("leases_by_expiry", "expires_at"),
+    Index("leases_by_owner", "owner"),
 )
 
-# Idempotency-Key → the answer that was paid for. `status` is null while the work runs.
-answers = Table(
-    "answers",
+# Idempotency-Key → the response that was paid for. `status` is null while the work runs.
+idempotency = Table(
+    "idempotency",
     metadata,
     Column("subject", String(80), primary_key=True),
-    Column("answer_key", String(255), key="idempotency_key", primary_key=True),
+    Column("idempotency_key", String(255), primary_key=True),
     Column("admission", String(32), nullable=False),
     Column("fingerprint", String(64)),
     Column("status", Integer),
     Column("headers", String),  # JSON
     Column("body", LargeBinary),  # zlib
     Column("created_at", BigInteger, nullable=False),
-    Index("answers_by_age", "created_at"),
+    Index("idempotency_by_age", "created_at"),
 )
 
 # Values that all gateways of a store share: the salt of the address hashes.

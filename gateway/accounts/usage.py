@@ -85,15 +85,15 @@ class _Counted:
 def _meter(connection: Connection, subject: str, now: float, counted: _Counted) -> Meter:
     period = counted.allowance.period(now)
     end = ledger.position(connection, subject, period.bucket)
-    spent = ledger.spending(connection, subject, period.bucket)
     alive = [lease for lease in leases.of_subject(connection, subject) if lease.expires_at > now * 1000]
     running = [lease for lease in alive if lease.kind == counted.kind]
+    held = sum(lease.held for lease in running if lease.bucket == period.bucket)
     return Meter(
         allowance=counted.allowance,
-        left=counted.allowance.minor_units + end.balance,
-        held=sum(lease.held for lease in running if lease.bucket == period.bucket),
-        requests=spent.requests,
-        milliseconds=spent.milliseconds,
+        left=counted.allowance.minor_units + end.balance - held,
+        held=held,
+        requests=end.requests,
+        milliseconds=end.audio,
         resets_at=period.resets_at,
         running=len(running),
         at_once=counted.at_once,

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from gateway.accounts import AccountPolicy, Accounts, Caller, Credentials
+from gateway.accounts import AccountPolicy, Accounts, Caller, Credentials, TimeSource
 from gateway.accounts.database import Database
 from gateway.accounts.registry import Registry
-from gateway.accounts.schema import admissions, answers, ledger
+from gateway.accounts.schema import idempotency, leases, ledger
 from gateway.accounts.tiers import Tier, load_tiers
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -48,7 +48,7 @@ class AccountStore:
     def gateway(self, lease_seconds: float = 60.0, **changes: Any) -> Accounts:
         """One more gateway on this store."""
         policy = AccountPolicy(tiers(**changes), lease_seconds=lease_seconds)
-        return Accounts(Database(self.url), policy, self.clock)
+        return Accounts(Database(self.url), policy, TimeSource(self.clock))
 
     @asynccontextmanager
     async def registry(self) -> AsyncIterator[Registry]:
@@ -66,10 +66,10 @@ class AccountStore:
         return await self._rows(query)
 
     async def leases(self) -> list[Any]:
-        return await self._rows(select(admissions))
+        return await self._rows(select(leases))
 
     async def answers(self) -> list[Any]:
-        return await self._rows(select(answers))
+        return await self._rows(select(idempotency))
 
     async def balance(self, bucket: str = "credits") -> int:
         """The sum of the entries themselves, whatever their running sums say."""

@@ -19,13 +19,18 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AccountStore:
+async def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> AccountStore:
+    """Without a table."""
     url = f"sqlite:///{tmp_path / 'accounts.db'}"
     if request.param == "postgresql":
         url = await _empty_database(request.getfixturevalue("postgres"))
-    opened = AccountStore(url)
-    await opened.migrate()
-    return opened
+    return AccountStore(url)
+
+
+@pytest.fixture
+async def store(empty_store: AccountStore) -> AccountStore:
+    await empty_store.migrate()
+    return empty_store
 
 
 async def _empty_database(server: str) -> str:

@@ -6,14 +6,19 @@ usage: dying_gateway.py URL KEY STATE NOW
 import asyncio
 import sys
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from gateway.accounts import AccountPolicy, Accounts, Credentials, IdempotentResult, StoredResponse, ledger
-from gateway.accounts.database import Database
+from sqlalchemy import Connection
+
+from gateway.accounts import AccountPolicy, Accounts, Credentials, IdempotentResult, StoredResponse, TimeSource
+from gateway.accounts.database import Database, Store
 from gateway.accounts.tiers import load_tiers
 
-IN_TRANSACTION = {"taking a slot": "hold", "raising the hold": "hold", "settling": "settle", "giving back": "release"}
-AFTER = {"taking a slot": 0, "raising the hold": 1}  # entries of the kind that are let through
+# Which of the request's transactions is done and never committed.
+IN_TRANSACTION = {"taking a slot": 1, "raising the hold": 2, "settling": 3, "giving back": 3}
+OF_THE_GATEWAY = ("address_salt", "idempotency")  # subjects of transactions that are no request's
 
 
 def stop(state: str) -> NoReturn:
@@ -22,25 +27,40 @@ def stop(state: str) -> NoReturn:
         time.sleep(60)
 
 
-def stop_inside(state: str) -> None:
-    """Stands still after the entry is written and before its transaction is committed."""
-    add, seen = ledger.add, []
+@dataclass
+class StoppingStore:
+    """Stands still after a transaction's work and before its commit."""
 
-    def adding(connection, after, entry, now):  # type: ignore[no-untyped-def]
-        position = add(connection, after, entry, now)
-        if entry.kind == IN_TRANSACTION[state]:
-            seen.append(entry)
-            if len(seen) > AFTER.get(state, 0):
-                stop(state)
-        return position
+    store: Store
+    state: str
+    seen: int = 0
 
-    ledger.add = adding
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
+        return await self.store.read(work)
+
+    async def write(self, subject: str, work: Callable[[Connection], Any]) -> Any:
+        self.seen += subject not in OF_THE_GATEWAY
+        return await self.store.write(subject, self._stopping(work))
+
+    async def migrate(self, work: Callable[[Connection], None]) -> None:
+        await self.store.migrate(work)
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    def _stopping(self, work: Callable[[Connection], Any]) -> Callable[[Connection], Any]:
+        def stopping(connection: Connection) -> Any:
+            result = work(connection)
+            if self.seen == IN_TRANSACTION.get(self.state):
+                stop(self.state)
+            return result
+
+        return stopping
 
 
 async def main(url: str, key: str, state: str, now: float) -> None:
-    if state in IN_TRANSACTION:
-        stop_inside(state)
-    async with Accounts(Database(url), AccountPolicy(load_tiers()), lambda: now) as accounts:
+    database = Database(url, through=lambda store: StoppingStore(store, state))
+    async with Accounts(database, AccountPolicy(load_tiers()), TimeSource(lambda: now)) as accounts:
         caller = await accounts.identify(Credentials("203.0.113.7", [f"Bearer {key}"]))
         if state == "live":
             async with accounts.admit_session(caller) as session:

@@ -2,6 +2,7 @@ import asyncio
 import random
 from collections import Counter
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,10 +31,24 @@ async def test_entries_cannot_be_changed_or_removed(store: AccountStore, stateme
     assert await store.balance() == 10
 
 
+async def test_an_entry_cannot_be_replaced(tmp_path: Path) -> None:
+    """SQLite's REPLACE removes what is in its way without asking a trigger on DELETE."""
+    store = AccountStore(f"sqlite:///{tmp_path / 'accounts.db'}")
+    await store.migrate()
+    await store.key(credits=10)
+    statement = text("INSERT OR REPLACE INTO ledger SELECT * FROM (SELECT * FROM ledger)")
+    database = Database(store.url)
+    with pytest.raises(DBAPIError, match="only added"):
+        await database.write("somebody", lambda c: c.execute(statement))
+    await database.close()
+
+    assert await store.balance() == 10
+
+
 async def test_nothing_is_written_twice_after_the_same_entry(store: AccountStore) -> None:
     await store.key(credits=10)
     subject = (await store.entries())[0].subject
-    spend = LedgerEntry(subject, "credits", "hold", -10)
+    spend = LedgerEntry(subject, "credits", "settle", -10)
     database = Database(store.url)
 
     await database.write(subject, lambda c: ledger.add(c, Position(1, 10), spend, 0))

@@ -34,7 +34,8 @@ async def test_minutes_count_while_the_session_runs(store: AccountStore) -> None
             await session.meter(65)
             running = (await accounts.usage(caller)).as_json()["transcription"]
 
-    assert (running["remaining"], running["held"], running["running"]) == (8, 2, 1)
+    held = 3  # of which one is ahead of the minute that runs
+    assert (running["remaining"], running["held"], running["running"]) == (10 - held, held, 1)
 
 
 async def test_a_session_ends_with_an_error_when_the_credits_end(store: AccountStore) -> None:
@@ -104,6 +105,39 @@ async def test_an_anonymous_session_is_one_of_the_three_and_ends_after_an_hour(s
 
     assert usage.transcription.left == 2
     assert usage.transcription.milliseconds == 3_600_000
+
+
+@pytest.mark.parametrize("lapses_after", [300, 600])
+async def test_a_session_that_outlives_its_lease_pays_each_minute_once(store: AccountStore, lapses_after: int) -> None:
+    """Its gateway could not renew the lease, another one gave back what it held, and the audio went on."""
+    key = await store.key(credits=100)
+    async with store.gateway() as accounts, store.gateway() as other:
+        caller = await identify(accounts, key)
+        async with accounts.admit_session(caller) as session:
+            for second in range(5, 605, 5):
+                await session.meter(second)
+                if second == lapses_after:
+                    store.clock.now += 61
+                    async with other.admit(caller):
+                        pass
+                    assert session.id not in [lease.id for lease in await store.leases()]
+
+    assert await store.balance() == 90
+    assert (await store.entries())[-1].milliseconds == 600_000
+
+
+async def test_credits_that_went_elsewhere_after_a_lapse_are_not_spent_twice(store: AccountStore) -> None:
+    """The session pays what is left, and what it had cannot be taken from anybody else."""
+    key = await store.key(credits=10)
+    async with store.gateway() as accounts, store.gateway() as other:
+        caller = await identify(accounts, key)
+        async with accounts.admit_session(caller) as session:
+            await session.meter(170)
+            store.clock.now += 61
+            async with other.admit(caller) as admission:
+                await admission.settle(60 * (await other.usage(caller)).transcription.left)
+
+    assert await store.balance() == 0
 
 
 async def test_a_session_takes_a_slot(store: AccountStore) -> None:

@@ -66,6 +66,38 @@ async def test_while_it_is_in_work_the_same_request_is_told_to_wait(store: Accou
     assert int(refused.value.headers["Retry-After"]) > 0
 
 
+async def test_the_same_request_that_ran_twice_after_a_lapse_is_charged_once(store: AccountStore) -> None:
+    """Whoever settles second charges nothing, and gives the response that was paid for."""
+    key = await store.key(credits=5)
+    own = StoredResponse(200, b"worked in vain", {})
+    async with store.gateway() as one, store.gateway() as other:
+        async with one.admit(await identify(one, key), "once") as first:
+            await first.hold(60.0)
+            store.clock.now += 61  # its gateway could not renew the lease
+            assert (await post(other, key)).body == b"computed"
+            settled = await first.settle(60.0, IdempotentResult(FILE, own))
+        again = await post(one, key)
+
+    assert settled == again == HELLO
+    assert await store.balance() == 4
+
+
+async def test_a_repetition_that_still_runs_when_the_first_one_settles_is_free(store: AccountStore) -> None:
+    key = await store.key(credits=5)
+    async with (
+        store.gateway() as one,
+        store.gateway() as other,
+        one.admit(await identify(one, key), "once") as first,
+    ):
+        store.clock.now += 61
+        async with other.admit(await identify(other, key), "once") as second:
+            assert await first.settle(60.0, IdempotentResult(FILE, HELLO)) is None
+            late = StoredResponse(200, b"worked in vain", {})
+            assert await second.settle(60.0, IdempotentResult(FILE, late)) == HELLO
+
+    assert await store.balance() == 4
+
+
 async def test_a_failed_request_may_be_made_again(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as accounts:

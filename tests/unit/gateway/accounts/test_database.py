@@ -23,6 +23,17 @@ def test_a_store_that_would_forget_everything_is_refused(url: str) -> None:
         driver_url(url)
 
 
+async def test_a_store_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.db"
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"accounts.db{suffix}").touch(mode=0o644)
+    database = Database(f"sqlite:///{file}")
+    await database.migrate()
+
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+    await database.close()
+
+
 async def test_the_file_of_a_store_is_for_its_owner_alone(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'new' / 'accounts.db'}")
     await database.migrate()

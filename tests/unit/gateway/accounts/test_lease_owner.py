@@ -1,6 +1,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from gateway.accounts.lease_owner import is_dead, this_process
 
@@ -21,6 +24,22 @@ def test_a_process_that_took_over_the_number_is_not_taken_for_the_old_one() -> N
     place, _, started, rest = this_process().split("|")
 
     assert is_dead(f"{place}|{os.getpid()}|{int(started) - 1}|{rest}")
+
+
+@pytest.mark.parametrize("error", [PermissionError(1, "hidepid"), OSError(24, "Too many open files")])
+def test_a_process_that_cannot_be_looked_at_is_not_taken_for_dead(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    owner, read = this_process(), Path.read_text
+
+    def read_text(path: Path) -> str:
+        if path.name == "stat":
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+
+    assert not is_dead(owner)
 
 
 def test_nothing_is_claimed_about_another_machine() -> None:
