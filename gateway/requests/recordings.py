@@ -98,8 +98,7 @@ async def answer(services: Services, job: RecordingJob, admission: Admission, pr
     """raises: ServiceError"""
     fingerprint = await fingerprint_of(job) if admission.repeatable else None
     if fingerprint is not None and (stored := admission.recall(fingerprint)) is not None:
-        headers = {**stored.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"}
-        return Response(stored.body, stored.status, headers)
+        return replay(stored, admission)
     progress.decoded(0.0, 0.0)
     if admission.by_duration:
         claimed = await services.media.inspect(job.upload.path, job.upload.name)
@@ -113,10 +112,18 @@ async def answer(services: Services, job: RecordingJob, admission: Admission, pr
         result = None
         if fingerprint is not None:
             result = IdempotentResult(fingerprint, StoredResponse(200, bytes(response.body), dict(response.headers)))
-        await admission.settle(recording.duration, result)
+        earlier = await admission.settle(recording.duration, result)
         services.metrics.count_audio("file", recording.duration)
+    if earlier is not None:
+        return replay(earlier, admission)
     response.headers.update(admission.limit.headers())
     return response
+
+
+def replay(stored: StoredResponse, admission: Admission) -> Response:
+    """The response that was paid for under this request's Idempotency-Key."""
+    headers = {**stored.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"}
+    return Response(stored.body, stored.status, headers)
 
 
 def respond(job: RecordingJob, transcript: Transcript) -> Response:

@@ -13,6 +13,7 @@ import pytest
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway.accounts import Admission, IdempotentResult, StoredResponse
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
 from gateway.errors import UnsupportedMedia
@@ -157,6 +158,21 @@ async def test_what_cannot_be_translated_is_refused(
     assert answer.status_code == 400
     assert told in answer.json()["error"]
     assert parts.options == []
+
+
+async def test_a_request_that_was_settled_meanwhile_gets_the_answer_that_was_paid_for(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid_for = StoredResponse(200, b"as it was sent", {"content-type": "text/plain; charset=utf-8", "x-model": "tiny"})
+
+    async def settle(admission: Admission, seconds: float, result: IdempotentResult) -> StoredResponse:
+        return paid_for
+
+    monkeypatch.setattr(Admission, "settle", settle)
+    answer = await client.post("/v1/transcribe", files=FILE, headers={"Idempotency-Key": "once"})
+
+    assert (answer.text, answer.headers["X-Model"]) == ("as it was sent", "tiny")
+    assert answer.headers["Idempotency-Replayed"] == "true"
 
 
 async def test_the_model_that_answered_is_named(client: httpx.AsyncClient) -> None:
