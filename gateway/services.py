@@ -10,6 +10,7 @@ from pathlib import Path
 from starlette.requests import HTTPConnection
 
 from gateway.accounts import Accounts
+from gateway.accounts.collector import AccountCollector
 from gateway.accounts.from_settings import open_accounts
 from gateway.draining import Draining
 from gateway.health import GpuFinder
@@ -67,6 +68,8 @@ async def open_services(settings: Settings, models: Models, triton_urls: Sequenc
             open_diarizer(fleet, settings) as diarizer,
         ):
             activity = VoiceActivity()
+            metrics = Metrics()
+            metrics.registry.register(AccountCollector(lambda: accounts.status))
             whisper = TritonWhisper(fleet, retry_policies(settings.triton, settings.stream))
             recognizer = Recognizer(whisper.recognize)
             yield Services(
@@ -83,6 +86,7 @@ async def open_services(settings: Settings, models: Models, triton_urls: Sequenc
                 accounts=accounts,
                 summarizer=summarizer,
                 draining=Draining(settings.server.drain_seconds, settings.server.shutdown_seconds),
+                metrics=metrics,
             )
 
 
