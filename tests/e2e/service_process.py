@@ -24,6 +24,7 @@ METERED = {
     "STT_ACCOUNTS_ANONYMOUS": "anonymous",
     "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a test be many addresses
     "STT_SERVER_CORS_ORIGINS": "https://app.example",
+    "STT_ACCOUNTS_LEASE_SECONDS": "12",  # a third of which is the time until revoked work is ended
 }
 START_SECONDS = 120  # a start that hangs must fail, not block the suite
 

@@ -101,6 +101,22 @@ async def test_of_a_flood_of_sessions_from_one_address_one_is_let_in(metered: Se
     assert codes.count(TRY_LATER) == 29
 
 
+async def test_revoking_a_key_ends_the_session_that_it_opened(metered: ServiceProcess, pcm: bytes) -> None:
+    key = paid_key(metered, 10)
+    async with stream(metered, f"?token={key}") as socket:
+        await socket.send(CONFIG)
+        assert json.loads(await socket.recv())["status"] == "ready"
+        await socket.send(pcm[:SECOND])
+        await asyncio.to_thread(stt_keys, metered.data, "revoke", key)
+        messages = await asyncio.wait_for(read_all(socket), 60)
+
+    assert "revoked" in messages[-1]["error"]
+    assert socket.close_code == REFUSED
+    assert " 9 " in next(
+        line for line in stt_keys(metered.data, "list").stdout.splitlines() if key.split("_")[1] in line
+    )
+
+
 async def test_a_page_of_another_origin_cannot_open_a_stream(metered: ServiceProcess) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with stream(metered, origin="https://elsewhere.example"):

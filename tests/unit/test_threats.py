@@ -19,9 +19,10 @@ def test_there_are_threats() -> None:
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.split("|")[1].strip()[:60])
 def test_a_threat_names_tests_that_exist(line: str) -> None:
+    threat, stopped_by, tried, proof = (column.strip() for column in line.strip("|").split(" | "))
     named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", line)
 
-    assert named
+    assert named and all((threat, stopped_by, tried, proof))
     for path, name in named:
         source = (ROOT / path).read_text(encoding="utf-8")
         assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{path} has no {name}"
