@@ -23,7 +23,7 @@ from sqlalchemy import Connection, NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from gateway.accounts.store_errors import unavailability
+from gateway.accounts.store_errors import KINDS, unavailability
 from gateway.errors import Unavailable
 
 BUSY_SECONDS = 5.0  # how long a SQLite writer waits for another process
@@ -66,7 +66,7 @@ class Database:
 
     def __init__(self, url: str, *, durable: bool = False, through: Callable[[Store], Store] | None = None) -> None:
         parsed = driver_url(url)
-        self.failures: Counter[str] = Counter()  # transactions that the store did not do, by kind
+        self.failures = Counter(dict.fromkeys(KINDS, 0))  # transactions that the store did not do, by kind
         with self._failures():
             store = _open(parsed, durable)
             self._store = store if through is None else through(store)

@@ -29,14 +29,17 @@ UNAVAILABLE_IN_SQLITE = {
     "SQLITE_READONLY": "read-only",
     "SQLITE_INTERRUPT": "intervention",
 }
+UNAVAILABLE_BEFORE = {PoolTimeout: "no connection free", TimeoutError: "no answer", OSError: "connection"}
+KINDS = sorted(
+    {"read-only", *UNAVAILABLE_CLASSES.values(), *UNAVAILABLE_IN_SQLITE.values(), *UNAVAILABLE_BEFORE.values()}
+)
 
 
 def unavailability(error: BaseException) -> str | None:
     """What keeps the store from doing its work, in a word; None where it works and the statement is wrong."""
     if isinstance(error, DBAPIError):
         return None if isinstance(error, IntegrityError) else _of_driver(error)
-    waiting = {PoolTimeout: "no connection free", TimeoutError: "no answer", OSError: "connection"}
-    return next((word for kind, word in waiting.items() if isinstance(error, kind)), None)
+    return next((word for kind, word in UNAVAILABLE_BEFORE.items() if isinstance(error, kind)), None)
 
 
 def _of_driver(error: DBAPIError) -> str | None:
