@@ -23,6 +23,7 @@ from export.tensorrt import CompileError
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import ExportRequest, export_whisper
+from speech.installation import model_repository, weights_folder
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -99,8 +100,8 @@ def _memory(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
-    shared.add_argument("--repository", type=Path, default=Path("model_repository"), help="Triton's models")
+    shared.add_argument("--data", type=Path, default=weights_folder(), help="downloads are kept here")
+    shared.add_argument("--repository", type=Path, default=model_repository(), help="Triton's models")
     shared.add_argument("--force", action="store_true", help="export again what is up to date")
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     networks = parser.add_subparsers(dest="network", required=True)

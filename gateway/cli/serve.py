@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,10 +30,17 @@ from gateway.recognition.whisper import triton_name
 from gateway.runtime_file import RunningService, publish
 from gateway.services import Services, open_services, triton_models
 from gateway.settings import ServerSettings, Settings
-from gateway.triton.embedded import EmbeddedTriton, TritonFailed
+from gateway.triton.embedded import EmbeddedTriton, TritonFailed, TritonOptions
 from speech.whisper.manifest import MANIFEST_FILE
 
+TRITON_EXIT_SECONDS = 5  # everything that the gateway asked of it is finished by then
 SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "dashwood.flac"  # of a checkout
+
+
+@dataclass(frozen=True, slots=True)
+class Tritons:
+    urls: Sequence[str]  # gRPC addresses
+    embedded: EmbeddedTriton | None = None  # one that was started here
 
 
 class ServeFailed(Exception):
@@ -75,19 +83,26 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
         await check_store(settings)
         models = Models(settings.recognition.models, settings.recognition.stand_in)
         async with (
-            open_tritons(settings, models) as triton_urls,
-            open_services(settings, models, triton_urls) as services,
+            open_tritons(settings, models) as tritons,
+            open_services(settings, models, tritons.urls) as services,
         ):
             with serve_metrics(services, settings.server), ExitStack() as published:
                 on_ready = partial(ready, services, listener, published)
                 http = HttpServer(http_config(create_app(services), settings), services.draining, on_ready)
-                shutdown.serving(http, on_drain=services.summarizer.server.drain)
+                shutdown.serving(http, on_drain=partial(drain, services, tritons, http))
                 await http.serve(sockets=[listener])
                 shutdown.closing()
     except asyncio.CancelledError:
         if not shutdown.requested:
             raise
     return 0
+
+
+def drain(services: Services, tritons: Tritons, http: HttpServer) -> None:
+    """From now on no child process is started again that nothing in flight needs."""
+    services.summarizer.server.drain()
+    if tritons.embedded is not None:
+        tritons.embedded.drain(http.describe_in_flight)
 
 
 @contextmanager
@@ -147,20 +162,22 @@ def local_url(listener: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Sequence[str]]:
-    """gRPC addresses of the Tritons in the settings, or one that is started here and ends with the context."""
+async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Tritons]:
+    """Those in the settings, or one that is started here and ends with the context."""
     if settings.triton.urls:
-        yield settings.triton.urls
+        yield Tritons(settings.triton.urls)
         return
     for model in models.deployed:
         check_engines(settings.triton.repository, model)
     names = triton_models(models, settings.diarization)
     if DIARIZER in names:
         check_diarizer(settings.triton.repository)
-    announce(f"Starting Triton with {', '.join(names)}")
-    async with EmbeddedTriton(settings.triton.repository, names) as triton:
+    log = settings.server.data / "log" / "triton.log"
+    options = TritonOptions(exit_seconds=TRITON_EXIT_SECONDS, log=log)
+    announce(f"Starting Triton with {', '.join(names)}; it logs to {shown(log)}")
+    async with EmbeddedTriton(settings.triton.repository, names, options) as triton:
         announce(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
-        yield (triton.url,)
+        yield Tritons((triton.url,), triton)
 
 
 def check_engines(repository: Path, model: Model) -> None:

@@ -11,8 +11,7 @@ import itertools
 import logging
 import os
 import tempfile
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from typing import Any, Self
 
 from gateway.processes.child import launch, living_members, read_lines, terminate, wait_for_exit
 from gateway.triton.client import TritonClient, TritonFailure
+from gateway.triton.output import TritonOutput
 from gateway.triton.probe import ModelDied, check_all, check_model
 from gateway.triton.process import (
     SHARED_MEMORY,
@@ -46,10 +46,6 @@ _numbers = itertools.count(1)
 HARMED_EXIT_SECONDS = 3.0
 FIRST_PROBE = 1.0  # seconds of audio: a model that was just loaded proves itself by a real inference
 FIRST_TIMEOUT = 240.0  # seconds for it: the first inference on a machine compiles
-LAST_LINES = 30  # of Triton's output, part of the message when it fails
-
-# Logged as errors by Triton though they are none: no GPU is to be found; a call is cancelled together with its stream.
-_HARMLESS = ("CudaDriverHelper", "HandleCancellation called")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +60,7 @@ class TritonOptions:
     exit_seconds: int = 30  # for requests in flight when it stops
     longest_pause: float = 30.0  # between two attempts to start it again
     parameters: dict[str, str] = field(default_factory=dict)  # environment for the models, as WHISPER_THREADS
+    log: Path | None = None  # what the server and its models say; None: errors go to this process's own log
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +85,12 @@ class EmbeddedTriton:
         self._models = tuple(models)
         self._process: asyncio.subprocess.Process | None = None
         self._model_processes: set[int] = set()  # ids, as they were after the start
-        self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._tasks: list[asyncio.Task[None]] = []  # readers of output
         self._supervisor: asyncio.Task[None] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._config: TritonConfig | None = None
+        self._needed: Callable[[], object] = lambda: True  # whether it is started again when it ends
+        self._output = TritonOutput(self.options.log)
 
     @property
     def config(self) -> TritonConfig:
@@ -114,6 +112,10 @@ class EmbeddedTriton:
     def pid(self) -> int:
         """Of the server; another one after a restart."""
         return self._process.pid if self._process else 0
+
+    def drain(self, in_flight: Callable[[], object]) -> None:
+        """From now on it is started again only where something in flight needs it."""
+        self._needed = in_flight
 
     async def __aenter__(self) -> Self:
         check_models(self._repository, self._models)
@@ -155,7 +157,7 @@ class EmbeddedTriton:
 
     async def _start(self) -> None:
         wheel = TritonWheel.find()
-        self._lines.clear()
+        self._output.clear()
         self._process = await launch(
             *arguments(self.config, wheel),
             env=environment(self.config, wheel, os.environ),
@@ -205,6 +207,7 @@ class EmbeddedTriton:
         self._set(ready=False)
         if self._folder:
             self._folder.cleanup()
+        self._output.close()
 
     async def _stop(self, seconds: float) -> None:
         """Lets requests in flight finish, within `seconds`; then kills what is left."""
@@ -223,19 +226,19 @@ class EmbeddedTriton:
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for raw in read_lines(process.stdout):
-            line = raw.decode(errors="replace").rstrip()
-            self._lines.append(line)
-            log.log(_level(line), "%s", line)
+            self._output.take(raw.decode(errors="replace").rstrip())
 
     def _failure(self, why: str) -> TritonFailed:
-        output = "\n".join(self._lines)
-        return TritonFailed(f"{why}:\n{output}")
+        return TritonFailed(f"{why}:\n{self._output.end()}")
 
     # Supervision
 
     async def _supervise(self) -> None:
         while True:
-            await self._restart(await self._until_broken())
+            why = await self._until_broken()
+            if not self._needed():
+                return
+            await self._restart(why)
 
     async def _until_broken(self) -> str:
         """Returns why the server has to be started again, once it has to."""
@@ -286,9 +289,3 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _level(line: str) -> int:
-    """Triton's lines begin with their level and the date: E1122 …"""
-    serious = line[:1] in "EWF" and line[1:5].isdigit() and not any(known in line for known in _HARMLESS)
-    return logging.WARNING if serious else logging.DEBUG

@@ -62,7 +62,14 @@ async def test_a_dead_model_is_loaded_again_and_a_dead_server_started_again(conn
         assert not any(alive(pid) for pid in processes)
         assert triton.status.failure
         assert (await transcribe(connect(triton), sentence)).text == text
+
         processes = [triton.pid, *children(triton.pid)]
+        triton.drain(lambda: "")
+        os.kill(triton.pid, signal.SIGKILL)
+        await until(lambda: not alive(processes[0]))
+        await asyncio.sleep(0.5)  # it would be started again by now
+        assert triton.pid == processes[0]
+        assert triton.status.restarts == 1
     assert not triton.status.ready
     assert not any(alive(pid) for pid in processes)
     assert [name for name in shared_memory(os.getpid()) if name.startswith(triton.config.shm_prefix)] == []

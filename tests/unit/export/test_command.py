@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from export import __main__ as command
 from export.whisper import ExportRequest
+from speech.installation import model_repository, weights_folder
 
 
 @pytest.fixture
@@ -35,3 +38,14 @@ def test_setup_fetches_the_summarizer_unless_it_is_told_not_to(
 
     assert len(fetches) == fetched
     assert [request.model for request in requests] == ["base"]
+
+
+def test_weights_and_models_are_the_installations_from_wherever_it_is_run(
+    requests: list[ExportRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert command.main(["whisper"]) == 0
+
+    assert (requests[0].data, requests[0].repository) == (weights_folder(), model_repository())
+    assert requests[0].repository.is_absolute()
