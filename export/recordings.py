@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 
 from speech.audio import SAMPLE_RATE, Samples, to_samples
@@ -38,6 +37,8 @@ def _cut(samples: Samples) -> Iterator[Samples]:
 
 
 def _decode(path: Path) -> Samples:
+    import imageio_ffmpeg  # needed by 8-bit exports alone
+
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-vn", "-ac", "1"]
     command += ["-ar", str(SAMPLE_RATE), "-f", "s16le", "-"]
     done = subprocess.run(command, capture_output=True, check=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
 
 from export.download import sha256_of
 from export.parity import warm_up
@@ -104,8 +107,9 @@ def _describe(model: str, loaded: LoadedWeights, target: Target, folder: Path) -
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime", "numpy")}
-    return {"recipe": RECIPE, "python": platform.python_version(), **packages}
+    """By the modules themselves: `onnxruntime` comes from several distributions, of other names."""
+    modules = {module.__name__: str(module.__version__) for module in (onnx, onnxruntime, np)}
+    return {"recipe": RECIPE, "python": platform.python_version(), **modules}
 
 
 def _up_to_date(folder: Path, request: ExportRequest) -> bool:
