@@ -45,6 +45,8 @@ class HealthReport(TypedDict):
     """The GPU's name, where it is known."""
     gpu_memory_mb: Annotated[int | None, Field(ge=0)]
     """Its memory, in MiB."""
+    unconfined: NotRequired[list[str]]
+    """What this machine lacks to confine the decoder: `landlock`, `seccomp`; only where it lacks one."""
     error: NotRequired[str]
     """What is wrong; only with 503."""
 

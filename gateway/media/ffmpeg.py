@@ -1,13 +1,12 @@
 """ffmpeg as a sandboxed subprocess that can do one thing: decode the file on its standard input.
 
 The file arrives as an open descriptor (`fd:`) and that is the only protocol allowed, so no container can
-make it open another file or an address. Demuxers and decoders are allowed by name. The child writes no
-file, its processor time and memory are limited, and where the kernel permits it has no network at all.
+make it open another file or an address. Demuxers and decoders are allowed by name. If a file takes ffmpeg over all
+the same, the sandbox leaves it nothing to reach, and its processor time and memory are limited.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from gateway.processes.sandbox import Sandbox
 from speech.audio import SAMPLE_RATE
 
 # Containers of sound and video; none that lists other files (hls, concat, dash, sdp, image sequences).
@@ -38,9 +38,8 @@ DECODERS = (
 # These carry no signature, so the name's ending must say what they are.
 RAW_DEMUXERS = {".g722": "g722", ".gsm": "gsm"}
 
-SHELL = "/bin/sh"
 MAX_STREAMS = 64
-AS_NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+OPEN_FILES = 64
 NEWEST_UNTIMED_GAP = 3600  # s: a jump in a file's clock beyond this is a fault, not a pause
 
 # The output's clock is the samples' own. A gap of 0.1 s or more in the file's clock becomes silence, so
@@ -76,10 +75,8 @@ class MediaLimits:
 
 @dataclass(frozen=True, slots=True)
 class Ffmpeg:
-    """A binary, and the command that takes privileges and network from it (empty where the kernel forbids it)."""
-
     executable: Path
-    isolation: tuple[str, ...] = ()
+    sandbox: Sandbox
 
     @classmethod
     def find(cls) -> Ffmpeg:
@@ -90,16 +87,15 @@ class Ffmpeg:
             raise FfmpegMissing(
                 "no ffmpeg 6.1 or newer was found: install imageio-ffmpeg, or put an ffmpeg on the PATH"
             )
-        return cls(ranked[-1], _isolation(ranked[-1]))
+        return cls(ranked[-1], Sandbox.find().fitting(ranked[-1], "-version"))
 
     def spawn(self, arguments: list[str], source: int, limits: MediaLimits) -> subprocess.Popen[bytes]:
         """Starts ffmpeg on the open file `source`; standard output and error are pipes.
 
-        A shell sets the limits and becomes ffmpeg: from outside they would come too late, and may not be
-        set on a process of another user; in between fork and exec no code is safe beside threads.
+        It dies with the thread that calls this.
         """
         return subprocess.Popen(
-            [SHELL, "-c", _limited(limits), "ffmpeg", *self.isolation, str(self.executable), *arguments],
+            [*self.sandbox.command(self.executable, _limited(limits)), *arguments],
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,12 +106,14 @@ class Ffmpeg:
         )
 
 
-def _limited(limits: MediaLimits) -> str:
-    """Shell: limit processor time, address space (KiB), written files, core dumps, open files; then go on."""
-    return (
-        f"ulimit -t {limits.processor} && ulimit -v {limits.memory // 1024} && "
-        'ulimit -f 0 && ulimit -c 0 && ulimit -n 64 && exec "$@"'
-    )
+def _limited(limits: MediaLimits) -> dict[str, int]:
+    return {
+        "RLIMIT_CPU": limits.processor,
+        "RLIMIT_AS": limits.memory,
+        "RLIMIT_FSIZE": 0,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": OPEN_FILES,
+    }
 
 
 def input_arguments(demuxer: str | None = None) -> list[str]:
@@ -153,24 +151,3 @@ def _version(executable: Path) -> tuple[int, ...]:
         return (0,)
     found = re.match(r"ffmpeg version n?(\d+(?:\.\d+)*)", shown.stdout)
     return tuple(int(part) for part in found[1].split(".")) if found else (0,)
-
-
-def _isolation(executable: Path) -> tuple[str, ...]:
-    """The command that starts ffmpeg without privileges and in a network of its own, as far as the kernel permits.
-
-    A user namespace alone is not enough under root: inside it root's files stay open to root.
-    """
-    unshare, setpriv = shutil.which("unshare"), shutil.which("setpriv")
-    apart = [(unshare, "--user", "--net", "--"), (unshare, "--net", "--")] if unshare else []
-    plain = [(setpriv, "--no-new-privs", "--")] if setpriv else []
-    nobody = [(setpriv, *AS_NOBODY, "--no-new-privs", "--")] if setpriv and os.geteuid() == 0 else []
-    # `--net` without `--user` is for root, so it has to come before root is given up.
-    ordered = [(*drop, *net) for drop in (*nobody, *plain) for net in apart]
-    ordered += [(*net, *drop) for drop in (*nobody, *plain) for net in apart]
-    for prefix in (*ordered, *nobody, *apart, *plain):
-        tried = subprocess.run(
-            [*prefix, str(executable), "-version"], capture_output=True, check=False, timeout=30, cwd="/"
-        )
-        if tried.returncode == 0:
-            return prefix
-    return ()

@@ -21,6 +21,8 @@ async def health(request: Request) -> Response:
         "gpu_name": gpu.name if gpu else None,
         "gpu_memory_mb": gpu.memory // 2**20 if gpu else None,
     }
+    if unconfined := services.media.unconfined:
+        report["unconfined"] = unconfined
     if not problem:
         return JSONResponse(report)
     report["error"] = problem

@@ -14,12 +14,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.accounts import Admission, IdempotentResult, StoredResponse
-from gateway.accounts.from_settings import open_accounts, open_database
-from gateway.accounts.registry import Registry
-from gateway.accounts.tiers import load_tiers
+from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
-from gateway.errors import RecordingTooLong, UnsupportedMedia
-from gateway.media.decoding import MediaInfo
+from gateway.errors import UnsupportedMedia
 from gateway.media.recording import Recording
 from gateway.models import Models
 from gateway.progress import ProgressRegistry
@@ -44,17 +41,16 @@ class Parts:
     """Stands for the decoder, the recognizer and Triton."""
 
     away: list[str] = field(default_factory=list)
+    unconfined: list[str] = field(default_factory=list)
     gpu: Gpu | None = None
     failure: Exception | None = None
     uploads: list[Path] = field(default_factory=list)
-    longest: float = 0.0  # seconds of sound that were to be decoded at most
     options: list[Any] = field(default_factory=list)
     segments: tuple[Segment, ...] = (HELLO,)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def decode(self, path: Path, name: str, on_progress: Any, longest: float) -> Recording:
+    async def decode(self, path: Path, name: str, on_progress: Any) -> Recording:
         self.uploads.append(path)
-        self.longest = longest
         if self.failure:
             raise self.failure
         return Recording(np.zeros(16000, dtype=np.int16), np.zeros(31, dtype=np.float32))
@@ -180,25 +176,6 @@ async def test_a_request_that_was_settled_meanwhile_gets_the_answer_that_was_pai
     assert answer.headers["Idempotency-Replayed"] == "true"
 
 
-async def test_no_more_is_decoded_than_its_sender_can_pay_for(
-    client: httpx.AsyncClient, services: Services, parts: Parts
-) -> None:
-    registry = Registry(open_database(services.settings), load_tiers())
-    key = (await registry.create("paid", "somebody", credits=3)).text
-    parts.failure = RecordingTooLong("the file is refused: it is longer than 3 minutes")
-    cast(Any, parts).inspect = _without_a_length
-
-    answer = await client.post("/v1/transcribe", files=FILE, headers={"Authorization": f"Bearer {key}"})
-
-    assert parts.longest == 180
-    assert answer.status_code == 402
-    assert "4 credits" in answer.json()["error"]
-
-
-async def _without_a_length(path: Path, name: str) -> MediaInfo:
-    return MediaInfo("matroska", None, 1, video=False)
-
-
 async def test_the_model_that_answered_is_named(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/transcribe", files=FILE, data={"model": "large-v3"})
 
@@ -303,6 +280,12 @@ async def test_health_has_the_contracts_fields(client: httpx.AsyncClient) -> Non
 
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "gpu_available": False, "gpu_name": None, "gpu_memory_mb": None}
+
+
+async def test_health_tells_what_does_not_confine_the_decoder(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.unconfined = ["landlock"]
+
+    assert (await client.get("/health")).json()["unconfined"] == ["landlock"]
 
 
 @pytest.mark.parametrize("name", ["NVIDIA A100-SXM4-80GB", None])
