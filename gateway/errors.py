@@ -5,6 +5,7 @@
     │   ├── BadParameter       a field that is missing, unknown or out of range
     │   │   └── ModelNotFound  a name that is no model's
     │   └── UnsupportedMedia   a file without audio, or that cannot be read
+    │       └── RecordingTooLong
     ├── Unauthorized 401
     ├── PaymentRequired 402
     ├── Forbidden 403          a web page that may not call
@@ -69,6 +70,10 @@ class ModelNotFound(BadParameter):
 
 
 class UnsupportedMedia(BadRequest):
+    pass
+
+
+class RecordingTooLong(UnsupportedMedia):
     pass
 
 

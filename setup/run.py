@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -33,6 +34,7 @@ SHOWN_SIZES = (".venv", "var/weights", "model_repository")
 MINUTES, FETCHED_GB, KEPT_GB = 2, 0.6, 1.3
 SUMMARIZER_MINUTES, SUMMARIZER_GB = 1, 1.1
 
+STOPPED = "Stopped. The same command goes on where this one was."
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -41,12 +43,13 @@ Task = tuple[str, Callable[[Step], None]]  # title, and what does it
 
 
 class Terminated(BaseException):
-    """SIGTERM came: what was begun is stopped in order."""
+    """SIGTERM came, or the terminal was closed: what was begun is stopped in order."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
     log = Log(LOGS / f"setup-{options.what}.log")
     try:
         _COMMANDS[options.what](options, log)
@@ -54,9 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_explain(failure, log), file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on where this one was.", file=sys.stderr)
+        print(f"\n{STOPPED}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except Terminated:
+        with suppress(OSError):  # the terminal may be gone
+            print(f"\n{STOPPED}", file=sys.stderr)
         return EXIT_TERMINATED
     return 0
 
@@ -74,7 +79,7 @@ def _service(options: argparse.Namespace, log: Log) -> None:
 
         def install(step: Step) -> None:
             environment.install_installers(SERVICE, step)
-            if new and summarizer:
+            if summarizer:
                 fetch_summarizer(background, environment, steps, CHECKOUT)
             _install(environment, SERVICE, step)
 

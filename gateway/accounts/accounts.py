@@ -17,6 +17,7 @@ from gateway.accounts.keeper import LeaseKeeper, RunningWork
 from gateway.accounts.live_session import LiveSession
 from gateway.accounts.local_access import LOCAL, LocalAccess
 from gateway.accounts.registry import Registry
+from gateway.accounts.request_rate import RequestRates
 from gateway.accounts.terms import Grant, Terms
 from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
 from gateway.accounts.transactions import AccountTransactions
@@ -57,16 +58,16 @@ class Accounts:
         clock = self._time_source.clock
         self._transactions = AccountTransactions(database, policy.lease_seconds, policy.idempotency_seconds, clock)
         self._registry = Registry(database, policy.tiers, clock)
+        self._rates = RequestRates()
         self._running: dict[str, RunningWork] = {}  # by lease
         self._keeper = LeaseKeeper(
             self._transactions, self._registry, self._running, policy.lease_seconds, self._time_source
         )
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._salt = ""
+        self._salts: dict[str, str] = {}  # of addresses, by period
 
     async def __aenter__(self) -> Accounts:
         await self._database.migrate()
-        self._salt = await self._registry.salt()
         await self._transactions.sweep()
         self._keeper.start()
         return self
@@ -88,18 +89,28 @@ class Accounts:
         )
 
     async def identify(self, credentials: Credentials) -> Caller:
-        """raises: Unauthorized where a key is given that is not valid now, Forbidden"""
+        """raises: Unauthorized where a key is given that is not valid now, Forbidden; TooManyRequests"""
         key, local = credentials.key(), self._policy.local
         if local is not None and (local.admits(credentials) if key is None else local.has_key(key)):
             return Caller(LOCAL, local.tier, LOCAL)
         if key is None:
-            network = client_network(credentials.peer, credentials.forwarded, self._policy.proxies)
-            tier = self._policy.tiers[self._policy.anonymous]
-            return Caller(address_subject(network, self._salt), tier, ANONYMOUS)
+            return await self._anonymous(credentials)
         owner = await self._registry.owner(key)
         if owner is None:
             raise Unauthorized("The API key is not valid; check it, or leave it out to be anonymous.")
-        return Caller(owner.account, self._policy.tiers[owner.tier], owner.name, owner.prefix)
+        tier = self._policy.tiers[owner.tier]
+        self._rates.take(owner.account, tier.requests_a_second)
+        return Caller(owner.account, tier, owner.name, owner.prefix)
+
+    async def _anonymous(self, credentials: Credentials) -> Caller:
+        network = client_network(credentials.peer, credentials.forwarded, self._policy.proxies)
+        tier = self._policy.tiers[self._policy.anonymous]
+        self._rates.take(network, tier.requests_a_second)
+        period = tier.longest_period(self._time_source.clock())
+        if (salt := self._salts.get(period)) is None:
+            salt = await self._registry.address_salt(period)
+            self._salts = {period: salt}
+        return Caller(address_subject(network, salt), tier, ANONYMOUS)
 
     @contextlib.asynccontextmanager
     async def admit(self, caller: Caller, idempotency_key: str | None = None) -> AsyncIterator[Admission]:

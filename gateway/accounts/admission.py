@@ -71,6 +71,11 @@ class Admission:
         """Whether the request carries an Idempotency-Key, so that it may come again and gets the same response."""
         return self._terms.key is not None
 
+    @property
+    def affordable(self) -> float:
+        """Seconds of the longest recording that could be held now: a longer one need not be decoded."""
+        return self._terms.allowance.seconds(self._grant.held + max(0, self.limit.left))
+
     def recall(self, fingerprint: str) -> StoredResponse | None:
         """The response that was stored under this request's Idempotency-Key, if any.
 

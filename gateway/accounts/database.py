@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -129,13 +130,16 @@ class _Postgres:
             connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS, **_SERVER_SETTINGS},
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by subject
 
     async def read(self, work: Work[Result]) -> Result:
         async with self._reading.connect() as connection:
             return await connection.run_sync(work)
 
     async def write(self, subject: str, work: Work[Result]) -> Result:
-        async with self._engine.begin() as connection:
+        """Many at once of one subject wait here, with one connection, and not with all that there are."""
+        turn = self._turns.setdefault(subject, asyncio.Lock())
+        async with turn, self._engine.begin() as connection:
             await connection.execute(LOCK, {"subject": subject})
             return await connection.run_sync(work)
 
@@ -212,7 +216,8 @@ def driver_url(url: str) -> URL:
 def _configure(synchronous: str) -> Callable[[Any, object], None]:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where _begin says, not where sqlite3 guesses
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+        # secure_delete: what is forgotten (transcripts, salts) is not left in free pages
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     return configure

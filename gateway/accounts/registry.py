@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.accounts import leases, ledger
 from gateway.accounts.database import Database
@@ -17,6 +17,8 @@ from gateway.accounts.schema import accounts, keys, secrets
 from gateway.accounts.tiers import ANONYMOUS, Tier
 
 LARGEST_GRANT = 10**9  # credits
+ADDRESS_SALT = "address_salt"  # in the table of secrets; behind it the period
+KEPT_SALTS = 2  # clocks of gateways differ a little at midnight
 
 
 class RegistryError(ValueError):
@@ -140,18 +142,24 @@ class Registry:
         self._check_credits(owner.tier, credits)
         return await self._database.write(owner.account, lambda c: self._grant(c, owner.account, credits, note))
 
-    async def salt(self) -> str:
-        """The secret of this store under which addresses are hashed; made by whoever comes first."""
-        query = select(secrets.c.value).where(secrets.c.name == "address_salt")
+    async def address_salt(self, period: str) -> str:
+        """The secret of this store under which addresses are hashed in a period; made by whoever comes first.
+
+        period: its date, 2026-11-22 or 2026-11; only its salt and the one before are kept
+        """
+        own = ADDRESS_SALT + period
+        query = select(secrets.c.name, secrets.c.value).where(secrets.c.name.startswith(ADDRESS_SALT))
 
         def work(connection: Connection) -> str:
-            value: str | None = connection.execute(query).scalar()
-            if value is None:
-                value = random.token_hex(32)
-                connection.execute(insert(secrets), {"name": "address_salt", "value": value})
-            return value
+            salts: dict[str, str] = {row.name: row.value for row in connection.execute(query)}
+            if own not in salts:
+                salts[own] = random.token_hex(32)
+                connection.execute(insert(secrets), {"name": own, "value": salts[own]})
+                old = [name for name in sorted(salts)[:-KEPT_SALTS] if name != own]
+                connection.execute(delete(secrets).where(secrets.c.name.in_(old)))
+            return salts[own]
 
-        return await self._database.write("address_salt", work)
+        return await self._database.write(ADDRESS_SALT, work)
 
     async def _find(self, which: str) -> tuple[str, Owner]:
         prefix = prefix_of(which) or which.removeprefix("stt_")

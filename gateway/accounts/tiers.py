@@ -60,6 +60,12 @@ class Allowance(_Row):
             return math.ceil(milliseconds / 1000)
         return 1 if milliseconds > 0 or self.unit == "summaries" else 0
 
+    def seconds(self, minor_units: int) -> float:
+        """The longest recording that so many minor units pay for."""
+        if not self.by_duration:
+            return math.inf if minor_units > 0 else 0.0
+        return float(minor_units * (SECONDS_A_MINUTE if self.unit == "credits" else 1))
+
     def shown(self, minor_units: int) -> int:
         """Minor units in the unit that callers read, rounded down."""
         return minor_units // SECONDS_A_MINUTE if self.unit == "minutes" else minor_units
@@ -85,6 +91,8 @@ class Tier(_Row):
     at_once: int = Field(gt=0)  # files and live sessions together, over all gateways
     summaries_at_once: int = Field(gt=0)
     longest_session_minutes: int | None = Field(default=None, gt=0)
+    longest_recording_minutes: int | None = Field(default=None, gt=0)
+    requests_a_second: float | None = Field(default=None, gt=0)  # on average, whatever becomes of them
 
     @property
     def largest_file(self) -> int:
@@ -94,8 +102,21 @@ class Tier(_Row):
     @property
     def longest_session(self) -> float:
         """seconds of audio"""
-        minutes = self.longest_session_minutes
-        return math.inf if minutes is None else minutes * SECONDS_A_MINUTE
+        return _seconds(self.longest_session_minutes)
+
+    @property
+    def longest_recording(self) -> float:
+        """seconds of audio"""
+        return _seconds(self.longest_recording_minutes)
+
+    def longest_period(self, now: float) -> str:
+        """The date of the longest period in which a caller of this tier is counted: 2026-11-22 or 2026-11."""
+        buckets = (allowance.period(now).bucket for allowance in (self.transcription, self.summaries))
+        return min((bucket.partition("/")[2] for bucket in buckets), key=len)
+
+
+def _seconds(minutes: int | None) -> float:
+    return math.inf if minutes is None else minutes * SECONDS_A_MINUTE
 
 
 def load_tiers(path: Path | None = None) -> Mapping[str, Tier]:

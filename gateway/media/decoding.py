@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import UnsupportedMedia
+from gateway.errors import RecordingTooLong, UnsupportedMedia
 from gateway.media.ffmpeg import (
     RAW_DEMUXERS,
     Ffmpeg,
@@ -61,14 +62,18 @@ class MediaDecoder:
         """What this machine lacks to confine ffmpeg, by name."""
         return self.ffmpeg.sandbox.missing
 
-    async def decode(self, path: Path, name: str = "", on_progress: OnDecoded | None = None) -> Recording:
+    async def decode(
+        self, path: Path, name: str = "", on_progress: OnDecoded | None = None, longest: float = math.inf
+    ) -> Recording:
         """The first audio track that has sound. Cancelling ends ffmpeg and removes what was written.
 
         name: the file's name as its sender gave it; only its ending is looked at
         on_progress: called from another thread, where the file says how long it is
-        raises: UnsupportedMedia
+        longest: seconds of sound, where it may be less than of any file
+        raises: UnsupportedMedia, RecordingTooLong
         """
-        process = DecodingProcess(self.ffmpeg, path, self.limits, on_progress)
+        limits = replace(self.limits, duration=min(self.limits.duration, longest))
+        process = DecodingProcess(self.ffmpeg, path, limits, on_progress)
         return await _in_thread(process, lambda: self._decode(process, _demuxer(path, name)))
 
     async def inspect(self, path: Path, name: str = "") -> MediaInfo:
@@ -105,6 +110,8 @@ class MediaDecoder:
 
     def _finish(self, path: Path, track: Track, file: PcmFile) -> Recording:
         try:
+            if track.too_long:
+                raise RecordingTooLong(f"the file is refused: {track.stopped}")
             if track.stopped:
                 raise UnsupportedMedia(f"the file is refused: {track.stopped}")
             _check(path, track.report)

@@ -38,6 +38,7 @@ class Track:
     failed: bool  # ffmpeg ended with an error
     stopped: str  # the limit that the file went over, or ""
     speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
+    too_long: bool = False  # the limit was that of its duration
 
 
 class DecodingCancelled(RuntimeError):
@@ -70,7 +71,7 @@ class DecodingProcess:
 
     def decode(self, arguments: list[str], file: PcmFile, activity: VoiceActivity) -> Track:
         """Downmixes ffmpeg's output into the file, and detects voice activity while ffmpeg goes on."""
-        loudness, stopped = 0.0, ""
+        loudness, stopped, too_long = 0.0, "", False
         detector, speech = activity.stream(), []
         longest = int(self._limits.duration * SAMPLE_RATE)
         with self._run(arguments) as (child, lines):
@@ -83,7 +84,7 @@ class DecodingProcess:
                 speech.append(detector.feed(pcm))
                 loudness = max(loudness, _rms(pcm))
                 if file.samples > longest:
-                    stopped = f"it is longer than {self._limits.duration / 3600:g} hours"
+                    stopped, too_long = f"it is longer than {duration_text(self._limits.duration)}", True
                     child.kill()
                     break
             code = child.wait()
@@ -91,7 +92,7 @@ class DecodingProcess:
         if code < 0 and not stopped:
             stopped = "decoding it takes more time or memory than allowed"
         probabilities = np.concatenate([*speech, detector.flush()])
-        return Track(read_report(lines), loudness, code != 0, stopped, probabilities)
+        return Track(read_report(lines), loudness, code != 0, stopped, probabilities, too_long)
 
     def _read(self, child: subprocess.Popen[bytes]) -> Iterator[Pcm]:
         assert child.stdout is not None
@@ -138,6 +139,11 @@ class DecodingProcess:
             self._child = child
             if child is not None and self._cancelled:
                 child.kill()
+
+
+def duration_text(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:g} hours" if hours == round(hours, 1) else f"{seconds / 60:g} minutes"
 
 
 def _collect(stream: IO[bytes], lines: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,10 @@ from starlette.responses import Response
 
 from gateway.accounts import Admission, Caller, Credentials, IdempotentResult, StoredResponse
 from gateway.draining import Work
-from gateway.errors import BadParameter
+from gateway.errors import BadParameter, RecordingTooLong
 from gateway.http.connection import while_connected
 from gateway.http.uploads import Form, FormRules, Upload, UploadLimits, receive_form
+from gateway.media.recording import Recording
 from gateway.progress import ProgressTracker
 from gateway.recognition.doubts import NO_SPEECH
 from gateway.recognition.request import RecognitionRequest
@@ -45,6 +47,7 @@ class RecordingJob:
     options: RecordingOptions
     recognition: RecognitionRequest  # for this caller, by the deployed model
     warnings: Sequence[str]  # of what is known before the work
+    longest: float = math.inf  # seconds of sound that its sender's tier allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ async def receive(
             options=options,
             recognition=replace(options.recognition, model=model.id, caller=caller.subject),
             warnings=models.stand_in_warning(named),
+            longest=caller.tier.longest_recording,
         )
 
 
@@ -103,7 +107,7 @@ async def answer(services: Services, job: RecordingJob, admission: Admission, pr
     if admission.by_duration:
         claimed = await services.media.inspect(job.upload.path, job.upload.name)
         await admission.hold(claimed.duration or 0.0)
-    with await services.media.decode(job.upload.path, job.upload.name, progress.decoded) as recording:
+    with await decode(services, job, admission, progress) as recording:
         await admission.hold(recording.duration)
         transcript = await services.recognizer.transcribe(
             recording, job.recognition, progress.recognized, progress.diarizing
@@ -118,6 +122,21 @@ async def answer(services: Services, job: RecordingJob, admission: Admission, pr
         return replay(earlier, admission)
     response.headers.update(admission.limit.headers())
     return response
+
+
+async def decode(services: Services, job: RecordingJob, admission: Admission, progress: ProgressTracker) -> Recording:
+    """No longer than its sender may have, or can pay for: nobody decodes a day of sound for one credit.
+
+    raises: UnsupportedMedia, PaymentRequired, TooManyRequests
+    """
+    paid_for = admission.affordable
+    longest = min(paid_for, job.longest)
+    try:
+        return await services.media.decode(job.upload.path, job.upload.name, progress.decoded, longest)
+    except RecordingTooLong:
+        if paid_for <= job.longest:
+            await admission.hold(paid_for + 1)
+        raise
 
 
 def replay(stored: StoredResponse, admission: Admission) -> Response:

@@ -16,7 +16,16 @@ from starlette.types import Receive, Scope, Send
 from gateway.accounts import Admission
 from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, TokenEvent
 from gateway.draining import Work
-from gateway.errors import BadParameter, BadRequest, ClientGone, InternalError, ServiceError, TooLarge, Unavailable
+from gateway.errors import (
+    BadParameter,
+    BadRequest,
+    ClientGone,
+    InternalError,
+    ServiceError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
 from gateway.http.connection import while_connected
 from gateway.http.parameters import read_language
 from gateway.requests.admit import admit
@@ -53,7 +62,7 @@ async def summarize(request: Request) -> Response:
             await admission.settle(0)
             return JSONResponse(answer, headers=admission.limit.headers())
         await while_connected(request, _available(services.summarizer))
-        return EventStream(request, _events(progress, wanted, admission), admission, stack.pop_all())
+        return EventStream(request, SummaryEvents(progress, wanted, admission), stack.pop_all())
 
 
 class EventStream(StreamingResponse):
@@ -61,19 +70,55 @@ class EventStream(StreamingResponse):
 
     media_type = EVENT_STREAM
 
-    def __init__(
-        self, request: Request, events: AsyncGenerator[str, None], admission: Admission, admitted: AsyncExitStack
-    ) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **admission.limit.headers()}
-        super().__init__(events, headers=headers)
+    def __init__(self, request: Request, events: SummaryEvents, admitted: AsyncExitStack) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **events.admission.limit.headers()}
+        self.texts = events.texts()
+        super().__init__(self.texts, headers=headers)
         self.request = request
         self.events = events
         self.admitted = admitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self.admitted, aclosing(self.events):
-            with suppress(ClientGone):
-                await while_connected(self.request, self.stream_response(send))
+        try:
+            async with self.admitted, aclosing(self.texts):
+                try:
+                    await while_connected(self.request, self.stream_response(send))
+                except ClientGone:
+                    await self.events.left()
+        except Unauthorized as error:  # its key was revoked while the answer went out
+            await send({"type": "http.response.body", "body": _error(error).encode(), "more_body": False})
+
+
+class SummaryEvents:
+    """What is sent of one summary, and its charge: a client that read a part of it and leaves has had it."""
+
+    def __init__(
+        self, progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOptions, admission: Admission
+    ) -> None:
+        self.admission = admission
+        self._progress = progress
+        self._wanted = wanted
+        self._delivered = False  # whether a part of the summary went out
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        try:
+            async with aclosing(_with_pauses(self._progress)) as events:
+                async for event in events:
+                    if isinstance(event, Summary):
+                        await self.admission.settle(0)
+                    self._delivered = self._delivered or isinstance(event, SummaryDelta)
+                    yield ": waiting\n\n" if event is None else _event(event, self._wanted)
+        except ServiceError as error:
+            yield _error(error)
+        except Exception:
+            _log.exception("summary failed")
+            yield _error(InternalError())
+
+    async def left(self) -> None:
+        """The client is gone."""
+        if self._delivered:
+            with suppress(ServiceError):  # what it has read is all that it gets
+                await self.admission.settle(0)
 
 
 def read_request(body: bytes) -> SummaryOptions:
@@ -125,22 +170,6 @@ async def _whole(progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOp
             if isinstance(event, Summary):
                 return _answer(event, wanted)
     raise InternalError
-
-
-async def _events(
-    progress: AsyncGenerator[SummaryEvent, None], wanted: SummaryOptions, admission: Admission
-) -> AsyncGenerator[str, None]:
-    try:
-        async with aclosing(_with_pauses(progress)) as events:
-            async for event in events:
-                if isinstance(event, Summary):
-                    await admission.settle(0)
-                yield ": waiting\n\n" if event is None else _event(event, wanted)
-    except ServiceError as error:
-        yield _error(error)
-    except Exception:
-        _log.exception("summary failed")
-        yield _error(InternalError())
 
 
 def _event(event: SummaryEvent, wanted: SummaryOptions) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gateway.accounts import AccountPolicy, Accounts, Caller, Credentials, TimeSource
 from gateway.accounts.database import Database
 from gateway.accounts.registry import Registry
-from gateway.accounts.schema import idempotency, leases, ledger
+from gateway.accounts.schema import idempotency, leases, ledger, secrets
 from gateway.accounts.tiers import Tier, load_tiers
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -70,6 +70,9 @@ class AccountStore:
 
     async def answers(self) -> list[Any]:
         return await self._rows(select(idempotency))
+
+    async def salts(self) -> list[str]:
+        return [row.value for row in await self._rows(select(secrets).order_by(secrets.c.name))]
 
     async def balance(self, bucket: str = "credits") -> int:
         """The sum of the entries themselves, whatever their running sums say."""

@@ -1,4 +1,6 @@
 import asyncio
+import math
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,48 @@ async def test_a_recording_costs_its_minutes_rounded_up(store: AccountStore) -> 
     assert admission.limit.headers() == {"X-Credits-Remaining": "8"}
     assert await store.balance() == 8
     assert await store.leases() == []
+
+
+async def test_what_a_caller_can_pay_for_counts_what_others_hold(store: AccountStore) -> None:
+    paid, free = await store.key(credits=10), await store.key("free")
+    async with store.gateway() as accounts:
+        async with accounts.admit(await identify(accounts, paid)) as one:
+            assert one.affordable == 600
+            await one.hold(240.0)
+            assert one.affordable == 600
+            async with accounts.admit(await identify(accounts, paid)) as other:
+                assert other.affordable == 360
+        async with accounts.admit(await identify(accounts, free)) as admission:
+            assert admission.affordable == 600 * 60
+        async with accounts.admit(await identify(accounts)) as admission:
+            assert admission.affordable == math.inf
+
+
+async def test_a_caller_that_asks_without_end_is_told_to_wait(store: AccountStore) -> None:
+    async with store.gateway() as accounts:
+        with pytest.raises(TooManyRequests, match="5 requests a second"):
+            for _ in range(1000):
+                await identify(accounts)
+        await identify(accounts, peer="198.51.100.1")
+        await identify(accounts, await store.key())
+
+
+async def test_an_address_has_another_name_every_day_and_the_old_ones_cannot_be_read_back(tmp_path: Path) -> None:
+    store = AccountStore(f"sqlite:///{tmp_path / 'accounts.db'}")
+    await store.migrate()
+    names, salts = [], []
+    for _ in range(4):
+        async with store.gateway() as one, store.gateway() as other:
+            names.append((await identify(one)).subject)
+            assert (await identify(other)).subject == names[-1]
+        salts.append(await store.salts())
+        store.clock.now += 86_400
+
+    assert len(set(names)) == 4
+    assert [len(kept) for kept in salts] == [1, 2, 2, 2]
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert salts[3][-1].encode() in written
+    assert not any(salt.encode() in written for salt in {*salts[0], *salts[1]} - {*salts[3]})
 
 
 async def test_a_failure_gives_everything_back(store: AccountStore) -> None:

@@ -14,9 +14,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.accounts import Admission, IdempotentResult, StoredResponse
-from gateway.accounts.from_settings import open_accounts
+from gateway.accounts.from_settings import open_accounts, open_database
+from gateway.accounts.registry import Registry
+from gateway.accounts.tiers import load_tiers
 from gateway.app import create_app
-from gateway.errors import UnsupportedMedia
+from gateway.errors import RecordingTooLong, UnsupportedMedia
+from gateway.media.decoding import MediaInfo
 from gateway.media.recording import Recording
 from gateway.models import Models
 from gateway.progress import ProgressRegistry
@@ -45,12 +48,14 @@ class Parts:
     gpu: Gpu | None = None
     failure: Exception | None = None
     uploads: list[Path] = field(default_factory=list)
+    longest: float = 0.0  # seconds of sound that were to be decoded at most
     options: list[Any] = field(default_factory=list)
     segments: tuple[Segment, ...] = (HELLO,)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def decode(self, path: Path, name: str, on_progress: Any) -> Recording:
+    async def decode(self, path: Path, name: str, on_progress: Any, longest: float) -> Recording:
         self.uploads.append(path)
+        self.longest = longest
         if self.failure:
             raise self.failure
         return Recording(np.zeros(16000, dtype=np.int16), np.zeros(31, dtype=np.float32))
@@ -174,6 +179,25 @@ async def test_a_request_that_was_settled_meanwhile_gets_the_answer_that_was_pai
 
     assert (answer.text, answer.headers["X-Model"]) == ("as it was sent", "tiny")
     assert answer.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_no_more_is_decoded_than_its_sender_can_pay_for(
+    client: httpx.AsyncClient, services: Services, parts: Parts
+) -> None:
+    registry = Registry(open_database(services.settings), load_tiers())
+    key = (await registry.create("paid", "somebody", credits=3)).text
+    parts.failure = RecordingTooLong("the file is refused: it is longer than 3 minutes")
+    cast(Any, parts).inspect = _without_a_length
+
+    answer = await client.post("/v1/transcribe", files=FILE, headers={"Authorization": f"Bearer {key}"})
+
+    assert parts.longest == 180
+    assert answer.status_code == 402
+    assert "4 credits" in answer.json()["error"]
+
+
+async def _without_a_length(path: Path, name: str) -> MediaInfo:
+    return MediaInfo("matroska", None, 1, video=False)
 
 
 async def test_the_model_that_answered_is_named(client: httpx.AsyncClient) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +16,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway.accounts.from_settings import open_accounts
+from gateway.accounts.from_settings import open_accounts, open_database
+from gateway.accounts.registry import Registry
+from gateway.accounts.tiers import load_tiers
 from gateway.draining import Draining
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import MAX_BODY, summarize
@@ -21,26 +26,85 @@ from gateway.routes.usage import show_usage
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer, SummaryServer
 from gateway.summaries.summarizer import Summarizer
-from tests.unit.gateway.summaries.chat_fakes import FakeServer, chunk, whole
+from tests.unit.gateway.summaries.chat_fakes import FakeChatStream, FakeServer, chunk, whole
 
 TEXT = "Priya will fix the refunds by Friday."
 WHOLE = FakeServer(lambda _: whole("Priya fixes the refunds."))
 
 
 @asynccontextmanager
-async def service(server: SummaryServer, tier: str = "unlimited") -> AsyncIterator[httpx.AsyncClient]:
+async def application(server: SummaryServer, tier: str) -> AsyncIterator[Starlette]:
     routes = [
         Route("/v1/summarize", summarize, methods=["POST"]),
         Route("/v1/usage", show_usage, methods=["GET"]),
     ]
     app = Starlette(routes=routes, exception_handlers={ServiceError: answer_error})
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(server=ServerSettings(data=Path(folder)), accounts=AccountSettings(anonymous=tier))
+        limits = AccountSettings(anonymous=tier, lease_seconds=3)
+        settings = Settings(server=ServerSettings(data=Path(folder)), accounts=limits)
         async with open_accounts(settings) as accounts:
-            app.state.services = SimpleNamespace(summarizer=Summarizer(server), accounts=accounts, draining=Draining())
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                yield client
+            app.state.services = SimpleNamespace(
+                summarizer=Summarizer(server), accounts=accounts, draining=Draining(), settings=settings
+            )
+            yield app
+
+
+@asynccontextmanager
+async def service(server: SummaryServer, tier: str = "unlimited") -> AsyncIterator[httpx.AsyncClient]:
+    async with application(server, tier) as app, client_of(app) as client:
+        yield client
+
+
+def client_of(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://test")
+
+
+@dataclass
+class EventReader:
+    """Asks for events as a socket does, and does something at the first token."""
+
+    app: Starlette
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    at_first_token: Callable[[], Awaitable[None]] | None = None  # None: leaves
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    text: str = ""
+
+    async def read(self) -> None:
+        accept = (b"accept", b"text/event-stream")
+        scope = {"type": "http", "method": "POST", "path": "/v1/summarize", "query_string": b""}
+        scope |= {"client": ("127.0.0.1", 1), "headers": [accept, *self.headers]}
+        body = [{"type": "http.request", "body": json.dumps({"text": TEXT}).encode(), "more_body": False}]
+
+        async def receive() -> Any:
+            if body:
+                return body.pop()
+            await self.gone.wait()
+            return {"type": "http.disconnect"}
+
+        await self.app(scope, receive, self._send)
+
+    async def _send(self, message: Any) -> None:
+        self.text += message.get("body", b"").decode()
+        if "event: token" in self.text and not self.gone.is_set():
+            if self.at_first_token is None:
+                self.gone.set()
+            else:
+                act, self.at_first_token = self.at_first_token, _nothing
+                await act()
+
+
+async def _nothing() -> None:
+    pass
+
+
+class EndlessChatStream(FakeChatStream):
+    def __init__(self) -> None:
+        super().__init__([])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for number in itertools.count():
+            yield f"{chunk(f'word{number} ')}\n\n".encode()
+            await asyncio.sleep(0.02)
 
 
 async def post(server: SummaryServer, body: Any, **headers: str) -> httpx.Response:
@@ -174,6 +238,27 @@ async def test_a_failure_is_not_counted(accept: str) -> None:
         await client.post("/v1/summarize", json={"text": ""}, headers={"accept": accept})
 
         assert await counted(client) == (0, 0)
+
+
+async def test_a_client_that_leaves_after_the_first_words_has_had_them() -> None:
+    async with application(FakeServer(lambda _: EndlessChatStream()), "anonymous") as app, client_of(app) as client:
+        await EventReader(app).read()
+
+        assert await counted(client) == (1, 0)
+
+
+async def test_a_revoked_key_ends_its_summary_with_an_event_that_says_so() -> None:
+    server = FakeServer(lambda _: EndlessChatStream())
+    async with application(server, "anonymous") as app:
+        settings = app.state.services.settings
+        registry = Registry(open_database(settings), load_tiers())
+        key = (await registry.create("free", "somebody")).text
+        reader = EventReader(app, [(b"authorization", f"Bearer {key}".encode())], lambda: registry.revoke(key))
+        await asyncio.wait_for(reader.read(), 60)
+
+    last = json.loads(reader.text.strip().rpartition("data: ")[2])
+    assert (last["type"], last["status"]) == ("error", 401)
+    assert "revoked" in last["error"]
 
 
 async def test_summaries_beyond_the_days_are_refused_with_when_to_come_back() -> None:
