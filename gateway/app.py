@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from gateway.dialects.errors import REASON_HEADER, SHOULD_RETRY_HEADER, DialectErrors
 from gateway.errors import ServiceError, answer_error
 from gateway.http.middleware.error_boundary import ErrorBoundary
 from gateway.http.middleware.metrics import MetricsMiddleware
@@ -19,7 +20,19 @@ from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, operations
 from gateway.services import Services
 
-ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER)
+SDK_HEADERS = (  # that OpenAI's clients send from a browser
+    "OpenAI-Organization",
+    "OpenAI-Project",
+    "OpenAI-Beta",
+    *(
+        f"X-Stainless-{name}"
+        for name in (
+            *("Arch", "Async", "Custom-Poll-Interval", "Helper-Method", "Lang", "OS", "Package-Version"),
+            *("Poll-Helper", "Raw-Response", "Read-Timeout", "Retry-Count", "Runtime", "Runtime-Version", "Timeout"),
+        )
+    ),
+)
+ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, *SDK_HEADERS)
 
 
 def create_app(services: Services) -> Starlette:
@@ -32,13 +45,14 @@ def create_app(services: Services) -> Starlette:
         middleware=[
             Middleware(RequestLogMiddleware),
             Middleware(MetricsMiddleware, metrics=services.metrics, routes=routes),
+            Middleware(DialectErrors),
             Middleware(OriginCheck, origins=origins),
             Middleware(
                 CORSMiddleware,
                 allow_origins=origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=ALLOWED_HEADERS,
-                expose_headers=response_headers(offered),
+                expose_headers=[*response_headers(offered), SHOULD_RETRY_HEADER, REASON_HEADER],
             ),
             Middleware(ErrorBoundary),
         ],

@@ -99,7 +99,7 @@ class Forbidden(ServiceError):
 
 
 class NotFound(ServiceError):
-    """There is nothing at this address."""
+    """There is nothing at this address; at OpenAI's, also no model of this name."""
 
     status = 404
 

@@ -177,6 +177,8 @@ class AccountSettings(SettingsGroup):
     anonymous: str = "auto"
     """tier of requests without a key; auto: unlimited for the machine's own user where the service listens on a \
 loopback address and has no trusted proxies, else `anonymous`; `unlimited` opens it to everybody who reaches it"""
+    anonymous_keys: CommaList = ()
+    """keys that count as none at other protocols' addresses, for programs that insist on one (none, not-needed)"""
     trusted_proxies: CommaList = ()
     """addresses or networks of proxies whose X-Forwarded-For is believed"""
     lease_seconds: float = Field(default=60.0, ge=3)

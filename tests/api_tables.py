@@ -37,7 +37,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def endpoints() -> str:
-    rows = [(f"`{each.method} {each.path}`", each.summary, "yes" if each.keyed else "") for each in OPERATIONS]
+    rows = [(f"`{each.method} {each.address}`", each.summary, "yes" if each.keyed else "") for each in OPERATIONS]
     rows += [(f"`WS {channel.path}`", channel.summary, "yes") for channel in CHANNELS]
     return table(("endpoint", "what it does", "reads a key"), rows)
 

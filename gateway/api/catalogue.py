@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import Probability, described
+from gateway.api.described import Count, Probability, described
 
 Speed = Literal["very_fast", "fast", "standard"]
 RequestStage = Literal["receiving", "decoding", "recognizing", "diarizing"]
@@ -68,11 +68,32 @@ class ModelCard(TypedDict):
 
 
 @described
+class OpenAiModel(TypedDict):
+    """A model as OpenAI's clients read it."""
+
+    id: Annotated[str, Field(examples=["whisper-1"])]
+    """Its name in requests."""
+    object: Literal["model"]
+    """Kind of the object."""
+    created: Count
+    """When Whisper's weights of this name were published, in seconds since 1970; 0 of a name that only stands for
+    another."""
+    owned_by: Annotated[str, Field(examples=["stt"])]
+    """Who serves it."""
+    shutdown_date: str | None
+    """null: names are kept."""
+
+
+@described
 class ModelList(TypedDict):
     """The published models, and whatever else is deployed here."""
 
     models: list[ModelCard]
     """One entry a model."""
+    object: Literal["list"]
+    """Kind of the object, for OpenAI's clients."""
+    data: list[OpenAiModel]
+    """The same models for OpenAI's clients, and OpenAI's names, which ask for the default model."""
 
 
 @described

@@ -37,12 +37,12 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
         recognition=RecognitionRequest(
             model=fields.get("model", "").strip() or DEFAULT_MODEL,
             language=read_language(fields.get("language", "")),
-            task=_task(fields.get("task", "")),
+            task=read_task(fields.get("task", "")),
             prompt=prompt,
-            diarize=_boolean("diarize", fields.get("diarize", ""), default=True),
-            speakers=_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
+            diarize=read_boolean("diarize", fields.get("diarize", ""), default=True),
+            speakers=read_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
         ),
-        speaker_labels=_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
+        speaker_labels=read_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
         response_format=_response_format(fields.get("response_format", "")),
     )
 
@@ -61,7 +61,8 @@ def read_language(text: str) -> str | None:
     return code
 
 
-def _task(text: str) -> Task:
+def read_task(text: str) -> Task:
+    """raises: BadParameter"""
     try:
         return Task(text.strip().lower() or Task.TRANSCRIBE)
     except ValueError:
@@ -77,7 +78,8 @@ def _response_format(text: str) -> str:
     return RESPONSE_FORMATS[wanted]
 
 
-def _boolean(name: str, text: str, *, default: bool) -> bool:
+def read_boolean(name: str, text: str, *, default: bool) -> bool:
+    """raises: BadParameter"""
     wanted = text.strip().lower()
     if not wanted:
         return default
@@ -86,7 +88,8 @@ def _boolean(name: str, text: str, *, default: bool) -> bool:
     return wanted in _TRUE
 
 
-def _integer(name: str, text: str, largest: int) -> int:
+def read_integer(name: str, text: str, largest: int) -> int:
+    """raises: BadParameter"""
     wanted = text.strip() or "0"
     if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) <= largest):
         accepted = f"whole numbers from 0 (find out) to {largest}"

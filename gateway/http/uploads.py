@@ -42,6 +42,8 @@ class FormRules:
     """How a protocol writes its forms."""
 
     file_field: str = "file"
+    file_begins: bytes = b""  # written before what arrives: the header of a file that comes without one
+    most_parts: int = MAX_PARTS
     repeated: bool = False  # whether a field may come several times, as SDKs send lists
     long_fields: Collection[str] = ()  # names of fields that may hold as much as `long_field_bytes`
     long_field_bytes: int = 4 * 1024**2
@@ -51,7 +53,7 @@ class FormRules:
     def overhead_bytes(self) -> int:
         """What a form may weigh beside its file."""
         long = self.most_long_fields * self.long_field_bytes if self.long_fields else 0
-        return MAX_PARTS * MAX_FIELD_BYTES + long
+        return self.most_parts * MAX_FIELD_BYTES + long
 
     def field_bytes(self, name: str) -> int:
         return self.long_field_bytes if name in self.long_fields else MAX_FIELD_BYTES
@@ -216,8 +218,8 @@ class _FormWriter:
 
     def on_part_begin(self) -> None:
         self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise BadRequest(f"The form has too many parts; at most {MAX_PARTS} are accepted.")
+        if self._parts > self.rules.most_parts:
+            raise BadRequest(f"The form has too many parts; at most {self.rules.most_parts} are accepted.")
         self._headers = {}
         self._header = [b"", b""]
 
@@ -242,6 +244,7 @@ class _FormWriter:
             raise BadParameter(f"The field `{self._name[:40]}` is there more than once.", self._name)
         if self._is_file:
             self._file = self.path.open("xb", buffering=0)
+            _write_all(self._file, self.rules.file_begins)
             self._file_name = options.get(b"filename", b"").decode("utf-8", "replace")
 
     @property

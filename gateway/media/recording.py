@@ -10,7 +10,7 @@ from typing import IO, Self
 
 import numpy as np
 
-from speech.activity import Probabilities
+from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
 
 
@@ -49,6 +49,11 @@ class Recording:
     def duration(self) -> float:
         """Seconds."""
         return len(self.pcm) / SAMPLE_RATE
+
+    def part(self, start: int, end: int) -> Recording:
+        """Samples `start` to `end` of it, which need this one open. start: on a chunk of voice activity"""
+        chunks = slice(start // CHUNK, -(-end // CHUNK))
+        return Recording(self.pcm[start:end], self.speech[chunks], self.warnings)
 
     def close(self) -> None:
         self.pcm = np.zeros(0, dtype=np.int16)

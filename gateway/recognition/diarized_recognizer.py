@@ -11,7 +11,6 @@ from typing import Protocol
 
 from gateway.media.recording import Recording
 from gateway.recognition.diarizer import DiarizationFailed
-from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.windows import OnProgress
 from gateway.transcript.speakers import with_speakers
@@ -23,6 +22,14 @@ TOO_SLOW = "Telling the speakers apart took too long; the transcript names none.
 NOT_DEPLOYED = "This service tells no speakers apart; the transcript names none."
 
 _log = logging.getLogger(__name__)
+
+
+class RecordingRecognizer(Protocol):
+    """A Recognizer, or one that tells what it has while it works."""
+
+    async def transcribe(
+        self, recording: Recording, request: RecognitionRequest, on_progress: OnProgress
+    ) -> Transcript: ...
 
 
 class Diarizer(Protocol):
@@ -48,7 +55,7 @@ class DiarizationTimeout:
 class DiarizedRecognizer:
     """A Recognizer whose words have speakers, where the request asks for them."""
 
-    recognizer: Recognizer
+    recognizer: RecordingRecognizer
     diarizer: Diarizer | None  # None: not deployed
     timeout: DiarizationTimeout = DiarizationTimeout()
 

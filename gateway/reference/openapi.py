@@ -17,7 +17,7 @@ from gateway.errors import (
     Unauthorized,
     Unavailable,
 )
-from gateway.reference.operation import Contents, Header, Operation, Parameter, Reply, Tag
+from gateway.reference.operation import Alternatives, Contents, Header, Operation, Parameter, Reply, Tag
 
 VERSION = "3.1.1"  # of the specification
 JSON = "application/json"
@@ -28,6 +28,7 @@ KEY = "key"  # name of the security scheme
 
 REQUEST_ID = Header("X-Request-Id", "Id of the request in the log, the client's own if it sent one.", always=True)
 RETRY_AFTER = Header("Retry-After", "Whole seconds after which to try again.", "integer", always=True)
+REASON = Header("X-Error", "What was wrong and what is accepted, in ASCII.", always=True)
 CHALLENGE = Header("WWW-Authenticate", "`Bearer`.", always=True)
 ALLOWANCE = (
     Header("X-Credits-Remaining", "Credits left, for tiers that have credits.", "integer"),
@@ -50,7 +51,7 @@ def openapi_document(operations: Sequence[Operation], version: str, description:
     """
     paths: dict[str, Schema] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.address, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": VERSION,
         "info": {"title": "stt", "version": version, "summary": "Speech to text", "description": description},
@@ -58,8 +59,8 @@ def openapi_document(operations: Sequence[Operation], version: str, description:
         "tags": [{"name": tag.value} for tag in Tag],
         "paths": paths,
         "components": {
-            "schemas": schemas(dict.fromkeys([ErrorBody, *_models(operations), *extra])),
-            "responses": {error.__name__: _error(error) for error in _errors(operations)},
+            "schemas": schemas(dict.fromkeys([*_models(operations), *extra])),
+            "responses": {error.__name__: _error(error, ErrorBody) for error in _errors(operations)},
             "securitySchemes": {
                 KEY: {
                     "type": "http",
@@ -85,9 +86,12 @@ def errors_of(operation: Operation) -> list[type[ServiceError]]:
 
 def _operation(operation: Operation) -> Schema:
     answered = {str(reply.status): _reply(reply) for reply in operation.replies}
-    refused = {
-        str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in errors_of(operation)
-    }
+    refused: Schema = {}
+    for error in errors_of(operation):
+        shared = {"$ref": f"{RESPONSE}{error.__name__}"}
+        refused[str(error.status)] = (
+            shared if operation.error_body is ErrorBody else _error(error, operation.error_body)
+        )
     described: Schema = {
         "operationId": operation.name,
         "tags": [operation.tag.value],
@@ -121,8 +125,10 @@ def _reply(reply: Reply) -> Schema:
     }
 
 
-def _error(error: type[ServiceError]) -> Schema:
+def _error(error: type[ServiceError], body: type | None) -> Schema:
     headers = [REQUEST_ID]
+    if body is None:
+        headers.append(REASON)
     if issubclass(error, RetryLater):
         headers.append(RETRY_AFTER)
     if issubclass(error, Unauthorized):
@@ -133,7 +139,7 @@ def _error(error: type[ServiceError]) -> Schema:
     return {
         "description": f"{status}. {in_one_line(error.__doc__)}",
         "headers": _headers(headers),
-        "content": _contents({JSON: ErrorBody}),
+        "content": _contents({JSON: body} if body else {"text/plain": {"type": "string", "maxLength": 0}}),
     }
 
 
@@ -149,13 +155,25 @@ def _headers(headers: Sequence[Header]) -> Schema:
 
 
 def _contents(contents: Contents) -> Schema:
-    return {media: {"schema": schema_of(content), **ENCODINGS.get(media, {})} for media, content in contents.items()}
+    return {media: {"schema": _schema(content), **ENCODINGS.get(media, {})} for media, content in contents.items()}
+
+
+def _schema(content: type | Schema | Alternatives) -> Schema:
+    if isinstance(content, Alternatives):
+        return {"anyOf": [schema_of(model) for model in content.models]}
+    return schema_of(content)
 
 
 def _models(operations: Sequence[Operation]) -> Iterator[type]:
     for operation in operations:
         for contents in (operation.body, *(reply.contents for reply in operation.replies)):
-            yield from (content for content in contents.values() if not isinstance(content, dict))
+            for content in contents.values():
+                if isinstance(content, Alternatives):
+                    yield from content.models
+                elif not isinstance(content, dict):
+                    yield content
+        if operation.error_body is not None:
+            yield operation.error_body
 
 
 def _errors(operations: Sequence[Operation]) -> list[type[ServiceError]]:

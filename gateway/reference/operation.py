@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,14 +11,28 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.catalogue import ErrorBody
 from gateway.api.described import Schema
 from gateway.errors import ServiceError
 
 Serve = Callable[[Request], Awaitable[Response]]
-Contents = Mapping[str, type | Schema]  # media type → what it holds
 TEXT: Schema = {"type": "string"}
 BINARY: Schema = {"type": "string", "format": "binary"}
 OBJECT: Schema = {"type": "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """One of several models."""
+
+    models: tuple[type, ...]
+
+
+def one_of(*models: type) -> Alternatives:
+    return Alternatives(models)
+
+
+Contents = Mapping[str, type | Schema | Alternatives]  # media type → what it holds
 
 
 class Tag(StrEnum):
@@ -27,6 +42,8 @@ class Tag(StrEnum):
     SUMMARIES = "Summaries"
     OFFER = "What is offered"
     ACCOUNT = "Account"
+    OPENAI = "OpenAI's protocol"
+    ASR_WEBSERVICE = "Protocol of whisper-asr-webservice"
     DESCRIPTION = "Description of the API"
 
 
@@ -46,7 +63,7 @@ class Parameter:
 
     name: str
     description: str
-    where: Literal["path", "header"] = "header"
+    where: Literal["path", "query", "header"] = "header"
     schema: Schema = field(default_factory=lambda: {"type": "string"})
 
 
@@ -65,7 +82,7 @@ class Operation:
     """A method of an address."""
 
     method: Literal["GET", "POST"]
-    path: str  # as Starlette writes it, without converters
+    path: str  # as Starlette writes it
     serve: Serve
     name: str  # unique: generated clients call their method so
     tag: Tag
@@ -76,3 +93,9 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     keyed: bool = False  # whether it reads an API key
     errors: Sequence[type[ServiceError]] = ()  # beside those that every operation has
+    error_body: type | None = ErrorBody  # what they hold; None: nothing, the reason is in a header
+
+    @property
+    def address(self) -> str:
+        """The path as OpenAPI writes it, without converters."""
+        return re.sub(r":\w+}", "}", self.path)

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.api.catalogue import LanguageEntry, LanguageList, ModelCard, ModelList
+from gateway.dialects.openai.models import model_objects
 from gateway.services import services_of
 from speech import languages
 
@@ -22,7 +23,8 @@ async def list_models(request: Request) -> Response:
         }
         for model in models.listed()
     ]
-    answer: ModelList = {"models": cards}
+    # One object for the contract's clients and for OpenAI's: each reads its own fields.
+    answer: ModelList = {"models": cards, "object": "list", "data": model_objects(models)}
     return JSONResponse(answer)
 
 

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, TokenEvent
+from gateway.dialects.asr_webservice.operations import MODELS as ASR_MODELS
+from gateway.dialects.openai.operations import EVENT_MODELS
 from gateway.errors import NotFound
 from gateway.reference import swagger_ui
 from gateway.reference.asyncapi import Channel, asyncapi_document, in_markdown
@@ -24,7 +26,8 @@ Transcribes recordings and live speech, tells speakers apart, and summarizes.
 
 **Key**: `Authorization: Bearer KEY`; without one, requests are answered as anonymous within limits. A wrong key is 401.
 
-**Errors** are always `{"error": "what was wrong and what is accepted"}`. 409, 429 and 503 carry `Retry-After`.
+**Errors** are always `{"error": "what was wrong and what is accepted"}`, at OpenAI's addresses
+`{"error": {"message", "type", "param", "code"}}`. 409, 429 and 503 carry `Retry-After`.
 """
 
 
@@ -37,7 +40,7 @@ class ApiDocuments:
 
     @cached_property
     def openapi(self) -> bytes:
-        extra = [StageEvent, TokenEvent, CompleteEvent, ErrorEvent]
+        extra = [StageEvent, TokenEvent, CompleteEvent, ErrorEvent, *EVENT_MODELS, *ASR_MODELS]
         description = "\n".join([INTRODUCTION, *map(in_markdown, self._channels)])
         return _json(openapi_document(self._operations, metadata.version("stt"), description, extra))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -24,16 +23,12 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.http.parameters import read_language
-from gateway.recognition.request import RecognitionRequest
-from gateway.recognition.whisper import TritonWhisper
+from gateway.requests.live import LiveOptions, open_session
 from gateway.services import Services, services_of
 from gateway.streaming import messages
 from gateway.streaming.messages import CONFIG_EXAMPLE, Message, StopCommand, StreamConfig
-from gateway.streaming.policy import StreamPolicy
 from gateway.streaming.session import StreamSession
-from speech.audio import SAMPLE_RATE, Pcm
-from speech.tensors import Priority
-from speech.transcript import WindowResult
+from speech.audio import SAMPLE_RATE
 
 NORMAL, REFUSED, FAILED, RESTART, TRY_LATER = 1000, 1008, 1011, 1012, 1013  # RFC 6455, 7.4.1, and IANA
 REASON_BYTES = 123  # RFC 6455, 5.5: a closing frame holds 125, its code takes 2
@@ -129,14 +124,8 @@ class StreamConnection:
         model = self.services.models.resolve(config.model or "")
         self.warnings = self.services.models.stand_in_warning(config.model or "")
         language = read_language(config.language)
-        request = RecognitionRequest(model=model.id, priority=Priority.LIVE, caller=caller.subject)
-        session = StreamSession(
-            recognize=partial(recognize, self.services.whisper, request),
-            detect=self.services.activity.stream().feed,
-            emit=self.send,
-            language=language,
-            policy=StreamPolicy(),
-        )
+        options = LiveOptions(model=config.model or "", language=language)
+        session = open_session(self.services, caller, options, self.send)
         await self.send(messages.ready(model.id, language or "auto"))
         return session
 
@@ -199,13 +188,6 @@ class StreamConnection:
             raise WebSocketDisconnect(message.get("code", NORMAL))
         text: str | None = message.get("text")
         return text if text is not None else bytes(message["bytes"])
-
-
-async def recognize(
-    whisper: TritonWhisper, request: RecognitionRequest, pcm: Pcm, language: str | None
-) -> WindowResult:
-    """A window of a live session. language: ISO 639-1; None: detect"""
-    return await whisper.recognize(pcm, replace(request, language=language))
 
 
 def read_command(frame: str, session: StreamSession) -> StreamConfig | None:

@@ -10,8 +10,7 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
 
 from gateway.accounts import Admission
 from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, TokenEvent
@@ -23,10 +22,10 @@ from gateway.errors import (
     InternalError,
     ServiceError,
     TooLarge,
-    Unauthorized,
     Unavailable,
 )
 from gateway.http.connection import while_connected
+from gateway.http.event_stream import EVENT_STREAM, PING_SECONDS, EventStream
 from gateway.http.parameters import read_language
 from gateway.requests.admit import admit
 from gateway.services import services_of
@@ -35,8 +34,6 @@ from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style
 from gateway.summaries.summarizer import Summarizer, Summary, SummaryDelta, SummaryEvent, SummaryStage
 
 MAX_BODY = 8 * 1024**2  # bytes: about 200 hours of speech
-EVENT_STREAM = "text/event-stream"
-PING_SECONDS = 10.0  # proxies drop a connection on which nothing moves
 FAILED_RETRY = 30.0  # seconds
 
 _log = logging.getLogger(__name__)
@@ -65,30 +62,6 @@ async def summarize(request: Request) -> Response:
         return EventStream(request, SummaryEvents(progress, wanted, admission), stack.pop_all())
 
 
-class EventStream(StreamingResponse):
-    """Ends its events when the client leaves, also while there is none to send; admitted until then."""
-
-    media_type = EVENT_STREAM
-
-    def __init__(self, request: Request, events: SummaryEvents, admitted: AsyncExitStack) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **events.admission.limit.headers()}
-        self.texts = events.texts()
-        super().__init__(self.texts, headers=headers)
-        self.request = request
-        self.events = events
-        self.admitted = admitted
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with self.admitted, aclosing(self.texts):
-                try:
-                    await while_connected(self.request, self.stream_response(send))
-                except ClientGone:
-                    await self.events.left()
-        except Unauthorized as error:  # its key was revoked while the answer went out
-            await send({"type": "http.response.body", "body": _error(error).encode(), "more_body": False})
-
-
 class SummaryEvents:
     """What is sent of one summary, and its charge: a client that read a part of it and leaves has had it."""
 
@@ -113,6 +86,9 @@ class SummaryEvents:
         except Exception:
             _log.exception("summary failed")
             yield _error(InternalError())
+
+    def refusal(self, error: ServiceError) -> str:
+        return _error(error)
 
     async def left(self) -> None:
         """The client is gone."""

@@ -18,6 +18,8 @@ from gateway.api.stream import (
 from gateway.api.summary import SummaryAnswer, SummaryRequest
 from gateway.api.transcription import Transcription, TranscriptionForm
 from gateway.api.usage import UsageReport
+from gateway.dialects.asr_webservice.operations import OPERATIONS as ASR_OPERATIONS
+from gateway.dialects.openai.operations import OPERATIONS as OPENAI_OPERATIONS
 from gateway.errors import (
     BadRequest,
     Conflict,
@@ -28,6 +30,7 @@ from gateway.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from gateway.http.event_stream import EVENT_STREAM
 from gateway.reference.asyncapi import Channel, Frame
 from gateway.reference.openapi import ALLOWANCE, JSON, RETRY_AFTER
 from gateway.reference.operation import BINARY, OBJECT, TEXT, Header, Operation, Parameter, Reply, Tag
@@ -39,11 +42,11 @@ from gateway.routes.index import index
 from gateway.routes.progress import show_progress
 from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
-from gateway.routes.summarize import EVENT_STREAM, summarize
+from gateway.routes.summarize import summarize
 from gateway.routes.transcribe import MODEL_HEADER, WARNINGS_HEADER, transcribe
 from gateway.routes.usage import show_usage
 
-OPERATIONS = (
+OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "/v1/transcribe",
@@ -115,6 +118,8 @@ OPERATIONS = (
         "Models that can be asked for",
         replies=[Reply("The models.", {JSON: ModelList})],
     ),
+    *OPENAI_OPERATIONS,
+    *ASR_OPERATIONS,
     Operation(
         "GET",
         "/v1/languages",

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
 from gateway.http.uploads import Form
-from gateway.requests.recordings import RecordingEndpoint, RecordingOptions, serve_recording
+from gateway.requests.jobs import RecordingEndpoint, RecordingOptions
+from gateway.requests.recordings import serve_recording
 from gateway.transcript.rendering import render, warnings_header
 from speech.transcript import Transcript
 

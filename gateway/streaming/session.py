@@ -17,6 +17,7 @@ from gateway.streaming.audio_input import AudioInput, DetectActivity
 from gateway.streaming.language import LanguageVote
 from gateway.streaming.messages import Message
 from gateway.streaming.policy import StreamPolicy, samples
+from gateway.streaming.utterances import NoObserver, UtteranceObserver
 from gateway.streaming.window import SpeechWindow
 from gateway.transcript.text import join
 from speech.activity import CHUNK
@@ -35,6 +36,7 @@ class StreamSession:
         self, recognize: Recognize, detect: DetectActivity, emit: Emit, language: str | None, policy: StreamPolicy
     ) -> None:
         """language: ISO 639-1; None: detect"""
+        self.observer: UtteranceObserver = NoObserver()
         self._recognize, self._emit = recognize, emit
         self._policy = policy
         self._vote = LanguageVote(language)
@@ -84,6 +86,7 @@ class StreamSession:
             speech_start = await self._input.advance()
             if speech_start is not None:
                 self._window.open(speech_start)
+                await self.observer.began(speech_start / SAMPLE_RATE)
             await self._react()
         await self._conclude()
 
@@ -147,12 +150,14 @@ class StreamSession:
     async def _close(self) -> None:
         """The utterance has ended: all of it is final."""
         speech_end = self._input.endpoint.speech_end
+        await self.observer.ended(speech_end / SAMPLE_RATE)
         end = min(speech_end + self._policy.padding, self._input.analysed)
         covered = self._window.decoded >= min(speech_end + self._policy.padding // 2, end)
         words = None if covered else await self._decode(end)
         await self._commit(self._window.agreement.finish(words))
         self._final = speech_end
         self._window.trim(self._input.analysed)
+        await self.observer.settled()
 
     async def _cut(self) -> None:
         """Nobody pauses: what comes before the widest late gap between words is final, the rest goes on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from speech.transcript import Transcript, Turn, Word
 from speech.viterbi import best_path
 
 Floats = NDArray[np.float64]
+SPEAKER = re.compile(r"Speaker \d+")  # somebody without a name
 
 # Cost of a change of speaker between two words, in words whose turns say otherwise.
 CHANGE = 1.0

@@ -36,6 +36,7 @@ SHOWN = (  # headers of an answer; the others are HTTP's own
         "RateLimit-Reset",
     ),
     *("Idempotency-Replayed", "Retry-After", "WWW-Authenticate", "Allow", "Cache-Control", "X-Request-Id"),
+    *("x-should-retry", "X-Error", "Asr-Engine", "Content-Disposition"),
 )
 LONG_LIST = 16  # entries; of a longer one the first few are shown
 
@@ -49,6 +50,14 @@ def summarize(*options: str, **fields: str) -> str:
     return " \\\n  ".join(lines)
 
 
+def openai(address: str, *options: str) -> str:
+    return f"curl {ADDRESS}/v1/audio/{address}{KEY} \\\n  {' '.join(options)}"
+
+
+def asr(address: str, recording: str) -> str:
+    return f"curl '{ADDRESS}/{address}'{KEY} \\\n  -F audio_file=@tests/data/{recording}"
+
+
 EVENTS = '-H "Accept: text/event-stream"'
 CURL = {
     "transcribe-json": transcribe(SPEECH),
@@ -57,6 +66,26 @@ CURL = {
     "transcribe-vtt": transcribe(TALK, "-F response_format=vtt -F speakers=2"),
     "transcribe-warnings": transcribe(SPEECH, "-F response_format=txt -F model=large-v3"),
     "transcribe-replayed": transcribe('-H "Idempotency-Key: order-1234"', SPEECH, "-F response_format=txt"),
+    "openai-json": openai("transcriptions", SENTENCE, "-F model=whisper-1"),
+    "openai-srt": openai("transcriptions", SENTENCE, "-F model=whisper-1 -F response_format=srt"),
+    "openai-verbose": openai(
+        "transcriptions",
+        SPEECH,
+        "-F response_format=verbose_json \\\n ",
+        "-F timestamp_granularities[]=word -F timestamp_granularities[]=segment",
+    ),
+    "openai-diarized": openai(
+        "transcriptions", TALK, "-F model=gpt-4o-transcribe-diarize", "-F response_format=diarized_json"
+    ),
+    "openai-stream": openai("transcriptions", SENTENCE, "-F stream=true"),
+    "openai-translation": openai("translations", "-F file=@tests/data/spanish.opus", "-F model=whisper-1"),
+    "openai-cannot-translate": openai("translations", SENTENCE, "-F model=large-v3-turbo"),
+    "openai-model": f"curl {ADDRESS}/v1/models/whisper-1",
+    "openai-error-404": f"curl -X POST {ADDRESS}/v1/v1/audio/transcriptions",
+    "asr-srt": asr("asr?output=srt&language=en", "dashwood.flac"),
+    "asr-json": asr("asr?output=json", "young-man.flac"),
+    "asr-error": asr("asr?output=docx", "young-man.flac"),
+    "detect-language": asr("detect-language", "french.opus"),
     "progress": f"curl {ADDRESS}/v1/progress/meeting-0007",
     "summarize-json": summarize(style="bullet_points"),
     "summarize-events": summarize(EVENTS),
@@ -177,8 +206,8 @@ def parsed(output: bytes, command: str, url: str) -> httpx.Response:
     while head.split()[1].startswith(b"1"):  # 100 Continue
         head, _, body = body.partition(b"\r\n\r\n")
     status, *headers = head.decode().split("\r\n")
-    method = "DELETE" if "DELETE" in command else "POST" if re.search(" -F | --json | -T ", command) else "GET"
-    path = re.search(rf"{ADDRESS}(\S+)", command)
+    method = "DELETE" if "DELETE" in command else "POST" if re.search(" -F | --json | -T |-X POST", command) else "GET"
+    path = re.search(rf"{ADDRESS}([^\s']+)", command)
     assert path is not None
     return httpx.Response(
         int(status.split()[1]),

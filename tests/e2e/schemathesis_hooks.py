@@ -12,4 +12,5 @@ RECORDING = Path(__file__).parents[1] / "data" / "young-man.flac"
 for media_type in ("audio/flac", "video/x-matroska"):
     schemathesis.openapi.media_type(media_type, st.just(RECORDING.read_bytes()))
 schemathesis.openapi.format("language", st.sampled_from(["auto", "en", "pt-BR", "german", "yue"]))
+schemathesis.openapi.format("openai-model", st.sampled_from(["whisper-1", "gpt-4o-transcribe", "base"]))
 schemathesis.openapi.format("whisper-model", st.sampled_from(["large-v3-turbo", "large-v3", "medium", "small", "base"]))

@@ -1,0 +1,1 @@
+"""whisper-asr-webservice's two addresses, which Bazarr and others ask for subtitles."""

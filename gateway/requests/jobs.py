@@ -1,0 +1,167 @@
+"""One recording in hand: its form read, its sound decoded, its length paid for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
+from gateway.errors import BadParameter, RecordingTooLong, ServiceError
+from gateway.http.uploads import Form, Upload, UploadLimits, receive_form
+from gateway.media.recording import Recording
+from gateway.progress import ProgressTracker
+from gateway.recognition.doubts import NO_SPEECH
+from gateway.recognition.request import RecognitionRequest
+from gateway.services import Services
+from gateway.spool import request_folder
+from speech.transcript import Segment, Transcript
+
+ReceiveForm = Callable[[Request, UploadLimits, Path], Awaitable[Form]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventWriter:
+    """How a protocol writes a recording's text while it is recognized, as server-sent events."""
+
+    segments: Callable[[Sequence[Segment], str], str]  # the next ones, in the language of their text
+    done: Callable[[Transcript], str]
+    error: Callable[[ServiceError], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingOptions:
+    """What a form asks for, checked, beside its file."""
+
+    model: str  # as the client named it; "": it named none
+    recognition: RecognitionRequest
+    respond: Callable[[Transcript, str], Response]  # the answer, from the transcript and the model's id
+    asked: str  # all of it as text: equal for requests that ask for the same
+    events: EventWriter | None = None  # None: one answer, when all is done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingJob:
+    upload: Upload
+    options: RecordingOptions
+    recognition: RecognitionRequest  # for this caller, by the deployed model
+    warnings: Sequence[str]  # of what is known before the work
+    longest: float = math.inf  # seconds of sound that its sender's tier allows
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedRequest:
+    """A request that was let in, until it is answered."""
+
+    services: Services
+    caller: Caller
+    admission: Admission
+    progress: ProgressTracker
+
+
+class RecordingWork(Protocol):
+    """What is done with a recording that was decoded and is paid for."""
+
+    async def __call__(self, admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response: ...
+
+
+async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response:
+    progress = admitted.progress
+    transcript = await admitted.services.recognizer.transcribe(
+        recording, job.recognition, progress.recognized, progress.diarizing
+    )
+    return job.options.respond(with_warnings(transcript, job.warnings), job.recognition.model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingEndpoint:
+    """How a protocol sends recordings, and what it wants of them."""
+
+    read: Callable[[Form], RecordingOptions]  # raises BadParameter
+    file_field: str = "file"
+    receive: ReceiveForm = receive_form
+    work: RecordingWork = transcribe_whole
+    charged: float = math.inf  # seconds of a recording that are worked on and paid for, at most
+
+
+@asynccontextmanager
+async def receive_job(
+    request: Request, admitted: AdmittedRequest, endpoint: RecordingEndpoint
+) -> AsyncIterator[RecordingJob]:
+    """The request's form, checked. Its files are gone when the context ends."""
+    services, caller = admitted.services, admitted.caller
+    media, file_field = services.settings.media, endpoint.file_field
+    with request_folder(services.spool) as folder:
+        largest = min(media.max_upload_bytes, caller.tier.largest_file)
+        form = await endpoint.receive(request, UploadLimits(largest, media.upload_idle_seconds), folder)
+        options = endpoint.read(form)
+        if form.upload is None:
+            raise BadParameter(f"The form has no field `{file_field}`; send the recording there.", file_field)
+        if form.upload.size == 0:
+            raise BadParameter("The file is empty; send a recording with sound.", file_field)
+        model = services.models.resolve(options.model, options.recognition.task)
+        yield RecordingJob(
+            upload=form.upload,
+            options=options,
+            recognition=replace(options.recognition, model=model.id, caller=caller.subject),
+            warnings=services.models.stand_in_warning(options.model),
+            longest=caller.tier.longest_recording,
+        )
+
+
+@asynccontextmanager
+async def paid_recording(
+    admitted: AdmittedRequest, job: RecordingJob, charged: float = math.inf
+) -> AsyncIterator[Recording]:
+    """The file, decoded, with enough held for its length. Closed when the context ends.
+
+    charged: seconds that are paid for at most
+    raises: UnsupportedMedia, PaymentRequired, TooManyRequests
+    """
+    media, admission = admitted.services.media, admitted.admission
+    admitted.progress.decoded(0.0, 0.0)
+    if admission.by_duration:
+        claimed = await media.inspect(job.upload.path, job.upload.name)
+        await admission.hold(min(claimed.duration or 0.0, charged))
+    with await decode(admitted, job, charged) as recording:
+        await admission.hold(min(recording.duration, charged))
+        yield recording
+
+
+async def decode(admitted: AdmittedRequest, job: RecordingJob, charged: float) -> Recording:
+    """No longer than its sender may have, or can pay for: nobody decodes a day of sound for one credit.
+
+    raises: UnsupportedMedia, PaymentRequired, TooManyRequests
+    """
+    paid_for = admitted.admission.affordable
+    if paid_for >= charged:
+        paid_for = math.inf
+    longest = min(paid_for, job.longest)
+    decoder, on_progress = admitted.services.media, admitted.progress.decoded
+    try:
+        return await decoder.decode(job.upload.path, job.upload.name, on_progress, longest)
+    except RecordingTooLong:
+        if paid_for <= job.longest:
+            await admitted.admission.hold(paid_for + 1)
+        raise
+
+
+async def settle(
+    admitted: AdmittedRequest, seconds: float, result: IdempotentResult | None = None
+) -> StoredResponse | None:
+    """returns: the response to give instead, where the same request was settled meanwhile"""
+    earlier = await admitted.admission.settle(seconds, result)
+    admitted.services.metrics.count_audio("file", seconds)
+    return earlier
+
+
+def with_warnings(transcript: Transcript, warnings: Sequence[str]) -> Transcript:
+    """warnings: of what was known before the work"""
+    silent = [] if transcript.segments else [NO_SPEECH]
+    return replace(transcript, warnings=(*warnings, *transcript.warnings, *silent))
