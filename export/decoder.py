@@ -12,13 +12,13 @@ import numpy as np
 
 from export.encoder import fused_projection
 from export.graph import FLOAT, INT64, Graph
-from export.token_selection import Vocabulary, padded_embedding, select_token
+from export.token_selection import Vocabulary, padded_embedding, prompt_probabilities, select_token
 from export.weights import Tensors, Weights
 from speech.whisper.engine import HEAD_SIZE, Dimensions
 
 
 def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.floating[Any]] = np.float16) -> Graph:
-    """ids (b, s), position (b,), at (b,), what `choice.choose` asks for, and caches → its answers for token
+    """ids (b, s), position (b,), at (b,), what `select_token` asks for, and caches → its answers for token
     `at` of each row, and the caches with the new tokens, as new_<name>.
 
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
@@ -26,12 +26,41 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
     cross_key_<l>, cross_value_<l>: (b, heads, 1500, 64), the keys scaled by 1/√64 as the encoder graph gives them
     Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is read.
     """
-    dimensions, tensors = weights.dimensions, weights.tensors
     graph = Graph("decoder", precision)
     ids = graph.input("ids", INT64, ["batch", "tokens"])
     position, at = (graph.input(name, INT64, ["batch"]) for name in ("position", "at"))
-    embedding = graph.constant("embedding", padded_embedding(tensors["decoder.token_embedding.weight"]))
-    positions = _positions(graph, ids, position)
+    hidden = _hidden_states(graph, weights, (ids, position, _positions(graph, ids, position)))
+    asked = graph.node("Unsqueeze", [at, graph.integers(1)])
+    logits = _logits(graph, weights, graph.node("GatherND", [hidden, asked], batch_dims=1))
+    prompt_probabilities(graph, vocabulary, logits)
+    select_token(graph, vocabulary, logits, graph.node("GatherElements", [ids, asked], axis=1))
+    return graph
+
+
+def step_graph(weights: Weights, vocabulary: Vocabulary, decoder: Graph) -> Graph:
+    """The decoder for one token a row, without `at`, `language` and `no_speech`: ids is (b, 1).
+
+    decoder: the decoder's graph, whose constants it has
+    Nothing in it depends on how many tokens there are, so nothing is computed on the host: a CUDA graph can hold it.
+    """
+    graph = Graph("step", decoder.precision.type, decoder.constants)
+    ids = graph.input("ids", INT64, ["batch", 1])
+    position = graph.input("position", INT64, ["batch"])
+    column = graph.node("Unsqueeze", [position, graph.integers(1)])
+    hidden = _hidden_states(graph, weights, (ids, position, column))
+    logits = _logits(graph, weights, graph.node("Squeeze", [hidden, graph.integers(1)]))
+    select_token(graph, vocabulary, logits, ids)
+    return graph
+
+
+def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str]) -> str:
+    """All layers, (b, s, d), and the caches as outputs.
+
+    tokens: ids (b, s); position (b,) of the first; positions (b, s)
+    """
+    dimensions, tensors = weights.dimensions, weights.tensors
+    ids, position, positions = tokens
+    embedding = _embedding(graph, tensors)
     table = graph.constant("positions", tensors["decoder.positional_embedding"])
     hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, positions])])
     mask = _mask(graph, positions, dimensions.n_text_ctx)
@@ -49,12 +78,21 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
     _keep_alignment(
         graph, seen, position, [len(weights.alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx]
     )
-    asked = graph.node("Unsqueeze", [at, graph.integers(1)])
-    normed = _norm(graph, tensors, graph.node("GatherND", [hidden, asked], batch_dims=1), "decoder.ln")
-    logits = graph.node("MatMul", [normed, graph.node("Transpose", [embedding], perm=[1, 0])])
-    kept = graph.node("GatherElements", [ids, asked], axis=1)
-    select_token(graph, vocabulary, graph.node("Cast", [logits], to=FLOAT), kept)
-    return graph
+    return hidden
+
+
+def _logits(graph: Graph, weights: Weights, hidden: str) -> str:
+    """One token's, in float32: (b, d) → (b, whole blocks of the vocabulary)."""
+    normed = _norm(graph, weights.tensors, hidden, "decoder.ln")
+    turned = graph.node("Transpose", [_embedding(graph, weights.tensors)], perm=[1, 0])
+    return graph.node("Cast", [graph.node("MatMul", [normed, turned])], to=FLOAT)
+
+
+def _embedding(graph: Graph, tensors: Tensors) -> str:
+    name = "embedding"
+    if name not in graph.constants:
+        graph.constant(name, padded_embedding(tensors["decoder.token_embedding.weight"]))
+    return name
 
 
 def _cache_shapes(dimensions: Dimensions) -> dict[str, list[int | str]]:

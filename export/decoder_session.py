@@ -32,23 +32,24 @@ class DecoderRow:
 class DecoderAnswer:
     token: NDArray[np.int64]  # (rows,)
     logprob: Floats  # (rows,)
-    language: Floats  # (rows, languages)
-    no_speech: Floats  # (rows,)
+    language: Floats  # (rows, languages); of a step without any
+    no_speech: Floats  # (rows,), likewise
 
 
 class DecoderSession:
     """Rows with caches that live from call to call, filled with garbage before anything is written."""
 
-    def __init__(self, path: Path, cross: Sequence[NDArray[np.float32]]) -> None:
-        """cross: (frames, layers, 2, d) for each row, as the reference gives it"""
+    def __init__(self, path: Path, cross: Sequence[NDArray[np.float32]], step: Path | None = None) -> None:
+        """cross: (frames, layers, 2, d) for each row, as the reference gives it
+        step: the graph that takes over where every row has one token
+        """
         self._session = open_graph(path)
+        self._step = open_graph(step) if step else self._session
         shapes = {put.name: put.shape for put in self._session.get_inputs() if len(put.shape) == 4}
         outputs = [output.name for output in self._session.get_outputs()]
-        self._answers = [name for name in outputs if not name.startswith("new_")]
-        self._written = [name for name in outputs if name.startswith("new_")]
         garbage = np.random.default_rng(0)
         self.caches: dict[str, NDArray[np.float16]] = {}
-        for name in (written.removeprefix("new_") for written in self._written):
+        for name in (written.removeprefix("new_") for written in outputs if written.startswith("new_")):
             shape = (len(cross), *shapes[name][1:])
             self.caches[name] = garbage.normal(size=shape).astype(np.float16)
         heads = shapes["cross_key_0"][1]
@@ -57,6 +58,7 @@ class DecoderSession:
             self.caches[name] = np.stack([_heads(row[:, layer, part], heads) for row in cross])
 
     def run(self, rows: Sequence[DecoderRow]) -> DecoderAnswer:
+        session = self._step if all(len(row.ids) == 1 for row in rows) else self._session
         feeds: dict[str, Any] = {
             "ids": np.array([row.ids for row in rows]),
             "position": np.array([row.position for row in rows]),
@@ -66,11 +68,17 @@ class DecoderSession:
             "temperature": np.array([row.sampling.temperature for row in rows], np.float32),
             "draw": np.array([row.sampling.draw for row in rows], np.float32),
         }
-        names = [*self._answers, *self._written]
-        found = dict(zip(names, self._session.run(names, feeds | self.caches), strict=True))
-        for name in self._written:
-            self.caches[name.removeprefix("new_")] = found[name]
-        return DecoderAnswer(found["token"][:, 0], found["logprob"], found["language"], found["no_speech"])
+        taken = {put.name for put in session.get_inputs()}
+        given = {name: value for name, value in (feeds | self.caches).items() if name in taken}
+        names = [output.name for output in session.get_outputs()]
+        found = dict(zip(names, session.run(names, given), strict=True))
+        for name in names:
+            if name.startswith("new_"):
+                self.caches[name.removeprefix("new_")] = found[name]
+        nothing = np.zeros(0, np.float32)
+        return DecoderAnswer(
+            found["token"][:, 0], found["logprob"], found.get("language", nothing), found.get("no_speech", nothing)
+        )
 
 
 def _heads(part: NDArray[np.float32], heads: int) -> NDArray[np.float16]:

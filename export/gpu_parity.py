@@ -14,7 +14,7 @@ from export.parity import ParityError, checked, largest_difference, probe_audio,
 from export.reference import Floats, Reference, softmax
 from export.weights import Weights
 from speech.whisper.engine import GREEDY, HEAD_SIZE, Sampling
-from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH
+from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH, STEP_GRAPH
 from speech.whisper.log_mel import MAX_SAMPLES, log_mel
 from speech.whisper.manifest import Manifest
 
@@ -37,7 +37,7 @@ TOLERANCE = {
 def check_gpu_graphs(
     folder: Path, weights: Weights, manifest: Manifest, tolerance: Mapping[str, float] = TOLERANCE
 ) -> dict[str, float]:
-    """Largest error by name, of encoder.onnx and decoder.onnx. raises: ParityError"""
+    """Largest error by name, of encoder.onnx, decoder.onnx and step.onnx. raises: ParityError"""
     reference = Reference(weights)
     audio = np.zeros(MAX_SAMPLES, np.float32)
     audio[: len(probe_audio())] = probe_audio()
@@ -45,7 +45,8 @@ def check_gpu_graphs(
     cross = reference.cross(encoded)
     error = _encoder_error(folder / ENCODER_GRAPH, audio, cross)
     errors = {"encoder": checked("encoder", error, tolerance["encoder"])}
-    decoder, prompt = DecoderSession(folder / DECODER_GRAPH, [cross, cross]), manifest.sot_sequence("en")
+    decoder = DecoderSession(folder / DECODER_GRAPH, [cross, cross], folder / STEP_GRAPH)
+    prompt = manifest.sot_sequence("en")
     first = decoder.run([DecoderRow(prompt, 0)] * 2)
     for row, decoded in enumerate(_decode(decoder, prompt)):
         expected = _expect(reference, encoded, manifest, decoded.tokens)

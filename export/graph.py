@@ -22,11 +22,17 @@ SINGLE_FILE_LIMIT = 1 << 30  # bytes: a protobuf ends at 2 GiB
 class Graph:
     """Nodes in the order in which they run. Every method returns the name of its result."""
 
-    def __init__(self, name: str, precision: type[np.floating[Any]] = np.float32) -> None:
+    def __init__(
+        self,
+        name: str,
+        precision: type[np.floating[Any]] = np.float32,
+        constants: dict[str, onnx.TensorProto] | None = None,
+    ) -> None:
+        """constants: of another graph of the same weights, so that none is held twice"""
         self.name = name
         self.precision = np.dtype(precision)
         self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
+        self.constants: dict[str, onnx.TensorProto] = {} if constants is None else constants
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
 
@@ -104,7 +110,9 @@ class Graph:
         return self.node("Reshape", [self.node("Transpose", [source], perm=[0, 2, 1, 3]), self.integers(0, 0, -1)])
 
     def model(self, opset: int) -> onnx.ModelProto:
-        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.constants.values()))
+        used = {name for node in self.nodes for name in node.input}
+        constants = [constant for name, constant in self.constants.items() if name in used]
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, constants)
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="stt")
 
@@ -119,6 +127,15 @@ def save_graph(model: onnx.ModelProto, path: Path) -> None:
         location=f"{path.name}.data" if large else None,
         size_threshold=EXTERNAL_DATA_FROM,
     )
+
+
+def share_weights(model: onnx.ModelProto, beside: Path) -> None:
+    """Has a graph read from the file of weights of another one in its folder what both hold under the same name."""
+    stored = onnx.load(str(beside), load_external_data=False).graph.initializer
+    external = {each.name: each for each in stored if each.data_location == TensorProto.EXTERNAL}
+    for constant in model.graph.initializer:
+        if constant.name in external:
+            constant.CopyFrom(external[constant.name])
 
 
 FLOAT = int(TensorProto.FLOAT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,22 +12,29 @@ from typing import Protocol
 import numpy as np
 
 from export.cpu_dialect import Float32Dialect, Int8Dialect
-from export.decoder import decoder_graph
+from export.decoder import decoder_graph, step_graph
 from export.encoder import audio_encoder_graph, encoder_graph
 from export.gpu_dialect import Float16Dialect
 from export.gpu_parity import TOLERANCE, check_gpu_graphs
-from export.graph import save_graph
+from export.graph import save_graph, share_weights
 from export.packing import pack_decoder, pack_encoder
 from export.parity import ReferenceOutput, Tolerance, check_decoder, check_encoder, check_reference, run_reference
 from export.progress import step
 from export.quantization import FORMATS, QuantizedDialect, calibrate, check_card
 from export.recordings import InvalidRecordings, read_windows
-from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, PlanRequest, compile_plan, load_tensorrt
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, PlanRequest, compile_plan, load_tensorrt
 from export.token_selection import Vocabulary
 from export.weights import Weights
 from speech.whisper.cpu.encoders import ENCODER_FILE, PANELS_FILE
 from speech.whisper.cpu.engine import DECODER_FILE
-from speech.whisper.gpu.artifacts import DECODER_GRAPH, DECODER_PLAN, ENCODER_GRAPH, ENCODER_PLAN
+from speech.whisper.gpu.artifacts import (
+    DECODER_GRAPH,
+    DECODER_PLAN,
+    ENCODER_GRAPH,
+    ENCODER_PLAN,
+    STEP_GRAPH,
+    STEP_PLAN,
+)
 from speech.whisper.manifest import Compiled, Manifest
 
 
@@ -101,9 +109,13 @@ def write_cuda(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, 
 
 def _write_graphs(weights: Weights, manifest: Manifest, folder: Path, dialect: Float16Dialect) -> dict[str, float]:
     vocabulary = Vocabulary(weights.dimensions.n_vocab, manifest.tokens, manifest.suppressed, manifest.suppressed_first)
-    with step("encoder and decoder graph"):
+    with step("encoder and decoder graphs"):
         save_graph(audio_encoder_graph(weights, dialect).model(dialect.opset), folder / ENCODER_GRAPH)
-        save_graph(decoder_graph(weights, vocabulary).model(Float16Dialect.opset), folder / DECODER_GRAPH)
+        decoder = decoder_graph(weights, vocabulary)
+        save_graph(decoder.model(Float16Dialect.opset), folder / DECODER_GRAPH)
+        one_token = step_graph(weights, vocabulary, decoder).model(Float16Dialect.opset)
+        share_weights(one_token, folder / DECODER_GRAPH)
+        save_graph(one_token, folder / STEP_GRAPH)
     with step("parity with the reference"):
         tolerance = TOLERANCE if type(dialect) is Float16Dialect else TOLERANCE | {"encoder": Tolerance().encoder}
         reference = check_reference(weights, manifest.source.sha256, run_reference(weights))
@@ -130,7 +142,8 @@ def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> T
     trt, here = load_tensorrt()
     if quantised:
         check_card(precision, here)
-    file = timings / f"tensorrt-{here.version}-{here.compute_capability}.timings"
+    card = re.sub(r"\W+", "-", here.card)
+    file = timings / f"tensorrt-{here.version}-{card}-{here.multiprocessors}.timings"
 
     def write(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
         errors = _write_graphs(weights, manifest, folder, _dialect(weights, precision, recordings))
@@ -138,6 +151,7 @@ def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> T
         for graph, plan, profiles in (
             (ENCODER_GRAPH, ENCODER_PLAN, ENCODER_PROFILES),
             (DECODER_GRAPH, DECODER_PLAN, DECODER_PROFILES),
+            (STEP_GRAPH, STEP_PLAN, STEP_PROFILES),
         ):
             with step(f"{plan} by TensorRT {here.version} for compute capability {here.compute_capability}"):
                 compile_plan(trt, PlanRequest(folder / graph, folder / plan, profiles), file)

@@ -10,7 +10,7 @@ from typing import Any
 
 from export.progress import Counter
 from speech.whisper.engine import DeviceLost, EngineError
-from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS, PREFILL_ROWS
+from speech.whisper.gpu.artifacts import ENCODE_BATCH, PREFILL_ROWS, STEP_ROWS
 from speech.whisper.manifest import Compiled
 
 TENSORRT = 11  # the first version whose networks are all strongly typed
@@ -38,9 +38,11 @@ class Profile:
 
 TEXT = 448  # tokens, of every Whisper
 ENCODER_PROFILES = (Profile((1, ENCODE_BATCH // 2, ENCODE_BATCH)),)
-DECODER_PROFILES = (  # one token; a prompt
-    Profile((1, MOST_SLOTS // 2, MOST_SLOTS)),
-    Profile((1, PREFILL_ROWS // 4, PREFILL_ROWS), (1, 8, TEXT)),
+DECODER_PROFILES = (Profile((1, PREFILL_ROWS // 4, PREFILL_ROWS), (1, 8, TEXT)),)  # prompts
+# Kernels are chosen for one size of a profile: a live window's step is another matter than that of 64 files.
+STEP_PROFILES = tuple(
+    Profile((least + 1, least + 1 if most == STEP_ROWS[0] else most, most))
+    for least, most in zip((0, *STEP_ROWS), STEP_ROWS, strict=False)
 )
 
 
@@ -52,16 +54,13 @@ def load_tensorrt() -> tuple[ModuleType, Compiled]:
         raise CompileError(f"{NEEDED}\nHere: {error}") from error
     if int(trt.__version__.split(".")[0]) < TENSORRT:
         raise CompileError(f"{NEEDED}\nHere: TensorRT {trt.__version__}")
-    return trt, Compiled(trt.__version__, _compute_capability())
-
-
-def _compute_capability() -> str:
     try:
-        from speech.whisper.gpu.cuda import compute_capability
+        from speech.whisper.gpu.cuda import find_card
 
-        return compute_capability()
+        card = find_card()
     except (ImportError, DeviceLost, EngineError) as error:
         raise CompileError(f"{NEEDED}\nHere: {error}") from error
+    return trt, Compiled(trt.__version__, card.compute_capability, card.name, card.multiprocessors)
 
 
 class Compiler:
@@ -128,9 +127,13 @@ def compile_plan(trt: ModuleType, plan: PlanRequest, timings: Path) -> None:
     config = compiler.configure(plan.profiles)
     config.progress_monitor = progress_monitor(trt)
     cache = config.create_timing_cache(timings.read_bytes() if timings.exists() else b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
-    plan.path.write_bytes(compiler.build(config))
-    timings.write_bytes(config.get_timing_cache().serialize())
+    if not config.set_timing_cache(cache, ignore_mismatch=False):  # of another card, or broken
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, ignore_mismatch=False)
+    try:
+        plan.path.write_bytes(compiler.build(config))
+    finally:  # what was learned until then is worth minutes
+        timings.write_bytes(cache.serialize())
 
 
 def progress_monitor(trt: Any) -> Any:

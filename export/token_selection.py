@@ -43,15 +43,13 @@ def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -
 
     logits: (b, blocks · BLOCK) in float32, of one token per row; kept: (b, 1), what an inactive row repeats
     inputs: active (b,) and first (b,) bool, temperature (b,) and draw (b,) float32
-    outputs: token (b, 1); logprob (b,) under the suppressed distribution at temperature 1;
-    language (b, languages), softmax over the language tokens; no_speech (b,), over the whole vocabulary
+    outputs: token (b, 1); logprob (b,) under the suppressed distribution at temperature 1
     """
     names = ("active", "first", "temperature", "draw")
     elements = dict(zip(names, (BOOL, BOOL, FLOAT, FLOAT), strict=True))
     active, first, temperature, draw = (
         graph.node("Unsqueeze", [graph.input(name, elements[name], ["batch"]), graph.integers(1)]) for name in names
     )
-    _prompt_answers(graph, vocabulary, logits)
     masks = [graph.exact(name, mask[None]) for name, mask in _masks(vocabulary).items()]
     allowed = graph.node("Add", [logits, graph.node("Where", [first, *masks])])
     table = graph.node("Reshape", [allowed, graph.integers(-1, vocabulary.blocks, BLOCK)])
@@ -81,8 +79,11 @@ def _masks(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
     return {"never_first": first, "never": later}
 
 
-def _prompt_answers(graph: Graph, vocabulary: Vocabulary, logits: str) -> None:
-    """What is asked at <|startoftranscript|>: which language, and whether nobody spoke."""
+def prompt_probabilities(graph: Graph, vocabulary: Vocabulary, logits: str) -> None:
+    """Adds what is asked at <|startoftranscript|>: which language, and whether nobody spoke.
+
+    outputs: language (b, languages), softmax over the language tokens; no_speech (b,), over the whole vocabulary
+    """
     tokens, count = vocabulary.tokens, language_slots(vocabulary.size)
     spoken = graph.slice(logits, tokens.first_language, tokens.first_language + count, axis=1)
     graph.output(graph.node("Softmax", [spoken], axis=1), "language", FLOAT, ["batch", count])

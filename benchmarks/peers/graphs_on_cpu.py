@@ -7,9 +7,10 @@ from pathlib import Path
 
 from benchmarks.peers.engine import EnginePeer
 from benchmarks.peers.worker import serve
+from speech.whisper.gpu.device_memory import HostMemory
 from speech.whisper.gpu.engine import GraphEngine
-from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
-from speech.whisper.gpu.slot_kv_cache import HostMemory, SlotKvCache, slot_shapes
+from speech.whisper.gpu.factory import open_runner
+from speech.whisper.gpu.onnx_library import OnnxLibrary, SessionSettings, load_sessions
 from speech.whisper.manifest import read_manifest
 from speech.whisper.serving import ServingOptions
 
@@ -23,10 +24,10 @@ def open_on_cpu(folder: Path, options: ServingOptions) -> GraphEngine:
     """
     manifest = read_manifest(folder)
     slots = options.slots or SLOTS
-    shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
-    store = SlotKvCache(shapes, slots, min(slots, ENCODE_BATCH), HostMemory())
-    sessions = load_sessions(folder, "CPUExecutionProvider", options.threads or THREADS)
-    return GraphEngine(manifest, OnnxRunner(sessions, store))
+    sessions = load_sessions(folder, SessionSettings("CPUExecutionProvider", threads=options.threads or THREADS))
+    memory = HostMemory()
+    library = OnnxLibrary(sessions, memory.device)
+    return GraphEngine(manifest, open_runner(manifest, library, slots, ENCODE_BATCH, memory))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from speech.whisper.special_tokens import SpecialTokens, sot_sequence
 
 MANIFEST_FILE = "manifest.json"
 RANDOM = "random numbers, for timing"  # origin of weights that say nothing
-FORMAT = 2  # grows when an older export can no longer be served
-# Format 2 renamed an input of the GPU graphs; what a CPU runs did not change, so its older exports are still served.
+FORMAT = 3  # grows when an older export can no longer be served
+# Format 2 renamed an input of the GPU graphs, 3 gave steps a graph of their own; what a CPU runs did not change, so
+# its older exports are still served.
 OLDEST_FORMAT = {"cpu": 1, "onnx": 1}
+
+log = logging.getLogger(__name__)
 
 
 class InvalidManifest(ValueError):
@@ -35,6 +39,8 @@ class Compiled:
 
     version: str  # of TensorRT
     compute_capability: str  # of the card: 8.0, 9.0 …
+    card: str = ""  # its name, "" in older exports
+    multiprocessors: int = 0  # of the card, or of the part of it (MIG) that they were tuned on; 0 in older exports
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +105,29 @@ def _readable(written: object, target: object) -> bool:
     return isinstance(written, int) and oldest <= written <= FORMAT
 
 
-def check_plan(manifest: Manifest, version: str, compute_capability: str) -> None:
+def check_plan(manifest: Manifest, here: Compiled) -> None:
     """Plans fit one exact version of TensorRT and one kind of card.
 
-    version: of the TensorRT that would run them; compute_capability: of the card here, as in "8.0"
+    here: the TensorRT that would run them, and the card
+    A card of the same kind with more or fewer multiprocessors runs them, slower than plans of its own: that is logged.
     raises: InvalidManifest, with the command that builds them again
     """
-    here, built = Compiled(version, compute_capability), manifest.tensorrt
-    if built == here:
-        return
+    built = manifest.tensorrt
     command = f"python -m export whisper --model {manifest.id} --target tensorrt"
     precision = manifest.precision["encoder"]
     if built is None:
         raise InvalidManifest(f"whisper-{manifest.id} was not exported for TensorRT: run `{command}`")
     command += "" if precision == "float16" else f" --precision {precision} --recordings FOLDER"
-    raise InvalidManifest(
-        f"whisper-{manifest.id} was built by TensorRT {built.version} for compute capability "
-        f"{built.compute_capability}; here are {version} and {compute_capability}: run `{command}`"
-    )
+    if (built.version, built.compute_capability) != (here.version, here.compute_capability):
+        raise InvalidManifest(
+            f"whisper-{manifest.id} was built by TensorRT {built.version} for compute capability "
+            f"{built.compute_capability}; here are {here.version} and {here.compute_capability}: run `{command}`"
+        )
+    if built.multiprocessors not in (0, here.multiprocessors):
+        log.warning(
+            "whisper-%s was tuned on %s (%d multiprocessors), and runs slower than it could on %s (%d): run `%s`",
+            manifest.id, built.card, built.multiprocessors, here.card, here.multiprocessors, command,
+        )  # fmt: skip
 
 
 def _manifest(fields: dict[str, Any]) -> Manifest:

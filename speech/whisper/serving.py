@@ -60,6 +60,7 @@ class ServingOptions:
     threads: int = 0  # of the engine on a CPU; 0: one per core this process may use
     gather: int = 0  # file windows collected before encoding beside a busy decoder; 0: as suits the engine
     gpu_memory: float = 0.8  # share of a GPU's free memory that the model may take
+    gpu_memory_gb: float = 0.0  # GB that it may take, weights included, whatever is free; 0: the share counts
     longest_queue: int = 2048  # windows; more are refused
     grace: float = 25.0  # seconds to drain in when the model is unloaded
 
@@ -114,13 +115,13 @@ def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
 def open_cuda_engine(folder: Path, options: ServingOptions) -> Engine:
     from speech.whisper.gpu.factory import EngineLimits, open_cuda
 
-    return open_cuda(folder, EngineLimits(options.slots, options.gpu_memory))
+    return open_cuda(folder, EngineLimits(options.slots, options.gpu_memory, int(options.gpu_memory_gb * 1e9)))
 
 
 def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
     from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
 
-    return open_tensorrt(folder, EngineLimits(options.slots, options.gpu_memory))
+    return open_tensorrt(folder, EngineLimits(options.slots, options.gpu_memory, int(options.gpu_memory_gb * 1e9)))
 
 
 _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
@@ -133,12 +134,20 @@ _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
 class WhisperAdapter:
     """One loaded Triton model."""
 
-    def __init__(self, backend: Any, scheduler: Scheduler, options: ServingOptions, labels: dict[str, str]) -> None:
+    def __init__(
+        self,
+        backend: Any,
+        scheduler: Scheduler,
+        options: ServingOptions,
+        labels: dict[str, str],
+        engine: Engine | None = None,
+    ) -> None:
         self._backend = backend
         self._scheduler = scheduler
         self._options = options
         self._metrics = SchedulerMetrics(backend, labels)
         self._gpu = publish_gpu(backend, labels)
+        self._captured = publish_captured(backend, labels, engine)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
         self._publisher.start()
@@ -154,7 +163,7 @@ class WhisperAdapter:
         compile_timing()
         scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_device_lost=end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
-        return cls(backend, scheduler, options, labels)
+        return cls(backend, scheduler, options, labels, engine)
 
     def accept(self, requests: Sequence[Any]) -> None:
         """Queues every request; answers come later, each on its own sender."""
@@ -286,6 +295,18 @@ def publish_gpu(backend: Any, labels: dict[str, str]) -> tuple[Any, Any] | None:
     family = kinds(name=GPU_METRIC, description="Bytes of memory of the GPU, with its name", kind=kinds.GAUGE)
     metric = family.Metric(labels=labels | {"gpu": gpu.name or ""})
     metric.set(float(gpu.memory))
+    return family, metric
+
+
+def publish_captured(backend: Any, labels: dict[str, str], engine: Engine | None) -> tuple[Any, Any] | None:
+    """Publishes whether a GPU's steps are CUDA graphs; without, a step costs several times as much."""
+    captured = getattr(engine, "captured", None)
+    if captured is None:
+        return None
+    kinds = backend.MetricFamily
+    family = kinds(name="whisper_cuda_graphs", description="1 if a step is a CUDA graph, else 0", kind=kinds.GAUGE)
+    metric = family.Metric(labels=labels)
+    metric.set(float(captured))
     return family, metric
 
 

@@ -6,8 +6,7 @@ Everything is enqueued on one stream, so it happens in that order; the host wait
 from __future__ import annotations
 
 import ctypes
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,25 +15,37 @@ from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
 from speech.whisper.engine import DeviceLost, EngineError
+from speech.whisper.gpu.device_memory import MemoryFull
+from speech.whisper.gpu.transfer_buffer import ALIGNMENT
 
-ALIGNMENT = 256  # bytes; what TensorRT asks of every address
+# What says that a call was wrong or came too early, and leaves the device as it is.
+HARMLESS = ("cudaErrorInvalidValue", "cudaErrorNotSupported", "cudaErrorStreamCapture")  # beginnings of names
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """A CUDA call's results, its error raised.
 
-    raises: EngineError if memory is short; DeviceLost for anything else, which CUDA repeats at every later call
+    raises: MemoryFull; EngineError for a call that was refused, a capture that failed among them; DeviceLost for
+    anything else, which CUDA repeats at every later call
     """
     error, *values = function(*arguments)
     if error == cudart.cudaError_t.cudaErrorMemoryAllocation:
-        raise EngineError(f"{function.__name__}: the GPU's memory is full")
+        raise MemoryFull(f"{function.__name__}: the GPU's memory is full")
     if error != cudart.cudaError_t.cudaSuccess:
-        raise DeviceLost(f"{function.__name__}: {error.name}")
+        kind = EngineError if error.name.startswith(HARMLESS) else DeviceLost
+        raise kind(f"{function.__name__}: {error.name}")
     return values[0] if len(values) == 1 else tuple(values)
 
 
-def compute_capability() -> str:
-    """Of the first GPU, such as "8.0". Raises EngineError if there is none that this process may use."""
+@dataclass(frozen=True, slots=True)
+class CudaCard:
+    name: str  # of a part of one, with what part it is (MIG 1g.10gb)
+    compute_capability: str  # such as "8.0"
+    multiprocessors: int
+
+
+def find_card() -> CudaCard:
+    """The first GPU that this process may use. Raises EngineError if there is none."""
     error, count = cudart.cudaGetDeviceCount()
     if error != cudart.cudaError_t.cudaSuccess or not count:
         raise EngineError(
@@ -42,9 +53,16 @@ def compute_capability() -> str:
             "(docker's --gpus, CUDA_VISIBLE_DEVICES)?"
         )
     kinds = cudart.cudaDeviceAttr
-    major = call(cudart.cudaDeviceGetAttribute, kinds.cudaDevAttrComputeCapabilityMajor, 0)
-    minor = call(cudart.cudaDeviceGetAttribute, kinds.cudaDevAttrComputeCapabilityMinor, 0)
-    return f"{major}.{minor}"
+    major, minor, multiprocessors = (
+        int(call(cudart.cudaDeviceGetAttribute, kind, 0))
+        for kind in (
+            kinds.cudaDevAttrComputeCapabilityMajor,
+            kinds.cudaDevAttrComputeCapabilityMinor,
+            kinds.cudaDevAttrMultiProcessorCount,
+        )
+    )
+    name = call(cudart.cudaGetDeviceProperties, 0).name
+    return CudaCard(name.decode() if isinstance(name, bytes) else name, f"{major}.{minor}", multiprocessors)
 
 
 class CudaMemory:
@@ -92,16 +110,22 @@ class CudaMemory:
     def clear(self, target: int, size: int) -> None:
         call(cudart.cudaMemsetAsync, target, 0, size, self.stream)
 
+    def event(self) -> CudaEvent:
+        return CudaEvent(self)
+
     def wait(self) -> None:
         call(cudart.cudaStreamSynchronize, self.stream)
 
-    def close(self) -> None:
+    def release(self) -> None:
         for address in self._blocks:
             call(cudart.cudaFree, address)
         for address in self._pinned:
             call(cudart.cudaFreeHost, address)
         self._blocks.clear()
         self._pinned.clear()
+
+    def close(self) -> None:
+        self.release()
         call(cudart.cudaStreamDestroy, self.stream)
 
 
@@ -132,68 +156,30 @@ class CudaGraph:
     """
 
     def __init__(self, memory: CudaMemory, record: Callable[[], None]) -> None:
+        """raises: EngineError if it cannot be captured; nothing is left of it then"""
         self._stream = memory.stream
         mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         call(cudart.cudaStreamBeginCapture, self._stream, mode)
         try:
             record()
+        except BaseException:
+            self._give_up()
+            raise
+        graph = call(cudart.cudaStreamEndCapture, self._stream)
+        try:
+            self._graph = call(cudart.cudaGraphInstantiate, graph, 0)
         finally:
-            graph = call(cudart.cudaStreamEndCapture, self._stream)
-        self._graph = call(cudart.cudaGraphInstantiate, graph, 0)
-        call(cudart.cudaGraphDestroy, graph)
+            call(cudart.cudaGraphDestroy, graph)
+
+    def _give_up(self) -> None:
+        """Ends a capture that failed, whose own error says nothing that the first one did not."""
+        error, graph = cudart.cudaStreamEndCapture(self._stream)
+        if error == cudart.cudaError_t.cudaSuccess:
+            call(cudart.cudaGraphDestroy, graph)
+        cudart.cudaGetLastError()  # forgets it
 
     def launch(self) -> None:
         call(cudart.cudaGraphLaunch, self._graph, self._stream)
 
     def close(self) -> None:
         call(cudart.cudaGraphExecDestroy, self._graph)
-
-
-@dataclass(frozen=True, slots=True)
-class BufferField:
-    kind: type[np.generic]
-    shape: tuple[int, ...]
-
-
-class TransferBuffer:
-    """Named arrays that cross the bus in one copy: at the same offsets of a device buffer and its host buffers."""
-
-    def __init__(self, memory: CudaMemory, fields: Mapping[str, BufferField]) -> None:
-        self._memory = memory
-        self._fields = dict(fields)
-        self._offsets: dict[str, int] = {}
-        self.size = 0
-        for name, field in self._fields.items():
-            self._offsets[name] = self.size
-            length = np.dtype(field.kind).itemsize * math.prod(field.shape)
-            self.size += -(-length // ALIGNMENT) * ALIGNMENT
-        self._address = memory.allocate(self.size)
-
-    def address(self, name: str) -> int:
-        return self._address + self._offsets[name]
-
-    def host(self) -> HostBuffer:
-        """Another pinned host buffer of the same arrays."""
-        raw = self._memory.allocate_pinned(self.size)
-        arrays = {name: self._view(raw, name) for name in self._fields}
-        return HostBuffer(raw, arrays)
-
-    def send(self, host: HostBuffer) -> None:
-        self._memory.send(self._address, host.raw)
-
-    def fetch(self, host: HostBuffer) -> None:
-        self._memory.fetch(self._address, host.raw)
-
-    def _view(self, raw: NDArray[np.uint8], name: str) -> NDArray[Any]:
-        field, offset = self._fields[name], self._offsets[name]
-        length = np.dtype(field.kind).itemsize * math.prod(field.shape)
-        return raw[offset : offset + length].view(field.kind).reshape(field.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class HostBuffer:
-    raw: NDArray[np.uint8]
-    arrays: dict[str, NDArray[Any]]
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.arrays[name]

@@ -52,6 +52,11 @@ class GraphEngine:
         self._unfed = np.zeros(self.slots, bool)  # the last token was chosen and is not yet in the cache
         self._first = np.ones(self.slots, bool)  # no token was chosen since the prompt
 
+    @property
+    def captured(self) -> bool:
+        """Whether a step is replayed as a CUDA graph."""
+        return self._runner.captured
+
     def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
         for slot in slots:
             self.rewind(slot)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS
+from speech.whisper.gpu.device_memory import DeviceMemory, MemoryFull
+from speech.whisper.gpu.device_runner import DeviceRunner
 from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.library import GraphLibrary
 from speech.whisper.gpu.memory_plan import SHARE, ModelSize, fitting_slots, footprint
-from speech.whisper.gpu.runner import Runner
-from speech.whisper.gpu.slot_kv_cache import DeviceMemory, SlotKvCache, slot_shapes
-from speech.whisper.manifest import Manifest, check_plan, read_manifest
+from speech.whisper.gpu.slot_kv_cache import SlotKvCache, slot_shapes
+from speech.whisper.manifest import Compiled, Manifest, check_plan, read_manifest
+
+SWITCH_SECONDS = 1e-4  # after which a thread that is busy with Python lets the engine's thread go on: a step is short
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +27,7 @@ log = logging.getLogger(__name__)
 class EngineLimits:
     slots: int = 0  # at most; 0: as many as fit
     share: float = SHARE  # of the free memory that may be taken
+    memory: int = 0  # bytes that may be taken, weights included, instead of a share; 0: the share counts
 
 
 def open_tensorrt(folder: Path, limits: EngineLimits) -> GraphEngine:
@@ -34,38 +41,38 @@ def open_tensorrt(folder: Path, limits: EngineLimits) -> GraphEngine:
         log.warning("TensorRT is missing (%s): ONNX Runtime's CUDA provider runs the same graphs, slower", error)
         return open_cuda(folder, limits)
     try:
-        from speech.whisper.gpu.cuda import CudaMemory, compute_capability
+        from speech.whisper.gpu.cuda import CudaMemory, find_card
     except ImportError as error:
         raise _bindings_missing(error) from error
-    from speech.whisper.gpu.plans import load_plans
-    from speech.whisper.gpu.tensorrt_runner import TensorRtRunner
+    from speech.whisper.gpu.tensorrt_library import TensorRtLibrary, load_plans
 
-    manifest = read_manifest(folder)
-    check_plan(manifest, tensorrt.__version__, compute_capability())
+    manifest, card = read_manifest(folder), find_card()
+    check_plan(manifest, Compiled(tensorrt.__version__, card.compute_capability, card.name, card.multiprocessors))
     memory = CudaMemory()
     plans = load_plans(folder)
     needs = footprint(model_size(manifest))
-    budget = MemoryBudget(memory.free, needs.encoded + plans.scratch, needs.slot)
+    budget = MemoryBudget(memory.free, needs.encoded + plans.scratch, needs.slot, needs.weights)
     slots = slots_that_fit(manifest, limits, budget, plans.step_rows)
-    kv_cache = _open_kv_cache(manifest, slots, min(plans.encode_batch, ENCODE_BATCH), memory)
-    return _warmed_up(manifest, TensorRtRunner(manifest, plans, kv_cache, memory))
+    encode_batch = min(plans.encode_batch, ENCODE_BATCH)
+    return _open_fitting(manifest, slots, encode_batch, memory, lambda: TensorRtLibrary(plans, memory))
 
 
 def open_cuda(folder: Path, limits: EngineLimits) -> GraphEngine:
     """The graphs in ONNX Runtime's CUDA provider. Raises InvalidManifest, EngineError."""
-    from speech.whisper.gpu.onnx_runner import CUDA, OnnxRunner, load_sessions
+    from speech.whisper.gpu.onnx_library import CUDA, OnnxLibrary, SessionSettings, check_provider, load_sessions
 
     manifest = read_manifest(folder)
-    sessions = load_sessions(folder, CUDA)
+    check_provider(CUDA)
     try:
         from speech.whisper.gpu.cuda import CudaMemory
     except ImportError as error:
         raise _bindings_missing(error) from error
     memory = CudaMemory()
+    sessions = load_sessions(folder, SessionSettings(CUDA, int(memory.stream)))
     needs = footprint(model_size(manifest))
-    budget = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot)
+    budget = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot, needs.weights)
     slots = slots_that_fit(manifest, limits, budget, MOST_SLOTS)
-    return _warmed_up(manifest, OnnxRunner(sessions, _open_kv_cache(manifest, slots, ENCODE_BATCH, memory)))
+    return _open_fitting(manifest, slots, ENCODE_BATCH, memory, lambda: OnnxLibrary(sessions, memory.device))
 
 
 def _bindings_missing(error: ImportError) -> EngineError:
@@ -79,15 +86,21 @@ class MemoryBudget:
     free: int
     fixed: int  # needed whatever the number of slots
     slot: int
+    weights: int = 0  # taken already
 
 
 def slots_that_fit(manifest: Manifest, limits: EngineLimits, budget: MemoryBudget, most: int) -> int:
     """As many slots as the limits allow, as a step can have and as the memory takes. Raises EngineError if not one."""
-    fitting = fitting_slots(budget.free, budget.fixed, budget.slot, limits.share)
+    allowed = int(budget.free * limits.share)
+    said = f"{limits.share:.0%} of the {_size(budget.free)} that are free"
+    if limits.memory:
+        allowed = min(budget.free, limits.memory - budget.weights)
+        said = f"{_size(limits.memory)} with its weights, of which {_size(budget.free)} are free,"
+    fitting = fitting_slots(allowed, budget.fixed, budget.slot, share=1)
     if fitting < 1:
         raise EngineError(
             f"whisper-{manifest.id} needs {_size(budget.fixed + budget.slot)} of the GPU's memory besides its weights; "
-            f"{limits.share:.0%} of the {_size(budget.free)} that are free is not enough"
+            f"{said} is not enough"
         )
     slots = min(most, fitting, limits.slots or most)
     taken = budget.fixed + slots * budget.slot
@@ -100,15 +113,34 @@ def model_size(manifest: Manifest) -> ModelSize:
     return ModelSize(manifest.dimensions, len(manifest.alignment_heads), element)
 
 
-def _open_kv_cache(manifest: Manifest, slots: int, encode_batch: int, memory: DeviceMemory) -> SlotKvCache:
+def _open_fitting(
+    manifest: Manifest, slots: int, encode_batch: int, memory: DeviceMemory, open_library: Callable[[], GraphLibrary]
+) -> GraphEngine:
+    """The engine, warmed up, with fewer slots where memory runs out after all: contexts and CUDA graphs take some
+    that nobody can say beforehand.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    while True:
+        try:
+            engine = GraphEngine(manifest, open_runner(manifest, open_library(), slots, encode_batch, memory))
+            engine.warm_up()
+        except MemoryFull as error:
+            memory.wait()
+            memory.release()
+            fewer = slots * 4 // 5
+            if not fewer:
+                raise
+            log.warning("whisper-%s: memory is short (%s): %d slots instead of %d", manifest.id, error, fewer, slots)
+            slots = fewer
+        else:
+            return engine
+
+
+def open_runner(
+    manifest: Manifest, library: GraphLibrary, slots: int, encode_batch: int, memory: DeviceMemory
+) -> DeviceRunner:
     shapes = slot_shapes(manifest.dimensions, len(manifest.alignment_heads))
-    return SlotKvCache(shapes, slots, min(slots, encode_batch), memory)
-
-
-def _warmed_up(manifest: Manifest, runner: Runner) -> GraphEngine:
-    engine = GraphEngine(manifest, runner)
-    engine.warm_up()
-    return engine
+    return DeviceRunner(manifest, library, SlotKvCache(shapes, slots, min(slots, encode_batch), memory))
 
 
 def _size(count: int) -> str:

@@ -64,9 +64,11 @@ def _encoder_weights(network: ModelSize) -> int:
 
 
 def _decoder_weights(sizes: Dimensions) -> int:
-    """The embedding twice (rows are gathered from one copy, the other is multiplied with), per layer 14 d²."""
+    """The embedding twice (rows are gathered from one copy, the other is multiplied with), per layer 14 d²; all of it
+    for prompts and once more for steps, which are a graph of their own.
+    """
     d = sizes.n_text_state
-    return (2 * sizes.n_vocab * d + sizes.n_text_ctx * d + sizes.n_text_layer * (14 * d + 20) * d) * HALF
+    return 2 * (2 * sizes.n_vocab * d + sizes.n_text_ctx * d + sizes.n_text_layer * (14 * d + 20) * d) * HALF
 
 
 def _encoder_scratch(sizes: Dimensions) -> int:

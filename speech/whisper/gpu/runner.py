@@ -19,6 +19,7 @@ from speech.whisper.engine import PendingStep
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+FEW_ROWS = 8  # below, a step costs as much whatever its rows
 WINDOW = 30 * SAMPLE_RATE  # samples of a window, filled up with silence
 
 
@@ -67,6 +68,10 @@ class Runner(Protocol):
     prefill_batch: int  # rows per `prefill` at most
     lookahead: int  # steps that may be in flight when the next is launched
 
+    @property
+    def captured(self) -> bool:
+        """Whether a step is replayed as a CUDA graph."""
+
     def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
         """Fills the cross-attention of any slots, each from its window of at most 30 s."""
 
@@ -91,6 +96,7 @@ def fill_windows(windows: Floats, audio: Sequence[Samples]) -> None:
 
 
 def buckets(slots: int) -> list[int]:
-    """How many rows a step can have: powers of two, then all."""
-    powers = [2**power for power in range(slots.bit_length()) if 2**power < slots]
-    return [*powers, slots]
+    """How many rows a step can have: powers of two, from 8 on also what lies in their middle, then all."""
+    powers = [2**power for power in range(slots.bit_length())]
+    between = [power * 3 // 2 for power in powers if power >= FEW_ROWS]
+    return [*(count for count in sorted(powers + between) if count < slots), slots]

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speech.whisper.engine import HEAD_SIZE, Dimensions
+from speech.whisper.gpu.device_memory import DeviceMemory
 
 ELEMENT = np.dtype(np.float16)
 ALIGNMENT = "alignment"
 CROSS = "cross_"  # prefix of the tensors that the encoder writes
-
-
-class DeviceMemory(Protocol):
-    """Bytes by address. Copies happen in the order in which they are enqueued."""
-
-    device: str  # as ONNX Runtime calls it
-
-    def allocate(self, size: int) -> int:
-        """Address of `size` bytes, all zero, aligned to 256 on a GPU. Raises EngineError if memory is short."""
-
-    def copy(self, target: int, source: int, size: int) -> None:
-        """Within the memory; may return before it is done."""
-
-    def clear(self, target: int, size: int) -> None:
-        """All zero; may return before it is done."""
-
-    def fetch(self, source: int, target: NDArray[Any]) -> None:
-        """To the host, into a contiguous array; `wait` before it is read."""
-
-    def wait(self) -> None:
-        """Until everything enqueued is done."""
-
-    def close(self) -> None:
-        """Frees everything."""
-
-
-class HostMemory:
-    """The memory of the process itself."""
-
-    device = "cpu"
-
-    def __init__(self) -> None:
-        self._blocks: list[NDArray[np.uint8]] = []
-
-    def allocate(self, size: int) -> int:
-        self._blocks.append(np.zeros(size, np.uint8))
-        return int(self._blocks[-1].ctypes.data)
-
-    def copy(self, target: int, source: int, size: int) -> None:
-        ctypes.memmove(target, source, size)
-
-    def clear(self, target: int, size: int) -> None:
-        ctypes.memset(target, 0, size)
-
-    def fetch(self, source: int, target: NDArray[Any]) -> None:
-        ctypes.memmove(target.ctypes.data, source, target.nbytes)
-
-    def wait(self) -> None:
-        pass  # nothing is ever in flight
-
-    def close(self) -> None:
-        self._blocks.clear()
 
 
 def slot_shapes(dimensions: Dimensions, alignment_heads: int) -> dict[str, tuple[int, int, int]]:
@@ -85,10 +32,22 @@ def tensor_bytes(shape: Sequence[int]) -> int:
     return math.prod(shape) * ELEMENT.itemsize
 
 
+def runs(slots: Sequence[int]) -> list[tuple[int, int]]:
+    """First slot and length of each run of slots that follow each other, in the order given."""
+    found: list[tuple[int, int]] = []
+    for slot in slots:
+        if found and slot == sum(found[-1]):
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((slot, 1))
+    return found
+
+
 class SlotKvCache:
     """Slots 0 to slots - 1 of every tensor lie behind each other, so that consecutive slots are one batch.
 
-    The encoder writes beside them, into a batch of its own, so that any free slots are encoded together.
+    The encoder writes right into slots that follow each other, and beside them otherwise, into a batch of its own: any
+    free slots are encoded together.
     """
 
     def __init__(
@@ -106,30 +65,33 @@ class SlotKvCache:
         }
         memory.wait()  # the graphs may run on another stream
 
-    @property
-    def encoded(self) -> dict[str, int]:
-        """Address of the encoder's outputs, by name."""
-        return self._encoded
-
     def addresses(self, first: int) -> Iterator[tuple[str, int, bool]]:
         """Name and address of each tensor from slot `first` on, and whether the decoder writes it."""
         for name, address in self._addresses.items():
             yield name, address + first * self._sizes[name], not name.startswith(CROSS)
 
+    def encoder_outputs(self, slots: Sequence[int]) -> dict[str, int]:
+        """Address of each of the encoder's outputs, by name: the slots themselves, if they follow each other."""
+        if len(runs(slots)) > 1:
+            return self._encoded
+        return {name: address for name, address, written in self.addresses(slots[0]) if not written}
+
     def store_encoded(self, slots: Sequence[int]) -> None:
-        """Copies the encoder's rows into their slots, and clears the slots' self-attention and alignment weights.
+        """Brings what the encoder wrote to where it belongs, and clears the slots' self-attention and alignment
+        weights.
 
         A window that overflows float16 leaves NaN behind, which would pass the mask into the next window:
         zero times NaN is NaN.
         """
-        for slot in slots:
-            for name, address, written in self.addresses(slot):
+        parts, row = runs(slots), 0
+        for first, count in parts:
+            for name, address, written in self.addresses(first):
+                size = self._sizes[name]
                 if written:
-                    self.memory.clear(address, self._sizes[name])
-        for name, source in self._encoded.items():
-            size = self._sizes[name]
-            for row, slot in enumerate(slots):
-                self.memory.copy(self._addresses[name] + slot * size, source + row * size, size)
+                    self.memory.clear(address, count * size)
+                elif len(parts) > 1:
+                    self.memory.copy(address, self._encoded[name] + row * size, count * size)
+            row += count
 
     def alignment(self, slot: int, first: int, last: int) -> NDArray[np.float32]:
         """Alignment weights of a slot's tokens first to last - 1: (heads, tokens, audio context)."""

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from export.tensorrt import DECODER_PROFILES
+from export.tensorrt import DECODER_PROFILES, STEP_PROFILES
 from speech.whisper.engine import Dimensions
 
 SCRIPT = Path(__file__).with_name("rtx_build.py")
@@ -30,8 +30,14 @@ def check_encoder(said: dict[str, Any], sizes: Dimensions) -> None:
     assert (said["profiles"], said["tf32"]) == (1, False)
 
 
-def check_decoder(said: dict[str, Any], sizes: Dimensions) -> None:
+def check_decoder(said: dict[str, Any], sizes: Dimensions, profiles: int = len(DECODER_PROFILES)) -> None:
     """Each layer writes keys and values and attends twice; the alignment weights are one cache more."""
     assert said["layers"]["KV_CACHE_UPDATE"] == 2 * sizes.n_text_layer + 1
     assert said["layers"]["ATTENTION_INPUT"] == 2 * sizes.n_text_layer
-    assert (said["profiles"], said["tf32"]) == (len(DECODER_PROFILES), False)
+    assert (said["profiles"], said["tf32"]) == (profiles, False)
+
+
+def check_step(said: dict[str, Any], sizes: Dimensions) -> None:
+    """The same, and nothing that asks for a shape: TensorRT computes that on the host."""
+    check_decoder(said, sizes, len(STEP_PROFILES))
+    assert "SHAPE" not in said["layers"]

@@ -1,6 +1,6 @@
 """Builds a graph ahead of time for an A100, as export.tensorrt does it, with TensorRT-RTX: no GPU is needed.
 
-    python rtx_build.py encoder.onnx|decoder.onnx [SM80|SM89 …]
+    python rtx_build.py encoder.onnx|decoder.onnx|step.onnx [SM80|SM89 …]
 
 prints the network's layers by kind, the plan's size and its profiles, as JSON. A process of its own, because
 what TensorRT cannot compile may end it.
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import tensorrt_rtx_bindings as trt
 
-from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, Compiler, progress_monitor
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, Compiler, progress_monitor
 
 MEMORY = 6 << 30  # bytes
+PROFILES = {"encoder": ENCODER_PROFILES, "decoder": DECODER_PROFILES, "step": STEP_PROFILES}
 
 
 def main(path: Path, card: str) -> None:
@@ -26,7 +27,7 @@ def main(path: Path, card: str) -> None:
     compiler = Compiler(trt, path)
     network = compiler.network
     layers = Counter(network.get_layer(index).type.name for index in range(network.num_layers))
-    config = compiler.configure(DECODER_PROFILES if "decoder" in path.name else ENCODER_PROFILES)
+    config = compiler.configure(PROFILES[path.stem])
     config.progress_monitor = progress_monitor(trt)
     config.num_compute_capabilities = 1  # RTX alone: TensorRT itself builds for the card at hand
     config.set_compute_capability(getattr(trt.ComputeCapability, card), 0)

@@ -21,3 +21,4 @@ def test_they_compile_for_an_a100(gpu_export: Path) -> None:
 
     ahead_of_time.check_encoder(ahead_of_time.build(gpu_export / "encoder.onnx"), sizes)
     ahead_of_time.check_decoder(ahead_of_time.build(gpu_export / "decoder.onnx"), sizes)
+    ahead_of_time.check_step(ahead_of_time.build(gpu_export / "step.onnx"), sizes)

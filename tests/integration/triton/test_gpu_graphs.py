@@ -23,10 +23,11 @@ from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.engine import GREEDY, Engine, Sampling
+from speech.whisper.gpu.device_memory import HostMemory
 from speech.whisper.gpu.engine import GraphEngine
+from speech.whisper.gpu.factory import open_runner
 from speech.whisper.gpu.memory_plan import ModelSize
-from speech.whisper.gpu.onnx_runner import OnnxRunner, load_sessions
-from speech.whisper.gpu.slot_kv_cache import HostMemory, SlotKvCache, slot_shapes
+from speech.whisper.gpu.onnx_library import OnnxLibrary, SessionSettings, load_sessions
 from speech.whisper.manifest import read_manifest
 from speech.whisper.serving import ServingOptions, open_engine
 from speech.whisper.timing import token_starts
@@ -47,8 +48,9 @@ def engine(gpu_export: Path) -> Iterator[GraphEngine]:
         opened.close()
         return
     manifest = read_manifest(gpu_export)
-    store = SlotKvCache(slot_shapes(manifest.dimensions, len(manifest.alignment_heads)), SLOTS, 2, HostMemory())
-    engine = GraphEngine(manifest, OnnxRunner(load_sessions(gpu_export, "CPUExecutionProvider", threads=2), store))
+    sessions = load_sessions(gpu_export, SessionSettings("CPUExecutionProvider", threads=2))
+    memory = HostMemory()
+    engine = GraphEngine(manifest, open_runner(manifest, OnnxLibrary(sessions, memory.device), SLOTS, 2, memory))
     yield engine
     engine.close()
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
-from export.decoder import decoder_graph
+from export import graph as graph_module
+from export.decoder import decoder_graph, step_graph
 from export.decoder_session import DecoderRow, DecoderSession
 from export.gpu_dialect import Float16Dialect
-from export.graph import save_graph
+from export.graph import save_graph, share_weights
 from export.parity import suppressed
 from export.random_weights import random_weights
 from export.reference import Floats, Reference, softmax
@@ -34,7 +36,20 @@ AT_END = 1 - 2**-24  # the largest draw in float32
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graph") / "decoder.onnx"
-    save_graph(decoder_graph(WEIGHTS, VOCABULARY).model(Float16Dialect.opset), path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph_module, "SINGLE_FILE_LIMIT", 1 << 20)  # its weights lie beside it, as a large model's do
+        save_graph(decoder_graph(WEIGHTS, VOCABULARY).model(Float16Dialect.opset), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def step(graph: Path) -> Path:
+    """The graph of one token, which has its weights in the decoder's file."""
+    path = graph.with_name("step.onnx")
+    decoder = decoder_graph(WEIGHTS, VOCABULARY)
+    model = step_graph(WEIGHTS, VOCABULARY, decoder).model(Float16Dialect.opset)
+    share_weights(model, graph)
+    save_graph(model, path)
     return path
 
 
@@ -76,6 +91,35 @@ def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
     assert answer.no_speech[0] == pytest.approx(softmax(logits[-1].astype(np.float64))[tokens.no_speech], rel=0.02)
     alignment = decoder.caches["alignment"][0, :, : len(TOKENS)]
     np.testing.assert_allclose(alignment, _reference(encoded)[1], atol=2e-3)
+
+
+def test_a_step_says_what_the_decoder_says_of_one_token(graph: Path, step: Path, encoded: NDArray[np.float32]) -> None:
+    cross = [Reference(WEIGHTS, np.float64).cross(encoded)] * 3
+    whole, short = DecoderSession(graph, cross), DecoderSession(graph, cross, step)
+    for decoder in (whole, short):
+        decoder.run([DecoderRow(TOKENS, 0)] * 3)
+    place = len(TOKENS) - 1
+    rows = [
+        DecoderRow(TOKENS[-1:], place, first=True),
+        DecoderRow(TOKENS[-1:], place, active=False),
+        DecoderRow(TOKENS[-1:], place, sampling=Sampling(1.0, 0.7)),
+    ]
+
+    expected, answer = whole.run(rows), short.run(rows)
+
+    assert answer.token.tolist() == expected.token.tolist()
+    np.testing.assert_allclose(answer.logprob, expected.logprob, atol=1e-3)
+    for name, cache in whole.caches.items():
+        np.testing.assert_allclose(short.caches[name], cache, atol=1e-3)
+
+
+def test_a_step_has_its_weights_where_the_decoder_has_them_and_nothing_for_the_host(step: Path) -> None:
+    model = onnx.load(str(step), load_external_data=False)
+
+    assert step.stat().st_size < 1 << 20
+    assert not step.with_name("step.onnx.data").exists()
+    assert not {"Shape", "Range"} & {node.op_type for node in model.graph.node}
+    assert {"language", "no_speech"}.isdisjoint(output.name for output in model.graph.output)
 
 
 def test_a_row_may_be_asked_at_another_token_than_its_neighbour(

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.peers.graphs_on_cpu import open_on_cpu
 from export.random_weights import random_weights
 from export.targets import CUDA
 from export.whisper import build
+from speech.whisper.engine import GREEDY
+from speech.whisper.serving import ServingOptions
 from tests.unit.export.small_whispers import dimensions, opened
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +26,7 @@ MODULES = (
     "benchmarks.gpu",
     "benchmarks.peers.graphs",
     "speech.whisper.serving",
-    "speech.whisper.gpu.onnx_runner",
+    "speech.whisper.gpu.onnx_library",
     "speech.whisper.gpu.factory",
 )
 SCRIPT = """
@@ -49,7 +53,9 @@ def test_a_gpu_machine_needs_no_other_package() -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_an_export_needs_no_distribution_of_the_module_s_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_needs_no_distribution_of_the_module_s_name_and_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """GPU images hold the distribution onnxruntime-gpu and none that is called onnxruntime."""
     known = importlib.metadata.version
 
@@ -65,3 +71,9 @@ def test_an_export_needs_no_distribution_of_the_module_s_name(tmp_path: Path, mo
     manifest = build("base", source, folder, CUDA)
 
     assert set(manifest.versions) == {"recipe", "python", "numpy", "onnx", "onnxruntime"}
+    engine = open_on_cpu(folder, ServingOptions(slots=3))
+    engine.encode([2, 0], [np.zeros(100, np.float32)] * 2, [1500, 1500])
+    engine.prefill([2, 0], [manifest.sot_sequence("en")] * 2)
+    together = [engine.step([2, 0], [GREEDY] * 2).result().tokens.tolist() for _ in range(3)]
+    engine.close()
+    assert all(one == other for one, other in together), "two slots of the same sound"

@@ -50,7 +50,7 @@ def test_another_target_takes_the_place_of_the_one_before(order: ExportRequest) 
     export_whisper(replace(order, target=CUDA))
 
     assert {path.name for path in folder.iterdir()} == {
-        "encoder.onnx", "decoder.onnx", "tokenizer.json", "manifest.json", "model.py",
+        "encoder.onnx", "decoder.onnx", "step.onnx", "tokenizer.json", "manifest.json", "model.py",
     }  # fmt: skip
     manifest = read_manifest(folder)
     assert (manifest.target, manifest.precision["encoder"], manifest.opset["decoder"]) == ("cuda", "float16", 24)

@@ -143,5 +143,5 @@ def test_what_is_asked_of_cuda_exists_there(path: Path) -> None:
 
 
 def test_the_modules_that_speak_with_a_gpu_are_among_those_looked_at() -> None:
-    assert {"plans", "tensorrt"} <= {path.stem for path in tensorrt_modules()}
+    assert {"tensorrt_library", "tensorrt"} <= {path.stem for path in tensorrt_modules()}
     assert "cuda" in {path.stem for path in cuda_modules()}

@@ -62,14 +62,14 @@ def test_the_manifest_of_a_plan_reads_back_as_written(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_refused_by_another_tensorrt_and_on_another_card() -> None:
-    check_plan(PLAN, "11.4.0.106", "8.0")
+    check_plan(PLAN, Compiled("11.4.0.106", "8.0"))
     command = "run `python -m export whisper --model base --target tensorrt --precision int8 --recordings FOLDER`"
     with pytest.raises(InvalidManifest, match=r"TensorRT 11\.4\.0\.106 .* 8\.0; here are 11\.5\.0\.1 and 8\.0"):
-        check_plan(PLAN, "11.5.0.1", "8.0")
+        check_plan(PLAN, Compiled("11.5.0.1", "8.0"))
     with pytest.raises(InvalidManifest, match=re.escape(command)):
-        check_plan(PLAN, "11.4.0.106", "9.0")
+        check_plan(PLAN, Compiled("11.4.0.106", "9.0"))
     with pytest.raises(InvalidManifest, match="was not exported for TensorRT"):
-        check_plan(replace(PLAN, tensorrt=None), "11.4.0.106", "8.0")
+        check_plan(replace(PLAN, tensorrt=None), Compiled("11.4.0.106", "8.0"))
 
 
 def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_broken_manifest(tmp_path: Path, text: str) -> None:
 def test_graphs_whose_inputs_have_older_names_are_exported_again(tmp_path: Path, target: str) -> None:
     _write_with_format(1, replace(MANIFEST, target=target), tmp_path)
 
-    with pytest.raises(InvalidManifest, match=r"is not of format 2: run `python -m export whisper` again"):
+    with pytest.raises(InvalidManifest, match=r"is not of format 3: run `python -m export whisper` again"):
         read_manifest(tmp_path)
 
 
@@ -99,11 +99,11 @@ def test_an_older_export_for_cpus_is_still_served(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == MANIFEST
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_a_manifest_of_an_unknown_format(tmp_path: Path, version: object) -> None:
     _write_with_format(version, MANIFEST, tmp_path)
 
-    with pytest.raises(InvalidManifest, match="not of format 2"):
+    with pytest.raises(InvalidManifest, match="not of format 3"):
         read_manifest(tmp_path)
 
 

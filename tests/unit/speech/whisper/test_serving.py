@@ -12,7 +12,7 @@ import pytest
 
 from speech.gpu import Gpu
 from speech.tensors import GPU_METRIC, read_result
-from speech.whisper.serving import ServingOptions, WhisperAdapter, publish_gpu
+from speech.whisper.serving import ServingOptions, WhisperAdapter, publish_captured, publish_gpu
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
 
@@ -273,6 +273,18 @@ def test_options_come_from_the_parameters_and_the_environment_goes_before() -> N
     assert (options.slots, options.threads, options.gpu_memory) == (6, 3, 0.8)
     with pytest.raises(ValueError, match="many"):
         ServingOptions.read({"slots": {"string_value": "many"}}, {})
+
+
+@pytest.mark.parametrize("captured", [True, False])
+def test_an_engine_that_captures_steps_tells_whether_it_could(
+    backend: SimpleNamespace, published: Metrics, captured: bool
+) -> None:
+    class Captures(ScriptedEngine):
+        def __init__(self) -> None:
+            self.captured = captured
+
+    assert publish_captured(backend, {"model": "whisper-base"}, Captures()) is not None
+    assert published["whisper_cuda_graphs"] == float(captured)
 
 
 def test_a_gpu_is_told_with_its_name(

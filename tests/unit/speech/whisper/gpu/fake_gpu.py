@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import sys
+from collections import Counter
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
 
-VERSION, CAPABILITY = "11.4.0.106", (8, 0)
+VERSION, CAPABILITY, MULTIPROCESSORS = "11.4.0.106", (8, 0), 108
 ENCODE_BATCH, SLOTS, PREFILL_ROWS = 4, 8, 3  # the plans' largest passes
 
 Work = Callable[[], object]
@@ -32,12 +33,19 @@ class Error(enum.IntEnum):
     cudaErrorNoDevice = 100
     cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
+    cudaErrorStreamCaptureInvalidated = 901
+
+
+class Refused(Exception):
+    def __init__(self, error: Error) -> None:
+        self.error = error
 
 
 class Stream:
     def __init__(self) -> None:
         self.queue: list[Work] = []
         self.captured: list[Work] | None = None
+        self.broken = False  # what is captured is no graph any more
 
     def __int__(self) -> int:
         return id(self)
@@ -67,6 +75,10 @@ class FakeGpu:
         self.streams: list[Stream] = []
         self.open = 0  # graphs and events that were not destroyed
         self.waits = 0  # for the whole stream
+        self.room = 2**40  # bytes that can be allocated
+        self.most = 0  # bytes that were allocated at once
+        self.calls: Counter[str] = Counter()
+        self.capturable = True  # whether TensorRT's passes can be captured
         self.failing = ""  # the call that fails
         self.error = Error.cudaErrorIllegalAddress  # and how
         self.passes: list[tuple[str, int]] = []  # plan and rows of each that ran
@@ -76,7 +88,7 @@ class FakeGpu:
         bindings.runtime = self.runtime()  # type: ignore[attr-defined]
         for name, module in {"cuda": cuda, "cuda.bindings": bindings, "tensorrt": self.tensorrt()}.items():
             monkeypatch.setitem(sys.modules, name, module)
-        for name in ("cuda", "plans", "tensorrt_runner"):
+        for name in ("cuda", "tensorrt_library"):
             monkeypatch.delitem(sys.modules, f"speech.whisper.gpu.{name}", raising=False)
             monkeypatch.delattr(f"speech.whisper.gpu.{name}", raising=False)
         return self
@@ -93,18 +105,29 @@ class FakeGpu:
             cudaEventDisableTiming=2,
             cudaEventBlockingSync=1,
             cudaStreamCaptureMode=SimpleNamespace(cudaStreamCaptureModeThreadLocal=1),
-            cudaDeviceAttr=SimpleNamespace(cudaDevAttrComputeCapabilityMajor=0, cudaDevAttrComputeCapabilityMinor=1),
+            cudaDeviceAttr=SimpleNamespace(
+                cudaDevAttrComputeCapabilityMajor=0,
+                cudaDevAttrComputeCapabilityMinor=1,
+                cudaDevAttrMultiProcessorCount=2,
+            ),
             **calls,
         )
 
     def _checked(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
+            self.calls[name] += 1
             if name == self.failing:
                 return (self.error, None)
+            taken = sum(size for size, _ in self.blocks.values())
+            if name.startswith("cudaMalloc") and taken + arguments[0] > self.room:
+                return (Error.cudaErrorMemoryAllocation, None)
             unsafe = name in ("cudaMalloc", "cudaMallocHost", "cudaStreamSynchronize", "cudaEventSynchronize")
             if unsafe and any(stream.captured is not None for stream in self.streams):
                 return (Error.cudaErrorStreamCaptureUnsupported, None)
-            result = getattr(self, name)(*arguments)
+            try:
+                result = getattr(self, name)(*arguments)
+            except Refused as refused:
+                return (refused.error, None)
             values = result if isinstance(result, tuple) else () if result is None else (result,)
             return (Error.cudaSuccess, *values)
 
@@ -115,7 +138,13 @@ class FakeGpu:
         return 1
 
     def cudaDeviceGetAttribute(self, attribute: int, device: int) -> int:
-        return CAPABILITY[attribute]
+        return (*CAPABILITY, MULTIPROCESSORS)[attribute]
+
+    def cudaGetDeviceProperties(self, device: int) -> SimpleNamespace:
+        return SimpleNamespace(name=b"a fake")
+
+    def cudaGetLastError(self) -> None:
+        pass
 
     def cudaMemGetInfo(self) -> tuple[int, int]:
         return self.free, 2 * self.free
@@ -124,6 +153,7 @@ class FakeGpu:
         whole = np.full(size + 256, 0xFF, np.uint8)
         address = -(-whole.ctypes.data // 256) * 256
         self.blocks[address] = size, whole
+        self.most = max(self.most, sum(length for length, _ in self.blocks.values()))
         return int(address)
 
     cudaMallocHost = cudaMalloc
@@ -173,6 +203,9 @@ class FakeGpu:
 
     def cudaStreamEndCapture(self, stream: Stream) -> list[Work]:
         captured, stream.captured = stream.captured or [], None
+        if stream.broken:
+            stream.broken = False
+            raise Refused(Error.cudaErrorStreamCaptureInvalidated)
         return captured
 
     def cudaGraphInstantiate(self, graph: list[Work], flags: int) -> list[Work]:
@@ -197,18 +230,15 @@ class FakeGpu:
     def tensorrt(self) -> ModuleType:
         module = ModuleType("tensorrt")
         strategy = SimpleNamespace(USER_MANAGED="user managed")
-        plans = {b"encoder": EncoderPlan(self), b"decoder": DecoderPlan(self)}
+        plans = {b"encoder": EncoderPlan(self), b"decoder": DecoderPlan(self), b"step": StepPlan(self)}
         runtime = SimpleNamespace(deserialize_cuda_engine=plans.get)
-        names = {"Logger": _Logger, "Runtime": lambda logger: runtime, "ExecutionContextAllocationStrategy": strategy}
+        names = {"ILogger": _Logger, "Runtime": lambda logger: runtime, "ExecutionContextAllocationStrategy": strategy}
         vars(module).update(names | {"__version__": VERSION})
         return module
 
 
 class _Logger:
-    WARNING = 2
-
-    def __init__(self, severity: int) -> None:
-        pass
+    Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
 
 
 Tensors = dict[str, np.ndarray[Any, Any]]
@@ -220,6 +250,10 @@ class Plan:
     inputs: dict[str, tuple[Any, tuple[int, ...]]]  # type and shape behind the batch
     outputs: dict[str, tuple[Any, tuple[int, ...]]]
     profiles: list[dict[str, tuple[int, ...]]]  # largest of what can change
+
+    @property
+    def num_optimization_profiles(self) -> int:
+        return len(self.profiles)
 
     def __init__(self, gpu: FakeGpu) -> None:
         self.gpu = gpu
@@ -271,6 +305,9 @@ class Context:
         stream = next(stream for stream in gpu.streams if int(stream) == handle)
         ready = self.memory and set(self.shapes) == set(plan.inputs)
         if not ready or set(self.addresses) != {*plan.inputs, *plan.outputs}:
+            return False
+        if stream.captured is not None and not gpu.capturable:
+            stream.broken = True
             return False
         if stream.captured is not None and self.ran_with != self.shapes:
             return False  # new shapes are prepared outside of a capture
@@ -335,12 +372,12 @@ class DecoderPlan(Plan):
         "no_speech": (np.float32, ()),
         **{f"new_{name}": value for name, value in caches.items()},
     }
-    profiles = [{"ids": (SLOTS, 1)}, {"ids": (PREFILL_ROWS, TEXT)}]  # noqa: RUF012
+    profiles = [{"ids": (PREFILL_ROWS, TEXT)}]  # noqa: RUF012
 
     def work(self, inputs: Tensors, outputs: Tensors) -> None:
         for row, ids in enumerate(inputs["ids"]):
             begin = int(inputs["position"][row])
-            end, asked = begin + len(ids), begin + int(inputs["at"][row]) + 1
+            end, asked = begin + len(ids), begin + (int(inputs["at"][row]) if "at" in inputs else 0) + 1
             assert end <= TEXT, "written behind the cache"
             cache, sound = inputs["self_key_0"][row, 0, :, 0], float(inputs["cross_key_0"][row, 0, 0, 0])
             if np.isnan(sound):
@@ -354,5 +391,18 @@ class DecoderPlan(Plan):
             active = bool(inputs["active"][row])
             outputs["token"][row] = self.gpu.say(sound, tokens, *how) if active else ids[asked - begin - 1]
             outputs["logprob"][row] = -len(tokens) / 100
-            outputs["language"][row] = languages(sound, tokens)
-            outputs["no_speech"][row] = outputs["language"][row, 1]
+            if "language" in outputs:
+                outputs["language"][row] = languages(sound, tokens)
+                outputs["no_speech"][row] = outputs["language"][row, 1]
+
+
+class StepPlan(DecoderPlan):
+    name = "step"
+    inputs = {  # noqa: RUF012
+        **{name: value for name, value in DecoderPlan.inputs.items() if name != "at"},
+        "ids": (np.int64, (1,)),
+    }
+    outputs = {  # noqa: RUF012
+        name: value for name, value in DecoderPlan.outputs.items() if name not in ("language", "no_speech")
+    }
+    profiles = [{"ids": (SLOTS // 2, 1)}, {"ids": (SLOTS, 1)}]  # noqa: RUF012

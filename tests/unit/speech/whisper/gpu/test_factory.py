@@ -42,7 +42,7 @@ def test_the_target_tensorrt_is_served_by_its_plans(folder: Path, monkeypatch: p
     FakeGpu().install(monkeypatch)
     compiled = Compiled("11.4.0.106", "8.0")
     write_manifest(replace(manifest(), tensorrt=compiled, precision={"encoder": "float16"}), folder)
-    for name in ("encoder", "decoder"):
+    for name in ("encoder", "decoder", "step"):
         (folder / f"{name}.plan").write_bytes(name.encode())
 
     assert open_engine(folder, ServingOptions(slots=5)).slots == 5
@@ -76,7 +76,7 @@ def test_random_numbers_are_timed_and_never_served(folder: Path, monkeypatch: py
     noise = Source("noise in the shape of toy", RANDOM, "none", "0" * 64)
     compiled = Compiled("11.4.0.106", "8.0")
     write_manifest(replace(manifest(), source=noise, tensorrt=compiled, precision={"encoder": "float16"}), folder)
-    for name in ("encoder", "decoder"):
+    for name in ("encoder", "decoder", "step"):
         (folder / f"{name}.plan").write_bytes(name.encode())
 
     with pytest.raises(InvalidManifest, match="cannot be served: run `python -m export whisper --model toy"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.engine import GREEDY, DeviceLost, EngineError
 from speech.whisper.gpu.engine import GraphEngine
-from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
-from speech.whisper.manifest import Compiled, InvalidManifest, write_manifest
+from speech.whisper.gpu.factory import EngineLimits, model_size, open_tensorrt
+from speech.whisper.gpu.memory_plan import footprint
+from speech.whisper.manifest import Compiled, InvalidManifest, read_manifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.gpu.fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, manifest, said
@@ -34,7 +36,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_manifest(replace(manifest(), tensorrt=HERE, precision={"encoder": "float16"}), tmp_path)
-    for name in ("encoder", "decoder"):
+    for name in ("encoder", "decoder", "step"):
         (tmp_path / f"{name}.plan").write_bytes(name.encode())
     return tmp_path
 
@@ -122,8 +124,71 @@ def test_closing_gives_everything_back(engine: GraphEngine, gpu: FakeGpu) -> Non
 
 
 def test_every_bucket_and_the_largest_batches_ran_before_the_first_request(engine: GraphEngine, gpu: FakeGpu) -> None:
-    assert {("decoder", rows) for rows in (1, 2, 3, 4, 8)} | {("encoder", 1), ("encoder", 4)} <= set(gpu.passes)
+    assert {("step", rows) for rows in (1, 2, 4, 8)} <= set(gpu.passes)
+    assert {("decoder", 1), ("decoder", 3), ("encoder", 1), ("encoder", 4)} <= set(gpu.passes)
     assert engine.slots == SLOTS
+
+
+def test_what_cannot_be_captured_runs_without_a_cuda_graph_and_says_so(
+    gpu: FakeGpu, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu.capturable = False
+
+    engine = open_tensorrt(folder, EngineLimits())
+    start(engine, [0, 1])
+
+    assert not engine.captured
+    assert "execute_async_v3 failed" in caplog.text, "the first error, not that of ending the capture"
+    heard = [engine.step([0, 1], [GREEDY] * 2).result().tokens.tolist() for _ in range(3)]
+    assert [list(row) for row in zip(*heard, strict=True)] == [said(0, PROMPT, 3), said(1, PROMPT, 3)]
+
+
+def test_a_step_and_a_batch_of_windows_cost_few_calls(engine: GraphEngine, gpu: FakeGpu) -> None:
+    """As many as there are tensors of a slot, not times the windows; nothing of a step but its transfers."""
+    assert engine.captured
+    gpu.calls.clear()
+    engine.encode([1, 2, 3], [np.zeros(4, np.float32)] * 3, [HEARD] * 3)
+    encoding = Counter(gpu.calls)
+    engine.prefill([1, 2, 3], [PROMPT] * 3)
+    gpu.calls.clear()
+    engine.step([1, 2, 3], [GREEDY] * 3)
+
+    assert (encoding["cudaMemsetAsync"], encoding["cudaMemcpyAsync"]) == (3, 1)
+    assert encoding["cudaStreamSynchronize"] == 0
+    assert gpu.calls == {"cudaMemcpyAsync": 2, "cudaGraphLaunch": 1, "cudaEventRecord": 1, "cudaEventSynchronize": 1}
+
+
+def test_memory_that_runs_out_after_all_costs_slots_and_not_the_model(
+    gpu: FakeGpu, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_tensorrt(folder, EngineLimits()).close()
+    needed = gpu.most
+    gpu.room = needed - 1
+
+    assert open_tensorrt(folder, EngineLimits()).slots == SLOTS * 4 // 5
+    assert "memory is short" in caplog.text
+
+
+def test_memory_may_be_bounded_in_bytes_whatever_is_free(gpu: FakeGpu, folder: Path) -> None:
+    slots = open_tensorrt(folder, EngineLimits()).slots
+    toy = footprint(model_size(read_manifest(folder)))
+    bound = toy.weights + toy.encoded + 1000 + 2 * toy.slot
+
+    assert slots == SLOTS
+    assert open_tensorrt(folder, EngineLimits(memory=bound)).slots == 2
+    with pytest.raises(EngineError, match="with its weights, of which"):
+        open_tensorrt(folder, EngineLimits(memory=toy.weights))
+
+
+def test_plans_of_another_part_of_the_same_card_run_and_are_told_to_be_slow(
+    gpu: FakeGpu, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = replace(HERE, card="a fake MIG 1g.10gb", multiprocessors=14)
+    write_manifest(replace(manifest(), tensorrt=part, precision={"encoder": "float16"}), folder)
+
+    open_tensorrt(folder, EngineLimits())
+
+    assert "tuned on a fake MIG 1g.10gb (14 multiprocessors)" in caplog.text
 
 
 def test_an_error_of_cuda_names_the_call(engine: GraphEngine, gpu: FakeGpu) -> None:

@@ -1,0 +1,114 @@
+"""Memory that graphs run in: a GPU's, or in tests and rehearsals the process's own."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.whisper.engine import EngineError
+
+
+class MemoryFull(EngineError):
+    """The device has no more memory."""
+
+
+class MemoryEvent(Protocol):
+    """A point in the order of what was enqueued."""
+
+    def record(self) -> None:
+        """Here."""
+
+    def wait(self) -> None:
+        """Until everything before it is done; returns at once if it was never recorded."""
+
+    def close(self) -> None:
+        """Gives it back."""
+
+
+class DeviceMemory(Protocol):
+    """Bytes by address. Copies happen in the order in which they are enqueued."""
+
+    device: str  # as ONNX Runtime calls it
+
+    def allocate(self, size: int) -> int:
+        """Address of `size` bytes, all zero, aligned to 256 on a GPU. Raises MemoryFull."""
+
+    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
+        """Memory of the host, all zero, which the device reads and writes by itself."""
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Within the memory; may return before it is done."""
+
+    def clear(self, target: int, size: int) -> None:
+        """All zero; may return before it is done."""
+
+    def send(self, target: int, source: NDArray[Any]) -> None:
+        """From the host; a pinned array may not change until that is done."""
+
+    def fetch(self, source: int, target: NDArray[Any]) -> None:
+        """To the host, into a contiguous array; `wait` before it is read."""
+
+    def event(self) -> MemoryEvent:
+        """A new one, never recorded."""
+
+    def wait(self) -> None:
+        """Until everything enqueued is done."""
+
+    def release(self) -> None:
+        """Frees everything that was allocated."""
+
+    def close(self) -> None:
+        """Frees everything, and is of no more use."""
+
+
+class HostMemory:
+    """The memory of the process itself, where everything is done at once."""
+
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self._blocks: list[NDArray[np.uint8]] = []
+
+    def allocate(self, size: int) -> int:
+        return int(self.allocate_pinned(size).ctypes.data)
+
+    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
+        self._blocks.append(np.zeros(size, np.uint8))
+        return self._blocks[-1]
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        ctypes.memmove(target, source, size)
+
+    def clear(self, target: int, size: int) -> None:
+        ctypes.memset(target, 0, size)
+
+    def send(self, target: int, source: NDArray[Any]) -> None:
+        ctypes.memmove(target, source.ctypes.data, source.nbytes)
+
+    def fetch(self, source: int, target: NDArray[Any]) -> None:
+        ctypes.memmove(target.ctypes.data, source, target.nbytes)
+
+    def event(self) -> MemoryEvent:
+        return _PastEvent()
+
+    def wait(self) -> None:
+        pass  # nothing is ever in flight
+
+    def release(self) -> None:
+        self._blocks.clear()
+
+    close = release
+
+
+class _PastEvent:
+    def record(self) -> None:
+        pass
+
+    def wait(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,159 @@
+"""The graphs as TensorRT's compiled plans, their steps replayed as CUDA graphs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorrt as trt
+
+from speech.whisper.engine import EngineError
+from speech.whisper.gpu.artifacts import DECODER_PLAN, ENCODER_PLAN, STEP_PLAN
+from speech.whisper.gpu.cuda import CudaGraph, CudaMemory
+from speech.whisper.gpu.library import DirectLaunch, GraphPass, Launch
+
+ERRORS_KEPT = 5  # of TensorRT's, for the text of those that are raised here
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRtPlans:
+    """Deserialised, their weights in the GPU's memory."""
+
+    encoder: Any
+    decoder: Any
+    step: Any
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of activations that the largest of them needs."""
+        return max(int(plan.device_memory_size_v2) for plan in (self.encoder, self.decoder, self.step))
+
+    @property
+    def encode_batch(self) -> int:
+        return largest_batch(self.encoder, "audio", 0)
+
+    @property
+    def step_rows(self) -> int:
+        return largest_batch(self.step, "ids", self.step.num_optimization_profiles - 1)
+
+
+def largest_batch(plan: Any, name: str, profile: int) -> int:
+    """Largest batch of a profile."""
+    _, _, largest = plan.get_tensor_profile_shape(name, profile)
+    return int(largest[0])
+
+
+def load_plans(folder: Path) -> TensorRtPlans:
+    """Raises EngineError if TensorRT refuses a plan: it was compiled by another version, or for another GPU."""
+    logger = ErrorLog()
+    runtime = trt.Runtime(logger)
+    plans = []
+    for name in (ENCODER_PLAN, DECODER_PLAN, STEP_PLAN):
+        plan = runtime.deserialize_cuda_engine((folder / name).read_bytes())
+        if plan is None:
+            raise EngineError(f"TensorRT {trt.__version__} refuses {folder / name}{logger.said()}")
+        plans.append(plan)
+    return TensorRtPlans(*plans)
+
+
+class TensorRtLibrary:
+    """GraphLibrary over plans. All contexts share one scratch memory, since they run one after another."""
+
+    thread_bound = False
+
+    def __init__(self, plans: TensorRtPlans, memory: CudaMemory) -> None:
+        self.encode_batch = plans.encode_batch
+        self.step_rows = plans.step_rows
+        self.prefill_rows = largest_batch(plans.decoder, "ids", 0)
+        self.languages = int(plans.decoder.get_tensor_shape("language")[1])
+        self.captured = True
+        self._plans: TensorRtPlans | None = plans
+        self._memory = memory
+        self._scratch = memory.allocate(plans.scratch), plans.scratch
+
+    def open_encoder(self) -> PlanContext:
+        return self._open(lambda plans: plans.encoder)
+
+    def open_prefill(self) -> PlanContext:
+        return self._open(lambda plans: plans.decoder)
+
+    def open_step(self, rows: int) -> PlanContext:
+        return self._open(lambda plans: plans.step, rows)
+
+    def capture(self, step: GraphPass, after: Callable[[], None]) -> Launch:
+        """It runs once before: TensorRT prepares new shapes then, which cannot be captured."""
+        step.enqueue()
+        self._memory.wait()
+        direct = DirectLaunch(step.enqueue, after)
+        if not self.captured:
+            return direct
+        try:
+            return CudaGraph(self._memory, direct.launch)
+        except EngineError as error:
+            log.warning("TensorRT's step cannot be captured as a CUDA graph: %s", error)
+            self.captured = False
+            return direct
+
+    def close(self) -> None:
+        self._plans = None
+
+    def _open(self, chosen: Callable[[TensorRtPlans], Any], rows: int = 0) -> PlanContext:
+        assert self._plans is not None, "the library is closed"
+        plan = chosen(self._plans)
+        profiles = range(plan.num_optimization_profiles)
+        profile = next(each for each in profiles if not rows or largest_batch(plan, "ids", each) >= rows)
+        return PlanContext(plan, profile, self._memory, self._scratch)
+
+
+class ErrorLog(trt.ILogger):  # type: ignore[misc]
+    """Passes TensorRT's messages on, and keeps its last errors for those that are raised here."""
+
+    def __init__(self) -> None:
+        trt.ILogger.__init__(self)
+        self._errors: list[str] = []
+
+    def log(self, severity: Any, msg: str) -> None:
+        if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
+            self._errors = [*self._errors, msg][-ERRORS_KEPT:]
+            log.error("TensorRT: %s", msg)
+        elif severity == trt.ILogger.Severity.WARNING:
+            log.warning("TensorRT: %s", msg)
+
+    def said(self) -> str:
+        """What it last complained about, as the end of a sentence."""
+        return f": {'; '.join(self._errors)}" if self._errors else ""
+
+
+class PlanContext:
+    """An execution context for one profile of a plan.
+
+    scratch: address and size of memory that all contexts share, since they run one after another
+    """
+
+    def __init__(self, plan: Any, profile: int, memory: CudaMemory, scratch: tuple[int, int]) -> None:
+        self._stream = int(memory.stream)
+        self._context = plan.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        _check(self._context is not None, "create_execution_context")
+        _check(self._context.set_optimization_profile_async(profile, self._stream), "set_optimization_profile_async")
+        self._context.set_device_memory(*scratch)
+
+    def bind_input(self, name: str, shape: tuple[int, ...], address: int) -> None:
+        _check(self._context.set_input_shape(name, shape), f"set_input_shape of {name} to {shape}")
+        _check(self._context.set_tensor_address(name, address), f"set_tensor_address of {name}")
+
+    def bind_output(self, name: str, shape: tuple[int, ...], address: int) -> None:
+        _check(self._context.set_tensor_address(name, address), f"set_tensor_address of {name}")
+
+    def enqueue(self) -> None:
+        """Enqueues the pass on the stream."""
+        _check(self._context.execute_async_v3(self._stream), "execute_async_v3")
+
+
+def _check(succeeded: bool, what: str) -> None:
+    if not succeeded:
+        raise EngineError(f"TensorRT: {what} failed; see its log")
