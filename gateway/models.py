@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from gateway.api.catalogue import Speed
 from gateway.errors import BadParameter, ModelNotFound, Unavailable
+from speech.languages import NAMES
 from speech.tensors import Task
 
 DEFAULT_MODEL = "large-v3-turbo"
+CANTONESE = "yue"  # came with large-v3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,18 @@ class Model:
     def can_translate(self) -> bool:
         """Into English. The English models were not trained for it, nor was large-v3-turbo."""
         return self.languages > 1 and self.id != "large-v3-turbo"
+
+    def check_language(self, language: str) -> None:
+        """Raises BadParameter for one that its weights do not have."""
+        if self.languages == 1 and language != "en":
+            name = NAMES[language].capitalize()
+            raise BadParameter(f"The model {self.id} knows English alone, not {name}.", "language")
+        if language == CANTONESE and not self.id.startswith("large-v3"):
+            raise BadParameter(
+                f"The model {self.id} does not know Cantonese; large-v3 and large-v3-turbo do. Others hear it as "
+                "Chinese: `language=zh`.",
+                "language",
+            )
 
 
 PUBLISHED = (

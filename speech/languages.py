@@ -5,6 +5,8 @@ Codes are ISO 639-1 where there is one; Hawaiian and Cantonese have only three l
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 from typing import Final
 
 NAMES: Final[dict[str, str]] = {
@@ -35,9 +37,56 @@ ALIASES: Final[dict[str, str]] = {
     "iw": "he", "jw": "jv", "in": "id", "ji": "yi", "nb": "no", "fil": "tl", "cmn": "zh",
 }  # fmt: skip
 
+
+class Script(StrEnum):
+    """Of written Chinese."""
+
+    SIMPLIFIED = "simplified"
+    TRADITIONAL = "traditional"
+
+
 SPACELESS: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})  # written without spaces between words
 
-_BY_NAME: Final = {name: code for code, name in NAMES.items()}
+# How likely a language is before anything was heard, in three steps. A model that was trained on 99 languages takes
+# a short or unclear clip for one that hardly anybody uploads; what is heard clearly outweighs these.
+COMMON: Final = frozenset(
+    {"ar", "cs", "da", "de", "el", "es", "fi", "fr", "he", "hi", "hu", "id", "it", "ja", "ko", "nl", "no", "pl", "pt"}
+    | {"ro", "ru", "sv", "th", "tr", "uk", "vi", "zh"}
+)
+_MOST_COMMON_WEIGHT, _COMMON_WEIGHT, _RARE_WEIGHT = 1.0, 0.25, 0.03
+
+# Other English names that Whisper's own vocabulary accepts.
+_OTHER_NAMES: Final[dict[str, str]] = {
+    "burmese": "my", "castilian": "es", "flemish": "nl", "haitian": "ht", "letzeburgesch": "lb", "mandarin": "zh",
+    "moldavian": "ro", "moldovan": "ro", "panjabi": "pa", "pushto": "ps", "sinhalese": "si", "valencian": "ca",
+}  # fmt: skip
+_SCRIPT_TAGS: Final[dict[str, Script]] = {
+    "hans": Script.SIMPLIFIED, "cn": Script.SIMPLIFIED, "sg": Script.SIMPLIFIED,
+    "hant": Script.TRADITIONAL, "tw": Script.TRADITIONAL, "hk": Script.TRADITIONAL, "mo": Script.TRADITIONAL,
+}  # fmt: skip
+
+_BY_NAME: Final = {name: code for code, name in NAMES.items()} | _OTHER_NAMES
+
+
+def prior(language: str) -> float:
+    """Weight of a language before anything was heard, in (0, 1]."""
+    return _MOST_COMMON_WEIGHT if language == "en" else _COMMON_WEIGHT if language in COMMON else _RARE_WEIGHT
+
+
+def weigh(probabilities: Mapping[str, float], allowed: Collection[str] = ()) -> dict[str, float]:
+    """Probabilities after what was heard and before it, of the allowed languages (none named: of all); sum 1.
+
+    raises: ValueError if no language is allowed that the model has
+    """
+    weights = {
+        language: max(share, 1e-6) * prior(language)
+        for language, share in probabilities.items()
+        if not allowed or language in allowed
+    }
+    total = sum(weights.values())
+    if not total:
+        raise ValueError("none of the allowed languages is one of the model's")
+    return {language: weight / total for language, weight in weights.items()}
 
 
 def find(text: str) -> str | None:
@@ -51,3 +100,11 @@ def find(text: str) -> str | None:
     primary = asked.replace("_", "-").split("-")[0]
     primary = ALIASES.get(primary, primary)
     return primary if primary != asked and primary in NAMES else None
+
+
+def find_script(text: str) -> Script | None:
+    """The script that a tag of Chinese asks for (zh-TW, zh_Hans); None for any other text."""
+    primary, *tags = text.strip().lower().replace("_", "-").split("-")
+    if ALIASES.get(primary, primary) not in ("zh", "yue"):
+        return None
+    return next((_SCRIPT_TAGS[tag] for tag in tags if tag in _SCRIPT_TAGS), None)

@@ -33,11 +33,12 @@ class Tensor:
 
 # whisper-<id>: one window of speech in, one result out.
 AUDIO = Tensor("AUDIO", "INT16", (-1,))  # 16 kHz mono, at most 480_000 samples
-LANGUAGE = Tensor("LANGUAGE", "BYTES", (1,))  # ISO 639-1, "" to detect
+LANGUAGE = Tensor("LANGUAGE", "BYTES", (1,))  # ISO 639-1; "en,fr" to detect among them, "" among all
 PROMPT = Tensor("PROMPT", "BYTES", (1,), optional=True)  # text said before, may be ""
 PRIORITY = Tensor("PRIORITY", "BYTES", (1,), optional=True)  # a Priority, default file
 CALLER = Tensor("CALLER", "BYTES", (1,), optional=True)  # callers share the machine evenly
 TASK = Tensor("TASK", "BYTES", (1,), optional=True)  # a Task, default transcribe
+REGIONS = Tensor("REGIONS", "INT32", (-1,), optional=True)  # first sample and end of each stretch of speech in AUDIO
 RESULT = Tensor("RESULT", "BYTES", (1,))  # a WindowResult as JSON
 
 # diarizer: one chunk of a recording in, who speaks when in its windows and their voices out (speech.diarization).
@@ -48,7 +49,7 @@ VOICES = Tensor("VOICES", "FP16", (-1, 192))  # (pieces, embedding), unit length
 
 GPU_METRIC = "whisper_gpu_memory_bytes"  # in Triton's metrics; the label `gpu` is its name
 
-WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER, TASK)
+WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER, TASK, REGIONS)
 WHISPER_OUTPUTS = (RESULT,)
 DIARIZER_INPUTS = (AUDIO,)
 DIARIZER_OUTPUTS = (ACTIVITY, PIECES, VOICES)
@@ -63,4 +64,5 @@ def read_result(payload: bytes) -> WindowResult:
     """The inverse of `write_result`. Raises ValueError on anything else."""
     fields = json.loads(payload)
     words = tuple(Word(**word) for word in fields.pop("words"))
-    return WindowResult(words=words, **fields)
+    regions = tuple(fields.pop("region_languages", ()))
+    return WindowResult(words=words, region_languages=regions, **fields)

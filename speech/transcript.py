@@ -12,6 +12,7 @@ class Word:
     end: float  # seconds
     confidence: float  # mean token probability, 0..1
     speaker: str | None = None
+    language: str | None = None  # ISO 639-1; None: the transcript's
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Segment:
         return self.words[-1].end
 
     @property
+    def language(self) -> str | None:
+        """ISO 639-1; None: the transcript's."""
+        return self.words[0].language
+
+    @property
     def confidence(self) -> float:
         """Mean of the words' confidences, 0..1."""
         return sum(word.confidence for word in self.words) / len(self.words)
@@ -50,6 +56,11 @@ class Transcript:
     warnings: tuple[str, ...] = ()  # what was lost or is doubtful, one sentence each
     text: str = field(default="")
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All that are spoken, in the order of their first words."""
+        return tuple(dict.fromkeys(piece.language or self.language for piece in self.segments))
+
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
@@ -63,3 +74,4 @@ class WindowResult:
     no_speech_probability: float  # 0..1
     temperature: float = 0.0  # at which the text was accepted
     truncated: bool = False  # the token limit ended the text: speech may be missing
+    region_languages: tuple[dict[str, float], ...] = ()  # of each region asked about: probability by ISO 639-1

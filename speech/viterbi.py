@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 def best_path(gain: NDArray[np.floating[Any]], costs: NDArray[np.float64]) -> NDArray[np.int_]:
     """The state at each step with the largest sum of gains, less the costs of the changes.
 
-    gain: (steps, states), at least one of each; costs: (steps - 1,), of a change before each step but the first
+    gain: (steps, states), at least one of each
+    costs: (steps - 1,) or (steps - 1, states), of a change (to each state) before each step but the first
     returns: (steps,)
     source: Viterbi 1967
     """

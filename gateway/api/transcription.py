@@ -42,6 +42,8 @@ class TranscriptionSegment(TypedDict):
     """Its words as one line."""
     speaker: NotRequired[Annotated[str, Field(examples=["Speaker 1"])]]
     """Who speaks; left out where that is not known."""
+    language: Annotated[str, Field(examples=["en"])]
+    """Code of the language that is spoken in it."""
     confidence: Probability
     """Mean confidence of its words, 0 to 1."""
     words: list[TranscriptionWord]
@@ -55,7 +57,10 @@ class Transcription(TypedDict):
     text: Annotated[str, Field(examples=["Hello, welcome to the meeting."])]
     """Everything that was said."""
     language: Annotated[str, Field(examples=["en"])]
-    """Code of the text's language, as asked for or as heard; `en` for a translation."""
+    """Code of the text's language, as asked for or as heard; of several, the one that is spoken longest. `en` for a
+    translation."""
+    languages: Annotated[list[str], Field(examples=[["en"]])]
+    """All languages of the text, in the order of their first words."""
     duration: Seconds
     """Length of the recording in seconds."""
     segments: list[TranscriptionSegment]
@@ -78,7 +83,10 @@ class TranscriptionForm(TypedDict):
     model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists. For one that is not deployed a stand-in answers and is named."""
     language: NotRequired[Annotated[LanguageName, Field(default="auto")]]
-    """What is spoken: `auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`)."""
+    """What is spoken: `auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`). `zh-CN` and `zh-TW`
+    choose the script of Chinese."""
+    languages: NotRequired[Annotated[str, Field(default="", examples=["en,fr"])]]
+    """The only languages that may be heard where `language` names none, with commas between them; empty: any."""
     task: NotRequired[Annotated[Literal["transcribe", "translate"], Field(default="transcribe")]]
     """`translate`: the text is in English, whatever is spoken. Models that cannot do it are refused."""
     diarize: NotRequired[Annotated[bool, Field(default=True)]]

@@ -9,6 +9,7 @@ from gateway.errors import BadParameter
 from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
 from speech import languages
+from speech.languages import Script, find_script
 from speech.tensors import Task
 
 RESPONSE_FORMATS = {  # accepted → meant
@@ -33,10 +34,16 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
     prompt = fields.get("prompt", "")
     if len(prompt) > MAX_PROMPT:
         raise BadParameter(f"`prompt` is longer than {MAX_PROMPT} characters.", "prompt")
+    language = read_language(fields.get("language", ""))
+    allowed = read_languages(fields.get("languages", ""))
+    if language and allowed and language not in allowed:
+        raise BadParameter(f"`language` is {language}, but `languages` allows only {', '.join(allowed)}.", "language")
     return TranscribeParameters(
         recognition=RecognitionRequest(
             model=fields.get("model", "").strip() or DEFAULT_MODEL,
-            language=read_language(fields.get("language", "")),
+            language=language or (allowed[0] if len(allowed) == 1 else None),
+            languages=allowed,
+            script=_script(fields),
             task=read_task(fields.get("task", "")),
             prompt=prompt,
             diarize=read_boolean("diarize", fields.get("diarize", ""), default=True),
@@ -47,16 +54,19 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
     )
 
 
-def read_language(text: str) -> str | None:
-    """The ISO 639-1 code of a code, locale or English name; None for "auto" and nothing."""
+def read_language(text: str, name: str = "language") -> str | None:
+    """The ISO 639-1 code of a code, locale or English name; None for "auto" and nothing.
+
+    name: of the field
+    """
     if text.strip().lower() in ("", "auto"):
         return None
     code = languages.find(text)
     if code is None:
         raise BadParameter(
-            f"`language` is {text[:40]!r}; accepted are auto, an ISO 639-1 code such as en, or an English "
+            f"`{name}` is {text.strip()[:40]!r}; accepted are auto, an ISO 639-1 code such as en, or an English "
             "name such as german (GET /v1/languages lists them).",
-            "language",
+            name,
         )
     return code
 
@@ -67,6 +77,18 @@ def read_task(text: str) -> Task:
         return Task(text.strip().lower() or Task.TRANSCRIBE)
     except ValueError:
         raise BadParameter(f"`task` is {text[:40]!r}; accepted are {', '.join(Task)}.", "task") from None
+
+
+def read_languages(text: str) -> tuple[str, ...]:
+    """Codes of a list with commas, each once; () for "auto" and nothing. Raises BadParameter."""
+    asked = [part for part in text.split(",") if part.strip()]
+    codes = [read_language(part, "languages") for part in asked]
+    return tuple(dict.fromkeys(filter(None, codes)))
+
+
+def _script(fields: Mapping[str, str]) -> Script | None:
+    asked = [fields.get("language", ""), *fields.get("languages", "").split(",")]
+    return next((script for text in asked if (script := find_script(text)) is not None), None)
 
 
 def _response_format(text: str) -> str:

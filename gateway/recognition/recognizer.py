@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from gateway.media.recording import Recording
 from gateway.recognition.coverage import gaps, in_order, merge, tighten
 from gateway.recognition.doubts import language_doubts, segment_doubts
+from gateway.recognition.languages import main_language, split_by_language, spoken_languages
 from gateway.recognition.request import RecognitionRequest
-from gateway.recognition.windows import OnProgress, RecognizeWindow, WindowTranscriber, WindowTranscript
+from gateway.recognition.scripts import in_one_script
+from gateway.recognition.windows import (
+    TRANSLATED_INTO,
+    OnProgress,
+    RecognizeWindow,
+    WindowTranscriber,
+    WindowTranscript,
+)
 from gateway.transcript.segments import segment
 from gateway.transcript.text import join
 from speech.activity import Region, regions
@@ -20,9 +28,6 @@ from speech.tensors import Task
 from speech.transcript import Transcript, Word
 from speech.windows import Window, plan
 
-CERTAIN = 0.8  # probability from which a window's language may differ from the recording's
-SILENT_LANGUAGE = "en"  # where nobody speaks
-TRANSLATED_INTO = "en"
 GAP_MARGIN = 0.2  # seconds around speech without words that are decoded with it
 GAP_WINDOW = 12.0  # seconds: what yielded nothing as a whole is decoded again in pieces of at most this length
 LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
@@ -44,25 +49,25 @@ class Recognizer:
         """Cancelling this cancels every window in flight."""
         transcriber = WindowTranscriber(self._recognize, recording.pcm, request, on_progress)
         windows = await asyncio.to_thread(_plan, recording)
-        transcripts = await transcriber.transcribe(windows, request.language)
-        voting = [each for each in transcripts if each.is_speech and each.words]
-        language = request.language or _vote(voting)
-        doubts: list[str] = []
-        if request.language is None:
-            doubts = language_doubts(voting, language)
-            transcripts = await _unify_language(transcriber, transcripts, language)
+        transcripts = await transcriber.transcribe([(window, request.language) for window in windows])
+        detected = [each for each in transcripts if request.language is None and each.is_speech and each.words]
+        if detected:
+            transcripts = await _follow_languages(transcriber, transcripts, request.languages)
         translated = request.task is Task.TRANSLATE
-        words, warnings = await _fill_gaps(transcriber, recording, transcripts, language, only_whole=translated)
-        words = in_order(words, recording.duration)
-        written = TRANSLATED_INTO if translated else language
-        segments = segment(words, written)
-        doubts += segment_doubts(segments)
+        words, warnings = await _fill_gaps(transcriber, recording, transcripts, only_whole=translated)
+        words = in_order(in_one_script(words, request.script), recording.duration)
+        spoken = request.language or _main_language(transcripts)
+        language = TRANSLATED_INTO if translated else spoken
+        segments = segment(words, language)
+        others = {each.language for each in transcripts} - {spoken}
+        votes = [each for each in detected if each.language not in others]
+        doubts = [*language_doubts(votes, spoken), *segment_doubts(segments)]
         return Transcript(
             segments=segments,
-            language=written,
+            language=language,
             duration=recording.duration,
             warnings=(*recording.warnings, *warnings, *doubts),
-            text=join(words, written),
+            text=join(words, language),
         )
 
 
@@ -70,33 +75,23 @@ def _plan(recording: Recording) -> list[Window]:
     return plan(regions(recording.speech), recording.speech, recording.pcm)
 
 
-def _vote(transcripts: Sequence[WindowTranscript]) -> str:
-    """The language with the most seconds of speech, weighted by the probability of each window's detection."""
-    weights: dict[str, float] = defaultdict(float)
-    for each in transcripts:
-        weights[each.result.language] += each.result.language_probability * each.seconds
-    return max(weights, key=lambda language: weights[language], default=SILENT_LANGUAGE)
-
-
-def _disagrees(each: WindowTranscript, language: str) -> bool:
-    """The window was decoded in another language, which was not detected with certainty."""
-    return each.result.language != language and each.result.language_probability < CERTAIN
-
-
-async def _unify_language(
-    transcriber: WindowTranscriber, transcripts: Sequence[WindowTranscript], language: str
+async def _follow_languages(
+    transcriber: WindowTranscriber, transcripts: Sequence[WindowTranscript], allowed: Sequence[str]
 ) -> list[WindowTranscript]:
-    """Windows that disagree with the recording's language without certainty are decoded again in it."""
-    uncertain = [each.window for each in transcripts if each.is_speech and each.words and _disagrees(each, language)]
-    again = {each.window: each for each in await transcriber.transcribe(uncertain, language)}
-    return [again.get(each.window, each) for each in transcripts]
+    """Decides the language of every stretch of speech; what was decoded in another one is decoded again."""
+    spoken = [each for each in transcripts if each.is_speech and each.words]
+    path = iter(spoken_languages([heard for each in spoken for heard in each.heard], allowed))
+    pieces = {each.window: split_by_language(each.window, list(islice(path, len(each.heard)))) for each in spoken}
+    wrong = [each for each in spoken if pieces[each.window] != [(each.window, each.language)]]
+    again = iter(await transcriber.transcribe([piece for each in wrong for piece in pieces[each.window]]))
+    better = {each.window: list(islice(again, len(pieces[each.window]))) for each in wrong}
+    return [one for each in transcripts for one in better.get(each.window, [each])]
 
 
 async def _fill_gaps(
     transcriber: WindowTranscriber,
     recording: Recording,
     transcripts: Sequence[WindowTranscript],
-    language: str,
     *,
     only_whole: bool,
 ) -> tuple[list[Word], list[str]]:
@@ -110,8 +105,14 @@ async def _fill_gaps(
         each.window: [] if only_whole and _credible(each) else _gaps(_credible(each), each.window, recording)
         for each in spoken
     }
-    pieces = {gap: _windows_over(gap, recording) for gaps in missing.values() for gap in gaps}
-    again = await transcriber.transcribe([window for windows in pieces.values() for window in windows], language)
+    again = await transcriber.transcribe(
+        [
+            (window, each.language)
+            for each in spoken
+            for gap in missing[each.window]
+            for window in _windows_over(gap, recording)
+        ]
+    )
     found = [word for each in again if each.is_speech and not each.is_improbable for word in each.words]
     words: list[Word] = []
     warnings: list[str] = []
@@ -142,3 +143,8 @@ def _windows_over(gap: Region, recording: Recording) -> list[Window]:
     """Windows over the gap, with a little of what surrounds it."""
     start, end = max(0.0, gap.start - GAP_MARGIN), min(recording.duration, gap.end + GAP_MARGIN)
     return plan([Region(start, end)], recording.speech, recording.pcm, GAP_WINDOW)
+
+
+def _main_language(transcripts: Sequence[WindowTranscript]) -> str:
+    spoken = [each for each in transcripts if each.is_speech and each.words]
+    return main_language([each.language for each in spoken], [each.seconds for each in spoken])

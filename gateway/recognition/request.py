@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from speech.languages import Script
 from speech.tensors import Priority, Task
 
 
@@ -13,7 +14,10 @@ class RecognitionRequest:
 
     model: str  # a Whisper id, such as "base"
     language: str | None = None  # ISO 639-1, that is spoken; None: detect it
+    languages: tuple[str, ...] = ()  # the only ones that may be detected; (): any
+    script: Script | None = None  # of Chinese; None: as most of it comes
     task: Task = Task.TRANSCRIBE
+    regions: tuple[tuple[int, int], ...] = ()  # of a window, samples: speech whose languages are asked for
     prompt: str = ""  # words that are likely to occur, or the text before
     diarize: bool = False  # whether words get speakers
     speakers: int = 0  # their number; 0: unknown

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import grpc
+import numpy as np
 
 from gateway.errors import BadRequest, InternalError, ServiceError, Unavailable
 from gateway.recognition.request import RecognitionRequest
@@ -14,7 +16,20 @@ from gateway.triton.client import TritonFailure, Value, read_element
 from gateway.triton.fleet import Fleet
 from gateway.triton.retry import RetryPolicy, infer
 from speech.audio import Pcm
-from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, PROMPT, RESULT, TASK, Priority, Task, Tensor, read_result
+from speech.tensors import (
+    AUDIO,
+    CALLER,
+    LANGUAGE,
+    PRIORITY,
+    PROMPT,
+    REGIONS,
+    RESULT,
+    TASK,
+    Priority,
+    Task,
+    Tensor,
+    read_result,
+)
 from speech.transcript import WindowResult
 
 LIVE_FAILURES = 10  # of one window, before its session is given up: some are other windows' fault
@@ -43,6 +58,8 @@ class TritonWhisper:
         try:
             outputs = await infer(self._fleet, triton_name(request.model), inputs, policy)
         except TritonFailure as failure:
+            if request.regions and REGIONS.name in failure.message:  # a Triton of the version before
+                return await self.recognize(pcm, replace(request, regions=()))
             raise _service_error(failure) from failure
         try:
             return read_result(read_element(outputs[RESULT.name]))
@@ -67,14 +84,17 @@ def triton_name(model: str) -> str:
 def write_window(pcm: Pcm, request: RecognitionRequest) -> dict[Tensor, Value]:
     # Only where it is asked for: a Triton of the version before does not know the tensor.
     task: dict[Tensor, Value] = {} if request.task is Task.TRANSCRIBE else {TASK: request.task.value}
-    return {
+    inputs: dict[Tensor, Value] = {
         AUDIO: pcm,
-        LANGUAGE: request.language or "",
+        LANGUAGE: request.language or ",".join(request.languages),
         PROMPT: request.prompt,
         PRIORITY: request.priority.value,
         CALLER: request.caller,
         **task,
     }
+    if request.regions:
+        inputs[REGIONS] = np.array(request.regions, dtype=np.int32).reshape(-1)
+    return inputs
 
 
 def _service_error(failure: TritonFailure) -> ServiceError:

@@ -6,13 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.recognition.languages import HeardRegion
 from gateway.recognition.request import RecognitionRequest
 from speech.audio import SAMPLE_RATE, Pcm
+from speech.tensors import Task
 from speech.transcript import WindowResult, Word
 from speech.windows import Window
 
 IN_FLIGHT = 16  # windows of one recording at Triton at once: enough for its batches, few enough to be fair
 SILENT = 0.6  # no-speech probability of a window without speech, if its words are improbable too
+UNHEARD = 0.02  # confidence below which a word is not shown
+TRANSLATED_INTO = "en"
+PAUSE_KEPT = 0.5  # seconds beside a region that belong to it, as far as nobody speaks there
 IMPROBABLE = -1.0  # average log-probability of words that are rather guesses
 
 RecognizeWindow = Callable[[Pcm, RecognitionRequest], Awaitable[WindowResult]]
@@ -30,12 +35,28 @@ class WindowTranscript:
         return (self.window.end - self.window.start) / SAMPLE_RATE
 
     @property
+    def language(self) -> str:
+        return self.result.language
+
+    @property
+    def heard(self) -> list[HeardRegion]:
+        """Its regions with their languages, the window's where the model tells no regions apart."""
+        whole = {self.result.language: self.result.language_probability}
+        told = self.result.region_languages or (whole,) * len(self.window.regions)
+        return [HeardRegion(*each) for each in zip(self.window.regions, told, strict=True)]
+
+    @property
     def is_improbable(self) -> bool:
         return is_improbable(self.result)
 
     @property
     def is_speech(self) -> bool:
         return is_speech(self.result)
+
+
+def believable_words(result: WindowResult) -> tuple[Word, ...]:
+    """Without those of next to no probability: they were not heard, only written."""
+    return tuple(word for word in result.words if word.confidence >= UNHEARD)
 
 
 def is_improbable(result: WindowResult) -> bool:
@@ -61,11 +82,10 @@ class WindowTranscriber:
         self._decoded = 0.0  # seconds
         self._planned = 0.0  # seconds
 
-    async def transcribe(self, windows: Sequence[Window], language: str | None) -> list[WindowTranscript]:
-        """One transcript per window, in their order."""
-        self._planned += sum(window.end - window.start for window in windows) / SAMPLE_RATE
-        request = replace(self._request, language=language)
-        tasks = [asyncio.create_task(self._transcribe_one(window, request)) for window in windows]
+    async def transcribe(self, windows: Sequence[tuple[Window, str | None]]) -> list[WindowTranscript]:
+        """One transcript per window, in their order; each window comes with its language, None to detect it."""
+        self._planned += sum(window.end - window.start for window, _ in windows) / SAMPLE_RATE
+        tasks = [asyncio.create_task(self._transcribe_one(*each)) for each in windows]
         try:
             return await asyncio.gather(*tasks)
         finally:
@@ -73,15 +93,36 @@ class WindowTranscriber:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _transcribe_one(self, window: Window, request: RecognitionRequest) -> WindowTranscript:
+    async def _transcribe_one(self, window: Window, language: str | None) -> WindowTranscript:
+        regions = () if language else _bounds(window)
+        request = replace(self._request, language=language, regions=regions)
         async with self._in_flight:
             result = await self._recognize(self._pcm[window.start : window.end], request)
         offset = window.start / SAMPLE_RATE
-        transcript = WindowTranscript(window, result, tuple(_shift(word, offset) for word in result.words))
+        written = TRANSLATED_INTO if request.task is Task.TRANSLATE else result.language
+        words = tuple(_place(word, offset, written) for word in believable_words(result))
+        transcript = WindowTranscript(window, result, words)
         self._decoded += transcript.seconds
         self._on_progress(self._decoded, self._planned)
         return transcript
 
 
-def _shift(word: Word, offset: float) -> Word:
-    return replace(word, start=word.start + offset, end=word.end + offset)
+def _bounds(window: Window) -> tuple[tuple[int, int], ...]:
+    """The window's regions, in its samples and none empty, with the pauses around them: without those the decoder
+    misjudges their language."""
+    length = window.end - window.start
+    starts = [window.start, *(round(region.start * SAMPLE_RATE) for region in window.regions[1:])]
+    ends = [*(round(region.end * SAMPLE_RATE) for region in window.regions[:-1]), window.end]
+    bounds = []
+    for at, region in enumerate(window.regions):
+        before = ends[at - 1] if at else window.start
+        after = starts[at + 1] if at + 1 < len(starts) else window.end
+        first = max(before, round((region.start - PAUSE_KEPT) * SAMPLE_RATE)) - window.start
+        stop = min(after, round((region.end + PAUSE_KEPT) * SAMPLE_RATE)) - window.start
+        first = min(max(0, first), length - 1)
+        bounds.append((first, min(max(first + 1, stop), length)))
+    return tuple(bounds)
+
+
+def _place(word: Word, offset: float, language: str) -> Word:
+    return replace(word, start=word.start + offset, end=word.end + offset, language=language)

@@ -106,6 +106,8 @@ async def receive_job(
         if form.upload.size == 0:
             raise BadParameter("The file is empty; send a recording with sound.", file_field)
         model = services.models.resolve(options.model, options.recognition.task)
+        for language in filter(None, (options.recognition.language, *options.recognition.languages)):
+            model.check_language(language)
         yield RecordingJob(
             upload=form.upload,
             options=options,

@@ -36,9 +36,12 @@ def open_session(
     emit: Callable[[Message], Awaitable[None]],
     observer: UtteranceObserver | None = None,
 ) -> StreamSession:
-    """raises: ModelNotFound, Unavailable"""
+    """raises: BadParameter, ModelNotFound, Unavailable"""
+    model = services.models.resolve(options.model)
+    if options.language is not None:
+        model.check_language(options.language)
     request = RecognitionRequest(
-        model=services.models.resolve(options.model).id,
+        model=model.id,
         prompt=options.prompt,
         priority=Priority.LIVE,
         caller=caller.subject,

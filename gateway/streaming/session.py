@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from gateway.recognition.windows import is_speech
+from gateway.recognition.windows import believable_words, is_speech
 from gateway.streaming import messages
 from gateway.streaming.audio_input import AudioInput, DetectActivity
 from gateway.streaming.language import LanguageVote
@@ -201,7 +201,7 @@ class StreamSession:
         if self._vote.add(result.language, result.language_probability, (end - window.decoded) / SAMPLE_RATE):
             await self._emit(messages.language_settled(self._vote.best, self._vote.share))
         window.decoded = end
-        words = result.words if is_speech(result) else ()
+        words = believable_words(result) if is_speech(result) else ()
         return [replace(word, start=word.start + window.offset, end=word.end + window.offset) for word in words]
 
     def _pace(self, elapsed: float) -> None:

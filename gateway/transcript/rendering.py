@@ -38,8 +38,9 @@ def fields(transcript: Transcript, model: str = "") -> Transcription:
     return {
         "text": transcript.text,
         "language": transcript.language,
+        "languages": list(transcript.languages),
         "duration": round(transcript.duration, 3),
-        "segments": [_segment(piece) for piece in transcript.segments],
+        "segments": [_segment(piece, transcript.language) for piece in transcript.segments],
         "speakers": list(transcript.speakers),
         "warnings": list(transcript.warnings),
         "model": model,
@@ -63,7 +64,14 @@ def read_fields(answer: Mapping[str, Any]) -> Transcript:
     segments = [
         Segment(
             tuple(
-                Word(str(word["word"]), float(word["start"]), float(word["end"]), float(word["confidence"]), speaker)
+                Word(
+                    text=str(word["word"]),
+                    start=float(word["start"]),
+                    end=float(word["end"]),
+                    confidence=float(word["confidence"]),
+                    speaker=speaker,
+                    language=None if piece.get("language") == answer["language"] else piece.get("language"),
+                )
                 for word in piece["words"]
             ),
             str(piece["text"]),
@@ -93,13 +101,14 @@ def txt(transcript: Transcript, *, labels: bool = True) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _segment(piece: Segment) -> TranscriptionSegment:
+def _segment(piece: Segment, language: str) -> TranscriptionSegment:
     speaking: Speaking = {} if piece.speaker is None else {"speaker": piece.speaker}
     return {
         "start": _seconds(piece.start),
         "end": _seconds(piece.end),
         "text": piece.text,
         **speaking,
+        "language": piece.language or language,
         "confidence": round(piece.confidence, 3),
         "words": [word_fields(word) for word in piece.words],
     }

@@ -1,4 +1,4 @@
-"""Words → segments: a segment ends with its sentence, before a long pause, or at a change of speaker."""
+"""Words → segments: a segment ends with its sentence, before a long pause, at a change of speaker or of language."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def segment(words: Sequence[Word], language: str) -> tuple[Segment, ...]:
 
 
 def _breaks(before: Word, after: Word) -> bool:
-    return before.speaker != after.speaker or after.start - before.end >= PAUSE or ends_sentence(before.text)
+    if before.speaker != after.speaker or before.language != after.language:
+        return True
+    return after.start - before.end >= PAUSE or ends_sentence(before.text)
 
 
 def _shorten(sentence: list[Word]) -> list[list[Word]]:

@@ -95,6 +95,7 @@ class Engine(Protocol):
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
     short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
+    partial_contexts: bool  # whether `span_languages` is there
 
     def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
         """Fills each slot's cross-attention from its window and empties its self-attention cache.
@@ -112,6 +113,14 @@ class Engine(Protocol):
 
         A slot may be prefilled twice in a row ([sot] to detect the language, then the rest);
         probabilities are given for the <|startoftranscript|> position if the prompt holds it.
+        """
+
+    def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Language probabilities of parts of a slot's audio: (spans, languages). The slot is rewound.
+
+        spans: first encoder frame and the one past the last, not empty, inside the slot's context: the decoder's
+        cross-attention sees only those
+        raises: EngineError if there are no partial contexts
         """
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingStep:

@@ -27,6 +27,7 @@ from speech.tensors import (
     LANGUAGE,
     PRIORITY,
     PROMPT,
+    REGIONS,
     RESULT,
     TASK,
     Priority,
@@ -193,6 +194,7 @@ class WhisperAdapter:
                 prompt=_text(tensors, PROMPT),
                 task=Task(_text(tensors, TASK) or Task.TRANSCRIBE),
                 priority=Priority(_text(tensors, PRIORITY) or Priority.FILE),
+                regions=_regions(tensors),
                 caller=_text(tensors, CALLER),
                 recording=str(request.correlation_id() or request.request_id()),
                 is_cancelled=sender.is_cancelled,
@@ -308,6 +310,15 @@ def publish_captured(backend: Any, labels: dict[str, str], engine: Engine | None
     metric = family.Metric(labels=labels)
     metric.set(float(captured))
     return family, metric
+
+
+def _regions(tensors: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    if REGIONS.name not in tensors:
+        return ()
+    bounds = tensors[REGIONS.name].as_numpy().reshape(-1).tolist()
+    if len(bounds) % 2:
+        raise ValueError(f"{REGIONS.name} holds pairs of bounds, not {len(bounds)} numbers")
+    return tuple(zip(bounds[::2], bounds[1::2], strict=True))
 
 
 def _text(tensors: Mapping[str, Any], tensor: Tensor) -> str:

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import to_samples
+from speech.languages import weigh
 from speech.whisper.batching.rules import (
+    FRAME_SAMPLES,
     FallbackSchedule,
     StopReason,
+    frames_of,
     judge,
     previous_tokens,
     short_context,
@@ -26,6 +29,9 @@ from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.engine import GREEDY, Engine, EngineError, Sampling
 from speech.whisper.tokenizer import Tokenizer
+
+SHORTEST_MIXTURE = 4.0  # seconds of a window whose regions may differ in language
+LEAST_LANGUAGE = 0.002  # probability from which a language is told
 
 log = logging.getLogger(__name__)
 
@@ -126,19 +132,35 @@ class DecodeLoop:
             return
         start = [self._tokenizer.special.start_of_transcript]
         try:
+            regions = [self._region_languages(each) for each in batch]
             prefills = self._engine.prefill([each.slot for each in batch], [start] * len(batch))
         except EngineError as error:
             self._return(batch, error)
             return
-        for sequence, prefill in zip(batch, prefills, strict=True):
-            best = int(np.argmax(prefill.language_probabilities))
-            sequence.language = self._tokenizer.languages[best]
-            sequence.language_probability = round(float(prefill.language_probabilities[best]), 4)
+        for sequence, prefill, of_regions in zip(batch, prefills, regions, strict=True):
+            whole = self._by_language(prefill.language_probabilities)
+            likely = weigh(whole, sequence.request.languages)
+            sequence.language = max(likely, key=lambda language: likely[language])
+            sequence.language_probability = round(whole[sequence.language], 4)
+            sequence.region_languages = of_regions or (_noted(whole),) * len(sequence.request.regions)
             sequence.no_speech = round(float(prefill.no_speech_probability), 4)
             if sequence.attempt.prompted:  # the caller's prompt comes before the start
                 self._engine.rewind(sequence.slot)
             else:
                 sequence.prefilled = 1
+
+    def _region_languages(self, sequence: Sequence) -> tuple[dict[str, float], ...]:
+        """Of each region apart; () where that is not known, or the window is too short to be more than one."""
+        regions = sequence.request.regions
+        if len(regions) < 2 or sequence.request.seconds < SHORTEST_MIXTURE or not self._engine.partial_contexts:
+            return ()
+        last = sequence.context
+        spans = [(min(first // FRAME_SAMPLES, last - 1), min(frames_of(stop), last)) for first, stop in regions]
+        found = self._engine.span_languages(sequence.slot, spans)
+        return tuple(_noted(self._by_language(row)) for row in found)
+
+    def _by_language(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
+        return dict(zip(self._tokenizer.languages, probabilities.tolist(), strict=True))
 
     def _read_prompts(self, batch: list[Sequence]) -> None:
         if not batch:
@@ -238,6 +260,11 @@ class DecodeLoop:
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self.release(sequence)
         self._outcome.failed.append((sequence, error))
+
+
+def _noted(probabilities: dict[str, float]) -> dict[str, float]:
+    """What is worth telling."""
+    return {language: round(share, 4) for language, share in probabilities.items() if share >= LEAST_LANGUAGE}
 
 
 def _sampling(sequence: Sequence) -> Sampling:

@@ -81,7 +81,7 @@ class Scheduler:
         """
         check(request, self._tokenizer)
         attempt = Attempt(prompted=bool(request.prompt.strip()))
-        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=request.language)
+        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=_given(request))
         with self._changed:
             if self._closing:
                 raise Closed("the model is stopping and takes no more windows")
@@ -197,4 +197,13 @@ def check(request: Request, tokenizer: Tokenizer) -> None:
         raise InvalidAudio(f"audio must be int16 of one dimension, not {audio.dtype} {audio.shape}")
     if not 1 <= len(audio) <= LONGEST:
         raise InvalidAudio(f"a window holds 1 to {LONGEST} samples (30 s at 16 kHz), not {len(audio)}")
-    tokenizer.sot_sequence(request.language or tokenizer.languages[0], request.task)
+    for language in request.languages or tokenizer.languages[:1]:
+        tokenizer.sot_sequence(language, request.task)
+    for first, stop in request.regions:
+        if not 0 <= first < stop <= len(audio):
+            raise InvalidAudio(f"a region lies inside the window's {len(audio)} samples, not from {first} to {stop}")
+
+
+def _given(request: Request) -> str:
+    """The language where only one is possible."""
+    return request.languages[0] if len(request.languages) == 1 else ""

@@ -28,10 +28,11 @@ class Request:
     """One window to transcribe."""
 
     audio: Pcm  # int16 (n,), 16 kHz mono, at most 30 s
-    language: str = ""  # ISO code, "" to detect
+    language: str = ""  # ISO code; several ("en,fr"): detect among them; "": among all
     prompt: str = ""  # text that came before, to set names and style
     task: Task = Task.TRANSCRIBE
     priority: Priority = Priority.FILE
+    regions: tuple[tuple[int, int], ...] = ()  # samples: stretches of speech whose languages are asked for
     caller: str = ""  # callers share the machine evenly
     recording: str = ""  # a caller's recordings share the caller's part evenly
     is_cancelled: Callable[[], bool] = _never  # polled; called from the scheduler's thread
@@ -39,6 +40,11 @@ class Request:
     @property
     def seconds(self) -> float:
         return len(self.audio) / SAMPLE_RATE
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that it may be in, () for any."""
+        return tuple(filter(None, self.language.split(",")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Sequence:
     context: int = 0  # encoder frames
     language: str = ""
     language_probability: float = 1.0
+    region_languages: tuple[dict[str, float], ...] = ()
     no_speech: float = 0.0
     best: Hypothesis | None = None
     engine_failures: int = 0
@@ -137,6 +144,7 @@ def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) ->
         average_logprob=hypothesis.average_logprob,
         no_speech_probability=sequence.no_speech,
         temperature=hypothesis.temperature,
+        region_languages=sequence.region_languages,
         truncated=hypothesis.stop is not StopReason.END_OF_TEXT and hypothesis.verdict is not Verdict.SILENT,
     )
 

@@ -65,6 +65,7 @@ class KvCache(NamedTuple):
     cross_values: Array  # int8 (slots, layers, heads, frames, 64)
     cross_value_scales: Array  # float32 (slots, layers, heads, 64)
     frames: Array  # int64 (slots,): encoder frames that a slot holds
+    first_frames: Array  # int64 (slots,): the first that is attended to
     alignment: Array  # float32 (slots, alignment heads, positions, frames)
     alignment_rows: Array  # int64 (layers, heads): index of an alignment head, or -1
 
@@ -100,6 +101,7 @@ def new_kv_cache(dimensions: Dimensions, slots: int, alignment_heads: tuple[tupl
         cross_values=np.zeros((*place, blocks * PANEL, PANEL), np.int8),
         cross_value_scales=np.zeros((*place, PANEL), np.float32),
         frames=np.zeros(slots, np.int64),
+        first_frames=np.zeros(slots, np.int64),
         alignment=np.zeros((slots, len(alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx), np.float32),
         alignment_rows=rows,
     )
@@ -248,7 +250,7 @@ def _append_key_value(layer, head, m, cache, rows):
 @njit(nogil=True, error_model="numpy")
 def _cross_attention(layer, head, m, cache, rows, scores):
     slot = rows.slots[m]
-    frames = cache.frames[slot]
+    frames, start = cache.frames[slot], cache.first_frames[slot]
     keys, scales = cache.cross_keys[slot, layer, head].ravel(), cache.cross_key_scales[slot, layer, head]
     query = rows.projected[m]
     first = head * PANEL
@@ -256,7 +258,8 @@ def _cross_attention(layer, head, m, cache, rows, scores):
         panel_product(1, query, first, 0, keys, block * PANEL * PANEL, PANEL, scores, block * PANEL, 0)
     for frame in range(frames):
         scores[frame] *= scales[frame]
-    _softmax(scores, frames)
+    _softmax(scores[start:], frames - start)
+    scores[:start] = np.float32(0)
     head_row = cache.alignment_rows[layer, head]
     if head_row >= 0:
         cache.alignment[slot, head_row, rows.positions[m], :frames] = scores[:frames]

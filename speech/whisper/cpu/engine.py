@@ -43,6 +43,7 @@ class CpuEngine:
 
     lookahead = 0
     short_contexts = True
+    partial_contexts = True
 
     def __init__(self, folder: Path, slots: int = 16, threads: int = 2, manifest: Manifest | None = None) -> None:
         self.manifest = manifest or read_manifest(folder)
@@ -92,6 +93,21 @@ class CpuEngine:
             self._state[slot].first = True
             answers.append(answer)
         return answers
+
+    def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> Floats:
+        start = [self.manifest.tokens.start_of_transcript]
+        whole = int(self._cache.frames[slot])
+        found = np.zeros((len(spans), len(self.manifest.languages)), np.float32)
+        try:
+            for row, (first, stop) in enumerate(spans):
+                self.rewind(slot)
+                self._cache.first_frames[slot], self._cache.frames[slot] = first, stop
+                self._feed_prompt(slot, start)
+                found[row] = self._read_probabilities(slot).language_probabilities
+        finally:
+            self._cache.first_frames[slot], self._cache.frames[slot] = 0, whole
+            self.rewind(slot)
+        return found
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> CompletedStep:
         tokens = np.zeros(len(slots), np.int32)

@@ -40,6 +40,7 @@ class GraphEngine:
     """Engine of one exported model over a runner. Not to be called by several threads at once."""
 
     short_contexts = False  # all 30 s are encoded, whatever is asked
+    partial_contexts = False
 
     def __init__(self, manifest: Manifest, runner: Runner) -> None:
         self.manifest = manifest
@@ -74,6 +75,9 @@ class GraphEngine:
         for run in self._runs(prompt_of):
             prefills.update(self._feed(run, [prompt_of[slot] for slot in run]))
         return [prefills[slot] for slot in slots]
+
+    def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> Floats:
+        raise EngineError("these graphs attend to a whole window")
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
         for slot in slots:

@@ -170,3 +170,18 @@ def test_parity_checks_the_prompt_that_the_scheduler_sends(folder: Path, monkeyp
 
     assert checked == [sent[0]]
     assert len(checked[0]) == 4
+
+
+def test_languages_of_a_part_of_the_audio_come_from_that_part_alone(engine: CpuEngine) -> None:
+    start(engine, [0])
+    expected = decode(engine, [0])
+    engine.rewind(0)
+    (whole,) = engine.prefill([0], [engine.manifest.sot_sequence("en")[:1]])
+
+    found = engine.span_languages(0, [(0, CONTEXT), (64, CONTEXT), (10, 30)])
+
+    np.testing.assert_allclose(found[0], whole.language_probabilities, atol=1e-6)
+    assert np.abs(found[1] - found[0]).max() > 1e-6
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    engine.prefill([0], [engine.manifest.sot_sequence("en")])
+    assert decode(engine, [0]) == expected

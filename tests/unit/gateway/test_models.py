@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.errors import BadParameter, Unavailable
-from gateway.models import OTHER_SERVICES, Models, UnknownModel
+from gateway.models import KNOWN, OTHER_SERVICES, Models, UnknownModel
 from speech.tensors import Task
 
 
@@ -75,3 +75,12 @@ def test_a_model_that_cannot_translate_is_refused_with_those_that_can(deployed: 
         Models([deployed], stand_in).resolve(name, Task.TRANSLATE)
 
     assert refused.value.parameter == "model"
+
+
+def test_a_language_that_the_weights_lack_is_refused() -> None:
+    KNOWN["base"].check_language("zh")
+    KNOWN["large-v3-turbo"].check_language("yue")
+    with pytest.raises(BadParameter, match="large-v3-turbo do"):
+        KNOWN["base"].check_language("yue")
+    with pytest.raises(BadParameter, match="English alone, not German"):
+        KNOWN["base.en"].check_language("de")

@@ -168,3 +168,28 @@ async def test_a_translation_is_english_and_what_it_leaves_out_is_not_read_again
 
     assert (transcript.language, transcript.text, transcript.warnings) == ("en", "w0 w1", ())
     assert len(listener.requests) == 1
+
+
+async def test_each_language_of_a_recording_is_read_in_itself() -> None:
+    listener = Listener()
+
+    async def bilingual(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
+        result = await listener(pcm, request)
+        return replace(result, region_languages=({"en": 0.99}, {"fr": 0.98})[: len(request.regions)])
+
+    transcript = await Recognizer(bilingual).transcribe(recording((0, 6), (7, 13), seconds=13), REQUEST)
+
+    assert transcript.languages == ("en", "fr")
+    assert [request.language for request in listener.requests] == [None, "en", "fr"]
+    assert [piece.language for piece in transcript.segments] == ["en", "fr"]
+    assert len(transcript.text.split()) == len(set(transcript.text.split()))
+
+
+async def test_words_of_next_to_no_probability_are_not_shown() -> None:
+    async def improbable(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
+        words = (Word("one", 0.0, 0.5, 0.9), Word("Ardau", 0.5, 1.0, 0.019), Word("two", 1.0, 1.5, 0.02))
+        return WindowResult(words, "one Ardau two", "en", 0.9, -0.2, 0.1)
+
+    transcript = await Recognizer(improbable).transcribe(recording((0, 1.5), seconds=2), REQUEST)
+
+    assert transcript.text == "one two"

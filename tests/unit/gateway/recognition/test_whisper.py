@@ -32,10 +32,9 @@ async def whisper(*tritons: Triton, patience: float = 5) -> AsyncIterator[Triton
 async def test_a_window_travels_as_the_wire_contract_says() -> None:
     triton = Triton()
     async with whisper(triton) as asked:
-        heard = await asked.recognize(
-            WINDOW,
-            RecognitionRequest(model="base", language="de", prompt="Vorher", caller="me", task=Task.TRANSLATE),
-        )
+        options = {"language": "de", "prompt": "Vorher", "caller": "me", "regions": ((0, 8), (9, 16))}
+        request = RecognitionRequest(model="base", task=Task.TRANSLATE, **options)  # type: ignore[arg-type]
+        heard = await asked.recognize(WINDOW, request)
 
     assert heard == HEARD
     (sent,) = triton.requests
@@ -44,13 +43,14 @@ async def test_a_window_travels_as_the_wire_contract_says() -> None:
         (tensor.name, tensor.datatype) for tensor in WHISPER_INPUTS
     ]
     assert sent.raw_input_contents[0] == WINDOW.tobytes()
-    assert [read_element(raw) for raw in sent.raw_input_contents[1:]] == [
+    assert [read_element(raw) for raw in sent.raw_input_contents[1:6]] == [
         b"de",
         b"Vorher",
         b"file",
         b"me",
         b"translate",
     ]
+    assert np.frombuffer(sent.raw_input_contents[6], np.int32).tolist() == [0, 8, 9, 16]
 
 
 async def test_a_transcription_names_no_task_so_that_an_older_triton_takes_it() -> None:
@@ -60,6 +60,14 @@ async def test_a_transcription_names_no_task_so_that_an_older_triton_takes_it() 
 
     (sent,) = triton.requests
     assert "TASK" not in [each.name for each in sent.inputs]
+
+
+async def test_languages_that_may_be_heard_travel_where_one_would() -> None:
+    triton = Triton()
+    async with whisper(triton) as asked:
+        await asked.recognize(WINDOW, RecognitionRequest(model="base", languages=("en", "fr")))
+
+    assert read_element(triton.requests[0].raw_input_contents[1]) == b"en,fr"
 
 
 async def test_windows_go_to_the_tritons_in_turn() -> None:
@@ -153,3 +161,12 @@ async def test_readiness_is_what_the_model_itself_answers() -> None:
         assert asked.is_ready("base")
     async with whisper(Triton(refuses, lives=False)) as asked:
         assert not asked.is_ready("base")
+
+
+async def test_an_older_triton_is_asked_again_without_regions() -> None:
+    message = "INVALID_ARGUMENT: unexpected inference input 'REGIONS' for model 'whisper-base'"
+    triton = Triton(fails(grpc.StatusCode.INVALID_ARGUMENT, message, times=1))
+    async with whisper(triton) as asked:
+        assert await asked.recognize(WINDOW, replace(REQUEST, regions=((0, 8),))) == HEARD
+
+    assert [each.name for each in triton.requests[-1].inputs][-1] == "CALLER"

@@ -16,12 +16,14 @@ def test_json_is_the_contracts_object() -> None:
     assert json.loads(body) == {
         "text": "Hello, world.",
         "language": "en",
+        "languages": ["en"],
         "duration": 1.25,
         "segments": [
             {
                 "start": 0.0,
                 "end": 0.9,
                 "text": "Hello, world.",
+                "language": "en",
                 "confidence": 0.894,
                 "words": [
                     {"word": "Hello,", "start": 0.0, "end": 0.412, "confidence": 0.988},

@@ -88,7 +88,9 @@ class ScriptedEngine:
         self.encode_batch = 2
         self.lookahead = lookahead
         self.short_contexts = True
+        self.partial_contexts = True
         self.language = "en"
+        self.span_language: dict[tuple[int, int], str] = {}  # by frames, where it is not `language`
         self.no_speech = 0.01
         self.encodes: list[list[tuple[int, int]]] = []  # per call: (name, context) of each
         self.steps: list[list[int]] = []  # per call: names
@@ -122,12 +124,20 @@ class ScriptedEngine:
         self._slots[slot] = _Slot(old.name, old.context)
 
     def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
-        told = np.full(len(self._tokenizer.languages), 0.01, dtype=np.float32)
-        if self.language in self._tokenizer.languages:
-            told[self._tokenizer.languages.index(self.language)] = 0.9
+        told = self._told(self.language)
         for slot, prompt in zip(slots, prompts, strict=True):
             self._slots[slot].prompt += prompt
         return [Prefill(told, self.no_speech) for _ in slots]
+
+    def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        self.rewind(slot)
+        return np.stack([self._told(self.span_language.get(span, self.language)) for span in spans])
+
+    def _told(self, language: str) -> NDArray[np.float32]:
+        told = np.full(len(self._tokenizer.languages), 0.01, dtype=np.float32)
+        if language in self._tokenizer.languages:
+            told[self._tokenizer.languages.index(language)] = 0.9
+        return told
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> _Ready:
         self.gate.wait(30)

@@ -389,3 +389,39 @@ def test_statistics_count_what_was_done(start: Start) -> None:
     done = scheduler.statistics
     assert (done.finished, done.windows, done.audio_seconds, done.tokens) == (3, 3, 6.0, 15)
     assert done.rows >= done.steps > 0
+
+
+def test_a_language_is_detected_among_the_allowed_ones(start: Start) -> None:
+    scheduler, engine = start({1: says(" Hallo")})
+    engine.language = "fr"
+
+    result = answer(scheduler.submit(window(1, language="de,es")))
+
+    assert result.language in ("de", "es")
+    with pytest.raises(UnknownLanguage):
+        scheduler.submit(window(1, language="de,tlh"))
+
+
+def test_every_region_has_its_own_languages(start: Start) -> None:
+    scheduler, engine = start({1: says(" Hello")})
+    engine.span_language = {(100, 200): "fr"}
+
+    result = answer(scheduler.submit(window(1, language="", regions=((0, 16_000), (32_000, 64_000)))))
+
+    english, french = result.region_languages
+    assert (result.language, english["en"], french["fr"]) == ("en", 0.9, 0.9)
+
+
+def test_the_regions_of_a_short_window_are_not_told_apart(start: Start) -> None:
+    scheduler, engine = start({1: says(" Hello")})
+    engine.span_language = {(0, 50): "fr"}
+
+    result = answer(scheduler.submit(window(1, seconds=3.0, language="", regions=((0, 16_000), (32_000, 48_000)))))
+
+    assert [each["en"] for each in result.region_languages] == [0.9, 0.9]
+
+
+def test_a_region_outside_its_window_is_refused(start: Start) -> None:
+    scheduler, _ = start({1: says(" Hello")})
+    with pytest.raises(InvalidAudio, match="inside"):
+        scheduler.submit(window(1, seconds=1.0, regions=((8_000, 16_001),)))
