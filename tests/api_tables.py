@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.api.described import Schema, in_one_line, schemas
 from gateway.api.stream import CLOSE_CODES, ServerMessage
+from gateway.dialects.realtime.schema import REALTIME_CLOSE_CODES
 from gateway.errors import MethodNotAllowed
 from gateway.reference.openapi import ALLOWANCE, CHALLENGE, COMMON_PARAMETERS, REQUEST_ID, RETRY_AFTER, errors_of
 from gateway.reference.operation import Header
@@ -54,8 +55,8 @@ def answer_headers() -> str:
     return table(("header of an answer", "meaning"), [(f"`{each.name}`", each.description) for each in every.values()])
 
 
-def close_codes() -> str:
-    return table(("code", "meaning"), [(str(code), meaning) for code, meaning in CLOSE_CODES.items()])
+def close_codes(codes: Mapping[int, str] = CLOSE_CODES) -> str:
+    return table(("code", "meaning"), [(str(code), meaning) for code, meaning in codes.items()])
 
 
 def errors() -> str:
@@ -64,11 +65,12 @@ def errors() -> str:
     return table(("status", "meaning"), rows)
 
 
-TABLES = {
+TABLES: dict[str, Callable[[], str]] = {
     "endpoints": endpoints,
     "request-headers": request_headers,
     "answer-headers": answer_headers,
     "close-codes": close_codes,
+    "realtime-close-codes": lambda: close_codes(REALTIME_CLOSE_CODES),
     "errors": errors,
 }
 

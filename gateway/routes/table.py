@@ -20,6 +20,7 @@ from gateway.api.transcription import Transcription, TranscriptionForm
 from gateway.api.usage import UsageReport
 from gateway.dialects.asr_webservice.operations import OPERATIONS as ASR_OPERATIONS
 from gateway.dialects.openai.operations import OPERATIONS as OPENAI_OPERATIONS
+from gateway.dialects.realtime.channels import CHANNELS as REALTIME_CHANNELS
 from gateway.errors import (
     BadRequest,
     Conflict,
@@ -207,7 +208,7 @@ def operations(*, docs: bool) -> list[Operation]:
     return [each for each in OPERATIONS if docs or each.tag is not Tag.DESCRIPTION or each.path == "/"]
 
 
-CHANNELS = (
+CHANNELS: tuple[Channel, ...] = (
     Channel(
         "/v1/stream",
         stream,
@@ -234,4 +235,5 @@ CHANNELS = (
         ],
         close_codes=CLOSE_CODES,
     ),
+    *REALTIME_CHANNELS,
 )
