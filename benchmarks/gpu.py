@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from benchmarks import report
 from benchmarks.card import Device
 from benchmarks.environments import PROJECT, SERVICE_PYTHON
+from benchmarks.gpu_passes import Passes, TimeLimit, time_passes
+from benchmarks.gpu_service import time_service
 from benchmarks.ideal import TOKENS, WINDOW, Card, audio_rate, encode_seconds, find_card, step_seconds
 from benchmarks.peers.process import PeerFailed
-from benchmarks.peers.timed import Timer, Timing
 from benchmarks.recordings import CACHE
 from speech.whisper.engine import Dimensions
 
+Figures = dict[str, object]
 STDERR = 2  # file descriptor
 GOAL = 0.4  # of the ideal rate
 PUBLISHED = ("base", "tiny.en")  # weights that a package carries
@@ -35,16 +34,6 @@ COLUMNS = (
     "batch", "encoder and prompts, ms", "ideal", "a step, ms", "ideal", "s of audio per s", "ideal",
     "share of the ideal", "plain torch: s of audio per s",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Passes:
-    """One model's timings at each batch size, the medians of all rounds."""
-
-    description: dict[str, Any]  # by the process that ran them
-    ours: dict[int, Timing]
-    torch: dict[int, Timing]
-    skipped: str = ""  # why torch has none, or not all
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,35 +45,73 @@ def main(arguments: Sequence[str]) -> int:
     card = _card(options, device)
     if card is None:
         print("no ideal rates: the card is unknown; --tflops and --bandwidth say what it can do", file=sys.stderr)
-    tables, versions, data = [_described(device, card, options)], dict[str, str](), dict[str, object]()
+    measured = Measured(options, arguments, [_described(device, card, options)])
     for model in options.models:
+        if measured.limit.passed:
+            measured.add(report.Table(f"{model}: left out", ("why",), [("no time was left",)]))
+            continue
         try:
-            folder = _export(model, options)
-            passes = _time(folder, options)
-            versions |= passes.description["versions"]
-            data[model] = asdict(passes)
-            tables.append(_table(model, passes, card, options.tokens))
-            if model == "base" and not options.without_speech:
-                from benchmarks.gpu_speech import hear  # scores, which a machine with a GPU need not be able to
-
-                heard = hear(folder, options)
-                versions |= heard.versions
-                data["speech"] = heard.data
-                tables.append(heard.table)
+            _measure(model, card, measured)
         except PeerFailed as error:  # the other sizes are measured all the same
-            tables.append(report.Table(f"{model}: broken off", ("why",), [(str(error),)]))
+            measured.add(report.Table(f"{model}: broken off", ("why",), [(str(error),)]))
             print(error, file=sys.stderr)
-    # What a processor did is no figure of a GPU: it goes elsewhere, under another name.
-    name, place = ("gpu", report.RESULTS) if options.provider == "gpu" else ("gpu-rehearsal", CACHE)
-    result = report.Report(name, report.command("gpu", arguments), tables, versions, data)
-    print(report.write(result, options.results or place).read_text())
+    print(measured.write().read_text())
     return 0
+
+
+class Measured:
+    """What is known so far. It is written after every batch, so that whoever ends the run loses nothing."""
+
+    def __init__(self, options: argparse.Namespace, arguments: Sequence[str], tables: list[report.Table]) -> None:
+        self.options = options
+        self.limit = TimeLimit(options.limit)
+        self._command = report.command("gpu", arguments)
+        self._tables = tables
+        self._versions: dict[str, str] = {}
+        self._data: dict[str, object] = {}
+
+    def add(self, table: report.Table, data: Figures | None = None, versions: dict[str, str] | None = None) -> None:
+        self._tables.append(table)
+        self._versions |= versions or {}
+        self._data |= data or {}
+        self.write()
+
+    def write(self, besides: Sequence[report.Table] = (), data: Figures | None = None) -> Path:
+        """besides, data: of a model that is being measured"""
+        # What a processor did is no figure of a GPU: it goes elsewhere, under another name.
+        on_card = self.options.provider == "gpu"
+        name, place = ("gpu", report.RESULTS) if on_card else ("gpu-rehearsal", CACHE)
+        result = report.Report(
+            name, self._command, [*self._tables, *besides], self._versions, self._data | (data or {})
+        )
+        return report.write(result, self.options.results or place)
+
+
+def _measure(model: str, card: Card | None, measured: Measured) -> None:
+    """raises: PeerFailed"""
+    options = measured.options
+    folder = _export(model, options, measured.limit)
+
+    def known(passes: Passes) -> None:
+        measured.write([_table(model, passes, card, options.tokens)], {model: asdict(passes)})
+
+    passes = time_passes(folder, options, measured.limit, known)
+    versions = passes.description["versions"]
+    measured.add(_table(model, passes, card, options.tokens), {model: asdict(passes)}, versions)
+    if options.service and not measured.limit.passed:
+        table, figures = time_service(folder, options)
+        measured.add(table, {f"{model} service": figures})
+    if model == "base" and not options.without_speech:
+        from benchmarks.gpu_speech import hear  # scores, which a machine with a GPU need not be able to
+
+        heard = hear(folder, options)
+        measured.add(heard.table, {"speech": heard.data}, heard.versions)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description=__doc__)
     parser.add_argument("--models", nargs="+", default=["base", "large-v3-turbo", "large-v3"])
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--batches", nargs="+", type=int, default=[64, 1, 8, 2, 4, 16, 32], help="telling ones first")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each window of 30 s")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--target", choices=("tensorrt", "cuda"), help="default: tensorrt if it is installed")
@@ -92,10 +119,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tflops", type=float, help="of the card: float16, tensor cores, dense")
     parser.add_argument("--bandwidth", type=float, help="of the card's memory, GB/s")
     parser.add_argument("--exports", type=Path, default=CACHE / "gpu", help="folder of the exports")
-    parser.add_argument("--python", type=Path, default=SERVICE_PYTHON, help="of the service, with the GPU's libraries")
+    own = SERVICE_PYTHON if SERVICE_PYTHON.exists() else Path(sys.executable)
+    parser.add_argument("--python", type=Path, default=own, help="of the service, with the GPU's libraries")
     parser.add_argument("--peer-python", type=Path, default=Path(sys.executable), help="with torch and transformers")
     parser.add_argument("--clips", type=int, metavar="N", help="that many short clips instead of all English files")
     parser.add_argument("--without-speech", action="store_true", help="passes alone")
+    parser.add_argument("--without-peer", action="store_true", help="without the plain torch model")
+    parser.add_argument("--without-parity", action="store_true", help="do not hold random weights against anything")
+    parser.add_argument("--service", action="store_true", help="scheduler and words besides, with files and live mixed")
+    parser.add_argument("--tokenizer", type=Path, help="of random weights, where none can be fetched")
+    parser.add_argument("--limit", type=float, default=0, metavar="SECONDS", help="stop then, with what is known")
     parser.add_argument("--results", type=Path, help="folder of the report")
     return parser
 
@@ -114,13 +147,16 @@ def _card(options: argparse.Namespace, device: Device | None) -> Card | None:
     return find_card(device.name) if device else None
 
 
-def _export(model: str, options: argparse.Namespace) -> Path:
+def _export(model: str, options: argparse.Namespace, limit: TimeLimit) -> Path:
     """The model's folder in a repository of its own, so that nothing that serves is touched."""
     target = "cuda" if options.provider == "cpu" else options.target or _best_target(options.python)
     repository: Path = options.exports.resolve() / target
-    source = [] if model in PUBLISHED or (WEIGHTS / f"{model}.pt").exists() else ["--source", "random"]
     command = ["-m", "export", "whisper", "--model", model, "--target", target, "--repository", str(repository)]
-    _run(options.python, *command, *source, show=True)
+    if not (model in PUBLISHED or (WEIGHTS / f"{model}.pt").exists()):
+        command += ["--source", "random"]
+        command += ["--without-parity"] if options.without_parity and target == "cuda" else []
+        command += ["--tokenizer", str(options.tokenizer.resolve())] if options.tokenizer else []
+    _run(options.python, *command, show=True, seconds=limit.left)
     return repository / f"whisper-{model}"
 
 
@@ -129,71 +165,19 @@ def _best_target(python: Path) -> str:
     return "tensorrt" if found.strip() == "True" else "cuda"
 
 
-def _run(python: Path, *arguments: str, show: bool = False) -> str:
+def _run(python: Path, *arguments: str, show: bool = False, seconds: float | None = None) -> str:
     """What it prints, or nothing where that is shown at once: a plan takes minutes.
 
     raises: PeerFailed
     """
-    output = STDERR if show else subprocess.PIPE
-    ended = subprocess.run([str(python), *arguments], cwd=PROJECT, stdout=output, text=True, check=False)
+    output, command = STDERR if show else subprocess.PIPE, [str(python), *arguments]
+    try:
+        ended = subprocess.run(command, cwd=PROJECT, stdout=output, text=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise PeerFailed(f"`{' '.join(arguments[:5])} …` was not done within the limit") from error
     if ended.returncode:
         raise PeerFailed(f"`{' '.join(arguments[:5])} …` ended with {ended.returncode}; its output says why")
     return ended.stdout or ""
-
-
-def _time(folder: Path, options: argparse.Namespace) -> Passes:
-    """Both in turn, batch by batch, round by round."""
-    with ExitStack() as stack:
-        wanted = ["--provider", options.provider, "--slots", max(options.batches)]
-        ours = stack.enter_context(Timer("this engine", "graphs", [folder / "1", *wanted], options.python))
-        torch, skipped = None, ""
-        try:
-            device = "cpu" if options.provider == "cpu" else "cuda"
-            sizes = json.dumps(ours.description["dimensions"])
-            torch = stack.enter_context(
-                Timer("plain torch", "torch_whisper", [sizes, "--device", device], options.peer_python)
-            )
-        except PeerFailed as error:
-            skipped = str(error)
-        batches = [batch for batch in options.batches if batch <= ours.description["slots"]]
-        timings = _rounds([ours, *([torch] if torch else [])], batches, options)
-        described = dict(ours.description)
-        if torch:
-            described["versions"] |= torch.description["versions"]
-            skipped = "" if set(timings[torch.title]) == set(batches) else "it failed at the largest batches"
-        return Passes(described, timings[ours.title], timings[torch.title] if torch else {}, skipped)
-
-
-def _rounds(timers: list[Timer], batches: list[int], options: argparse.Namespace) -> dict[str, dict[int, Timing]]:
-    measured: dict[str, dict[int, list[Timing]]] = {timer.title: {} for timer in timers}
-    failed: set[tuple[str, int]] = set()
-    for number in range(options.rounds + 1):  # the first warms up
-        for batch, timer in _turns(timers, batches, number):
-            if (timer.title, batch) in failed:
-                continue
-            try:
-                timing = timer.measure(batch, options.tokens if number else 2)
-            except PeerFailed as error:  # a batch that is too large for the card's memory
-                if timer is timers[0]:
-                    raise
-                print(error, file=sys.stderr)
-                failed.add((timer.title, batch))
-                continue
-            if number:
-                measured[timer.title].setdefault(batch, []).append(timing)
-                print(f"{timer.title}, batch {batch}: {batch * WINDOW / timing.total:.1f}", file=sys.stderr, flush=True)
-    return {title: {batch: _median(each) for batch, each in of.items()} for title, of in measured.items()}
-
-
-def _turns(timers: list[Timer], batches: list[int], number: int) -> Iterator[tuple[int, Timer]]:
-    for batch in batches:
-        for timer in timers if number % 2 else reversed(timers):
-            yield batch, timer
-
-
-def _median(timings: list[Timing]) -> Timing:
-    parts = zip(*((each.encode, each.step, each.total) for each in timings), strict=True)
-    return Timing(*(statistics.median(part) for part in parts))
 
 
 def _table(model: str, passes: Passes, card: Card | None, tokens: int) -> report.Table:

@@ -83,9 +83,12 @@ def machine() -> dict[str, str]:
 
 
 def commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:  # a machine that was only lent the files
+        return "unknown"
     return asked.stdout.strip() or "unknown"
 
 

@@ -16,9 +16,9 @@ from export.parity import ParityError
 from export.progress import reports
 from export.quantization import FORMATS
 from export.recordings import InvalidRecordings
-from export.sources import MODELS, default_source
+from export.sources import MODELS, RANDOM_SOURCE, default_source
 from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
-from export.targets import CPU, CUDA, TARGETS, Target, cpu_target, tensorrt_target
+from export.targets import CPU, CUDA, TARGETS, UNCHECKED_CUDA, Target, cpu_target, tensorrt_target
 from export.tensorrt import CompileError
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
@@ -67,7 +67,9 @@ def _report(fetching: Future[None]) -> None:
 def _whisper(options: argparse.Namespace) -> None:
     source = options.source or default_source(options.model)
     target = _target(options)
-    export_whisper(ExportRequest(options.model, source, options.data, options.repository, options.force, target))
+    export_whisper(
+        ExportRequest(options.model, source, options.data, options.repository, options.force, target, options.tokenizer)
+    )
 
 
 def _target(options: argparse.Namespace) -> Target:
@@ -75,6 +77,10 @@ def _target(options: argparse.Namespace) -> Target:
         return tensorrt_target(options.precision, options.recordings, options.data)
     if options.precision != "float16":
         raise CompileError(f"--precision {options.precision} is for --target tensorrt")
+    if options.without_parity:
+        if (options.target, options.source) != (CUDA.name, RANDOM_SOURCE):
+            raise ParityError("--without-parity is for --target cuda --source random: what is served is checked")
+        return UNCHECKED_CUDA
     return CUDA if options.target == CUDA.name else cpu_target(KernelCompiler())
 
 
@@ -122,6 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     whisper.add_argument(
         "--source",
         help="package, openai, random (noise, for timing), or the path of a folder or a .pt file",
+    )
+    whisper.add_argument("--tokenizer", type=Path, help="of random weights, where none can be fetched")
+    whisper.add_argument(
+        "--without-parity", action="store_true", help="do not compare random weights with the reference"
     )
     whisper.set_defaults(run=_whisper)
     diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")

@@ -5,6 +5,7 @@ What they say is noise, so the manifest says where they come from, and nobody se
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from functools import cache, partial
@@ -18,9 +19,11 @@ from export.weights import Array, InvalidWeights, LazyTensors, Weights
 from speech.whisper.engine import Dimensions
 from speech.whisper.manifest import RANDOM, Source
 
+REPEATED = (1 << 20) - 3  # numbers drawn at most; prime to the widths of layers, so that no two rows are alike
 
-def load_random(model: str, data: Path) -> LoadedWeights:
-    """A published size without its weights; the tokenizer is the real one.
+
+def load_random(model: str, data: Path, tokenizer: Path | None = None) -> LoadedWeights:
+    """A published size without its weights; the tokenizer is the real one, fetched if it is not given.
 
     raises: InvalidWeights for a size whose dimensions are not known here; InvalidDownload for the tokenizer
     """
@@ -28,7 +31,7 @@ def load_random(model: str, data: Path) -> LoadedWeights:
         raise InvalidWeights(f"no dimensions of {model} are known; random weights: {', '.join(PUBLISHED)}")
     weights = random_weights(published(model).dimensions, CHECKPOINTS[model].alignment_heads)
     source = Source(f"noise in the shape of {model}", RANDOM, "none", NO_FILE)
-    return LoadedWeights(weights, source, package_tokenizer(model, data))
+    return LoadedWeights(weights, source, tokenizer or package_tokenizer(model, data))
 
 
 def random_weights(sizes: Dimensions, alignment_heads: tuple[tuple[int, int], ...] = ((0, 1),)) -> Weights:
@@ -41,7 +44,7 @@ def random_weights(sizes: Dimensions, alignment_heads: tuple[tuple[int, int], ..
 
 
 def _draw(name: str, shape: tuple[int, ...]) -> Array:
-    noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, np.float32)
+    noise = _noise(zlib.crc32(name.encode()), shape)
     if "ln" in name and name.endswith("weight"):
         return 1 + 0.1 * noise
     if len(shape) == 1:
@@ -49,6 +52,18 @@ def _draw(name: str, shape: tuple[int, ...]) -> Array:
     if "embedding" in name:
         return 0.05 * noise
     return noise * np.float32(np.prod(shape[1:]) ** -0.5)
+
+
+def _noise(seed: int, shape: tuple[int, ...]) -> Array:
+    """Normal numbers. A large tensor repeats one block from another place on: drawing them all takes a minute."""
+    if math.prod(shape) <= REPEATED:
+        return np.random.default_rng(seed).standard_normal(shape, np.float32)
+    return np.resize(np.roll(_block_of_noise(), -(seed % REPEATED)), shape)
+
+
+@cache
+def _block_of_noise() -> Array:
+    return np.random.default_rng(0).standard_normal(REPEATED, np.float32)
 
 
 def _shapes(sizes: Dimensions) -> dict[str, tuple[int, ...]]:

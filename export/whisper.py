@@ -35,6 +35,7 @@ class ExportRequest:
     repository: Path  # of Triton's models
     force: bool = False  # export again what is there already
     target: Target = CPU
+    tokenizer: Path | None = None  # of random weights, where none can be fetched
 
 
 def export_whisper(request: ExportRequest) -> Path:
@@ -68,7 +69,7 @@ def _build_in_place(request: ExportRequest, loaded: LoadedWeights, folder: Path)
 
 def _load(request: ExportRequest) -> LoadedWeights:
     if request.source == RANDOM_SOURCE:
-        return load_random(request.model, request.data)
+        return load_random(request.model, request.data, request.tokenizer)
     return load_weights(request.model, request.source, request.data)
 
 

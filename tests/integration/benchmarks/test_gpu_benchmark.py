@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu
+from benchmarks import gpu, gpu_service
 from benchmarks.peers.process import PeerFailed
 from benchmarks.peers.timed import Timer
 from export.random_weights import random_weights
@@ -44,6 +44,31 @@ def test_every_batch_is_timed_and_told_as_a_rehearsal(exports: Path, tmp_path: P
     assert RANDOM in passes["note"]
     ours = told["data"]["large-v3"]["ours"]["2"]
     assert ours["total"] == pytest.approx(ours["encode"] + 3 * ours["step"])
+
+
+def test_the_service_is_timed_with_files_alone_and_beside_live_sessions(
+    exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = "--provider cpu --models large-v3 --batches 2 --tokens 3 --rounds 1 --without-peer --service"
+    places = ["--exports", str(exports), "--results", str(tmp_path), "--python", sys.executable]
+    monkeypatch.setattr(gpu_service, "SESSIONS", (0, 1))
+
+    assert gpu.main([*arguments.split(), *places]) == 0
+
+    told = json.loads((tmp_path / "gpu-rehearsal.json").read_text())
+    alone, beside = told["data"]["large-v3 service"]
+    assert (alone["audio"], alone["live"], alone["live_p95"]) == (2 * gpu_service.TURNS * 30, 0, None)
+    assert beside["live"] > 0
+    assert told["tables"][-1]["title"] == "large-v3: the service"
+
+
+def test_a_limit_that_has_passed_leaves_models_out(exports: Path, tmp_path: Path) -> None:
+    places = ["--exports", str(exports), "--results", str(tmp_path), "--python", sys.executable]
+
+    assert gpu.main(["--provider", "cpu", "--models", "large-v3", "--limit", "1e-9", *places]) == 0
+
+    told = json.loads((tmp_path / "gpu-rehearsal.json").read_text())
+    assert told["tables"][1]["title"] == "large-v3: left out"
 
 
 def test_without_a_card_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
