@@ -14,5 +14,6 @@ draw() { # a file that a container's user may read, once it is mounted there
 draw postgres_password
 draw grafana_password
 draw stt_summarizer_key
+draw stt_triton_control_key
 [ -e stt_accounts_database ] || printf 'postgresql://stt:%s@postgres/stt' "$(cat postgres_password)" >stt_accounts_database
 chmod 444 stt_accounts_database

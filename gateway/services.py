@@ -29,6 +29,7 @@ from gateway.settings import DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
+from gateway.triton.client import TritonAccess
 from gateway.triton.fleet import Fleet, watched
 from speech.activity import VoiceActivity
 
@@ -56,10 +57,15 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, models: Models, triton_urls: Sequence[str]) -> AsyncIterator[Services]:
-    """Everything that the routes need; all of it is closed at the end."""
+async def open_services(
+    settings: Settings, models: Models, triton_urls: Sequence[str], access: TritonAccess
+) -> AsyncIterator[Services]:
+    """Everything that the routes need; all of it is closed at the end.
+
+    triton_urls: gRPC addresses; access: what those Tritons ask for
+    """
     served = triton_models(models, settings.diarization)
-    fleet = Fleet(triton_urls, served, settings.triton)
+    fleet = Fleet(triton_urls, served, settings.triton, access=access)
     with open_spool(settings.server.data) as spool:
         async with (
             watched(fleet),

@@ -55,6 +55,14 @@ def web_address(text: str) -> str:
     return text
 
 
+def _grpc_address(text: str) -> str:
+    """Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
+        raise ValueError(f"{text!r} is no gRPC address; accepted: host:port, as in triton:8001")
+    return text
+
+
 class SettingsGroup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -94,8 +102,12 @@ class MediaSettings(SettingsGroup):
 
 
 class TritonSettings(SettingsGroup):
-    urls: CommaList = ()
+    urls: Annotated[CommaList, AfterValidator(lambda urls: tuple(map(_grpc_address, urls)))] = ()
     """gRPC addresses (host:port); every machine behind a name is a Triton of its own; none: one is started here"""
+    control_key: SecretStr = SecretStr("")
+    """key with which they let models be loaded again (their `--grpc-restricted-protocol`); empty: they ask for none"""
+    certificate: Path | None = None
+    """PEM file of the authority behind their certificates: the connection is encrypted; none: plain text"""
     metrics_port: int = Field(default=8002, ge=0, le=65535)
     """port of their metrics, where /health reads of their GPU; 0: not read"""
     repository: Path = _installed(installation.model_repository, "model_repository")

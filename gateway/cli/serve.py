@@ -29,7 +29,8 @@ from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.whisper import triton_name
 from gateway.runtime_file import RunningService, publish
 from gateway.services import Services, open_services, triton_models
-from gateway.settings import ServerSettings, Settings
+from gateway.settings import ServerSettings, Settings, TritonSettings
+from gateway.triton.client import TritonAccess
 from gateway.triton.embedded import EmbeddedTriton, TritonFailed, TritonOptions
 from speech.whisper.manifest import MANIFEST_FILE
 
@@ -40,6 +41,7 @@ SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "dashwood.flac"  # of a 
 @dataclass(frozen=True, slots=True)
 class Tritons:
     urls: Sequence[str]  # gRPC addresses
+    access: TritonAccess
     embedded: EmbeddedTriton | None = None  # one that was started here
 
 
@@ -84,7 +86,7 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
         models = Models(settings.recognition.models, settings.recognition.stand_in)
         async with (
             open_tritons(settings, models) as tritons,
-            open_services(settings, models, tritons.urls) as services,
+            open_services(settings, models, tritons.urls, tritons.access) as services,
         ):
             with serve_metrics(services, settings.server), ExitStack() as published:
                 on_ready = partial(ready, services, listener, published)
@@ -165,7 +167,7 @@ def local_url(listener: socket.socket) -> str:
 async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Tritons]:
     """Those in the settings, or one that is started here and ends with the context."""
     if settings.triton.urls:
-        yield Tritons(settings.triton.urls)
+        yield Tritons(settings.triton.urls, access_of(settings.triton))
         return
     for model in models.deployed:
         check_engines(settings.triton.repository, model)
@@ -177,7 +179,16 @@ async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Trit
     announce(f"Starting Triton with {', '.join(names)}; it logs to {shown(log)}")
     async with EmbeddedTriton(settings.triton.repository, names, options) as triton:
         announce(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
-        yield Tritons((triton.url,), triton)
+        yield Tritons((triton.url,), triton.access, triton)
+
+
+def access_of(settings: TritonSettings) -> TritonAccess:
+    """Raises ServeFailed if the certificate cannot be read."""
+    try:
+        certificate = settings.certificate.read_bytes() if settings.certificate else b""
+    except OSError as problem:
+        raise ServeFailed(f"STT_TRITON_CERTIFICATE cannot be read: {problem}") from problem
+    return TritonAccess(settings.control_key.get_secret_value(), certificate)
 
 
 def check_engines(repository: Path, model: Model) -> None:

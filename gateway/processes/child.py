@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from gateway.processes import launcher
 
 GROUP_SECONDS = 3.0  # for killed processes to be gone
 EXIT_POLL_SECONDS = 0.05
+SETTINGS_PREFIXES = ("STT_", "SUMMARIZER")
 
 
 async def launch(*command: str | Path, **options: Any) -> asyncio.subprocess.Process:
@@ -29,6 +30,11 @@ async def launch(*command: str | Path, **options: Any) -> asyncio.subprocess.Pro
     return await asyncio.create_subprocess_exec(
         sys.executable, "-S", launcher.__file__, parent, *map(str, command), start_new_session=True, **options
     )
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what is meant for the service alone, its database's password among it."""
+    return {name: value for name, value in environment.items() if not name.startswith(SETTINGS_PREFIXES)}
 
 
 async def terminate(process: asyncio.subprocess.Process, seconds: float) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from gateway.processes.child import without_settings
 from gateway.summaries.chat import ChatServer, Endpoint
 from gateway.summaries.chat_protocol import SummarizerUnavailable
 
@@ -129,7 +130,7 @@ class EmbeddedServer:
             log = stack.enter_context(options.log.open("wb")) if options.log else None
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway.summaries.llama_server", *words),
-                env={**os.environ, "LLAMA_SERVER_KEY": key, "PYTHONPATH": str(CODE)},
+                env={**without_settings(os.environ), "LLAMA_SERVER_KEY": key, "PYTHONPATH": str(CODE)},
                 stdin=pipe,
                 stdout=pipe,
                 stderr=log,

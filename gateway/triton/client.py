@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -31,7 +33,36 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # a new connection does not inherit the backoff of another one
 )
 
+RESTRICTED = ("model-repository", "shared-memory", "trace", "logging")
+CONTROL_HEADER = "stt-control"
+
 Value = NDArray[Any] | str
+
+
+@dataclass(frozen=True, slots=True)
+class TritonAccess:
+    """What a Triton asks of those who call it."""
+
+    control_key: str = ""  # to load and unload models, which is to run code in it; "": it asks for none
+    certificate: bytes = b""  # PEM, of the authority behind its own one; empty: it speaks plain text
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return ((f"triton-grpc-protocol-{CONTROL_HEADER}", self.control_key),) if self.control_key else ()
+
+    def channel(self, url: str) -> Any:
+        if not self.certificate:
+            return grpc.aio.insecure_channel(url, options=_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(self.certificate)
+        return grpc.aio.secure_channel(url, credentials, options=_OPTIONS)
+
+
+NO_ACCESS_CONTROL = TritonAccess()
+
+
+def restricted_protocols(key: str) -> str:
+    """tritonserver's argument that asks for the key before models, shared memory, traces or logs are touched."""
+    return f"--grpc-restricted-protocol={','.join(RESTRICTED)}:{CONTROL_HEADER}={key}"
 
 
 class TritonFailure(Exception):
@@ -46,6 +77,12 @@ class TritonFailure(Exception):
     def process_died(self) -> bool:
         """The model's process is dead, which Triton itself neither reports nor repairs."""
         return self.code is grpc.StatusCode.INTERNAL and "stub process" in self.message.lower()
+
+    @property
+    def absent(self) -> bool:
+        """The server answers, and has no such model loaded."""
+        signs = ("unknown model", "is not found", "no available versions", "at least one version")
+        return not self.process_died and any(sign in self.message.lower() for sign in signs)
 
     @property
     def rejected(self) -> bool:
@@ -68,14 +105,16 @@ class TritonFailure(Exception):
 class TritonClient:
     """A connection, its calls in flight, and which models are unavailable on that server."""
 
-    def __init__(self, url: str, unavailable: Iterable[str] = ()) -> None:
+    def __init__(self, url: str, access: TritonAccess = NO_ACCESS_CONTROL, *, unavailable: Iterable[str] = ()) -> None:
         self.url = url
+        self._access = access
         self.unavailable = set(unavailable)  # models that do not answer, or have not yet
         self.unloaded: set[str] = set()  # models that were unloaded and could not be loaded again
+        self.absent_since: dict[str, float] = {}  # monotonic seconds, by model that the server does not know
         self.suspected: dict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by model: a call failed, probe it
         self.responses: Counter[str] = Counter()  # successful calls by model
         self._calls: dict[str, set[_Call]] = defaultdict(set)
-        self._channel = grpc.aio.insecure_channel(url, options=_OPTIONS)
+        self._channel = access.channel(url)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     @property
@@ -98,6 +137,13 @@ class TritonClient:
             return outputs
         finally:
             self._calls[model].discard(call)
+
+    def note(self, model: str, failure: TritonFailure) -> None:
+        """Keeps since when the server has answered without knowing the model."""
+        if failure.absent:
+            self.absent_since.setdefault(model, time.monotonic())
+        else:
+            self.absent_since.pop(model, None)
 
     async def is_server_ready(self, timeout: float) -> bool:
         """Whether the server has loaded its models. timeout: seconds"""
@@ -124,9 +170,9 @@ class TritonClient:
         self.unloaded.add(model)
         try:
             unload = service_pb2.RepositoryModelUnloadRequest(model_name=model)
-            await self._stub.RepositoryModelUnload(unload, timeout=timeout)
+            await self._stub.RepositoryModelUnload(unload, timeout=timeout, metadata=self._access.metadata)
             load = service_pb2.RepositoryModelLoadRequest(model_name=model)
-            await self._stub.RepositoryModelLoad(load, timeout=timeout)
+            await self._stub.RepositoryModelLoad(load, timeout=timeout, metadata=self._access.metadata)
         except grpc.aio.AioRpcError as error:
             raise TritonFailure(error.code(), error.details() or "") from None
         self.unloaded.discard(model)

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gateway.processes.child import launch, living_members, read_lines, terminate, wait_for_exit
-from gateway.triton.client import TritonClient, TritonFailure
+from gateway.triton.client import TritonAccess, TritonClient, TritonFailure
 from gateway.triton.output import TritonOutput
 from gateway.triton.probe import ModelDied, check_all, check_model
 from gateway.triton.process import (
@@ -54,6 +55,7 @@ class TritonOptions:
 
     grpc_port: int = 0  # 0: any free one
     metrics_port: int = 0
+    control_key: str = ""  # asked of those who load models; "": one is drawn
     start_deadline: float = 300.0  # until all models answered
     probe_every: float = 10.0
     unhealthy_seconds: float = 300.0  # without an answer of a model, until the server is started again
@@ -105,6 +107,10 @@ class EmbeddedTriton:
         return f"127.0.0.1:{self.config.grpc_port}"
 
     @property
+    def access(self) -> TritonAccess:
+        return TritonAccess(self.config.control_key)
+
+    @property
     def metrics_url(self) -> str:
         return f"http://127.0.0.1:{self.config.metrics_port}/metrics"
 
@@ -151,6 +157,7 @@ class EmbeddedTriton:
             metrics_port=self.options.metrics_port or metrics_port,
             exit_seconds=self.options.exit_seconds,
             parameters=self.options.parameters,
+            control_key=self.options.control_key or secrets.token_hex(16),
         )
 
     # Start and stop

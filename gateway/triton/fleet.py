@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import grpc
 
 from gateway.settings import TritonSettings
-from gateway.triton.client import TritonClient, TritonFailure
+from gateway.triton.client import NO_ACCESS_CONTROL, TritonAccess, TritonClient, TritonFailure
 from gateway.triton.probe import probe_inputs
 
 PROBE_TIMEOUT = 30.0  # seconds
@@ -26,6 +28,7 @@ RECOVERY_SECONDS = 0.5  # between two probes of a model that is unavailable
 LOAD_SECONDS = 300.0  # that a model may take to load
 RELOAD_JITTER = 1.0  # seconds, at most, before a dead model is loaded again
 RELOAD_PAUSE = 10.0  # seconds after a model could not be loaded
+ABSENT_SECONDS = 60.0  # that a Triton may answer without knowing a model, until the model is loaded there
 FIRST_PROBES_SECONDS = 5.0  # that a start waits for the first probes of all Tritons
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]  # host:port → one for each machine behind it; raises OSError
@@ -42,8 +45,10 @@ class Fleet:
         models: Sequence[str],
         settings: TritonSettings,
         *,
+        access: TritonAccess = NO_ACCESS_CONTROL,
         resolve: Resolve | None = None,
     ) -> None:
+        self._access = access
         self._resolve = resolve or resolve_host
         self._addresses = tuple(addresses)  # host:port
         self._models = tuple(models)  # names in Triton
@@ -101,13 +106,16 @@ class Fleet:
         for address in self._addresses:
             try:
                 self._resolved[address] = await self._resolve(address)
-            except OSError as problem:  # DNS may be unavailable: its last answer stays valid
+            except Exception as problem:  # DNS may be unavailable, threads may be short: its last answer stays valid
                 _log.warning("%s cannot be resolved: %s", address, problem)
         found = {url for urls in self._resolved.values() for url in urls}
         for url in self._clients.keys() - found:
             _log.info("a Triton left", extra={"triton": url})
             del self._clients[url]
-        new = {url: TritonClient(url, unavailable=self._models) for url in sorted(found - self._clients.keys())}
+        new = {
+            url: TritonClient(url, self._access, unavailable=self._models)
+            for url in sorted(found - self._clients.keys())
+        }
         self._clients |= new
         return list(new.values())
 
@@ -122,7 +130,10 @@ class Fleet:
         """Probes it now and then, and at once after a failure, as long as its Triton is in the fleet or has calls."""
         suspected = client.suspected[model]
         while client in self.clients or client.in_flight:
-            await self._probe(client, model)
+            try:
+                await self._probe(client, model)
+            except Exception:  # monitoring goes on whatever happens to a probe
+                _log.exception("a probe could not be made", extra={"triton": client.url, "model": model})
             self._probed.add((client, model))
             suspected.clear()
             pause = RECOVERY_SECONDS if model in client.unavailable else self._settings.probe_seconds
@@ -141,14 +152,20 @@ class Fleet:
             if model not in client.unavailable:
                 _log.warning("a probe failed: %s", failure, extra={"triton": client.url, "model": model})
             self.exclude(client, model, failure)
-            if failure.process_died or model in client.unloaded:
+            client.note(model, failure)
+            if self._to_be_loaded(client, model, failure):
                 await self._reload(client, model)
-        except Exception:  # monitoring goes on whatever happens to a probe
-            _log.exception("a probe could not be made", extra={"triton": client.url, "model": model})
         else:
             if model in client.unavailable:
                 _log.info("a model answers", extra={"triton": client.url, "model": model})
             client.unavailable.discard(model)
+            client.absent_since.pop(model, None)
+
+    @staticmethod
+    def _to_be_loaded(client: TritonClient, model: str, failure: TritonFailure) -> bool:
+        """Whether nobody else will: a gateway that unloads a model may die before it loads it again."""
+        absent = time.monotonic() - client.absent_since.get(model, math.inf)
+        return failure.process_died or model in client.unloaded or absent > ABSENT_SECONDS
 
     async def _reload(self, client: TritonClient, model: str) -> None:
         """Loads a dead model again: Triton never does, and goes on reporting it as READY."""
@@ -156,7 +173,7 @@ class Fleet:
         try:
             await client.infer(model, probe_inputs(model), PROBE_TIMEOUT)
         except TritonFailure as failure:
-            if not (failure.process_died or model in client.unloaded):
+            if not self._to_be_loaded(client, model, failure):
                 return
         else:
             return

@@ -7,6 +7,7 @@ must hold the stub of the running Python, so a folder with both is assembled.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -14,11 +15,17 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from gateway.processes.child import without_settings
+from gateway.triton.client import restricted_protocols
+
 SHARED_MEMORY = Path("/dev/shm")
+OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT, HIGHEST_PORT = 10_000, 32_768
 SHM_OWNER = "stt-triton"  # prefixes are <owner>-<pid>-<number>_
 
 
@@ -66,6 +73,7 @@ class TritonConfig:
     shm_prefix: str  # of its regions under /dev/shm, unique to it
     grpc_port: int
     metrics_port: int
+    control_key: str  # asked of those who load models
     exit_seconds: int = 30  # for requests in flight when it stops
     parameters: Mapping[str, str] = field(default_factory=dict)  # environment for the models
 
@@ -83,6 +91,7 @@ def arguments(config: TritonConfig, wheel: TritonWheel) -> list[str]:
         *(f"--load-model={model}" for model in config.models),
         "--allow-http=false",
         "--grpc-address=127.0.0.1",
+        restricted_protocols(config.control_key),
         f"--grpc-port={config.grpc_port}",
         "--metrics-address=127.0.0.1",
         f"--metrics-port={config.metrics_port}",
@@ -97,7 +106,7 @@ def environment(config: TritonConfig, wheel: TritonWheel, inherited: Mapping[str
     own = [str(wheel.libraries), sysconfig.get_config_var("LIBDIR") or ""]
     old = inherited.get("LD_LIBRARY_PATH", "")
     return {
-        **inherited,
+        **without_settings(inherited),
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait must not burn the cores that others compute on
         **config.parameters,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]),
@@ -166,9 +175,17 @@ def clean_orphans(folder: Path) -> list[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports on loopback that nobody listens on at the moment.
+
+    They are not of the range that the kernel takes for outgoing connections: one of those could have the port before
+    the server has it.
+    """
+    lowest_outgoing = int(OUTGOING_PORTS.read_text().split()[0]) if OUTGOING_PORTS.exists() else HIGHEST_PORT
+    candidates = range(LOWEST_PORT, max(lowest_outgoing, LOWEST_PORT + 1000))
+    found: list[int] = []
+    for port in random.SystemRandom().sample(candidates, len(candidates)):
+        if len(found) == count:
+            break
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found

@@ -46,7 +46,8 @@ class Machine:
         for name in ("data", "cache", "secrets"):
             (folder / name).mkdir()
         lay_out(folder / "tritonserver", TritonWheel.find())
-        names = ("triton:8000", "triton:8001", "triton:8002", "gateway:8080", "gateway:9100")
+        subprocess.run([DOCKER / "secrets.sh", folder / "secrets"], check=True)
+        names = ("triton:8001", "triton:8002", "gateway:8080", "gateway:9100")
         return cls(folder, dict(zip(names, free_ports(len(names)), strict=True)))
 
     def translate(self, service: str, text: str) -> str:
@@ -71,7 +72,8 @@ class Machine:
         kind, *command = COMPOSE.services[service]["healthcheck"]["test"]
         assert kind == "CMD"
         translated = [self.translate(service, part) for part in command]
-        return subprocess.run(translated, capture_output=True, check=False).returncode == 0
+        environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.run(translated, capture_output=True, check=False, env=environment).returncode == 0
 
     @contextmanager
     def run(self, service: str, command: list[str], environment: dict[str, str]) -> Iterator[Path]:
@@ -97,24 +99,25 @@ def run_triton(machine: Machine) -> Any:
     prefix = f"stt-compose-{os.getpid()}_"
     clean_shared_memory(prefix)
     layout = machine.folder / "tritonserver"
-    ports = zip(("http", "grpc", "metrics"), (8000, 8001, 8002), strict=True)
+    ports = zip(("grpc", "metrics"), (8001, 8002), strict=True)
     here = [
         f"--backend-directory={layout}/backends",
         f"--cache-directory={layout}/caches",
         f"--backend-config=python,shm-region-prefix-name={prefix}",
-        *(f"--{kind}-address=127.0.0.1" for kind in ("http", "grpc", "metrics")),
+        *(f"--{kind}-address=127.0.0.1" for kind in ("grpc", "metrics")),
         *(f"--{kind}-port={machine.ports[f'triton:{port}']}" for kind, port in ports),
     ]
     command = [machine.translate("triton", part) for part in COMPOSE.services["triton"]["command"]]
     environment = machine.environment("triton", "triton-cpu")
     environment["LD_LIBRARY_PATH"] += f":{sysconfig.get_config_var('LIBDIR')}"
-    binary = layout / "bin" / command[0]
-    return machine.run("triton", [str(binary), *command[1:], *here], environment)
+    environment["PATH"] = f"{layout / 'bin'}{os.pathsep}{environment['PATH']}"
+    environment["STT_SECRETS"] = str(machine.folder / "secrets")
+    assert command[0] == "stt-triton"
+    return machine.run("triton", [str(DOCKER / "triton.sh"), *command[1:], *here], environment)
 
 
 def run_gateway(machine: Machine, database: str) -> Any:
     drawn = machine.folder / "secrets"
-    subprocess.run([DOCKER / "secrets.sh", drawn], check=True)
     (drawn / "stt_accounts_database").chmod(0o600)
     (drawn / "stt_accounts_database").write_text(database)
     environment = machine.environment("gateway", "gateway")

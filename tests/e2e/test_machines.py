@@ -68,10 +68,11 @@ async def machines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ma
     folder = tmp_path_factory.mktemp("machines")
     async with AsyncExitStack() as stack:
         database = {"STT_ACCOUNTS_DATABASE": stack.enter_context(running_postgres())}
-        options = TritonOptions(exit_seconds=40, parameters={"WHISPER_THREADS": "1"})
+        options = TritonOptions(exit_seconds=40, control_key="shared", parameters={"WHISPER_THREADS": "1"})
         tritons = [EmbeddedTriton(REPOSITORY, MODELS, options) for _ in range(2)]
         await asyncio.gather(*(stack.enter_async_context(triton) for triton in tritons))
-        settings = database | SETTINGS | {"STT_TRITON_URLS": ",".join(name_of(triton) for triton in tritons)}
+        urls = ",".join(name_of(triton) for triton in tritons)
+        settings = database | SETTINGS | {"STT_TRITON_URLS": urls, "STT_TRITON_CONTROL_KEY": "shared"}
         services = [run_service(folder / name, **settings) for name in ("one", "other")]
         gateways = [await asyncio.to_thread(stack.enter_context, service) for service in services]
         key = stt_keys(folder, "create", "--tier", "paid", "--credits", str(CREDITS), **database).stdout.strip()

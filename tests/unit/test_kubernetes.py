@@ -188,14 +188,16 @@ def test_there_is_time_to_finish_before_the_kill(monkeypatch: pytest.MonkeyPatch
 
 
 def test_triton_is_started_like_the_embedded_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = TritonConfig(Path("/models"), ("whisper-large-v3-turbo", "diarizer"), Path("/w"), "", 8001, 8002, 30)
+    models = ("whisper-large-v3-turbo", "diarizer")
+    config = TritonConfig(Path("/models"), models, Path("/w"), "", 8001, 8002, "KEY", 30)
     embedded = set(arguments(config, TritonWheel(Path("/t"), Path("/l"))))
     command = containers(named("StatefulSet", "triton"))[1]["command"]
     assert set(command[1:]) <= embedded
     left_out = {flag.split("=")[0] for flag in embedded - set(command)}
     addresses = {"--grpc-address", "--grpc-port", "--metrics-address", "--metrics-port"}  # Triton's own are right
     image = {"/t/bin/tritonserver", "--backend-directory", "--cache-directory", "--backend-config"}  # NVIDIA's too
-    assert left_out == addresses | image | {"--allow-gpu-metrics", "--pinned-memory-pool-byte-size"}  # there is a GPU
+    secret = {"--grpc-restricted-protocol"}  # added by the command, which knows the key
+    assert left_out == addresses | image | secret | {"--allow-gpu-metrics", "--pinned-memory-pool-byte-size"}  # a GPU
 
 
 def compose(file: str) -> dict[str, Resource]:
@@ -210,8 +212,7 @@ def test_images_and_commands_are_those_of_one_machine() -> None:
     assert export["image"] == services["export"]["image"]
     assert export["command"] == [default.sub(r"\1", word) for word in services["export"]["command"]]
     assert triton["image"] == services["triton"]["image"]
-    own = {"--allow-http=false"}  # the health check of one machine asks over HTTP
-    assert set(triton["command"]) - own == {default.sub(r"\1", word) for word in services["triton"]["command"]}
+    assert set(triton["command"]) == {default.sub(r"\1", word) for word in services["triton"]["command"]}
     assert containers(named("Deployment", "gateway"))[0]["image"] == compose("services.yaml")["gateway"]["image"]
 
 

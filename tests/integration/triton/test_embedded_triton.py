@@ -9,12 +9,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from gateway.settings import TritonSettings
-from gateway.triton.client import TritonFailure
+from gateway.triton.client import TritonClient, TritonFailure
 from gateway.triton.embedded import EmbeddedTriton, TritonFailed
 from gateway.triton.fleet import Fleet, watched
+from gateway.triton.probe import probe_inputs
 from gateway.triton.process import SHARED_MEMORY, SHM_OWNER
 from speech.audio import Pcm
 from tests.integration.triton.small_triton import MODEL, OPTIONS, REPOSITORY, Connect
@@ -36,6 +39,10 @@ def alive(pid: int) -> bool:
         return False
 
 
+def fleet_of(triton: EmbeddedTriton) -> Fleet:
+    return Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5), access=triton.access)
+
+
 def shared_memory(owner: int) -> list[str]:
     return [path.name for path in SHARED_MEMORY.glob(f"{SHM_OWNER}-{owner}-*")]
 
@@ -45,7 +52,9 @@ async def test_a_dead_model_is_loaded_again_and_a_dead_server_started_again(conn
         assert triton.status.ready
         text = (await transcribe(connect(triton), sentence)).text
 
-        async with watched(Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5))) as gateway:
+        async with watched(
+            Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5), access=triton.access)
+        ) as gateway:
             (stub,) = children(triton.pid)
             os.kill(stub, signal.SIGKILL)
             await until(lambda: not gateway.serves(MODEL))
@@ -95,7 +104,9 @@ async def test_after_a_models_death_triton_is_not_waited_for(connect: Connect, s
         asking = asyncio.create_task(transcribe(connect(triton), sentence))
         await asyncio.sleep(0.5)  # so that the request is in the process
         os.kill(stub, signal.SIGKILL)
-        async with watched(Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5))) as gateway:
+        async with watched(
+            Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5), access=triton.access)
+        ) as gateway:
             await until(lambda: gateway.serves(MODEL) and children(triton.pid) not in ([], [stub]))
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
@@ -192,7 +203,7 @@ async def test_a_model_without_a_folder_is_told_before_anything_starts(tmp_path:
 
 async def test_gateways_load_a_dead_model_of_a_triton_elsewhere_again(connect: Connect, sentence: Pcm) -> None:
     async with EmbeddedTriton(REPOSITORY, [MODEL], OPTIONS) as triton:
-        gateways = [Fleet([triton.url], [MODEL], TritonSettings(probe_seconds=0.5)) for _ in range(2)]
+        gateways = [fleet_of(triton) for _ in range(2)]
         async with watched(gateways[0]), watched(gateways[1]):
             await until(lambda: all(gateway.serves(MODEL) for gateway in gateways))
             (stub,) = children(triton.pid)
@@ -202,3 +213,25 @@ async def test_gateways_load_a_dead_model_of_a_triton_elsewhere_again(connect: C
 
         assert children(triton.pid) != [stub]
         assert (await transcribe(connect(triton), sentence)).text
+
+
+async def test_models_are_loaded_for_nobody_who_lacks_the_key(triton: EmbeddedTriton) -> None:
+    """A request to load a model may bring its code."""
+    stranger = TritonClient(triton.url)
+    channel = grpc.aio.insecure_channel(triton.url)
+    stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+    try:
+        with pytest.raises(TritonFailure, match="restricted"):
+            await stranger.reload_model(MODEL, 10)
+        for call, request in (
+            (stub.RepositoryModelLoad, service_pb2.RepositoryModelLoadRequest(model_name=MODEL)),
+            (stub.SystemSharedMemoryRegister, service_pb2.SystemSharedMemoryRegisterRequest(name="a", key="/a")),
+            (stub.TraceSetting, service_pb2.TraceSettingRequest()),
+            (stub.LogSettings, service_pb2.LogSettingsRequest()),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match="restricted"):
+                await call(request, metadata=(("triton-grpc-protocol-stt-control", "guessed"),))
+        assert await stranger.infer(MODEL, probe_inputs(MODEL), 60)
+    finally:
+        await stranger.close()
+        await channel.close()

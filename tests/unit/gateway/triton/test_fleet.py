@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
 
 from gateway.settings import TritonSettings
-from gateway.triton.client import TritonFailure
+from gateway.triton.client import TritonClient, TritonFailure
 from gateway.triton.fleet import Fleet, resolve_host, watched
 from gateway.triton.probe import probe_inputs
-from tests.unit.gateway.triton.triton_fakes import Triton, dies, listening, refuses, waits
+from tests.unit.gateway.triton.triton_fakes import Triton, dies, listening, refuses, unknown, waits
 
 MODEL = "whisper-base"
 SETTINGS = TritonSettings(probe_seconds=0.05)
@@ -125,6 +126,36 @@ async def test_a_model_whose_process_died_is_loaded_again() -> None:
         await becomes(lambda: fleet.serves(MODEL))
 
     assert triton.calls == [f"unload {MODEL}", f"load {MODEL}"]
+
+
+async def test_a_model_that_nobody_loads_is_loaded_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.triton.fleet.ABSENT_SECONDS", 0.5)
+    triton = Triton(unknown(), lives=False)
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        assert triton.calls == []  # the gateway that unloaded it may be about to load it
+        await becomes(lambda: fleet.serves(MODEL))
+
+    assert triton.calls == [f"unload {MODEL}", f"load {MODEL}"]
+
+
+async def test_watching_goes_on_whatever_happens_to_a_look_or_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    triton, problems = Triton(), iter([RuntimeError("can't start new thread"), ValueError("a fault")])
+    infer = TritonClient.infer
+
+    async def failing_once(client: TritonClient, model: str, inputs: Any, timeout: float) -> dict[str, bytes]:
+        for problem in problems:
+            raise problem
+        return await infer(client, model, inputs, timeout)
+
+    class Moody(Name):
+        async def resolve(self, address: str) -> Sequence[str]:
+            for problem in problems:
+                raise problem
+            return self.behind
+
+    monkeypatch.setattr(TritonClient, "infer", failing_once)
+    async with listening(triton) as (url,), fleet_behind(Moody(url)) as fleet:
+        await becomes(lambda: fleet.serves(MODEL))
 
 
 async def test_a_failed_call_is_followed_by_a_probe_at_once() -> None:

@@ -20,6 +20,7 @@ def config(**fields: object) -> TritonConfig:
         "shm_prefix": "mine_",
         "grpc_port": 9001,
         "metrics_port": 9002,
+        "control_key": "drawn",
     }
     return TritonConfig(**known | fields)  # type: ignore[arg-type]
 
@@ -36,6 +37,7 @@ def test_the_command_line_serves_the_named_models_on_loopback_only() -> None:
     assert {"--metrics-address=127.0.0.1", "--metrics-port=9002"} <= set(line)
     assert "--backend-config=python,shm-region-prefix-name=mine_" in line
     assert "--backend-directory=/work/backends" in line
+    assert "--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:stt-control=drawn" in line
 
 
 def test_a_relative_repository_is_made_absolute() -> None:
@@ -44,7 +46,7 @@ def test_a_relative_repository_is_made_absolute() -> None:
 
 
 def test_the_environment_leads_the_stub_to_its_python_and_libraries() -> None:
-    inherited = {"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/cuda", "HOME": "/root"}
+    inherited = {"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/cuda", "HOME": "/root", "STT_ACCOUNTS_DATABASE": "secret"}
     variables = environment(config(parameters={"WHISPER_THREADS": "3"}), WHEEL, inherited)
     assert variables["PATH"].endswith(f"{os.pathsep}/usr/bin")
     assert (Path(variables["PATH"].split(os.pathsep)[0]) / "python3").exists()
@@ -52,6 +54,7 @@ def test_the_environment_leads_the_stub_to_its_python_and_libraries() -> None:
     assert (libraries[0], libraries[-1]) == ("/site/nvidia_pytriton.libs", "/cuda")
     assert "" not in libraries
     assert (variables["HOME"], variables["WHISPER_THREADS"]) == ("/root", "3")
+    assert "secret" not in variables.values()
 
 
 def test_the_backend_folder_is_put_together_with_a_stub_that_finds_its_libraries(tmp_path: Path) -> None:

@@ -86,6 +86,16 @@ def dies(once: Behaviour | None = None) -> Behaviour:
     return die
 
 
+def unknown() -> Behaviour:
+    """Nobody loaded the model: each request, a probe too, is answered so until somebody does."""
+
+    async def answer_so(triton: Triton, context: Any) -> None:
+        if not triton.calls:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'whisper-base' is not found")
+
+    return answer_so
+
+
 async def refuses(triton: Triton, context: Any) -> None:
     await context.abort(*AWAY)
 
@@ -95,12 +105,14 @@ async def waits(triton: Triton, context: Any) -> None:
 
 
 @asynccontextmanager
-async def listening(*tritons: Triton) -> AsyncIterator[list[str]]:
-    """Their addresses, host:port."""
+async def listening(*tritons: Triton, credentials: Any = None) -> AsyncIterator[list[str]]:
+    """Their addresses, host:port. credentials: of the server, for TLS"""
     servers, urls = [grpc.aio.server() for _ in tritons], []
     for server, triton in zip(servers, tritons, strict=True):
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(triton, server)
-        urls.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        anywhere = "127.0.0.1:0"
+        port = server.add_secure_port(anywhere, credentials) if credentials else server.add_insecure_port(anywhere)
+        urls.append(f"127.0.0.1:{port}")
         await server.start()
     try:
         yield urls
