@@ -15,6 +15,10 @@ class ProgressTracker:
 
     stage: RequestStage = "receiving"
     done: float = 0.0  # share of the stage's work, 0..1
+    _diarized: float = 0.0  # likewise, of the speakers, who are told apart while the words are recognized
+
+    def received(self, size: float, of: float) -> None:
+        self.done = min(1.0, size / of) if of > 0 else 0.0
 
     def decoded(self, seconds: float, of: float) -> None:
         self.stage = "decoding"
@@ -24,9 +28,14 @@ class ProgressTracker:
         self.stage = "recognizing"
         self.done = seconds / of if of > 0 else 1.0
 
+    def diarized(self, pieces: float, of: float) -> None:
+        self._diarized = pieces / of if of > 0 else 1.0
+        if self.stage == "diarizing":
+            self.done = self._diarized
+
     def diarizing(self) -> None:
-        """Everything is recognized; how far the speakers are is not known."""
-        self.stage, self.done = "diarizing", 0.0
+        """Everything is recognized, and the speakers are not told apart yet."""
+        self.stage, self.done = "diarizing", self._diarized
 
 
 class ProgressRegistry:

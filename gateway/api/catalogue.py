@@ -65,6 +65,8 @@ class ModelCard(TypedDict):
     """How fast it is among the others."""
     description: str
     """What it is good for, and which model answers where it is not deployed here."""
+    deployed: bool
+    """Whether it runs here; where not, the stand-in answers, or nobody."""
 
 
 @described
@@ -121,4 +123,4 @@ class RequestProgress(TypedDict):
     stage: RequestStage
     """`receiving` the upload, `decoding` its sound, `recognizing` its speech, `diarizing`: waiting for the speakers."""
     done: Probability
-    """Share of the stage that is done, 0 to 1; 0 where that is not known."""
+    """Share of the stage that is done, 0 to 1; 0 where that is not known: an upload of unannounced length."""

@@ -135,7 +135,7 @@ class FinalMessage(ServerMessage):
     duration: Seconds
     """Seconds of audio whose text this is."""
     warnings: list[str]
-    """What could not be heard; mostly empty."""
+    """What is to be doubted, as for a file: the language, words, nobody speaking, a stand-in; mostly empty."""
 
 
 @described

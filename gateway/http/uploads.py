@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,10 +31,18 @@ DRAIN_SECONDS = 5.0
 SLOWEST = 1024  # bytes a second that an upload has to make, on average, after its first moments
 
 
+OnReceived = Callable[[float, float], None]  # bytes of the body, of how many; 0: unknown
+
+
+def _ignore(received: float, of: float) -> None:
+    """Nobody follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
     max_bytes: int  # of the file
     idle_seconds: float  # between two pieces
+    on_received: OnReceived = _ignore  # hears how much has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ async def pieces(request: Request, limits: UploadLimits, largest: int) -> AsyncI
     largest: bytes of the body
     """
     stream, began, received = request.stream().__aiter__(), time.monotonic(), 0
+    expected = declared_bytes(request)
     while True:
         try:
             piece = await asyncio.wait_for(anext(stream), limits.idle_seconds)
@@ -127,6 +136,7 @@ async def pieces(request: Request, limits: UploadLimits, largest: int) -> AsyncI
         received += len(piece)
         if received > largest:
             raise _too_large(limits.max_bytes)
+        limits.on_received(received, expected)
         if received < SLOWEST * (time.monotonic() - began - limits.idle_seconds):
             raise RequestTimeout(f"The upload is slower than {SLOWEST} bytes a second and was given up.")
         yield piece
@@ -156,9 +166,14 @@ def _boundary(request: Request, rules: FormRules) -> bytes:
 
 
 def _check_content_length(request: Request, largest: int, max_bytes: int) -> None:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > largest:
+    if declared_bytes(request) > largest:
         raise _too_large(max_bytes)
+
+
+def declared_bytes(request: Request) -> int:
+    """The length of the body that the client announced; 0: none."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdigit() else 0
 
 
 def _too_large(max_bytes: int) -> TooLarge:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.media.recording import Recording
 from gateway.recognition.diarizer import DiarizationFailed
 from gateway.recognition.request import RecognitionRequest
-from gateway.recognition.windows import OnProgress
+from gateway.recognition.windows import OnProgress, ignore
 from gateway.transcript.speakers import with_speakers
 from speech.audio import Pcm
 from speech.transcript import Transcript, Turn
@@ -35,8 +35,17 @@ class RecordingRecognizer(Protocol):
 class Diarizer(Protocol):
     """The model in Triton, or pyannote.audio's own pipeline."""
 
-    async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
+    async def turns(self, pcm: Pcm, speakers: int = 0, on_progress: OnProgress = ignore) -> tuple[Turn, ...]:
         """Turns of "Speaker 1", …; raises DiarizationFailed. Cancelling this cancels the work."""
+
+
+class DiarizationProgress(Protocol):
+    """Hears how far the speakers are."""
+
+    def diarized(self, pieces: float, of: float) -> None: ...
+
+    def diarizing(self) -> None:
+        """From now on only the speakers are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +73,22 @@ class DiarizedRecognizer:
         recording: Recording,
         request: RecognitionRequest,
         on_progress: OnProgress,
-        on_diarizing: Callable[[], None] | None = None,
+        diarization_progress: DiarizationProgress | None = None,
     ) -> Transcript:
-        """Cancelling this cancels both. on_diarizing: called when only the speakers are missing"""
+        """Cancelling this cancels both."""
         if not request.diarize:
             return await self.recognizer.transcribe(recording, request, on_progress)
         if self.diarizer is None:
             transcript = await self.recognizer.transcribe(recording, request, on_progress)
             return _warned(transcript, NOT_DEPLOYED) if transcript.segments else transcript
-        async with _diarizing(self.diarizer, recording, request.speakers) as diarization:
+        on_diarized = diarization_progress.diarized if diarization_progress else ignore
+        turns_found = self.diarizer.turns(recording.pcm, request.speakers, on_diarized)
+        async with _diarizing(turns_found) as diarization:
             transcript = await self.recognizer.transcribe(recording, request, on_progress)
             if not transcript.segments:
                 return transcript
-            if on_diarizing is not None:
-                on_diarizing()
+            if diarization_progress is not None:
+                diarization_progress.diarizing()
             turns = await self._turns(diarization, recording.duration)
         if isinstance(turns, str):
             return _warned(transcript, turns)
@@ -98,11 +109,9 @@ class DiarizedRecognizer:
 
 
 @asynccontextmanager
-async def _diarizing(
-    diarizer: Diarizer, recording: Recording, speakers: int
-) -> AsyncIterator[asyncio.Task[tuple[Turn, ...]]]:
+async def _diarizing(turns: Coroutine[Any, Any, tuple[Turn, ...]]) -> AsyncIterator[asyncio.Task[tuple[Turn, ...]]]:
     """The diarization as a task; it has ended when the block has, since the recording is closed then."""
-    diarization = asyncio.create_task(diarizer.turns(recording.pcm, speakers))
+    diarization = asyncio.create_task(turns)
     try:
         yield diarization
     finally:

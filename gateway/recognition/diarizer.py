@@ -7,10 +7,12 @@ sees the whole recording.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
+from gateway.recognition.windows import OnProgress, ignore
 from gateway.triton.client import TritonFailure
 from gateway.triton.fleet import Fleet
 from gateway.triton.retry import RetryPolicy, infer
@@ -37,21 +39,22 @@ class TritonDiarizer:
         self._fleet = fleet
         self._policy = RetryPolicy(unavailable=UNAVAILABLE_SECONDS, timeout=timeout)
 
-    async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
+    async def turns(self, pcm: Pcm, speakers: int = 0, on_progress: OnProgress = ignore) -> tuple[Turn, ...]:
         """Turns of "Speaker 1", … in order; () without speech. Cancelling this cancels the work in Triton.
 
         pcm: int16 (n,), 16 kHz mono, of any length (memory-mapped); speakers: their number, 0: unknown
+        on_progress: hears of each chunk that is done
         raises: DiarizationFailed
         """
         if len(pcm) == 0:
             return ()
         in_flight = asyncio.Semaphore(IN_FLIGHT)
+        bounds, done = list(chunk_bounds(len(pcm))), itertools.count(1)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._infer_chunk(pcm[start:end], in_flight))
-                    for start, end in chunk_bounds(len(pcm))
-                ]
+                tasks = [group.create_task(self._infer_chunk(pcm[start:end], in_flight)) for start, end in bounds]
+                for task in tasks:
+                    task.add_done_callback(lambda _task: on_progress(next(done), len(bounds)))
         except ExceptionGroup as group_of_failures:
             failed, others = group_of_failures.split(DiarizationFailed)
             if failed is None or others is not None:

@@ -22,10 +22,15 @@ def language_doubts(transcripts: Sequence[WindowTranscript], language: str) -> l
     votes = sum(
         each.result.language_probability * each.seconds for each in transcripts if each.result.language == language
     )
-    if not seconds or votes / seconds >= DOUBTFUL_LANGUAGE:
+    return language_guess(language, votes / seconds) if seconds else []
+
+
+def language_guess(language: str, share: float) -> list[str]:
+    """share: of the probability that the detected language has, by seconds of speech"""
+    if share >= DOUBTFUL_LANGUAGE:
         return []
     name = NAMES.get(language, language).capitalize()
-    return [f"The language is a guess: {name} ({votes / seconds:.0%}). Name it with `language` if that is wrong."]
+    return [f"The language is a guess: {name} ({share:.0%}). Name it with `language` if that is wrong."]
 
 
 def segment_doubts(segments: Sequence[Segment]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.processes.child import launch, terminate
 from gateway.recognition.diarizer import DiarizationFailed
+from gateway.recognition.windows import OnProgress, ignore
 from speech.audio import Pcm
 from speech.diarization import pyannote_worker_path
 from speech.diarization.turns import name_turns
@@ -37,8 +38,8 @@ class PyannoteDiarizer:
         self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
 
-    async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
-        """As TritonDiarizer's. raises: DiarizationFailed"""
+    async def turns(self, pcm: Pcm, speakers: int = 0, on_progress: OnProgress = ignore) -> tuple[Turn, ...]:
+        """As TritonDiarizer's, except that nobody knows how far it is. raises: DiarizationFailed"""
         if len(pcm) == 0:
             return ()
         with tempfile.NamedTemporaryFile(suffix=".pcm") as file:

@@ -24,6 +24,10 @@ RecognizeWindow = Callable[[Pcm, RecognitionRequest], Awaitable[WindowResult]]
 OnProgress = Callable[[float, float], None]  # seconds decoded, seconds to decode in all
 
 
+def ignore(done: float, of: float) -> None:
+    """Nobody follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class WindowTranscript:
     window: Window

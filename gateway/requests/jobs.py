@@ -74,7 +74,7 @@ class RecordingWork(Protocol):
 async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response:
     progress = admitted.progress
     transcript = await admitted.services.recognizer.transcribe(
-        recording, job.recognition, progress.recognized, progress.diarizing
+        recording, job.recognition, progress.recognized, progress
     )
     return job.options.respond(with_warnings(transcript, job.warnings), job.recognition.model)
 
@@ -99,7 +99,8 @@ async def receive_job(
     media, file_field = services.settings.media, endpoint.file_field
     with request_folder(services.spool) as folder:
         largest = min(media.max_upload_bytes, caller.tier.largest_file)
-        form = await endpoint.receive(request, UploadLimits(largest, media.upload_idle_seconds), folder)
+        limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received)
+        form = await endpoint.receive(request, limits, folder)
         options = endpoint.read(form)
         if form.upload is None:
             raise BadParameter(f"The form has no field `{file_field}`; send the recording there.", file_field)

@@ -107,4 +107,4 @@ class SectionStream:
 
         whole, progress = self.admitted.services.recognizer, self.admitted.progress
         sectioned = replace(whole, recognizer=SectionedRecognizer(whole.recognizer, on_segments))
-        return await sectioned.transcribe(self.recording, self.job.recognition, progress.recognized, progress.diarizing)
+        return await sectioned.transcribe(self.recording, self.job.recognition, progress.recognized, progress)

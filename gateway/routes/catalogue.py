@@ -20,6 +20,7 @@ async def list_models(request: Request) -> Response:
             "languages": model.languages,
             "speed": model.speed,
             "description": models.description(model),
+            "deployed": model in models.deployed,
         }
         for model in models.listed()
     ]

@@ -62,7 +62,7 @@ class StreamConnection:
     services: Services
     overdrawn: ServiceError | None = None  # why the account let no more audio in
     ending: int = NORMAL  # close code
-    warnings: Sequence[str] = ()  # for the last message
+    warnings: Sequence[str] = ()  # for the last message, of what is known before the first
 
     async def serve(self) -> None:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
@@ -88,7 +88,8 @@ class StreamConnection:
         if self.ending == RESTART:
             until = session.resume
             await self.send(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
-        await self.send(messages.complete(session.text, session.language, until, self.warnings))
+        warnings = [*self.warnings, *session.doubts]
+        await self.send(messages.complete(session.text, session.language, until, warnings))
 
     async def send(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:

@@ -14,6 +14,7 @@ class LanguageVote:
 
     def __init__(self, given: str | None) -> None:
         self.settled = given  # ISO 639-1; None: not yet
+        self.given = given is not None
         self._votes: defaultdict[str, float] = defaultdict(float)
         self._seconds = 0.0  # seconds
 

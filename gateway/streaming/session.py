@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from gateway.recognition.doubts import NO_SPEECH, language_guess, segment_doubts
 from gateway.recognition.windows import believable_words, is_speech
 from gateway.streaming import messages
 from gateway.streaming.audio_input import AudioInput, DetectActivity
@@ -19,6 +20,7 @@ from gateway.streaming.messages import Message
 from gateway.streaming.policy import StreamPolicy, samples
 from gateway.streaming.utterances import NoObserver, UtteranceObserver
 from gateway.streaming.window import SpeechWindow
+from gateway.transcript.segments import segment
 from gateway.transcript.text import join
 from speech.activity import CHUNK
 from speech.agreement import split, widest_pause
@@ -66,6 +68,14 @@ class StreamSession:
     def text(self) -> str:
         """Everything that is final so far."""
         return join(self._words, self.language)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What may be wrong in the final text, as the warnings of a file tell it."""
+        if not self._words:
+            return [NO_SPEECH] if self._input.duration and not self._handing_over else []
+        guess = [] if self._vote.given else language_guess(self.language, self._vote.share)
+        return [*guess, *segment_doubts(segment(self._words, self.language))]
 
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""

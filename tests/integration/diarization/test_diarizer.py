@@ -87,7 +87,15 @@ def right(turns: tuple[Turn, ...]) -> float:
 
 
 async def test_a_telephone_call_has_its_two_speakers(fleet: Fleet, telephone: Pcm) -> None:
-    turns = await TritonDiarizer(fleet, 60).turns(telephone)
+    heard: list[tuple[float, float]] = []
+
+    def on_progress(done: float, of: float) -> None:
+        heard.append((done, of))
+
+    turns = await TritonDiarizer(fleet, 60).turns(telephone, on_progress=on_progress)
+
+    assert heard
+    assert heard[-1][0] == heard[-1][1] == len(heard)
 
     assert {turn.speaker for turn in turns} == {"Speaker 1", "Speaker 2"}
     assert right(turns) > 0.85

@@ -8,11 +8,15 @@ def test_each_stage_tells_its_own_share() -> None:
     told = [(progress.stage, progress.done)]
 
     steps: list[Callable[[], None]] = [
+        lambda: progress.received(300.0, 400.0),
+        lambda: progress.received(500.0, 0.0),
         lambda: progress.decoded(0.0, 0.0),
         lambda: progress.decoded(30.0, 60.0),
         lambda: progress.decoded(61.0, 60.0),
         lambda: progress.recognized(15.0, 60.0),
+        lambda: progress.diarized(1.0, 2.0),
         progress.diarizing,
+        lambda: progress.diarized(2.0, 2.0),
     ]
     for step in steps:
         step()
@@ -20,11 +24,15 @@ def test_each_stage_tells_its_own_share() -> None:
 
     assert told == [
         ("receiving", 0.0),
+        ("receiving", 0.75),
+        ("receiving", 0.0),
         ("decoding", 0.0),
         ("decoding", 0.5),
         ("decoding", 1.0),
         ("recognizing", 0.25),
-        ("diarizing", 0.0),
+        ("recognizing", 0.25),
+        ("diarizing", 0.5),
+        ("diarizing", 1.0),
     ]
 
 

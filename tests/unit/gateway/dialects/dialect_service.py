@@ -73,7 +73,7 @@ class ScriptedModels:
         language = request.language or self.language
         return WindowResult(words, " ".join(w.text for w in words), language, 0.99, -0.1, 0.0 if words else 0.9)
 
-    async def turns(self, pcm: Pcm, speakers: int = 0) -> tuple[Turn, ...]:
+    async def turns(self, pcm: Pcm, speakers: int = 0, on_progress: object = None) -> tuple[Turn, ...]:
         return tuple(self.turns_of)
 
     def is_ready(self, model: str) -> bool:

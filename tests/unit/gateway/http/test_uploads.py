@@ -56,6 +56,17 @@ def test_a_file_arrives_whole_however_it_is_cut(
     assert (form.upload.path.read_bytes(), form.upload.name, form.upload.size) == (sound, "talk.mp3", len(sound))
 
 
+def test_it_is_told_how_much_has_arrived(tmp_path: Path) -> None:
+    heard: list[tuple[float, float]] = []
+    sent = body(part("file", b"sound", "talk.mp3"))
+    limits = UploadLimits(1000, 5, lambda received, of: heard.append((received, of)))
+    arriving = request(pieces(sent, 100), content_length=str(len(sent)))
+
+    asyncio.run(receive_form(arriving, limits, tmp_path))
+
+    assert heard == [(100, len(sent)), (len(sent), len(sent)), (len(sent), len(sent))]
+
+
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [

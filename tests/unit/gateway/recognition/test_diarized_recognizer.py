@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gateway.media.recording import Recording
+from gateway.progress import ProgressTracker
 from gateway.recognition.diarized_recognizer import (
     FAILED,
     NOT_DEPLOYED,
@@ -16,6 +17,7 @@ from gateway.recognition.diarized_recognizer import (
 )
 from gateway.recognition.diarizer import DiarizationFailed
 from gateway.recognition.request import RecognitionRequest
+from gateway.recognition.windows import OnProgress
 from gateway.transcript.segments import segment
 from speech.transcript import Transcript, Turn, Word
 
@@ -40,8 +42,9 @@ class Hears:
         self.cancelled = False
         self.asked: list[int] = []
 
-    async def turns(self, pcm: Any, speakers: int) -> tuple[Turn, ...]:
+    async def turns(self, pcm: Any, speakers: int, on_progress: OnProgress) -> tuple[Turn, ...]:
         self.asked.append(speakers)
+        on_progress(1, 4)
         if self.failure:
             raise self.failure
         try:
@@ -96,6 +99,16 @@ async def test_without_diarize_the_diarizer_is_left_alone() -> None:
 
     assert (transcript.text, transcript.speakers, transcript.warnings) == ("One. Two.", (), ())
     assert hears.asked == []
+
+
+async def test_how_far_the_speakers_are_is_told_once_they_are_all_that_is_missing() -> None:
+    recording = Recording(np.zeros(32_000, np.int16), np.zeros(62, np.float32))
+    diarized = DiarizedRecognizer(cast(Any, Recognizes(WORDS)), cast(Any, Hears()))
+    request, progress = RecognitionRequest(model="base", diarize=True), ProgressTracker()
+
+    await diarized.transcribe(recording, request, progress.recognized, progress)
+
+    assert (progress.stage, progress.done) == ("diarizing", 0.25)
 
 
 async def test_without_a_diarizer_the_transcript_says_so() -> None:

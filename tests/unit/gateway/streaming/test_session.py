@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -77,6 +78,12 @@ async def transcribe(
         sent.append(message)
 
     session = StreamSession(recognize, loudness, emit, "en", policy or StreamPolicy())  # type: ignore[arg-type]
+    await play(session, pcm, frames, hands_over)
+    return session, sent
+
+
+async def play(session: StreamSession, pcm: Pcm, frames: list[int], hands_over: bool = False) -> None:
+    """Feeds all of it, and waits for what comes of it."""
     running = asyncio.create_task(session.run())
     audio, start, turn = pcm.tobytes(), 0, 0
     while start < len(audio):
@@ -86,11 +93,42 @@ async def transcribe(
         start, turn = start + size, turn + 1
     await (session.hand_over() if hands_over else session.stop())
     await running
-    return session, sent
 
 
 def finals(sent: list[Message]) -> list[str]:
     return [word["word"] for m in sent if m["type"] == "transcript" for word in m["words"]]
+
+
+async def test_what_may_be_wrong_is_told_as_for_a_file() -> None:
+    async def unheard(_message: Message) -> None:
+        pass
+
+    async def mumbled(pcm: Pcm, language: str | None) -> WindowResult:
+        heard = written_words(pcm)
+        words = tuple(replace(word, confidence=0.2) for word in heard.words)
+        return replace(heard, words=words, language="hu", language_probability=0.3)
+
+    pcm, _ = speech([0.0, 0.0, 2.0])
+    given, _ = await transcribe(pcm, [8192], mumbled)
+    guessed = StreamSession(mumbled, loudness, unheard, None, StreamPolicy())
+    await play(guessed, pcm, [8192])
+    clear, _ = await transcribe(pcm, [8192])
+
+    (doubtful_words,) = given.doubts
+    assert re.fullmatch(r"The words from 0\.\d s to [12]\.\d s are doubtful \(confidence 0\.20\)\.", doubtful_words)
+    assert guessed.doubts == [
+        "The language is a guess: Hungarian (30%). Name it with `language` if that is wrong.",
+        doubtful_words,
+    ]
+    assert clear.doubts == []
+
+
+async def test_where_nobody_spoke_that_is_told_unless_another_gateway_goes_on() -> None:
+    silence = np.zeros(SAMPLE_RATE, np.int16)
+    ended, _ = await transcribe(silence, [8192])
+    handed_over, _ = await transcribe(silence, [8192], hands_over=True)
+
+    assert (ended.doubts, handed_over.doubts) == (["No speech was heard."], [])
 
 
 @settings(max_examples=40, deadline=None)
