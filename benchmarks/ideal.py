@@ -2,7 +2,8 @@
 
 An encoder pass is bound by its matrix products. A decoder step is bound by what it reads: every weight of the decoder
 once, and the keys and values of each sequence's 30 s. 85 % of the data sheet counts as the most that kernels reach.
-The text's own keys and values, a thirtieth of the window's, are left out.
+The text's own keys and values are left out: a thirtieth of the window's on the mean, but almost a third where all
+448 places are read at every step, as the graphs do that know a mask and no length.
 """
 
 from __future__ import annotations
@@ -43,6 +44,18 @@ CARDS = (  # words of the driver's name, more particular ones first
     (("L4",), _card(121, 300)),
     (("A10",), _card(125, 600)),
 )
+
+
+# Width, layers of the encoder, layers of the decoder.
+MODELS = {"large-v3-turbo": (1280, 32, 4), "large-v3": (1280, 32, 32), "small": (768, 12, 12), "base": (512, 6, 6)}
+
+
+def model_sizes(model: str) -> Dimensions:
+    """Of one of MODELS."""
+    width, encoder, decoder = MODELS[model]
+    mels, vocabulary = (128, 51866) if width == 1280 else (80, 51865)
+    heads = width // 64
+    return Dimensions(mels, 1500, width, heads, encoder, vocabulary, 448, width, heads, decoder)
 
 
 def find_card(name: str) -> Card | None:

@@ -12,14 +12,20 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+from benchmarks.ideal import MODELS, audio_rate, find_card, model_sizes
 from benchmarks.report import Table
 
-IDEAL = {  # seconds of audio a second
-    "H100": {"large-v3-turbo": 7270.0, "large-v3": 2380.0, "small": 11800.0, "base": 37000.0},
-    "A100": {"large-v3-turbo": 2780.0, "large-v3": 1180.0, "small": 6100.0, "base": 19800.0},
-}
+NAMES = {"A100": "NVIDIA A100-SXM4-80GB", "H100": "NVIDIA H100 80GB HBM3"}  # as the driver tells them
+BATCH = 64
 WINDOW = 30.0  # seconds that a GPU encodes, however short what it is given
 KEEPERS = 4  # transactions of a live session beside its minutes: begin, ready, settle, end
+
+
+def ideal_rates(gpu: str) -> dict[str, float]:
+    """Seconds of audio a second, by model. gpu: one of NAMES"""
+    card = find_card(NAMES[gpu])
+    assert card is not None
+    return {model: audio_rate(card, model_sizes(model), BATCH) for model in MODELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def files(given: Assumptions) -> Table:
     columns = ("GPU", "model", "ideal", "planned: hours of audio an hour", "hours a day", "cost of an hour of audio")
     rows = []
     for gpu, price in (("A100", given.a100_hour), ("H100", given.h100_hour)):
-        for model, ideal in IDEAL[gpu].items():
+        for model, ideal in ideal_rates(gpu).items():
             rate = ideal * given.share
             cost = price / (rate * given.busy) + given.file_core * given.core_hour
             rows.append((gpu, model, f"{ideal:.0f}", f"{rate:.0f}", f"{24 * given.busy * rate:.0f}", f"{cost:.4f}"))
@@ -57,7 +63,7 @@ def live_streams(given: Assumptions) -> Table:
     columns = ("GPU", "model", "streams of a GPU", "GPUs for all", "cost of an hour of a stream")
     rows = []
     for gpu, price in (("A100", given.a100_hour), ("H100", given.h100_hour)):
-        for model, ideal in IDEAL[gpu].items():
+        for model, ideal in ideal_rates(gpu).items():
             streams = streams_of_a_gpu(ideal, given)
             cost = price / streams + given.live_core * given.talking * given.core_hour
             rows.append((gpu, model, f"{streams:.0f}", str(math.ceil(given.live / streams)), f"{cost:.4f}"))
@@ -71,7 +77,7 @@ def streams_of_a_gpu(ideal: float, given: Assumptions) -> float:
 def saturation(given: Assumptions) -> Table:
     """What `live` streams need of everything, most pressing first."""
     spoken = given.live * given.talking
-    gpus = given.live / streams_of_a_gpu(IDEAL["A100"]["large-v3-turbo"], given)
+    gpus = given.live / streams_of_a_gpu(ideal_rates("A100")["large-v3-turbo"], given)
     gigabits = spoken * given.sent * 8 / 1e6
     transactions = given.live / 60 + given.live * KEEPERS / (60 * given.session_minutes)
     columns = ("what", "needed", "in units of one", "how many")
