@@ -155,6 +155,21 @@ class StreamSettings(SettingsGroup):
     """largest frame that is accepted"""
 
 
+class WyomingSettings(SettingsGroup):
+    address: str = ""
+    """host:port where Home Assistant's protocol, which has no keys, is served (0.0.0.0:10300); none: it is not"""
+    key: SecretStr = SecretStr("")
+    """API key that all of it counts for; none: each client counts as anonymous"""
+    zeroconf: bool = False
+    """whether the address is announced in the local network"""
+    connections: int = Field(default=16, ge=1)
+    """most clients at once"""
+    longest_seconds: float = Field(default=300.0, gt=0)
+    """longest utterance, in seconds of sound"""
+    idle_seconds: float = Field(default=60.0, gt=0)
+    """how long a client may say nothing"""
+
+
 class SummarizerSettings(SettingsGroup):
     mode: Literal["embedded", "off"] = "embedded"
     """embedded: a small model is run on this machine, if there is no `url`; off: summaries answer 503"""
@@ -208,6 +223,7 @@ class Settings(BaseSettings):
     recognition: RecognitionSettings = Field(default_factory=RecognitionSettings)
     diarization: DiarizationSettings = Field(default_factory=DiarizationSettings)
     stream: StreamSettings = Field(default_factory=StreamSettings)
+    wyoming: WyomingSettings = Field(default_factory=WyomingSettings)
     client: ClientSettings = Field(default_factory=ClientSettings)
     accounts: AccountSettings = Field(default_factory=AccountSettings)
     summarizer: SummarizerSettings = Field(default_factory=SummarizerSettings)

@@ -17,6 +17,7 @@ TITLES = {
     "recognition": "Recognition",
     "diarization": "Diarization",
     "stream": "Live sessions",
+    "wyoming": "Home Assistant",
     "client": "The commands",
     "accounts": "Accounts",
     "summarizer": "Summaries",

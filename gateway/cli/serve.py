@@ -20,6 +20,7 @@ from gateway.accounts.from_settings import AccountsFailed, check_store, store_fi
 from gateway.app import create_app
 from gateway.cli.service_log import configure_logging
 from gateway.cli.shutdown import GracefulShutdown
+from gateway.dialects.wyoming.server import CannotListen, serve_wyoming
 from gateway.http.server import HttpServer, http_config
 from gateway.log import announce
 from gateway.media.ffmpeg import FfmpegMissing
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(settings, listener))
-    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed) as problem:
+    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed, CannotListen) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
     announce("Stopped")
@@ -87,7 +88,10 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
         async with (
             open_tritons(settings, models) as tritons,
             open_services(settings, models, tritons.urls, tritons.access) as services,
+            serve_wyoming(services) as wyoming,
         ):
+            if wyoming:
+                announce(f"Wyoming, for Home Assistant: {wyoming}")
             with serve_metrics(services, settings.server), ExitStack() as published:
                 on_ready = partial(ready, services, listener, published)
                 http = HttpServer(http_config(create_app(services), settings), services.draining, on_ready)

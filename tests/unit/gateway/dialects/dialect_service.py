@@ -16,6 +16,7 @@ import numpy as np
 
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
+from gateway.dialects.wyoming.server import serve_wyoming
 from gateway.errors import ServiceError
 from gateway.http.server import HttpServer, http_config
 from gateway.media.decoding import MediaDecoder
@@ -25,7 +26,7 @@ from gateway.recognition.diarized_recognizer import DiarizedRecognizer
 from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.request import RecognitionRequest
 from gateway.services import Services
-from gateway.settings import AccountSettings, ServerSettings, Settings
+from gateway.settings import AccountSettings, ServerSettings, Settings, WyomingSettings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
@@ -33,6 +34,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Task
 from speech.transcript import Turn, WindowResult, Word
 
+WYOMING = WyomingSettings(address="127.0.0.1:0")
 QUIET = 100  # amplitude below which nobody speaks
 
 
@@ -44,6 +46,7 @@ class ScriptedModels:
     failures: list[ServiceError] = field(default_factory=list)  # raised one after the other
     fail_after: int | None = None  # windows that are answered before Triton is away
     language: str = "en"
+    word: str = "said"
     turns_of: Sequence[Turn] = (Turn("Speaker 1", 0.0, 3.0), Turn("Speaker 2", 3.0, 100.0))
     release: threading.Event = field(default_factory=threading.Event)  # until then the second window waits
     answered: int = 0
@@ -65,7 +68,7 @@ class ScriptedModels:
         self.answered += 1
         steps = range(0, len(pcm) - SAMPLE_RATE // 2 + 1, SAMPLE_RATE // 2)
         spoken = [at for at in steps if np.abs(pcm[at : at + SAMPLE_RATE // 2].astype(np.int32)).max() > QUIET]
-        said = "said" if request.task is Task.TRANSCRIBE else "translated"
+        said = self.word if request.task is Task.TRANSCRIBE else "translated"
         words = tuple(
             Word(f"{said}{number}{'.' if number % 4 == 3 else ''}", at / SAMPLE_RATE, at / SAMPLE_RATE + 0.4, 0.9)
             for number, at in enumerate(spoken)
@@ -86,6 +89,7 @@ class DialectService:
     models: ScriptedModels
     services: Services
     loop: asyncio.AbstractEventLoop
+    wyoming: str = ""  # address
 
     @property
     def base(self) -> str:
@@ -101,6 +105,7 @@ def run_dialects(data: Path, **changes: Any) -> Iterator[DialectService]:
     """changes: groups of settings"""
     groups = {
         "server": ServerSettings(data=data),
+        "wyoming": WYOMING,
         "accounts": AccountSettings(anonymous="unlimited", anonymous_keys=("dummy",)),
     } | changes
     settings = Settings(**groups)
@@ -128,15 +133,18 @@ def run_dialects(data: Path, **changes: Any) -> Iterator[DialectService]:
                 summarizer=Summarizer(NoServer()),
             )
             server = HttpServer(http_config(create_app(services), settings), services.draining, ready.set)
-            running.update(server=server, services=services, loop=asyncio.get_running_loop())
-            await server.serve(sockets=[listener])
+            async with serve_wyoming(services) as wyoming:
+                running.update(server=server, services=services, loop=asyncio.get_running_loop(), wyoming=wyoming)
+                await server.serve(sockets=[listener])
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert ready.wait(60)
     try:
         port = listener.getsockname()[1]
-        yield DialectService(f"http://127.0.0.1:{port}", models, running["services"], running["loop"])
+        yield DialectService(
+            f"http://127.0.0.1:{port}", models, running["services"], running["loop"], running["wyoming"] or ""
+        )
     finally:
         models.release.set()
         running["server"].force_exit = running["server"].should_exit = True
