@@ -5,15 +5,16 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway.dialects.errors import REASON_HEADER, SHOULD_RETRY_HEADER, DialectErrors
 from gateway.errors import ServiceError, answer_error
+from gateway.http.middleware.cors import JsonCorsMiddleware
 from gateway.http.middleware.error_boundary import ErrorBoundary
 from gateway.http.middleware.metrics import MetricsMiddleware
 from gateway.http.middleware.origin_check import OriginCheck
 from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMiddleware
+from gateway.http.middleware.trailing_slash import TrailingSlash
 from gateway.reference.openapi import response_headers
 from gateway.requests.recordings import IDEMPOTENCY_HEADER
 from gateway.routes.reference import ApiDocuments
@@ -44,11 +45,12 @@ def create_app(services: Services) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(RequestLogMiddleware),
+            Middleware(TrailingSlash),
             Middleware(MetricsMiddleware, metrics=services.metrics, routes=routes),
             Middleware(DialectErrors),
             Middleware(OriginCheck, origins=origins),
             Middleware(
-                CORSMiddleware,
+                JsonCorsMiddleware,
                 allow_origins=origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=ALLOWED_HEADERS,

@@ -50,7 +50,7 @@ class DescribedApi:
 
     def _operation(self, request: httpx.Request) -> dict[str, Any] | None:
         for pattern, operations in self._paths:
-            if pattern.match(request.url.path):
+            if pattern.match(request.url.path.rstrip("/") or "/"):
                 found: dict[str, Any] | None = operations.get(request.method.lower())
                 return found
         return None

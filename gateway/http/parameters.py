@@ -15,6 +15,17 @@ from speech.tensors import Task
 RESPONSE_FORMATS = {  # accepted → meant
     "json": "json", "txt": "txt", "srt": "srt", "vtt": "vtt", "text": "txt", "verbose_json": "json"
 }  # fmt: skip
+FIELDS = (
+    "model",
+    "language",
+    "languages",
+    "task",
+    "prompt",
+    "diarize",
+    "speakers",
+    "speaker_labels",
+    "response_format",
+)
 MAX_SPEAKERS = 32
 MAX_PROMPT = 2000  # characters: more than the decoder's 224 tokens hold
 

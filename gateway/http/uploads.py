@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ MAX_FIELD_BYTES = 16 * 1024
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of the process
 WRITE_BYTES = 1024 * 1024  # gathered before a thread writes them
 DRAIN_SECONDS = 5.0
+NO_FORM = "The body is not valid multipart/form-data."
 SLOWEST = 1024  # bytes a second that an upload has to make, on average, after its first moments
 
 
@@ -53,6 +56,7 @@ class FormRules:
     file_begins: bytes = b""  # written before what arrives: the header of a file that comes without one
     most_parts: int = MAX_PARTS
     repeated: bool = False  # whether a field may come several times, as SDKs send lists
+    single_fields: Collection[str] | None = None  # that else may come once only; None: all
     long_fields: Collection[str] = ()  # names of fields that may hold as much as `long_field_bytes`
     long_field_bytes: int = 4 * 1024**2
     most_long_fields: int = 4
@@ -62,6 +66,9 @@ class FormRules:
         """What a form may weigh beside its file."""
         long = self.most_long_fields * self.long_field_bytes if self.long_fields else 0
         return self.most_parts * MAX_FIELD_BYTES + long
+
+    def may_repeat(self, name: str) -> bool:
+        return self.repeated or (self.single_fields is not None and name not in self.single_fields)
 
     def field_bytes(self, name: str) -> int:
         return self.long_field_bytes if name in self.long_fields else MAX_FIELD_BYTES
@@ -121,13 +128,11 @@ async def pieces(request: Request, limits: UploadLimits, largest: int) -> AsyncI
 
     largest: bytes of the body
     """
-    stream, began, received = request.stream().__aiter__(), time.monotonic(), 0
+    began, received = time.monotonic(), 0
     expected = declared_bytes(request)
-    while True:
+    while not _is_complete(request):
         try:
-            piece = await asyncio.wait_for(anext(stream), limits.idle_seconds)
-        except StopAsyncIteration:
-            return
+            piece = await asyncio.wait_for(_receive(request), limits.idle_seconds)
         except TimeoutError:
             message = f"The upload stood still for {limits.idle_seconds:g} s and was given up; send it again."
             raise RequestTimeout(message) from None
@@ -149,13 +154,25 @@ async def drain(request: Request) -> None:
     """
     if "expect" in request.headers:
         return
-    try:
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(DRAIN_SECONDS):
-            while not (message := await request.receive())["type"].endswith("disconnect"):
-                if not message.get("more_body", False):
-                    return
-    except TimeoutError:
-        return
+            while not _is_complete(request):
+                await _receive(request)
+
+
+def _is_complete(request: Request) -> bool:
+    """Whether the last piece of the body has come: what comes after it is the client's leaving."""
+    return bool(getattr(request.state, "body_complete", False))
+
+
+async def _receive(request: Request) -> bytes:
+    """raises: ClientDisconnect"""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    request.state.body_complete = not message.get("more_body", False)
+    piece: bytes = message.get("body", b"")
+    return piece
 
 
 def _boundary(request: Request, rules: FormRules) -> bytes:
@@ -204,15 +221,17 @@ class _FormWriter:
         self._header = [b"", b""]  # name and value of the header that is being read
         self._headers: dict[bytes, bytes] = {}
         self._name = ""
+        self._is_other_file = False  # the part that is being read is a file, under another name
         self._file_name = ""
         self._value = bytearray()
         self._parser = _parser(boundary, self)
+        self._preamble = Preamble(boundary)
 
     def feed(self, piece: bytes) -> None:
         try:
-            self._parser.write(piece)
+            self._parser.write(self._preamble.skipped(piece))
         except FormParserError as problem:
-            raise BadRequest("The body is not valid multipart/form-data.") from problem
+            raise BadRequest(NO_FORM) from problem
 
     def write_out(self) -> None:
         pending, self._pending, self.gathered = self._pending, [], 0
@@ -220,6 +239,8 @@ class _FormWriter:
             _write_all(self._file, b"".join(pending))
 
     def finish(self) -> Form:
+        if self._preamble.text:
+            raise BadRequest(NO_FORM)
         if not self._ended:
             raise BadRequest("The form ends before its closing boundary; the upload is not complete.")
         self.write_out()
@@ -254,9 +275,10 @@ class _FormWriter:
         self._value = bytearray()
         if not self._name:
             raise BadRequest("A part of the form has no name.")
-        twice = not self.rules.repeated and self._name in self.values
+        twice = self._name in self.values and not self.rules.may_repeat(self._name)
         if twice or (self._is_file and self._file is not None):
             raise BadParameter(f"The field `{self._name[:40]}` is there more than once.", self._name)
+        self._is_other_file = b"filename" in options and not self._is_file
         if self._is_file:
             self._file = self.path.open("xb", buffering=0)
             _write_all(self._file, self.rules.file_begins)
@@ -276,7 +298,8 @@ class _FormWriter:
             return
         self._value += data[start:end]
         if len(self._value) > (longest := self.rules.field_bytes(self._name)):
-            raise BadParameter(f"The field `{self._name[:40]}` is longer than {_size(longest)}.", self._name)
+            instead = f"; send the recording in the field `{self.rules.file_field}`" if self._is_other_file else ""
+            raise BadParameter(f"The field `{self._name[:40]}` is longer than {_size(longest)}{instead}.", self._name)
 
     def on_part_end(self) -> None:
         if self._is_file:
@@ -288,6 +311,27 @@ class _FormWriter:
 
     def on_end(self) -> None:
         self._ended = True
+
+
+class Preamble:
+    """What may stand before the first part of a form (RFC 2046, 5.1.1), and means nothing."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.text = b""  # until the first boundary has come
+        self._delimiter = re.compile(rb"(?:^|\r\n)(?=--" + re.escape(boundary) + rb")")
+        self._over = False
+
+    def skipped(self, piece: bytes) -> bytes:
+        """The piece without the preamble. raises: BadRequest where it is longer than a field may be"""
+        if self._over:
+            return piece
+        self.text = (self.text + piece).lstrip(b"\r\n")
+        if found := self._delimiter.search(self.text):
+            form, self.text, self._over = self.text[found.end() :], b"", True
+            return form
+        if len(self.text) > MAX_FIELD_BYTES:
+            raise BadRequest(NO_FORM)
+        return b""
 
 
 def _write_all(file: BinaryIO, content: bytes) -> None:

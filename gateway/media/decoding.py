@@ -7,7 +7,6 @@ are the others tried. Samples are downmixed and written to a file as they come, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -133,10 +132,9 @@ async def _in_thread(process: DecodingProcess, work: Callable[[], Result]) -> Re
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         process.cancel()
-        with contextlib.suppress(Exception):
-            result = await future
-            if isinstance(result, Recording):
-                result.close()
+        await asyncio.wait((future,))
+        if future.exception() is None and isinstance(result := future.result(), Recording):
+            result.close()
         raise
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gateway.concurrency import run_together
 from gateway.recognition.windows import OnProgress, ignore
 from gateway.triton.client import TritonFailure
 from gateway.triton.fleet import Fleet
@@ -49,18 +50,13 @@ class TritonDiarizer:
         if len(pcm) == 0:
             return ()
         in_flight = asyncio.Semaphore(IN_FLIGHT)
+        # No TaskGroup: Python 3.11's makes a circle with its task when it is cancelled, which keeps the recording open.
         bounds, done = list(chunk_bounds(len(pcm))), itertools.count(1)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._infer_chunk(pcm[start:end], in_flight)) for start, end in bounds]
-                for task in tasks:
-                    task.add_done_callback(lambda _task: on_progress(next(done), len(bounds)))
-        except ExceptionGroup as group_of_failures:
-            failed, others = group_of_failures.split(DiarizationFailed)
-            if failed is None or others is not None:
-                raise
-            raise DiarizationFailed(str(failed.exceptions[0])) from failed
-        local_speech = join_chunks([task.result() for task in tasks])
+        async with run_together(*(self._infer_chunk(pcm[start:end], in_flight) for start, end in bounds)) as tasks:
+            for task in tasks:
+                task.add_done_callback(lambda _task: on_progress(next(done), len(bounds)))
+            found = await asyncio.gather(*tasks)
+        local_speech = join_chunks(found)
         return await asyncio.to_thread(find_turns, local_speech, len(pcm) / SAMPLE_RATE, speakers)
 
     async def _infer_chunk(self, pcm: Pcm, in_flight: asyncio.Semaphore) -> LocalSpeech:

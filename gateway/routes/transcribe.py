@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.http.parameters import TranscribeParameters, read_transcribe_parameters
-from gateway.http.uploads import Form
+from gateway.http.parameters import FIELDS, TranscribeParameters, read_transcribe_parameters
+from gateway.http.uploads import Form, FormRules, UploadLimits, receive_form
 from gateway.requests.jobs import RecordingEndpoint, RecordingOptions
 from gateway.requests.recordings import serve_recording
 from gateway.transcript.rendering import render, warnings_header
@@ -19,7 +20,12 @@ WARNINGS_HEADER = "X-Warnings"
 
 
 async def transcribe(request: Request) -> Response:
-    return await serve_recording(request, RecordingEndpoint(read=read_options))
+    return await serve_recording(request, RecordingEndpoint(read=read_options, receive=receive))
+
+
+async def receive(request: Request, limits: UploadLimits, folder: Path) -> Form:
+    """A field that is none of this service's may come as often as it likes."""
+    return await receive_form(request, limits, folder, FormRules(single_fields=FIELDS))
 
 
 def read_options(form: Form) -> RecordingOptions:

@@ -210,6 +210,28 @@ async def _without_a_length(path: Path, name: str) -> MediaInfo:
     return MediaInfo("matroska", None, 1, video=False)
 
 
+@pytest.mark.parametrize("path", ["/health/", "/v1/models/", "/v1/languages/"])
+async def test_a_slash_at_the_end_makes_no_difference(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).json() == (await client.get(path[:-1])).json()
+
+
+async def test_an_upload_to_an_address_with_a_slash_is_not_lost(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/v1/transcribe/", files=FILE)).json()["text"] == "Hello."
+
+
+async def test_a_preflight_that_is_refused_says_what_is_accepted(services: Services) -> None:
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(services)), base_url="http://service") as own:
+        refused = await own.options("/v1/transcribe", headers={**asked, "Access-Control-Request-Headers": "x-other"})
+        accepted = await own.options(
+            "/v1/transcribe", headers={**asked, "Access-Control-Request-Headers": "authorization"}
+        )
+
+    assert (refused.status_code, accepted.status_code) == (400, 200)
+    assert "authorization" in refused.json()["error"]
+    assert refused.headers["Access-Control-Allow-Origin"] == "*"
+
+
 async def test_the_model_that_answered_is_named(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/transcribe", files=FILE, data={"model": "large-v3"})
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from gateway.errors import BadParameter, BadRequest, ClientGone, RequestTimeout, ServiceError, TooLarge, Unavailable
-from gateway.http.uploads import MAX_FIELD_BYTES, MAX_PARTS, Form, UploadLimits, receive_form
+from gateway.http.uploads import MAX_FIELD_BYTES, MAX_PARTS, Form, FormRules, UploadLimits, receive_form
 
 LIMITS = UploadLimits(max_bytes=1000, idle_seconds=5)
 BOUNDARY = "sound-boundary"
@@ -83,6 +83,55 @@ def test_it_is_told_how_much_has_arrived(tmp_path: Path) -> None:
 async def test_bad_forms_are_refused(tmp_path: Path, content: bytes, error: type[ServiceError], says: str) -> None:
     with pytest.raises(error, match=says):
         await receive(content, tmp_path)
+
+
+async def test_a_preamble_means_nothing(tmp_path: Path) -> None:
+    sent = b"This is a multi-part message in MIME format.\r\n" + body(part("model", b"base"), part("file", b"1", "a"))
+    for size in (1, 7, 64, 10_000):
+        form = await receive(sent, _new_folder(tmp_path), size)
+        assert form.fields == {"model": "base"}
+        assert form.upload is not None and form.upload.size == 1
+
+
+async def test_a_preamble_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="not valid"):
+        await receive_form(request(pieces(b"x" * 10**6, 65_536)), UploadLimits(10**7, idle_seconds=5), tmp_path)
+
+
+async def test_an_unknown_field_may_come_twice(tmp_path: Path) -> None:
+    sent = body(part("detail[]", b"word"), part("detail[]", b"segment"), part("model", b"base"))
+    rules = FormRules(single_fields=("model",))
+
+    form = await receive_form(request(pieces(sent, 64)), LIMITS, tmp_path, rules)
+    with pytest.raises(BadParameter, match="`model` is there more than once"):
+        await receive_form(
+            request(pieces(body(part("model", b"base"), sent), 64)), LIMITS, _new_folder(tmp_path), rules
+        )
+
+    assert form.values["detail[]"] == ["word", "segment"]
+
+
+async def test_a_recording_in_another_field_is_told_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(BadParameter, match="`audio_file` is longer than 16 KB; send the recording in the field `file`"):
+        await receive(body(part("audio_file", b"x" * 20_000, "a.wav")), tmp_path, 65_536)
+
+
+@pytest.mark.parametrize("content", [b"hello", body(part("", b"x")), body(part("file", b"1"), part("file", b"2"))])
+async def test_a_form_that_has_come_whole_is_refused_at_once(tmp_path: Path, content: bytes) -> None:
+    """Nothing follows the last piece: whoever waited for more waited until the client left."""
+
+    async def whole() -> AsyncIterator[Message]:
+        yield {"type": "http.request", "body": content, "more_body": False}
+        pytest.fail("there was nothing more to wait for")
+
+    with pytest.raises(BadRequest):
+        await receive_form(request(whole()), LIMITS, tmp_path)
+
+
+def _new_folder(parent: Path) -> Path:
+    folder = parent / str(len(list(parent.iterdir())))
+    folder.mkdir()
+    return folder
 
 
 async def test_a_declared_length_over_the_cap_is_refused_before_anything_is_read(tmp_path: Path) -> None:
