@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from gateway.cli.standard_output import write_output
 from gateway.transcript.text import join
 from speech.transcript import Word
 
@@ -46,7 +47,7 @@ class TranscriptDisplay:
         text = self._continued(words, language)
         self._last = (words[-1],)
         if not self._console.is_terminal:
-            print(text, end="", flush=True)
+            write_output(text)
             return
         *full, last = Text(self._line + text).wrap(self._console, self._console.width)
         self._line = last.plain

@@ -19,6 +19,7 @@ from gateway.accounts.from_settings import open_database, store_file
 from gateway.accounts.registry import KeyRow, Registry, RegistryError
 from gateway.accounts.tiers import load_tiers
 from gateway.cli.errors import CommandFailed
+from gateway.cli.standard_output import write_output
 from gateway.errors import Unavailable
 from gateway.runtime_file import find_services
 from gateway.settings import Settings
@@ -55,7 +56,7 @@ def with_store_of_service(settings: Settings) -> Settings:
 
 async def create(options: argparse.Namespace, registry: Registry) -> None:
     key = await registry.create(options.tier, options.name, options.credits, options.expires)
-    print(key.text)
+    write_output(f"{key.text}\n")
 
 
 async def show(_: argparse.Namespace, registry: Registry) -> None:
@@ -71,7 +72,7 @@ async def revoke(options: argparse.Namespace, registry: Registry) -> None:
 
 
 async def rotate(options: argparse.Namespace, registry: Registry) -> None:
-    print((await registry.rotate(options.key, options.after)).text)
+    write_output(f"{(await registry.rotate(options.key, options.after)).text}\n")
 
 
 async def grant(options: argparse.Namespace, registry: Registry) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gateway.cli.errors import FAILED, INTERRUPTED, WRONG_USE, CommandFailed
 from gateway.cli.parser import build_parser
+from gateway.cli.standard_output import discard_output, write_output
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,14 +19,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return _run(options)
+        code = _run(options)
+        write_output("")  # whatever was printed and is still held
+        return code
     except CommandFailed as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return problem.code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes
+        discard_output()
         return FAILED
 
 

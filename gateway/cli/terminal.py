@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from gateway.cli.standard_output import write_output
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -70,8 +71,7 @@ def read_warnings(header: str) -> list[str]:
 
 
 def print_result(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
+    write_output(text if text.endswith("\n") else f"{text}\n")
 
 
 def duration(seconds: float) -> str:

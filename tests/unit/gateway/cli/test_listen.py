@@ -45,6 +45,17 @@ def test_a_terminal_shows_that_it_listens_before_the_first_word(url: str) -> Non
     assert "Listening…" not in shown.out.split("Hello.")[-1]
 
 
+def test_what_a_full_disk_does_not_take_of_live_text_is_told_on_the_terminal(url: str) -> None:
+    recording = Path(__file__).parents[3] / "data" / "young-man.flac"
+
+    shown = run_on_terminal("listen", "--fast", "--url", url, recording, piped=Path("/dev/full"))
+
+    assert shown.code == 1
+    assert shown.out.splitlines()[0] == "Hello."
+    assert "standard output cannot be written: No space left on device" in shown.out
+    assert "Traceback" not in shown.out
+
+
 def test_nothing_on_standard_input_is_told(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,6 +216,15 @@ def test_what_is_piped_is_plain_though_progress_is_shown_on_the_terminal(
     assert "Good morning" not in shown.out
 
 
+def test_what_a_full_disk_does_not_take_is_told_on_the_terminal(service: FakeService, recordings: list[str]) -> None:
+    shown = run_on_terminal("transcribe", "--url", service.url, recordings[0], piped=Path("/dev/full"))
+
+    assert shown.code == 1
+    assert LINES in shown.out.replace("\r", "")
+    assert "stt: standard output cannot be written: No space left on device; its text is above" in shown.out
+    assert "Traceback" not in shown.out
+
+
 def test_percent_and_time_left_are_shown_for_each_stage(service: FakeService, recordings: list[str]) -> None:
     service.release.clear()
     service.release_after = 4
