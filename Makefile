@@ -10,7 +10,7 @@ SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or 3.12 is neede
   $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve plot test unit browser check format docs development benchmarks lock clean distclean
+.PHONY: help setup serve plot test unit browser check format docs development benchmarks device lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -55,6 +55,9 @@ docs: development  ## write the generated pages again
 
 benchmarks:  ## environment and weights of the peers; then: python -m benchmarks NAME
 	$(SETUP) benchmarks
+
+device:  ## pack what a machine with a GPU and no network needs to measure, into var/device
+	$(BIN)/python -m benchmarks.device.pack
 
 UV_COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-header \
   --no-emit-index-url --no-config

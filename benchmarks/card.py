@@ -16,16 +16,6 @@ class Device:
 
 
 def find_device() -> Device | None:
-    """The first card of this machine; None where there is none."""
+    """The first card that this process may use; None where there is none."""
     gpu = find_gpu()
-    if gpu is None:
-        return None
-    import pynvml as nvml
-
-    nvml.nvmlInit()
-    try:
-        used = int(nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(0)).used)
-        driver = nvml.nvmlSystemGetDriverVersion()
-    finally:
-        nvml.nvmlShutdown()
-    return Device(gpu.name or "unknown", driver if isinstance(driver, str) else driver.decode(), gpu.memory, used)
+    return None if gpu is None else Device(gpu.name or "unknown", gpu.driver, gpu.memory, gpu.used)

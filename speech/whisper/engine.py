@@ -70,6 +70,21 @@ class CompletedStep:
         return self.step
 
 
+class PendingAlignment(Protocol):
+    def result(self) -> NDArray[np.float32]:
+        """Waits for the weights: (heads, tokens, frames). To be asked once, by any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedAlignment:
+    """Weights that are at hand already."""
+
+    weights: NDArray[np.float32]
+
+    def result(self) -> NDArray[np.float32]:
+        return self.weights
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How one row picks its token. temperature 0 is argmax; else the inverse CDF at `draw`."""
@@ -130,8 +145,10 @@ class Engine(Protocol):
         at the first step after a prompt also the blank and <|endoftext|>.
         """
 
-    def alignment(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
+    def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:
         """Alignment weights, the alignment heads' cross-attention, of the last `tokens` steps: (heads, tokens, frames).
 
+        Those of steps that were not read are undefined. The slot may be used again at once, whenever the weights are
+        read.
         Rows are softmax weights over the slot's whole context, cut to the first `frames`.
         """

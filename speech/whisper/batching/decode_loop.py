@@ -27,7 +27,7 @@ from speech.whisper.batching.rules import (
 from speech.whisper.batching.sequence import Hypothesis, Sequence, State
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
-from speech.whisper.engine import GREEDY, Engine, EngineError, Sampling
+from speech.whisper.engine import GREEDY, Engine, EngineError, PendingAlignment, Sampling
 from speech.whisper.tokenizer import Tokenizer
 
 SHORTEST_MIXTURE = 4.0  # seconds of a window whose regions may differ in language
@@ -43,6 +43,26 @@ class StepOutcome:
     answered: list[tuple[Sequence, Hypothesis]] = field(default_factory=list)
     failed: list[tuple[Sequence, Exception]] = field(default_factory=list)
     returned: list[Sequence] = field(default_factory=list)  # to be queued again: the engine failed once
+
+
+@dataclass(frozen=True, slots=True)
+class TextAlignment:
+    """The rows that predicted a text's n tokens and what followed them, of those that are fetched.
+
+    A token limit leaves no step after the last token, so the last row stands for the missing one too: word
+    timing needs an end of the last token, and there is none better.
+    """
+
+    fetched: PendingAlignment
+    tokens: int
+    stop: StopReason
+
+    def result(self) -> NDArray[np.float32]:
+        """(heads, n + 1, frames)"""
+        rows = self.fetched.result()[:, : self.tokens + 1]
+        if self.stop is StopReason.TOKEN_LIMIT and rows.shape[1] == self.tokens:
+            return np.concatenate([rows, rows[:, -1:]], axis=1)
+        return np.ascontiguousarray(rows)
 
 
 class DecodeLoop:
@@ -231,17 +251,10 @@ class DecodeLoop:
             sequence.move(State.RETRY)
             self._slot_states.discard(sequence.slot)
 
-    def _alignment(self, finished: FinishedText, frames: int) -> NDArray[np.float32]:
-        """(heads, n + 1, frames): the rows that predicted the n tokens and what followed them.
-
-        A token limit leaves no step after the last token, so the last row stands for the missing one too: word
-        timing needs an end of the last token, and there is none better.
-        """
+    def _alignment(self, finished: FinishedText, frames: int) -> PendingAlignment:
         count = len(finished.tokens)
-        rows = self._engine.alignment(finished.slot, count + finished.steps_after, frames)[:, : count + 1]
-        if finished.stop is StopReason.TOKEN_LIMIT and rows.shape[1] == count:
-            return np.concatenate([rows, rows[:, -1:]], axis=1)
-        return np.ascontiguousarray(rows)
+        fetched = self._engine.fetch_alignment(finished.slot, count + finished.steps_after, frames)
+        return TextAlignment(fetched, count, finished.stop)
 
     # Failures
 

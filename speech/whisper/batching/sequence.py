@@ -14,6 +14,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority, Task
 from speech.transcript import WindowResult, Word
 from speech.whisper.batching.rules import Attempt, StopReason, Verdict, frames_of, rank
+from speech.whisper.engine import PendingAlignment
 from speech.whisper.timing import time_words, token_starts
 from speech.whisper.tokenizer import Tokenizer
 from speech.whisper.words import split_words
@@ -57,7 +58,7 @@ class Hypothesis:
     tokens: NDArray[np.int32]  # (n,)
     logprobs: NDArray[np.float32]  # (n,), natural log
     average_logprob: float
-    alignment: NDArray[np.float32]  # (heads, n + 1, frames)
+    alignment: PendingAlignment  # (heads, n + 1, frames)
 
 
 class State(Enum):
@@ -134,7 +135,7 @@ def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) ->
     spans = split_words(tokens, tokenizer, written)
     words: tuple[Word, ...] = ()
     if spans:
-        starts = token_starts(hypothesis.alignment)
+        starts = token_starts(hypothesis.alignment.result())
         words = time_words(spans, starts, hypothesis.logprobs, sequence.request.seconds)
     return WindowResult(
         words=words,

@@ -23,7 +23,7 @@ from speech.whisper.cpu.encoders import open_encoder
 from speech.whisper.cpu.float_kernels import MAX_ROWS
 from speech.whisper.cpu.panel_layout import PANEL
 from speech.whisper.cpu.threads import ThreadTeam
-from speech.whisper.engine import CompletedStep, EngineError, Prefill, Sampling, Step
+from speech.whisper.engine import CompletedAlignment, CompletedStep, EngineError, Prefill, Sampling, Step
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest, read_manifest
 
@@ -120,6 +120,9 @@ class CpuEngine:
             self._state[slot].unfed = int(token)
             self._state[slot].first = False
         return CompletedStep(Step(tokens, logprobs))
+
+    def fetch_alignment(self, slot: int, tokens: int, frames: int) -> CompletedAlignment:
+        return CompletedAlignment(self.alignment(slot, tokens, frames))
 
     def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
         length = self._state[slot].length

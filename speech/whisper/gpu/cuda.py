@@ -15,7 +15,7 @@ from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
 from speech.whisper.engine import DeviceLost, EngineError
-from speech.whisper.gpu.device_memory import MemoryFull
+from speech.whisper.gpu.device_memory import MemoryEvent, MemoryFull, MemoryRows
 from speech.whisper.gpu.transfer_buffer import ALIGNMENT
 
 # What says that a call was wrong or came too early, and leaves the device as it is.
@@ -72,6 +72,7 @@ class CudaMemory:
 
     def __init__(self) -> None:
         self.stream = call(cudart.cudaStreamCreateWithFlags, cudart.cudaStreamNonBlocking)
+        self._beside = call(cudart.cudaStreamCreateWithFlags, cudart.cudaStreamNonBlocking)
         self._blocks: list[int] = []
         self._pinned: list[int] = []
 
@@ -111,7 +112,22 @@ class CudaMemory:
         call(cudart.cudaMemsetAsync, target, 0, size, self.stream)
 
     def event(self) -> CudaEvent:
-        return CudaEvent(self)
+        return CudaEvent(self.stream)
+
+    def beside_event(self) -> CudaEvent:
+        return CudaEvent(self._beside)
+
+    def fetch_beside(self, rows: MemoryRows, target: NDArray[Any], done: MemoryEvent) -> None:
+        kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        width, place = rows.row_bytes, target.ctypes.data
+        for matrix in range(rows.matrices):
+            source = rows.address + matrix * rows.matrix_pitch
+            target_rows = place + matrix * rows.rows * width
+            copied = (target_rows, width, source, rows.row_pitch, width, rows.rows, kind, self._beside)
+            call(cudart.cudaMemcpy2DAsync, *copied)
+        assert isinstance(done, CudaEvent)
+        done.record()
+        done.hold(self.stream)
 
     def wait(self) -> None:
         call(cudart.cudaStreamSynchronize, self.stream)
@@ -127,19 +143,24 @@ class CudaMemory:
     def close(self) -> None:
         self.release()
         call(cudart.cudaStreamDestroy, self.stream)
+        call(cudart.cudaStreamDestroy, self._beside)
 
 
 class CudaEvent:
     """A point of the stream that the host can wait for without burning a core."""
 
-    def __init__(self, memory: CudaMemory) -> None:
-        self._stream = memory.stream
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
         self._event = call(
             cudart.cudaEventCreateWithFlags, cudart.cudaEventDisableTiming | cudart.cudaEventBlockingSync
         )
 
     def record(self) -> None:
         call(cudart.cudaEventRecord, self._event, self._stream)
+
+    def hold(self, stream: Any) -> None:
+        """Has another stream wait for it, and nobody else."""
+        call(cudart.cudaStreamWaitEvent, stream, self._event, 0)
 
     def wait(self) -> None:
         """Returns at once if it was never recorded."""

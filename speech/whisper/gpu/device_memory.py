@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,18 @@ from speech.whisper.engine import EngineError
 
 class MemoryFull(EngineError):
     """The device has no more memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRows:
+    """Rows of several matrices, cut at their ends."""
+
+    address: int  # of the first row of the first matrix
+    matrices: int
+    matrix_pitch: int  # bytes from a matrix to the next
+    rows: int
+    row_pitch: int  # bytes from a row to the next
+    row_bytes: int  # of a row that are wanted
 
 
 class MemoryEvent(Protocol):
@@ -54,6 +67,15 @@ class DeviceMemory(Protocol):
     def event(self) -> MemoryEvent:
         """A new one, never recorded."""
 
+    def beside_event(self) -> MemoryEvent:
+        """A new one for `fetch_beside`."""
+
+    def fetch_beside(self, rows: MemoryRows, target: NDArray[Any], done: MemoryEvent) -> None:
+        """To the host, into a contiguous array, without waiting for what is enqueued; what is enqueued later waits.
+
+        done: is recorded behind it
+        """
+
     def wait(self) -> None:
         """Until everything enqueued is done."""
 
@@ -93,6 +115,16 @@ class HostMemory:
 
     def event(self) -> MemoryEvent:
         return _PastEvent()
+
+    beside_event = event
+
+    def fetch_beside(self, rows: MemoryRows, target: NDArray[Any], done: MemoryEvent) -> None:
+        place = target.ctypes.data
+        for matrix in range(rows.matrices):
+            for row in range(rows.rows):
+                source = rows.address + matrix * rows.matrix_pitch + row * rows.row_pitch
+                ctypes.memmove(place, source, rows.row_bytes)
+                place += rows.row_bytes
 
     def wait(self) -> None:
         pass  # nothing is ever in flight

@@ -14,11 +14,12 @@ from itertools import cycle
 import numpy as np
 
 from speech.audio import Samples
-from speech.whisper.engine import Step
+from speech.whisper.engine import PendingAlignment, Step
+from speech.whisper.gpu.alignment_buffers import AlignmentFetcher
 from speech.whisper.gpu.device_memory import MemoryEvent
 from speech.whisper.gpu.library import GraphLibrary, GraphPass, Launch
-from speech.whisper.gpu.runner import WINDOW, DecoderBatch, Floats, PrefillOutput, PromptBatch, buckets, fill_windows
-from speech.whisper.gpu.slot_kv_cache import SlotKvCache
+from speech.whisper.gpu.runner import WINDOW, DecoderBatch, PrefillOutput, PromptBatch, buckets, fill_windows
+from speech.whisper.gpu.slot_kv_cache import ALIGNMENT, SlotKvCache
 from speech.whisper.gpu.transfer_buffer import BufferField, HostBuffer, TransferBuffer
 from speech.whisper.manifest import Manifest
 
@@ -73,6 +74,8 @@ class DeviceRunner:
             StepBuffers(self._inputs.host(), self._outputs.host(), memory.event()) for _ in range(self.lookahead + 1)
         ]
         self._next_buffers = cycle(self._ring)
+        heads, _, frames = kv_cache.shapes[ALIGNMENT]
+        self._fetcher = AlignmentFetcher(memory, heads, frames)
         self._encoder, self._decoder = library.open_encoder(), library.open_prefill()
         self._steps: dict[int, Launch] = {}
         for count in buckets(kv_cache.slots):
@@ -129,8 +132,8 @@ class DeviceRunner:
         buffers.done.record()
         return DeviceStep(buffers, count)
 
-    def alignment(self, slot: int, first: int, last: int) -> Floats:
-        return self._kv_cache.alignment(slot, first, last)
+    def fetch_alignment(self, slot: int, first: int, last: int, frames: int) -> PendingAlignment:
+        return self._fetcher.fetch(*self._kv_cache.alignment_rows(slot, first, last, frames))
 
     def close(self) -> None:
         self._memory.wait()
@@ -138,6 +141,7 @@ class DeviceRunner:
             step.close()
         for event in (self._audio_sent, *(buffers.done for buffers in self._ring)):
             event.close()
+        self._fetcher.close()
         self._steps.clear()
         del self._encoder, self._decoder
         self._library.close()  # passes go before their graphs, graphs before the memory

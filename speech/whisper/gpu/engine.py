@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Samples
-from speech.whisper.engine import GREEDY, EngineError, PendingStep, Prefill, Sampling, Step
+from speech.whisper.engine import GREEDY, EngineError, PendingAlignment, PendingStep, Prefill, Sampling, Step
 from speech.whisper.gpu.runner import DecoderBatch, Floats, PromptBatch, Runner, buckets
 from speech.whisper.manifest import Manifest
 
@@ -91,9 +91,12 @@ class GraphEngine:
         self._first[chosen] = False
         return PendingRows(pending, chosen)
 
-    def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
+    def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:
         last = int(self._position[slot])  # the token there was chosen, not fed
-        return self._runner.alignment(slot, last - tokens, last)[:, :, :frames]
+        return self._runner.fetch_alignment(slot, last - tokens, last, frames)
+
+    def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
+        return self.fetch_alignment(slot, tokens, frames).result()
 
     def warm_up(self) -> None:
         """Runs every kind of pass once, so that no request waits for what is loaded on first use."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE, Samples
-from speech.whisper.engine import PendingStep
+from speech.whisper.engine import PendingAlignment, PendingStep
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -81,8 +81,11 @@ class Runner(Protocol):
     def step(self, rows: DecoderBatch) -> PendingStep:
         """Feeds each slot's last token; active rows choose the next. The result has all rows."""
 
-    def alignment(self, slot: int, first: int, last: int) -> Floats:
-        """Alignment weights of the slot's tokens first to last - 1: (heads, tokens, 1500)."""
+    def fetch_alignment(self, slot: int, first: int, last: int, frames: int) -> PendingAlignment:
+        """Alignment weights of the slot's tokens first to last - 1: (heads, tokens, frames).
+
+        The steps that wrote them were read. What is enqueued later does not touch what is fetched.
+        """
 
     def close(self) -> None:
         """Gives all memory back."""

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speech.whisper.engine import HEAD_SIZE, Dimensions
-from speech.whisper.gpu.device_memory import DeviceMemory
+from speech.whisper.gpu.device_memory import DeviceMemory, MemoryRows
 
 ELEMENT = np.dtype(np.float16)
 ALIGNMENT = "alignment"
@@ -93,12 +92,12 @@ class SlotKvCache:
                     self.memory.copy(address, self._encoded[name] + row * size, count * size)
             row += count
 
-    def alignment(self, slot: int, first: int, last: int) -> NDArray[np.float32]:
-        """Alignment weights of a slot's tokens first to last - 1: (heads, tokens, audio context)."""
-        heads, text, frames = self.shapes[ALIGNMENT]
-        weights = np.empty((heads, last - first, frames), ELEMENT)
-        for head in range(heads):
-            row = (slot * heads + head) * text + first
-            self.memory.fetch(self._addresses[ALIGNMENT] + row * frames * ELEMENT.itemsize, weights[head])
-        self.memory.wait()
-        return weights.astype(np.float32)
+    def alignment_rows(self, slot: int, first: int, last: int, frames: int) -> tuple[MemoryRows, tuple[int, int, int]]:
+        """Where the alignment weights of a slot's tokens first to last - 1 lie, and their shape: (heads, tokens,
+        frames).
+        """
+        heads, text, context = self.shapes[ALIGNMENT]
+        row = context * ELEMENT.itemsize
+        begin = self._addresses[ALIGNMENT] + (slot * heads * text + first) * row
+        rows = MemoryRows(begin, heads, text * row, last - first, row, frames * ELEMENT.itemsize)
+        return rows, (heads, last - first, frames)

@@ -26,6 +26,7 @@ class Driver:
     cards: list[Gpu] = field(default_factory=lambda: [CARD])
     parts: list[Gpu | None] | None = None
     loaded: bool = True
+    asked: list[str] = field(default_factory=list)  # by what else than a number
     NVML_DEVICE_MIG_ENABLE: int = 1
     NVMLError: type[Exception] = NVMLError
 
@@ -43,7 +44,18 @@ class Driver:
         return device.name
 
     def nvmlDeviceGetMemoryInfo(self, device: Gpu) -> Any:
-        return SimpleNamespace(total=device.memory)
+        return SimpleNamespace(total=device.memory, used=device.memory // 4)
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "580.159.04"
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Gpu:
+        self.asked.append(uuid)
+        return self.cards[-1]
+
+    def nvmlDeviceGetHandleByPciBusId(self, bus: str) -> Gpu:
+        self.asked.append(bus)
+        return self.cards[-1]
 
     def nvmlDeviceGetMigMode(self, device: Gpu) -> list[int]:
         self._insist(self.parts is not None)
@@ -77,6 +89,39 @@ def test_what_the_driver_tells(monkeypatch: pytest.MonkeyPatch, driver: Driver, 
     monkeypatch.setitem(sys.modules, "pynvml", driver)
 
     assert find_gpu() == found
+
+
+@pytest.mark.parametrize(
+    ("visible", "bus", "asked"),
+    [
+        ("GPU-1a2b,GPU-3c4d", "0000:4b:00.0", ["GPU-1a2b"]),
+        ("MIG-5e6f", "0000:4b:00.0", ["MIG-5e6f"]),
+        ("3", "0000:4b:00.0", ["0000:4b:00.0"]),
+        ("1", None, []),
+        (None, "0000:4b:00.0", ["0000:4b:00.0"]),
+    ],
+    ids=["by name", "a part by name", "where CUDA says it is", "by number, without CUDA", "all are visible"],
+)
+def test_the_card_is_the_first_that_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, bus: str | None, asked: list[str]
+) -> None:
+    driver = Driver(cards=[CARD, Gpu("NVIDIA H200", 141 * 10**9)])
+    runtime = SimpleNamespace(
+        cudaError_t=SimpleNamespace(cudaSuccess=0), cudaDeviceGetPCIBusId=lambda length, device: (0, str(bus).encode())
+    )
+    bindings = SimpleNamespace(runtime=runtime)
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(bindings=bindings))
+    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings if bus else None)
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    found = find_gpu()
+
+    assert found is not None
+    assert (found.name, found.driver, driver.asked) == ("NVIDIA H200", "580.159.04", asked)
 
 
 def test_without_the_package_that_asks_the_driver_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Samples
-from speech.whisper.engine import DeviceLost, Dimensions, EngineError, Prefill, Sampling, Step
+from speech.whisper.engine import CompletedAlignment, DeviceLost, Dimensions, EngineError, Prefill, Sampling, Step
 from speech.whisper.tokenizer import Tokenizer
 
 LANGUAGES = ["en", "zh", "de", "es", "ru", "ko", "fr", "ja"]
@@ -150,6 +150,9 @@ class ScriptedEngine:
         rows = [self._say(self._slots[slot], how) for slot, how in zip(slots, sampling, strict=True)]
         tokens, logprobs = zip(*rows, strict=True)
         return _Ready(Step(np.array(tokens, dtype=np.int32), np.array(logprobs, dtype=np.float32)))
+
+    def fetch_alignment(self, slot: int, tokens: int, frames: int) -> CompletedAlignment:
+        return CompletedAlignment(self.alignment(slot, tokens, frames))
 
     def alignment(self, slot: int, tokens: int, frames: int) -> NDArray[np.float32]:
         """Two heads; step number n of the text looks at frames 4n to 4n + 3."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -44,6 +45,7 @@ class Refused(Exception):
 class Stream:
     def __init__(self) -> None:
         self.queue: list[Work] = []
+        self.running = threading.RLock()
         self.captured: list[Work] | None = None
         self.broken = False  # what is captured is no graph any more
 
@@ -54,8 +56,9 @@ class Stream:
         (self.queue if self.captured is None else self.captured).append(work)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        while self.queue and not until():
-            self.queue.pop(0)()
+        with self.running:  # the threads that make words wait for copies
+            while self.queue and not until():
+                self.queue.pop(0)()
 
 
 class Event:
@@ -178,6 +181,16 @@ class FakeGpu:
         for address in ([target] if kind != 2 else []) + ([source] if kind != 1 else []):
             self.inside(address, size)
         stream.add(lambda: ctypes.memmove(target, source, size) and None)
+
+    def cudaMemcpy2DAsync(self, *copied: Any) -> None:
+        target, pitch, source, source_pitch, width, height, kind, stream = copied
+        for row in range(height):
+            self.cudaMemcpyAsync(target + row * pitch, source + row * source_pitch, width, kind, stream)
+
+    def cudaStreamWaitEvent(self, stream: Stream, event: Event, flags: int) -> None:
+        asked, other = event.asked, event.stream
+        assert other is not None
+        stream.add(lambda: other.run(lambda: event.reached >= asked))
 
     def cudaMemsetAsync(self, target: int, value: int, size: int, stream: Stream) -> None:
         self.inside(target, size)

@@ -15,6 +15,7 @@ from speech.audio import SAMPLE_RATE
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.engine import GREEDY, DeviceLost, EngineError
+from speech.whisper.gpu.alignment_buffers import BUFFERS
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.factory import EngineLimits, model_size, open_tensorrt
 from speech.whisper.gpu.memory_plan import footprint
@@ -98,12 +99,41 @@ def test_windows_that_follow_each_other_do_not_overwrite_each_other(engine: Grap
 def test_attention_is_read_from_the_slot(engine: GraphEngine) -> None:
     start(engine, [3])
     for _ in range(4):
-        engine.step([3], [GREEDY])
+        engine.step([3], [GREEDY]).result()
 
     weights = engine.alignment(3, tokens=3, frames=2)
 
     assert weights.shape == (2, 3, 2)
     assert weights[1, :, 1].tolist() == [3, 4, 5]
+
+
+def test_attention_is_fetched_without_a_wait_and_before_its_slot_is_used_again(
+    engine: GraphEngine, gpu: FakeGpu
+) -> None:
+    start(engine, [3])
+    for _ in range(4):
+        engine.step([3], [GREEDY]).result()
+    gpu.calls.clear()
+
+    pending = engine.fetch_alignment(3, tokens=3, frames=2)
+    waited = gpu.calls["cudaEventSynchronize"] + gpu.calls["cudaStreamSynchronize"]
+    start(engine, [3])  # what lies in the slot is cleared, and written anew
+    engine.step([3], [GREEDY]).result()
+
+    assert waited == 0
+    assert pending.result()[1, :, 1].tolist() == [3, 4, 5]
+
+
+def test_buffers_of_attention_that_nobody_reads_are_used_again(engine: GraphEngine) -> None:
+    start(engine, [3])
+    for _ in range(4):
+        engine.step([3], [GREEDY]).result()
+
+    for _ in range(3 * BUFFERS):
+        engine.fetch_alignment(3, tokens=3, frames=2)
+    kept = [engine.fetch_alignment(3, tokens=3, frames=2) for _ in range(BUFFERS + 1)]  # one waits for its copy
+
+    assert all(pending.result()[1, :, 1].tolist() == [3, 4, 5] for pending in kept)
 
 
 def test_a_window_that_left_no_numbers_does_not_haunt_its_slot(engine: GraphEngine) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from speech.whisper.engine import CompletedStep, Dimensions, Step
+from speech.whisper.engine import CompletedAlignment, CompletedStep, Dimensions, Step
 from speech.whisper.gpu.runner import DecoderBatch, Floats, PrefillOutput, PromptBatch
 from speech.whisper.manifest import Manifest, Source
 from speech.whisper.special_tokens import SpecialTokens
@@ -97,9 +97,9 @@ class ListRunner:
                 logprobs[slot] = -len(tokens)
         return CompletedStep(Step(self.fed[: len(rows)].astype(np.int32), logprobs))
 
-    def alignment(self, slot: int, first: int, last: int) -> Floats:
+    def fetch_alignment(self, slot: int, first: int, last: int, frames: int) -> CompletedAlignment:
         rows = np.arange(first, last, dtype=np.float32)[None, :, None]
-        return np.tile(rows, (2, 1, HEARD))
+        return CompletedAlignment(np.tile(rows, (2, 1, frames)))
 
     def close(self) -> None:
         pass
