@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +15,7 @@ from starlette.requests import HTTPConnection
 from gateway.accounts import Accounts
 from gateway.accounts.collector import AccountCollector
 from gateway.accounts.from_settings import open_accounts
+from gateway.capacity import CapacityCollector, CapacityLimits, MachineCapacity
 from gateway.draining import Draining
 from gateway.health import GpuFinder
 from gateway.media.decoding import MediaDecoder
@@ -25,13 +29,15 @@ from gateway.recognition.diarizer import TritonDiarizer
 from gateway.recognition.pyannote import PyannoteConfig, PyannoteDiarizer
 from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.whisper import TritonWhisper, retry_policies, triton_name
-from gateway.settings import DiarizationSettings, MediaSettings, Settings
+from gateway.settings import CapacitySettings, DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
 from gateway.triton.client import TritonAccess
 from gateway.triton.fleet import Fleet, watched
 from speech.activity import VoiceActivity
+
+WRITERS = 4  # threads that write uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Services:
     summarizer: Summarizer
     draining: Draining = field(default_factory=Draining)
     metrics: Metrics = field(default_factory=Metrics)
+    capacity: MachineCapacity = field(default_factory=MachineCapacity)
+    file_writers: Executor | None = None  # whose threads write uploads; None: the loop's
 
     def unavailable_models(self) -> list[str]:
         """Ids of deployed models that no Triton serves now."""
@@ -66,7 +74,12 @@ async def open_services(
     """
     served = triton_models(models, settings.diarization)
     fleet = Fleet(triton_urls, served, settings.triton, access=access)
-    with open_spool(settings.server.data) as spool:
+    decodes = settings.capacity.decodes or len(os.sched_getaffinity(0))
+    with (
+        open_spool(settings.server.data) as spool,
+        ThreadPoolExecutor(decodes, "decode") as decoders,
+        ThreadPoolExecutor(WRITERS, "write") as writers,
+    ):
         async with (
             watched(fleet),
             open_accounts(settings) as accounts,
@@ -75,14 +88,16 @@ async def open_services(
         ):
             activity = VoiceActivity()
             metrics = Metrics()
+            capacity = MachineCapacity(capacity_limits(settings.capacity), spool)
             metrics.registry.register(AccountCollector(lambda: accounts.status))
+            metrics.registry.register(CapacityCollector(capacity))
             whisper = TritonWhisper(fleet, retry_policies(settings.triton, settings.stream))
             recognizer = Recognizer(whisper.recognize)
             yield Services(
                 settings=settings,
                 models=models,
                 spool=spool,
-                media=MediaDecoder(spool, media_limits(settings.media), activity=activity),
+                media=MediaDecoder(spool, media_limits(settings.media), activity=activity, executor=decoders),
                 fleet=fleet,
                 gpus=GpuFinder(fleet, settings.triton.metrics_port),
                 whisper=whisper,
@@ -93,11 +108,18 @@ async def open_services(
                 summarizer=summarizer,
                 draining=Draining(settings.server.drain_seconds, settings.server.shutdown_seconds),
                 metrics=metrics,
+                capacity=capacity,
+                file_writers=writers,
             )
 
 
 def diarization_timeout(settings: DiarizationSettings) -> DiarizationTimeout:
     return DiarizationTimeout(settings.timeout_seconds, settings.timeout_share)
+
+
+def capacity_limits(settings: CapacitySettings) -> CapacityLimits:
+    spool_bytes = math.inf if settings.spool_bytes is None else settings.spool_bytes
+    return CapacityLimits(settings.recordings, settings.live_sessions, spool_bytes, settings.free_bytes)
 
 
 def media_limits(settings: MediaSettings) -> MediaLimits:

@@ -212,6 +212,19 @@ loopback address and has no trusted proxies, else `anonymous`; `unlimited` opens
     """after which the work of a gateway that died is given back"""
 
 
+class CapacitySettings(SettingsGroup):
+    recordings: int = Field(default=120, gt=0)
+    """recordings that a gateway has in work at once, uploads included; more are answered 503"""
+    live_sessions: int = Field(default=250, gt=0)
+    """live sessions that a gateway has at once"""
+    spool_bytes: int | None = Field(default=None, gt=0)
+    """bytes of uploads that a gateway has on its disk at once; none: as many as there is room for"""
+    free_bytes: int = Field(default=512 * 1024**2, ge=0)
+    """bytes of that disk that uploads leave free"""
+    decodes: int | None = Field(default=None, gt=0)
+    """recordings that a gateway decodes at once; none: one for each processor"""
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="STT_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore"
@@ -226,6 +239,7 @@ class Settings(BaseSettings):
     wyoming: WyomingSettings = Field(default_factory=WyomingSettings)
     client: ClientSettings = Field(default_factory=ClientSettings)
     accounts: AccountSettings = Field(default_factory=AccountSettings)
+    capacity: CapacitySettings = Field(default_factory=CapacitySettings)
     summarizer: SummarizerSettings = Field(default_factory=SummarizerSettings)
 
     @classmethod

@@ -20,6 +20,7 @@ TITLES = {
     "wyoming": "Home Assistant",
     "client": "The commands",
     "accounts": "Accounts",
+    "capacity": "What a gateway takes at once",
     "summarizer": "Summaries",
 }
 INTRODUCTION = """\

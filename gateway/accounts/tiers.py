@@ -92,6 +92,7 @@ class Tier(_Row):
     summaries_at_once: int = Field(gt=0)
     longest_session_minutes: int | None = Field(default=None, gt=0)
     longest_recording_minutes: int | None = Field(default=None, gt=0)
+    share: float = Field(default=1.0, gt=0, le=1)  # of what a machine takes at once, up to which this tier may fill it
     requests_a_second: float | None = Field(default=None, gt=0)  # on average, whatever becomes of them
 
     @property

@@ -8,9 +8,10 @@ import errno
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -34,6 +35,7 @@ NO_FORM = "The body is not valid multipart/form-data."
 SLOWEST = 1024  # bytes a second that an upload has to make, on average, after its first moments
 
 
+Result = TypeVar("Result")
 OnReceived = Callable[[float, float], None]  # bytes of the body, of how many; 0: unknown
 
 
@@ -46,6 +48,7 @@ class UploadLimits:
     max_bytes: int  # of the file
     idle_seconds: float  # between two pieces
     on_received: OnReceived = _ignore  # hears how much has come
+    executor: Executor | None = None  # in whose threads files are written; None: the loop's
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ async def receive_form(request: Request, limits: UploadLimits, folder: Path, rul
     writer = _FormWriter(_boundary(request, rules), folder / "upload", limits.max_bytes, rules)
     try:
         await _read_into(writer, request, limits)
-        return await asyncio.to_thread(writer.finish)
+        return await _in_thread(limits.executor, writer.finish)
     except OSError as problem:
         if problem.errno in NO_ROOM:
             raise Unavailable("There is no room for the upload at the moment.", 60) from problem
@@ -117,10 +120,15 @@ async def _read_into(writer: _FormWriter, request: Request, limits: UploadLimits
         async for piece in pieces(request, limits, largest):
             writer.feed(piece)
             if writer.gathered >= WRITE_BYTES:
-                await asyncio.to_thread(writer.write_out)
+                await _in_thread(limits.executor, writer.write_out)
     except (BadRequest, TooLarge):
         await drain(request)
         raise
+
+
+async def _in_thread(executor: Executor | None, work: Callable[[], Result]) -> Result:
+    """executor: of writes alone, so that an upload does not wait behind other work; None: the loop's"""
+    return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
 async def pieces(request: Request, limits: UploadLimits, largest: int) -> AsyncIterator[bytes]:

@@ -7,8 +7,10 @@ are the others tried. Samples are downmixed and written to a file as they come, 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -55,6 +57,7 @@ class MediaDecoder:
     limits: MediaLimits = field(default_factory=MediaLimits)
     ffmpeg: Ffmpeg = field(default_factory=Ffmpeg.find)
     activity: VoiceActivity = field(default_factory=VoiceActivity)
+    executor: Executor | None = None  # in whose threads files wait and are decoded; None: one for each call
 
     @property
     def unconfined(self) -> list[str]:
@@ -73,13 +76,13 @@ class MediaDecoder:
         """
         limits = replace(self.limits, duration=min(self.limits.duration, longest))
         process = DecodingProcess(self.ffmpeg, path, limits, on_progress)
-        return await _in_thread(process, lambda: self._decode(process, _demuxer(path, name)))
+        return await _in_thread(self.executor, process, lambda: self._decode(process, _demuxer(path, name)))
 
     async def inspect(self, path: Path, name: str = "") -> MediaInfo:
         """What the file's header says, without decoding it. Raises UnsupportedMedia."""
         process = DecodingProcess(self.ffmpeg, path, self.limits)
         arguments = input_arguments(_demuxer(path, name))
-        report = await _in_thread(process, lambda: process.inspect(arguments))
+        report = await _in_thread(self.executor, process, lambda: process.inspect(arguments))
         _check(path, report)
         return MediaInfo(report.container, report.duration, len(report.audio), report.video)
 
@@ -126,12 +129,22 @@ class MediaDecoder:
             raise
 
 
-async def _in_thread(process: DecodingProcess, work: Callable[[], Result]) -> Result:
-    future = asyncio.ensure_future(asyncio.to_thread(work))
+async def _in_thread(executor: Executor | None, process: DecodingProcess, work: Callable[[], Result]) -> Result:
+    def run() -> Result:
+        process.start_clock()
+        return work()
+
+    if executor is None:
+        with ThreadPoolExecutor(1) as own:
+            return await _in_thread(own, process, work)
+    job = executor.submit(contextvars.copy_context().run, run)
+    future = asyncio.wrap_future(job)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         process.cancel()
+        if job.cancel():  # it was still waiting for a thread
+            raise
         await asyncio.wait((future,))
         if future.exception() is None and isinstance(result := future.result(), Recording):
             result.close()

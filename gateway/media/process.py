@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class DecodingProcess:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._cancelled = False
+        self._deadline = time.monotonic() + limits.wall  # of all runs together
+
+    def start_clock(self) -> None:
+        """The file's time runs from now on, not while it waits for its turn."""
+        self._deadline = time.monotonic() + self._limits.wall
 
     def cancel(self) -> None:
         with self._lock:
@@ -116,7 +122,7 @@ class DecodingProcess:
         with self.path.open("rb") as source:
             child = self._ffmpeg.spawn(arguments, source.fileno(), self._limits)
         collector = threading.Thread(target=_collect, args=(child.stderr, lines), daemon=True)
-        watchdog = threading.Timer(self._limits.wall, child.kill)
+        watchdog = threading.Timer(max(0.0, self._deadline - time.monotonic()), child.kill)
         watchdog.daemon = True
         with child:
             try:

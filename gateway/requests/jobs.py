@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
-from gateway.errors import BadParameter, RecordingTooLong, ServiceError
-from gateway.http.uploads import Form, Upload, UploadLimits, receive_form
+from gateway.errors import BadParameter, RecordingTooLong, ServiceError, Unavailable
+from gateway.http.uploads import NO_ROOM, Form, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
 from gateway.progress import ProgressTracker
 from gateway.recognition.doubts import NO_SPEECH
@@ -99,7 +99,7 @@ async def receive_job(
     media, file_field = services.settings.media, endpoint.file_field
     with request_folder(services.spool) as folder:
         largest = min(media.max_upload_bytes, caller.tier.largest_file)
-        limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received)
+        limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received, services.file_writers)
         form = await endpoint.receive(request, limits, folder)
         options = endpoint.read(form)
         if form.upload is None:
@@ -140,7 +140,7 @@ async def paid_recording(
 async def decode(admitted: AdmittedRequest, job: RecordingJob, charged: float) -> Recording:
     """No longer than its sender may have, or can pay for: nobody decodes a day of sound for one credit.
 
-    raises: UnsupportedMedia, PaymentRequired, TooManyRequests
+    raises: UnsupportedMedia, PaymentRequired, TooManyRequests, Unavailable
     """
     paid_for = admitted.admission.affordable
     if paid_for >= charged:
@@ -149,6 +149,10 @@ async def decode(admitted: AdmittedRequest, job: RecordingJob, charged: float) -
     decoder, on_progress = admitted.services.media, admitted.progress.decoded
     try:
         return await decoder.decode(job.upload.path, job.upload.name, on_progress, longest)
+    except OSError as problem:
+        if problem.errno in NO_ROOM:
+            raise Unavailable("There is no room for the decoded recording at the moment.", 60) from problem
+        raise
     except RecordingTooLong:
         if paid_for <= job.longest:
             await admitted.admission.hold(paid_for + 1)

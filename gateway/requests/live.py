@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from gateway.accounts import Caller
+from gateway.accounts import Caller, LiveSession
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper
 from gateway.services import Services
@@ -27,6 +28,14 @@ class LiveOptions:
     language: str | None = None  # ISO 639-1; None: detect
     prompt: str = ""
     policy: StreamPolicy = field(default_factory=StreamPolicy)
+
+
+@asynccontextmanager
+async def admit_live_session(services: Services, caller: Caller) -> AsyncIterator[LiveSession]:
+    """By the machine first, then by the caller's account. raises: Unavailable, TooManyRequests, PaymentRequired"""
+    with services.capacity.live_session(caller.tier.share):
+        async with services.accounts.admit_session(caller) as account:
+            yield account
 
 
 def open_session(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.accounts import Admission, Credentials, IdempotentResult, StoredResponse
+from gateway.accounts import Admission, Caller, Credentials, IdempotentResult, StoredResponse
 from gateway.draining import Work
 from gateway.http.connection import while_connected
+from gateway.http.uploads import declared_bytes
 from gateway.requests.admit import admit
 from gateway.requests.jobs import (
     AdmittedRequest,
@@ -23,7 +25,7 @@ from gateway.requests.jobs import (
     settle,
 )
 from gateway.requests.streamed import begin_stream
-from gateway.services import services_of
+from gateway.services import Services, services_of
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -39,13 +41,24 @@ async def serve_recording(
         progress = stack.enter_context(services.progress.follow(request.state.request_id))
         stack.enter_context(services.draining.track(Work.FILE))
         caller, admission = await stack.enter_async_context(
-            admit(request, lambda caller: services.accounts.admit(caller, key), credentials)
+            admit(request, lambda caller: admit_recording(request, services, caller, key), credentials)
         )
         admitted = AdmittedRequest(services, caller, admission, progress)
         job = await stack.enter_async_context(receive_job(request, admitted, endpoint))
         if job.options.events is None:
             return await while_connected(request, answer(admitted, job, endpoint))
         return await begin_stream(request, admitted, job, job.options.events, stack)
+
+
+@asynccontextmanager
+async def admit_recording(
+    request: Request, services: Services, caller: Caller, key: str | None
+) -> AsyncIterator[Admission]:
+    """By the machine first, which asks no store."""
+    upload = declared_bytes(request) or caller.tier.largest_file
+    with services.capacity.recording(upload, caller.tier.share):
+        async with services.accounts.admit(caller, key) as admission:
+            yield admission
 
 
 async def answer(admitted: AdmittedRequest, job: RecordingJob, endpoint: RecordingEndpoint) -> Response:

@@ -23,7 +23,7 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.http.parameters import read_language
-from gateway.requests.live import LiveOptions, open_session
+from gateway.requests.live import LiveOptions, admit_live_session, open_session
 from gateway.services import Services, services_of
 from gateway.streaming import messages
 from gateway.streaming.messages import CONFIG_EXAMPLE, Message, StopCommand, StreamConfig
@@ -68,7 +68,7 @@ class StreamConnection:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
         accounts = self.services.accounts
         caller = await accounts.identify(Credentials.of(self.socket))
-        async with accounts.admit_session(caller) as account:
+        async with admit_live_session(self.services, caller) as account:
             session = await self._converse(caller, account)
             await self._conclude(session)
         if self.overdrawn is not None:

@@ -23,7 +23,7 @@ from gateway.dialects.realtime.events import ConversationItem, Event, EventNames
 from gateway.dialects.realtime.input_buffer import InputBuffer
 from gateway.draining import Work
 from gateway.errors import BadParameter, InternalError, PaymentRequired, ServiceError, error_response
-from gateway.requests.live import open_session
+from gateway.requests.live import admit_live_session, open_session
 from gateway.services import Services, services_of
 from speech.audio import SAMPLE_RATE
 
@@ -42,7 +42,7 @@ async def serve_realtime(socket: WebSocket) -> None:
     services = services_of(socket)
     try:
         caller = await services.accounts.identify(credentials_of(socket))
-        async with services.accounts.admit_session(caller) as account:
+        async with admit_live_session(services, caller) as account:
             await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in subprotocols(socket) else None)
             with services.draining.track(Work.LIVE_SESSION):
                 await RealtimeConnection(socket, services, caller, account).serve()

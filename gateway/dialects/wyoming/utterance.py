@@ -11,7 +11,7 @@ from gateway.accounts import Caller, LiveSession
 from gateway.dialects.wyoming.framing import BrokenFraming, WyomingEvent
 from gateway.errors import BadParameter, ServiceError
 from gateway.http.parameters import MAX_PROMPT, read_language
-from gateway.requests.live import LiveOptions, open_session
+from gateway.requests.live import LiveOptions, admit_live_session, open_session
 from gateway.services import Services
 from gateway.streaming.endpoint import EndpointPolicy
 from gateway.streaming.messages import Message
@@ -100,8 +100,8 @@ class Utterance:
 
     async def _feed(self, pcm: bytes) -> None:
         if self._session is None:
-            accounts = self._services.accounts
-            self._account = await self._stack.enter_async_context(accounts.admit_session(self._caller))
+            admitted = admit_live_session(self._services, self._caller)
+            self._account = await self._stack.enter_async_context(admitted)
             self._session = open_session(self._services, self._caller, self._options, self.emit, PauseObserver(self))
             self._running = asyncio.create_task(self._session.run())
         assert self._account is not None and self._running is not None

@@ -1,6 +1,7 @@
 """The routes over services that do nothing real; tests/e2e runs the real ones."""
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from gateway.accounts.from_settings import open_accounts, open_database
 from gateway.accounts.registry import Registry
 from gateway.accounts.tiers import load_tiers
 from gateway.app import create_app
+from gateway.capacity import CapacityLimits, MachineCapacity
 from gateway.errors import RecordingTooLong, UnsupportedMedia
 from gateway.media.decoding import MediaInfo
 from gateway.media.recording import Recording
@@ -189,6 +191,29 @@ async def test_a_request_that_was_settled_meanwhile_gets_the_answer_that_was_pai
 
     assert (answer.text, answer.headers["X-Model"]) == ("as it was sent", "tiny")
     assert answer.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_a_recording_that_the_machine_cannot_take_is_503_and_leaves_no_trace(
+    services: Services, parts: Parts
+) -> None:
+    full = replace(services, capacity=MachineCapacity(CapacityLimits(recordings=0)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(full)), base_url="http://service") as client:
+        answer = await client.post("/v1/transcribe", files=FILE)
+        usage = (await client.get("/v1/usage")).json()["transcription"]
+
+    assert answer.status_code == 503
+    assert "more recordings" in answer.json()["error"]
+    assert int(answer.headers["Retry-After"]) > 0
+    assert parts.uploads == []
+    assert (usage["held"], usage["running"], usage["requests"]) == (0, 0, 0)
+
+
+async def test_no_room_for_the_decoded_sound_is_503(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.failure = OSError(errno.ENOSPC, "No space left on device")
+    answer = await client.post("/v1/transcribe", files=FILE)
+
+    assert answer.status_code == 503
+    assert "no room" in answer.json()["error"]
 
 
 async def test_no_more_is_decoded_than_its_sender_can_pay_for(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -143,6 +144,26 @@ async def test_a_cancelled_file_leaves_no_process_and_no_spool(tmp_path: Path, m
         await work
     assert _children() <= others
     assert list(spool.iterdir()) == []
+
+
+async def test_a_file_that_waits_for_a_thread_is_given_up_at_once(tmp_path: Path, make: Make) -> None:
+    endless = make("long.flac", source=("-f", "lavfi", "-i", "anoisesrc=r=8000:d=1200:a=0.1"))
+    others = _children()
+    with ThreadPoolExecutor(1) as one:
+        decoder = MediaDecoder(tmp_path, executor=one)
+        decoding = asyncio.create_task(decoder.decode(endless))
+        while len(_children() - others) == 0:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(decoder.decode(endless))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not decoding.done()  # whose thread it waited for
+        decoding.cancel()
+        await asyncio.gather(decoding, return_exceptions=True)
+
+    assert _children() <= others
 
 
 async def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:

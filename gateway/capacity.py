@@ -1,0 +1,105 @@
+"""What one gateway takes on at once, whoever asks: recordings, live sessions, bytes of uploads on its disk.
+
+A caller's limits do not bound the machine: addresses cost nothing. Whatever does not fit is refused before its
+body is read, with 503 and a time to come back, and leaves nothing in the account store. A tier with a share below
+1 is refused sooner, so that what is left of the machine stays for the others.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.errors import Unavailable
+
+RETRY_SECONDS = (2.0, 15.0)  # between which clients are told to come back, so that they do not all come at once
+
+Resource = Literal["recordings", "live sessions", "spool bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityLimits:
+    recordings: float = math.inf  # from the first byte of an upload to the answer
+    live_sessions: float = math.inf
+    spool_bytes: float = math.inf  # of uploads, as they were declared
+    free_bytes: int = 0  # of the spool's disk, that are left free: decoded sound, the account store, the log
+
+    def of(self, resource: Resource) -> float:
+        return {
+            "recordings": self.recordings,
+            "live sessions": self.live_sessions,
+            "spool bytes": self.spool_bytes,
+        }[resource]
+
+
+class MachineCapacity:
+    def __init__(self, limits: CapacityLimits | None = None, spool: Path | None = None) -> None:
+        """spool: the folder of uploads; None: its disk is not looked at"""
+        self.limits = limits or CapacityLimits()
+        self.used: Counter[Resource] = Counter({"recordings": 0, "live sessions": 0, "spool bytes": 0})
+        self.refused: Counter[Resource] = Counter({"recordings": 0, "live sessions": 0, "spool bytes": 0})
+        self._spool = spool
+
+    @contextmanager
+    def recording(self, upload_bytes: int, share: float = 1.0) -> Iterator[None]:
+        """One recording, until the block ends. share: of the machine, that its tier may fill. raises: Unavailable"""
+        with self._hold("recordings", 1, share), self._hold("spool bytes", upload_bytes, share):
+            self._check_disk()
+            yield
+
+    @contextmanager
+    def live_session(self, share: float = 1.0) -> Iterator[None]:
+        """raises: Unavailable"""
+        with self._hold("live sessions", 1, share):
+            yield
+
+    @contextmanager
+    def _hold(self, resource: Resource, amount: int, share: float) -> Iterator[None]:
+        if self.used[resource] + amount > share * self.limits.of(resource):
+            raise self._refusal(resource)
+        self.used[resource] += amount
+        try:
+            yield
+        finally:
+            self.used[resource] -= amount
+
+    def _check_disk(self) -> None:
+        """Uploads that still arrive will take what they declared, so that much is counted as gone."""
+        if self._spool is None:
+            return
+        if shutil.disk_usage(self._spool).free - self.used["spool bytes"] < self.limits.free_bytes:
+            raise self._refusal("spool bytes")
+
+    def _refusal(self, resource: Resource) -> Unavailable:
+        self.refused[resource] += 1
+        what = "room for the upload" if resource == "spool bytes" else f"more {resource}"
+        return Unavailable(f"The service cannot take {what} at the moment.", random.uniform(*RETRY_SECONDS))
+
+
+class CapacityCollector(Collector):
+    """For Prometheus."""
+
+    def __init__(self, capacity: MachineCapacity) -> None:
+        self._capacity = capacity
+
+    def collect(self) -> Iterator[Metric]:
+        used = GaugeMetricFamily("stt_capacity_used", "Taken at once now", labels=["resource"])
+        limits = GaugeMetricFamily("stt_capacity_limit", "The most of it; +Inf: no bound", labels=["resource"])
+        refused = CounterMetricFamily("stt_capacity_refused", "Requests for which it did not do", labels=["resource"])
+        for resource, amount in self._capacity.used.items():
+            name = resource.replace(" ", "_")
+            used.add_metric([name], amount)
+            limits.add_metric([name], self._capacity.limits.of(resource))
+            refused.add_metric([name], self._capacity.refused[resource])
+        yield from (used, limits, refused)
