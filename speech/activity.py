@@ -21,6 +21,12 @@ CHUNK_SECONDS = CHUNK / SAMPLE_RATE
 BLOCK = 512  # chunks per call of the network: 16 s
 WEIGHTS = Path(__file__).parent / "weights" / "silero_vad.onnx"
 
+LEVEL = 2500.0  # RMS, of 32768: what `levelled` brings quiet sound up to, -22 dBFS
+MOST_GAIN = 300.0  # 50 dB
+SHORTEST_QUIET = 0.4  # seconds of speech that only the levelled sound holds
+BESIDE = 10  # chunks beside speech that stay as they are: 0.3 s
+REACH = 16  # chunks before and after whose loudest sets the gain: half a second
+
 Probabilities = NDArray[np.float32]  # (chunks,), 0..1
 
 
@@ -53,6 +59,26 @@ class VoiceActivity:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+
+    def find_speech(self, pcm: Pcm, heard: Probabilities | None = None) -> Probabilities:
+        """Probabilities in the sound as it is, and where it holds no speech in the sound brought up to a common level.
+
+        The network misses speech below -50 dBFS, and a second voice far below the first.
+        heard: those of the sound as it is, where they are known already
+        """
+        heard = self.probabilities(pcm) if heard is None else heard
+        stream = self.stream()
+        found = [stream.feed(levelled(pcm, at, at + BLOCK * CHUNK)) for at in range(0, len(pcm), BLOCK * CHUNK)]
+        louder = np.concatenate([*found, stream.flush()])
+        for region in regions(heard):
+            first, stop = round(region.start / CHUNK_SECONDS), round(region.end / CHUNK_SECONDS)
+            louder[max(0, first - BESIDE) : stop + BESIDE] = 0.0
+        told = heard.copy()
+        for region in regions(louder):
+            if region.end - region.start >= SHORTEST_QUIET:
+                part = slice(round(region.start / CHUNK_SECONDS), round(region.end / CHUNK_SECONDS))
+                told[part] = np.maximum(heard[part], louder[part])
+        return told
 
     def stream(self) -> ActivityStream:
         """A new stream, for audio that arrives piece by piece."""
@@ -99,6 +125,27 @@ class ActivityStream:
         found, self._hidden, self._cell = self._session.run(None, {"input": seen, "h": self._hidden, "c": self._cell})
         probabilities: Probabilities = found.reshape(-1)
         return probabilities
+
+
+def levelled(pcm: Pcm, start: int, end: int) -> Pcm:
+    """Samples from `start`, a multiple of CHUNK, to `end`, amplified where they and their surroundings are quiet."""
+    first = max(0, start - REACH * CHUNK)
+    loudness = _loudness(pcm[first : end + REACH * CHUNK])
+    loudest = np.lib.stride_tricks.sliding_window_view(np.pad(loudness, REACH), 2 * REACH + 1).max(axis=1)
+    gain = np.clip(LEVEL / np.maximum(loudest, 1.0), 1.0, MOST_GAIN)
+    middles = first + CHUNK * (np.arange(len(gain)) + 0.5)
+    piece = pcm[start:end]
+    louder = piece * np.interp(np.arange(start, start + len(piece)), middles, gain)
+    amplified: Pcm = np.clip(louder, -32768, 32767).astype(np.int16)
+    return amplified
+
+
+def _loudness(pcm: Pcm) -> NDArray[np.float32]:
+    """RMS of each chunk, of 32768; the last is filled up with silence."""
+    padded = np.zeros(-(-len(pcm) // CHUNK) * CHUNK, np.float32)
+    padded[: len(pcm)] = pcm
+    loudness: NDArray[np.float32] = np.sqrt(np.mean(padded.reshape(-1, CHUNK) ** 2, axis=1))
+    return loudness
 
 
 LENIENT = ActivityThresholds()

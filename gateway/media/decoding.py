@@ -121,7 +121,8 @@ class MediaDecoder:
                 raise UnsupportedMedia(
                     f"the file's sound ({_codec(track.report)}) cannot be decoded{_because(track.report)}; {ACCEPTED}"
                 )
-            recording = Recording(file.read(), track.speech, file=file)
+            pcm = file.read()
+            recording = Recording(pcm, self.activity.find_speech(pcm, track.speech), file=file)
             recording.warnings = _warnings(track, recording.duration)
             return recording
         except BaseException:

@@ -21,6 +21,7 @@ from speech.whisper.batching.rules import (
     frames_of,
     judge,
     previous_tokens,
+    region_languages,
     short_context,
     token_limit,
 )
@@ -152,32 +153,34 @@ class DecodeLoop:
             return
         start = [self._tokenizer.special.start_of_transcript]
         try:
-            regions = [self._region_languages(each) for each in batch]
+            parts = [self._parts_languages(each) for each in batch]
             prefills = self._engine.prefill([each.slot for each in batch], [start] * len(batch))
         except EngineError as error:
             self._return(batch, error)
             return
-        for sequence, prefill, of_regions in zip(batch, prefills, regions, strict=True):
+        for sequence, prefill, of_parts in zip(batch, prefills, parts, strict=True):
             whole = self._by_language(prefill.language_probabilities)
+            sequence.region_languages = tuple(
+                _noted(self._by_language(each))
+                for each in region_languages(sequence.request.regions, prefill.language_probabilities, of_parts)
+            )
             likely = weigh(whole, sequence.request.languages)
             sequence.language = max(likely, key=lambda language: likely[language])
             sequence.language_probability = round(whole[sequence.language], 4)
-            sequence.region_languages = of_regions or (_noted(whole),) * len(sequence.request.regions)
             sequence.no_speech = round(float(prefill.no_speech_probability), 4)
             if sequence.attempt.prompted:  # the caller's prompt comes before the start
                 self._engine.rewind(sequence.slot)
             else:
                 sequence.prefilled = 1
 
-    def _region_languages(self, sequence: Sequence) -> tuple[dict[str, float], ...]:
-        """Of each region apart; () where that is not known, or the window is too short to be more than one."""
+    def _parts_languages(self, sequence: Sequence) -> NDArray[np.float32] | None:
+        """Of each region apart; None where that is not known, or the window is too short to be more than one."""
         regions = sequence.request.regions
         if len(regions) < 2 or sequence.request.seconds < SHORTEST_MIXTURE or not self._engine.partial_contexts:
-            return ()
+            return None
         last = sequence.context
         spans = [(min(first // FRAME_SAMPLES, last - 1), min(frames_of(stop), last)) for first, stop in regions]
-        found = self._engine.span_languages(sequence.slot, spans)
-        return tuple(_noted(self._by_language(row)) for row in found)
+        return self._engine.span_languages(sequence.slot, spans)
 
     def _by_language(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
         return dict(zip(self._tokenizer.languages, probabilities.tolist(), strict=True))

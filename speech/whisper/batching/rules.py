@@ -22,6 +22,7 @@ SHORTEST_CONTEXT: Final = 768 / 1500  # of the whole context; with 512 the decod
 
 COMPRESSION_LIMIT: Final = 2.4  # above: the text repeats itself
 LOGPROB_LIMIT: Final = -1.0  # mean below: the text is doubtful
+MOST_OF_WINDOW: Final = 0.8  # share of its speech from which a region's language is the window's
 NO_SPEECH_LIMIT: Final = 0.6  # above, and doubtful: nobody spoke
 
 
@@ -48,6 +49,21 @@ def short_context(samples: int, whole: int) -> int:
 def frames_of(samples: int) -> int:
     """Encoder frames that a window's own samples fill, at least 1."""
     return max(1, -(-samples // FRAME_SAMPLES))
+
+
+def region_languages(
+    regions: Sequence[tuple[int, int]], whole: NDArray[np.float32], parts: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Language probabilities of each region: (regions, languages).
+
+    A part alone is judged worse than a window, so a region that is most of the window takes the window's.
+    whole: (languages,), of the window; parts: (regions, languages), of each region alone; None: not known
+    """
+    if parts is None:
+        return np.tile(whole, (len(regions), 1))
+    lengths = np.array([stop - first for first, stop in regions], np.float32)
+    told: NDArray[np.float32] = np.where((lengths >= MOST_OF_WINDOW * lengths.sum())[:, None], whole, parts)
+    return told
 
 
 class Verdict(Enum):

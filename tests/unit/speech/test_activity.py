@@ -5,7 +5,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from speech.activity import CHUNK, Region, VoiceActivity, regions
+from speech.activity import CHUNK, CHUNK_SECONDS, Region, VoiceActivity, levelled, regions
+from speech.audio import SAMPLE_RATE
+from tests.recordings import read_pcm
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -58,3 +60,43 @@ def test_a_doubtful_stretch_counts_beside_a_sure_one_only() -> None:
     chance[200:230] = 0.99
     chance[250:260] = 0.6
     assert regions(chance) == [Region(200 * 0.032, 230 * 0.032), Region(250 * 0.032, 260 * 0.032)]
+
+
+@pytest.mark.parametrize("level", [-60, -70])
+def test_speech_far_below_the_usual_level_is_found(level: int) -> None:
+    spoken = read_pcm(DATA / "dashwood.flac").astype(np.float64)
+    quiet = (spoken * 10 ** (level / 20) * 32768 / np.sqrt(np.mean(spoken**2))).astype(np.int16)
+
+    found = regions(VoiceActivity().find_speech(quiet))
+
+    assert sum(region.end - region.start for region in found) > 4.5
+
+
+def test_a_second_voice_far_below_the_first_is_found_and_the_first_stays_as_it_was() -> None:
+    loud, quiet = read_pcm(DATA / "rather-selfish.flac"), read_pcm(DATA / "young-man.flac")
+    pause = np.zeros(SAMPLE_RATE, np.int16)
+    pcm = np.concatenate([loud, pause, (quiet * 0.03).astype(np.int16), pause, loud])
+    activity = VoiceActivity()
+    heard = activity.probabilities(pcm)
+
+    found = activity.find_speech(pcm, heard)
+
+    second = (len(loud) + len(pause)) / SAMPLE_RATE
+    assert any(second < region.start < second + 1.5 for region in regions(found))
+    first = round((len(loud) / SAMPLE_RATE - 0.5) / CHUNK_SECONDS)
+    np.testing.assert_array_equal(found[:first], heard[:first])
+
+
+@pytest.mark.parametrize("level", [1.0, 10.0, 1000.0])
+def test_noise_holds_no_speech_however_loud(level: float) -> None:
+    noise = np.random.default_rng(5).standard_normal(8 * SAMPLE_RATE)
+
+    assert regions(VoiceActivity().find_speech((noise * level).astype(np.int16))) == []
+
+
+def test_levelling_in_blocks_is_levelling_at_once() -> None:
+    pcm = (np.random.default_rng(2).standard_normal(100 * CHUNK) * np.repeat(np.arange(100), CHUNK)).astype(np.int16)
+
+    blocks = [levelled(pcm, at, at + 30 * CHUNK) for at in range(0, len(pcm), 30 * CHUNK)]
+
+    np.testing.assert_allclose(np.concatenate(blocks), levelled(pcm, 0, len(pcm)), atol=1)
