@@ -87,7 +87,7 @@ def commit() -> str:
         asked = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
         )
-    except FileNotFoundError:  # a machine that was only lent the files
+    except FileNotFoundError:  # a machine that has the files alone
         return "unknown"
     return asked.stdout.strip() or "unknown"
 
