@@ -28,6 +28,7 @@ from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.diarizer import TritonDiarizer
 from gateway.recognition.pyannote import PyannoteConfig, PyannoteDiarizer
 from gateway.recognition.recognizer import Recognizer
+from gateway.recognition.voices import VoiceSigner
 from gateway.recognition.whisper import TritonWhisper, retry_policies, triton_name
 from gateway.settings import CapacitySettings, DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
@@ -58,6 +59,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     capacity: MachineCapacity = field(default_factory=MachineCapacity)
     file_writers: Executor | None = None  # whose threads write uploads; None: the loop's
+    voices: VoiceSigner = field(default_factory=VoiceSigner.random)
 
     def unavailable_models(self) -> list[str]:
         """Ids of deployed models that no Triton serves now."""
@@ -110,6 +112,7 @@ async def open_services(
                 metrics=metrics,
                 capacity=capacity,
                 file_writers=writers,
+                voices=VoiceSigner.open(settings.diarization.voice_key.get_secret_value(), settings.server.data),
             )
 
 

@@ -130,6 +130,8 @@ class RecognitionSettings(SettingsGroup):
 class DiarizationSettings(SettingsGroup):
     deployed: bool = True
     """whether the diarizer runs, so that transcripts can name speakers"""
+    voice_key: SecretStr = SecretStr("")
+    """secret that signs the voice vectors of answers, the same for all gateways; none: a file in the data folder"""
     pyannote_python: Path | None = None
     """Python of an environment with pyannote.audio: its own pipeline diarizes instead of the model in Triton"""
     pyannote_weights: Path = _installed(installation.data_folder, "var/pyannote", "pyannote")

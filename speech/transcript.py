@@ -20,6 +20,7 @@ class Turn:
     speaker: str
     start: float  # seconds
     end: float  # seconds
+    known: bool = False  # whether the speaker has a name that is kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Transcription(TypedDict):
     """Everybody who speaks, in the order of their first words; empty without diarization."""
     warnings: Annotated[list[str], Field(examples=[[]])]
     """What could not be decoded, heard or told apart; mostly empty."""
+    speaker_vectors: NotRequired[dict[str, str]]
+    """With `speaker_vectors=true`: how each speaker sounds, signed by this service."""
     model: Annotated[str, Field(examples=["large-v3-turbo"])]
     """The model that really answered; `X-Model` says the same."""
 
@@ -97,6 +99,12 @@ class TranscriptionForm(TypedDict):
         Annotated[Literal["json", "txt", "srt", "vtt", "text", "verbose_json"], Field(default="json")]
     ]
     """Shape of the answer; `text` means txt, `verbose_json` means json."""
+    known_speakers: NotRequired[Annotated[str, Field(default="", examples=['{"Ann": "data:audio/wav;base64,UklGR…"}'])]]
+    """A JSON object, name → how that person sounds: a data URL of 2 to 10 s of them alone, or a vector of an earlier
+    answer; at most 16. Speakers who sound like nobody of them stay `Speaker 1` …"""
+    speaker_vectors: NotRequired[Annotated[bool, Field(default=False)]]
+    """Whether `json` has each speaker's voice as a signed vector, which may come back in `known_speakers`. The service
+    keeps none."""
     speaker_labels: NotRequired[Annotated[bool, Field(default=True)]]
     """Whether txt, srt and vtt name the speakers."""
     prompt: NotRequired[Annotated[str, Field(default="", max_length=2000)]]

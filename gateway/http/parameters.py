@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import BadParameter
+from gateway.http.known_speakers import KnownSpeaker, read_known_speakers
 from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
 from speech import languages
@@ -23,6 +24,8 @@ FIELDS = (
     "prompt",
     "diarize",
     "speakers",
+    "known_speakers",
+    "speaker_vectors",
     "speaker_labels",
     "response_format",
 )
@@ -36,6 +39,8 @@ _FALSE = frozenset({"false", "0", "no", "off"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscribeParameters:
     recognition: RecognitionRequest  # its model as the client named it
+    known_speakers: tuple[KnownSpeaker, ...]
+    speaker_vectors: bool  # whether json has the speakers' voices
     speaker_labels: bool  # whether txt, srt and vtt name the speakers
     response_format: str  # json, txt, srt or vtt
 
@@ -60,6 +65,8 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
             diarize=read_boolean("diarize", fields.get("diarize", ""), default=True),
             speakers=read_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
         ),
+        known_speakers=read_known_speakers(fields.get("known_speakers", "")),
+        speaker_vectors=read_boolean("speaker_vectors", fields.get("speaker_vectors", ""), default=False),
         speaker_labels=read_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
         response_format=_response_format(fields.get("response_format", "")),
     )

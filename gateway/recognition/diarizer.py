@@ -18,7 +18,8 @@ from gateway.triton.client import TritonFailure
 from gateway.triton.fleet import Fleet
 from gateway.triton.retry import RetryPolicy, infer
 from speech.audio import SAMPLE_RATE, Pcm
-from speech.diarization.turns import find_turns
+from speech.diarization.turns import Diarization, diarize
+from speech.diarization.voices import Voice, reference_voice
 from speech.diarization.windows import FRAMES, VECTOR, LocalSpeech, chunk_bounds, join_chunks
 from speech.tensors import ACTIVITY, AUDIO, PIECES, VOICES
 from speech.transcript import Turn
@@ -47,8 +48,20 @@ class TritonDiarizer:
         on_progress: hears of each chunk that is done
         raises: DiarizationFailed
         """
+        return (await self.diarize(pcm, speakers, on_progress)).turns
+
+    async def diarize(self, pcm: Pcm, speakers: int = 0, on_progress: OnProgress = ignore) -> Diarization:
+        """The same, with how each speaker sounds."""
         if len(pcm) == 0:
-            return ()
+            return Diarization((), {})
+        local_speech = await self._local_speech(pcm, on_progress)
+        return await asyncio.to_thread(diarize, local_speech, len(pcm) / SAMPLE_RATE, speakers)
+
+    async def voice(self, pcm: Pcm) -> Voice | None:
+        """Of the one who speaks in a recording; None where nobody can be heard. Raises DiarizationFailed."""
+        return reference_voice(await self._local_speech(pcm, ignore)) if len(pcm) else None
+
+    async def _local_speech(self, pcm: Pcm, on_progress: OnProgress) -> LocalSpeech:
         in_flight = asyncio.Semaphore(IN_FLIGHT)
         # No TaskGroup: Python 3.11's makes a circle with its task when it is cancelled, which keeps the recording open.
         bounds, done = list(chunk_bounds(len(pcm))), itertools.count(1)
@@ -56,8 +69,7 @@ class TritonDiarizer:
             for task in tasks:
                 task.add_done_callback(lambda _task: on_progress(next(done), len(bounds)))
             found = await asyncio.gather(*tasks)
-        local_speech = join_chunks(found)
-        return await asyncio.to_thread(find_turns, local_speech, len(pcm) / SAMPLE_RATE, speakers)
+        return join_chunks(found)
 
     async def _infer_chunk(self, pcm: Pcm, in_flight: asyncio.Semaphore) -> LocalSpeech:
         async with in_flight:

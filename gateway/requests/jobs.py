@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
 from gateway.errors import BadParameter, RecordingTooLong, ServiceError, Unavailable
+from gateway.http.known_speakers import KnownSpeaker
 from gateway.http.uploads import NO_ROOM, Form, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
 from gateway.progress import ProgressTracker
@@ -35,15 +36,27 @@ class EventWriter:
     error: Callable[[ServiceError], str]
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingResult:
+    """What an answer is made of."""
+
+    transcript: Transcript
+    model: str  # id of the one that recognized it
+    vectors: Mapping[str, str] = field(default_factory=dict)  # signed voices by speaker, where they are wanted
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingOptions:
     """What a form asks for, checked, beside its file."""
 
     model: str  # as the client named it; "": it named none
     recognition: RecognitionRequest
-    respond: Callable[[Transcript, str], Response]  # the answer, from the transcript and the model's id
+    respond: Callable[[RecordingResult], Response]
     asked: str  # all of it as text: equal for requests that ask for the same
     events: EventWriter | None = None  # None: one answer, when all is done
+    known: Sequence[KnownSpeaker] = ()  # whose voices get their names
+    known_parameter: str = "known_speakers"  # the field that they came in
+    speaker_vectors: bool = False  # whether the answer has the speakers' voices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +84,6 @@ class RecordingWork(Protocol):
     async def __call__(self, admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response: ...
 
 
-async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response:
-    progress = admitted.progress
-    transcript = await admitted.services.recognizer.transcribe(
-        recording, job.recognition, progress.recognized, progress
-    )
-    return job.options.respond(with_warnings(transcript, job.warnings), job.recognition.model)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingEndpoint:
     """How a protocol sends recordings, and what it wants of them."""
@@ -86,7 +91,7 @@ class RecordingEndpoint:
     read: Callable[[Form], RecordingOptions]  # raises BadParameter
     file_field: str = "file"
     receive: ReceiveForm = receive_form
-    work: RecordingWork = transcribe_whole
+    work: RecordingWork | None = None  # None: its transcript
     charged: float = math.inf  # seconds of a recording that are worked on and paid for, at most
 
 

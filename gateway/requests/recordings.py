@@ -15,15 +15,19 @@ from gateway.accounts import Admission, Caller, Credentials, IdempotentResult, S
 from gateway.draining import Work
 from gateway.http.connection import while_connected
 from gateway.http.uploads import declared_bytes
+from gateway.media.recording import Recording
 from gateway.requests.admit import admit
 from gateway.requests.jobs import (
     AdmittedRequest,
     RecordingEndpoint,
     RecordingJob,
+    RecordingResult,
     paid_recording,
     receive_job,
     settle,
+    with_warnings,
 )
+from gateway.requests.known_voices import recognizer_of
 from gateway.requests.streamed import begin_stream
 from gateway.services import Services, services_of
 
@@ -68,7 +72,7 @@ async def answer(admitted: AdmittedRequest, job: RecordingJob, endpoint: Recordi
     if fingerprint is not None and (stored := admission.recall(fingerprint)) is not None:
         return replay(stored, admission)
     async with paid_recording(admitted, job, endpoint.charged) as recording:
-        response = await endpoint.work(admitted, job, recording)
+        response = await (endpoint.work or transcribe_whole)(admitted, job, recording)
         result = None
         if fingerprint is not None:
             result = IdempotentResult(fingerprint, StoredResponse(200, bytes(response.body), dict(response.headers)))
@@ -83,6 +87,15 @@ def replay(stored: StoredResponse, admission: Admission) -> Response:
     """The response that was paid for under this request's Idempotency-Key."""
     headers = {**stored.headers, **admission.limit.headers(), REPLAYED_HEADER: "true"}
     return Response(stored.body, stored.status, headers)
+
+
+async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response:
+    using = await recognizer_of(admitted, job)
+    progress = admitted.progress
+    transcript = await using.recognizer.transcribe(recording, job.recognition, progress.recognized, progress)
+    transcript = with_warnings(transcript, (*job.warnings, *using.warnings))
+    vectors = using.vectors(admitted, transcript) if job.options.speaker_vectors else {}
+    return job.options.respond(RecordingResult(transcript, job.recognition.model, vectors))
 
 
 async def fingerprint_of(job: RecordingJob) -> str:

@@ -18,6 +18,7 @@ from gateway.http.event_stream import PING_SECONDS, EventStream
 from gateway.media.recording import Recording
 from gateway.recognition.sections import SectionedRecognizer
 from gateway.requests.jobs import AdmittedRequest, EventWriter, RecordingJob, paid_recording, settle, with_warnings
+from gateway.requests.known_voices import JobRecognizer, recognizer_of
 from speech.transcript import Segment, Transcript
 
 COMMENT = ": working\n\n"
@@ -37,6 +38,7 @@ async def begin_stream(
     async def begin() -> SectionStream:
         recording = await stack.enter_async_context(paid_recording(admitted, job))
         stream = SectionStream(admitted, job, writer, recording)
+        stream.using = await recognizer_of(admitted, job)
         stack.push_async_callback(stream.aclose)  # before the recording is closed
         await stream.begin()
         return stream
@@ -50,6 +52,7 @@ class SectionStream:
     def __init__(self, admitted: AdmittedRequest, job: RecordingJob, writer: EventWriter, recording: Recording) -> None:
         self.admitted, self.job, self.writer, self.recording = admitted, job, writer, recording
         self.admission = admitted.admission
+        self.using = JobRecognizer(admitted.services.recognizer)
         self._events = self._recognized()
         self._first = ""
         self._told = 0.0  # seconds of the recording whose text was sent
@@ -97,7 +100,7 @@ class SectionStream:
                     upcoming.cancel()
                     if not working.done():
                         yield COMMENT
-            transcript = with_warnings(working.result(), self.job.warnings)
+            transcript = with_warnings(working.result(), (*self.job.warnings, *self.using.warnings))
         await settle(self.admitted, self.recording.duration)
         yield self.writer.done(transcript)
 
@@ -105,6 +108,6 @@ class SectionStream:
         async def on_segments(segments: Sequence[Segment], language: str) -> None:
             await told.put((self.writer.segments(segments, language), segments[-1].end))
 
-        whole, progress = self.admitted.services.recognizer, self.admitted.progress
+        whole, progress = self.using.recognizer, self.admitted.progress
         sectioned = replace(whole, recognizer=SectionedRecognizer(whole.recognizer, on_segments))
         return await sectioned.transcribe(self.recording, self.job.recognition, progress.recognized, progress)

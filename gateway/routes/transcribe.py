@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from starlette.responses import Response
 
 from gateway.http.parameters import FIELDS, TranscribeParameters, read_transcribe_parameters
 from gateway.http.uploads import Form, FormRules, UploadLimits, receive_form
-from gateway.requests.jobs import RecordingEndpoint, RecordingOptions
+from gateway.requests.jobs import RecordingEndpoint, RecordingOptions, RecordingResult
 from gateway.requests.recordings import serve_recording
-from gateway.transcript.rendering import render, warnings_header
-from speech.transcript import Transcript
+from gateway.transcript.rendering import MEDIA_TYPES, fields, render, warnings_header
 
+RULES = FormRules(
+    single_fields=FIELDS, long_fields=("known_speakers",), long_field_bytes=8 * 1024**2, most_long_fields=1
+)
 MODEL_HEADER = "X-Model"
 WARNINGS_HEADER = "X-Warnings"
 
@@ -25,7 +28,7 @@ async def transcribe(request: Request) -> Response:
 
 async def receive(request: Request, limits: UploadLimits, folder: Path) -> Form:
     """A field that is none of this service's may come as often as it likes."""
-    return await receive_form(request, limits, folder, FormRules(single_fields=FIELDS))
+    return await receive_form(request, limits, folder, RULES)
 
 
 def read_options(form: Form) -> RecordingOptions:
@@ -36,11 +39,19 @@ def read_options(form: Form) -> RecordingOptions:
         recognition=parameters.recognition,
         respond=partial(respond, parameters),
         asked=str(parameters),
+        known=parameters.known_speakers,
+        speaker_vectors=parameters.speaker_vectors,
     )
 
 
-def respond(parameters: TranscribeParameters, transcript: Transcript, model: str) -> Response:
-    body, media_type = render(transcript, parameters.response_format, model=model, labels=parameters.speaker_labels)
+def respond(parameters: TranscribeParameters, result: RecordingResult) -> Response:
+    transcript, model = result.transcript, result.model
+    if parameters.speaker_vectors and parameters.response_format == "json":
+        answer = {**fields(transcript, model), "speaker_vectors": dict(result.vectors)}
+        body, media_type = json.dumps(answer, ensure_ascii=False) + "\n", MEDIA_TYPES["json"]
+    else:
+        labels = parameters.speaker_labels
+        body, media_type = render(transcript, parameters.response_format, model=model, labels=labels)
     response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
     if transcript.warnings:
         response.headers[WARNINGS_HEADER] = warnings_header(transcript.warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -48,11 +48,17 @@ def assign(words: Sequence[Word], turns: Sequence[Turn]) -> list[Word]:
     if not people:
         return [replace(word, speaker="Speaker 1") for word in words]
     claims = np.stack([_claim(words, [turn for turn in turns if turn.speaker == person]) for person in people], axis=1)
+    known = {turn.speaker for turn in turns if turn.known}
     names: dict[int, str] = {}
     return [
-        replace(word, speaker=names.setdefault(int(person), f"Speaker {len(names) + 1}"))
+        replace(word, speaker=names.setdefault(int(person), _name(people[int(person)], known, names)))
         for word, person in zip(words, best_path(claims, _change_costs(words)), strict=True)
     ]
+
+
+def _name(person: str, known: Collection[str], names: Mapping[int, str]) -> str:
+    """Who is known keeps the name; the others are numbered."""
+    return person if person in known else f"Speaker {sum(name not in known for name in names.values()) + 1}"
 
 
 def _claim(words: Sequence[Word], turns: Sequence[Turn]) -> Floats:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +25,7 @@ from speech.diarization.clustering import (
     split_tracks,
     track_groups,
 )
+from speech.diarization.voices import Voice
 from speech.diarization.windows import (
     FRAME,
     FRAME_HOP,
@@ -44,6 +48,13 @@ SWITCH = 0.1  # seconds of full similarity that a change of speaker inside a loc
 PAUSE = 0.3  # seconds of silence after which a change costs half
 PRESENT = 0.45  # share of the windows that must find a further speaker in a frame
 
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    turns: tuple[Turn, ...]
+    voices: Mapping[str, Voice]  # of every speaker of the turns
+
+
 FrameSpeakers = NDArray[np.int16]  # (windows, FRAMES, LOCAL_SPEAKERS), -1: silent
 
 
@@ -55,10 +66,19 @@ def find_turns(
     duration: seconds; count: how many speakers there are, 0 if that is unknown. Fewer than `count` come back
     when fewer can be told apart.
     """
+    return diarize(speech, duration, count, thresholds).turns
+
+
+def diarize(speech: LocalSpeech, duration: float, count: int = 0, thresholds: Thresholds | None = None) -> Diarization:
+    """The turns as `find_turns` has them, and how each of their speakers sounds."""
     if not len(speech.pieces):
-        return ()
+        return Diarization((), {})
     voices = speaker_centroids(speech, count, thresholds or Thresholds())
-    return name_turns(merge_windows(assign_frames(speech, voices), len(voices), duration))
+    spans = merge_windows(assign_frames(speech, voices), len(voices), duration)
+    turns = name_turns(spans)
+    people = {turn.speaker: person for turn, (_, _, person) in zip(turns, spans, strict=True)}
+    seconds = {name: sum(turn.end - turn.start for turn in turns if turn.speaker == name) for name in people}
+    return Diarization(turns, {name: Voice(voices[person], seconds[name]) for name, person in people.items()})
 
 
 def speaker_centroids(speech: LocalSpeech, count: int, thresholds: Thresholds) -> Floats:

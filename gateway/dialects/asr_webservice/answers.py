@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.dialects.asr_webservice.form import AsrOptions
 from gateway.dialects.asr_webservice.schema import AsrSegment, AsrTranscription
+from gateway.requests.jobs import RecordingResult
 from gateway.transcript.subtitles import srt, vtt
 from speech.transcript import Segment, Transcript
 
@@ -15,12 +16,12 @@ ENGINE_HEADER = "Asr-Engine"
 ENGINE = "stt"
 
 
-def respond(options: AsrOptions, transcript: Transcript, model: str) -> Response:
+def respond(options: AsrOptions, result: RecordingResult) -> Response:
     headers = {
         ENGINE_HEADER: ENGINE,
         "Content-Disposition": f'attachment; filename="audio_file.{options.output}"',
     }
-    return PlainTextResponse(written(options, transcript), headers=headers)
+    return PlainTextResponse(written(options, result.transcript), headers=headers)
 
 
 def written(options: AsrOptions, transcript: Transcript) -> str:

@@ -19,6 +19,7 @@ from gateway.dialects.openai.schema import (
     OpenAiTranscription,
     OpenAiVerboseTranscription,
 )
+from gateway.requests.jobs import RecordingResult
 from gateway.transcript.speakers import SPEAKER
 from gateway.transcript.subtitles import srt, vtt
 from speech.languages import NAMES
@@ -29,8 +30,9 @@ LEAST = 1e-6  # probability whose logarithm is told of improbable words
 HOPS = 100  # of Whisper's frames in a second
 
 
-def respond(options: OpenAiOptions, transcript: Transcript, model: str) -> Response:
+def respond(options: OpenAiOptions, result: RecordingResult) -> Response:
     """text, srt and vtt are plain text: clients take whatever is called JSON for JSON."""
+    transcript = result.transcript
     match options.response_format:
         case "text":
             return PlainTextResponse(f"{transcript.text}\n")

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.dialects.credentials import credentials_of
 from gateway.dialects.openai.answers import respond
 from gateway.dialects.openai.events import event_writer
-from gateway.dialects.openai.form import OpenAiOptions, read_transcription, read_translation
+from gateway.dialects.openai.form import REFERENCES, OpenAiOptions, read_transcription, read_translation
 from gateway.dialects.openai.json_body import receive_recording
 from gateway.dialects.openai.models import model_object
 from gateway.http.uploads import Form
@@ -44,4 +44,6 @@ def _options(options: OpenAiOptions) -> RecordingOptions:
         respond=partial(respond, options),
         asked=str(options),
         events=event_writer(options) if options.stream else None,
+        known=options.known,
+        known_parameter=REFERENCES,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import BadParameter
+from gateway.http.known_speakers import KnownSpeaker, known_speakers
 from gateway.http.parameters import MAX_PROMPT, MAX_SPEAKERS, read_boolean, read_integer, read_language, read_task
 from gateway.http.uploads import Form
 from gateway.recognition.request import RecognitionRequest
@@ -18,6 +19,7 @@ FORMATS = {name: name for name in ("json", "text", "srt", "verbose_json", "vtt",
 GRANULARITIES = ("word", "segment")
 STRATEGY = "chunking_strategy"
 STRATEGY_NUMBERS = ("prefix_padding_ms", "silence_duration_ms", "threshold")
+REFERENCES = "known_speaker_references"
 MOST_KNOWN = 4  # speakers
 MOST_KEYWORDS = 200
 
@@ -30,6 +32,7 @@ class OpenAiOptions:
     granularities: frozenset[str]  # of verbose_json
     logprobs: bool
     stream: bool
+    known: tuple[KnownSpeaker, ...] = ()
 
 
 def read_transcription(form: Form) -> OpenAiOptions:
@@ -37,9 +40,11 @@ def read_transcription(form: Form) -> OpenAiOptions:
     fields = OpenAiFields(form.values)
     _check_strategy(fields)
     response_format = _response_format(fields)
+    language, allowed = _languages(fields)
     recognition = RecognitionRequest(
         model="",
-        language=_language(fields),
+        language=language,
+        languages=allowed,
         task=read_task(fields.one("task")),
         prompt=_prompt(fields),
         diarize=response_format == "diarized_json",
@@ -52,6 +57,12 @@ def read_transcription(form: Form) -> OpenAiOptions:
         granularities=_chosen(fields, "timestamp_granularities", GRANULARITIES) or frozenset({"segment"}),
         logprobs=bool(_chosen(fields, "include", ("logprobs",))),
         stream=read_boolean("stream", fields.one("stream"), default=False),
+        known=known_speakers(
+            fields.many("known_speaker_names", commas=False),
+            fields.many(REFERENCES, commas=False),
+            REFERENCES,
+            MOST_KNOWN,
+        ),
     )
 
 
@@ -123,8 +134,8 @@ def _chosen(fields: OpenAiFields, name: str, accepted: Sequence[str]) -> frozens
     return asked
 
 
-def _language(fields: OpenAiFields) -> str | None:
-    """Of several languages none is told: it is detected."""
+def _languages(fields: OpenAiFields) -> tuple[str | None, tuple[str, ...]]:
+    """The language that is spoken, if it is one, and those that may be, if they are several."""
     one, many = fields.one("language"), fields.many("languages")
     if one and many:
         raise BadParameter("`language` and `languages` were both sent; accepted is one of them.", "languages")
@@ -132,7 +143,10 @@ def _language(fields: OpenAiFields) -> str | None:
         known = [read_language(each) for each in many]
     except BadParameter as problem:
         raise BadParameter(problem.message.replace("`language`", "`languages`"), "languages") from None
-    return known[0] if len(known) == 1 else None if known else read_language(one)
+    allowed = tuple(dict.fromkeys(code for code in known if code is not None))
+    if len(allowed) == 1:
+        return allowed[0], allowed
+    return (None, allowed) if allowed else (read_language(one), ())
 
 
 def _prompt(fields: OpenAiFields) -> str:

@@ -59,11 +59,16 @@ class TranscriptionRequest(TypedDict):
     include: NotRequired[Annotated[list[Literal["logprobs"]], Field(alias="include[]")]]
     """What `json` and a stream have beside the text: one logprob a word."""
     languages: NotRequired[Annotated[list[SpokenLanguage], Field(alias="languages[]")]]
-    """Instead of `language`: one is taken as spoken, of several it is detected."""
+    """Instead of `language`: those that may be spoken."""
     keywords: NotRequired[Annotated[list[str], Field(alias="keywords[]", max_length=200)]]
     """Names and terms that are likely to be said: one line each, without < and >."""
     stream: NotRequired[Annotated[bool, Field(default=False)]]
     """Server-sent events, which begin while the recording is still worked on."""
+    known_speaker_names: NotRequired[Annotated[list[str], Field(alias="known_speaker_names[]", max_length=4)]]
+    """Names for `diarized_json`, each with a reference at the same place."""
+    known_speaker_references: NotRequired[Annotated[list[str], Field(alias="known_speaker_references[]", max_length=4)]]
+    """How they sound: data URLs of 2 to 10 s, or voice vectors of `POST /v1/transcribe`. Whoever sounds like none of
+    them stays `A`, `B` …"""
     chunking_strategy: NotRequired[Annotated[str, Field(examples=["auto", '{"type": "server_vad"}'])]]
     """`auto` or `server_vad` with its numbers, as JSON or as `chunking_strategy[type]`; speech is always cut in its
     pauses, whatever is asked."""

@@ -72,6 +72,8 @@ def test_a_form_that_leaves_everything_out_gets_the_defaults_that_are_described(
 
     assert described.pop("language") == "auto"
     assert meant["language"] is None
+    assert described.pop("known_speakers") == ""
+    assert meant["known_speakers"] == ()
     assert described.pop("languages") == ",".join(meant["languages"])
     assert {name: meant[name] for name in described} == described
 

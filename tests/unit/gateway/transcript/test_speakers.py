@@ -76,3 +76,15 @@ def test_every_word_gets_one_of_the_speakers(
     assert all(word.speaker in ("Speaker 1", "Speaker 2", "Speaker 3") for word in found)
     if found:
         assert found[0].speaker == "Speaker 1"
+
+
+def test_who_is_known_keeps_the_name_and_the_others_are_numbered() -> None:
+    words = [Word(text, at, at + 0.5, 1.0) for at, text in enumerate(["One.", "Two.", "Three.", "Four."])]
+    turns = [
+        Turn("Speaker 1", 0.0, 0.9),
+        Turn("Ann", 1.0, 1.9, known=True),
+        Turn("Speaker 3", 2.0, 2.9),
+        Turn("Ann", 3.0, 3.9, known=True),
+    ]
+
+    assert [word.speaker for word in assign(words, turns)] == ["Speaker 1", "Ann", "Speaker 2", "Ann"]

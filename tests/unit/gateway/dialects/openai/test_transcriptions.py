@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import math
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from gateway.models import OTHER_SERVICES
 from speech.transcript import Turn
 from tests.described_api import events
-from tests.unit.gateway.dialects.conftest import Convert, wav
+from tests.unit.gateway.dialects.conftest import Convert, data_url, wav
 from tests.unit.gateway.dialects.dialect_service import DialectService, until
 
 TEN = {
@@ -151,6 +152,81 @@ def test_case_10_a_strategy_that_is_none_is_refused(service: DialectService, cli
     answer = post(service, clip, **{"chunking_strategy[type]": "bogus"})
 
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "chunking_strategy")
+
+
+def test_case_11_known_speakers_have_their_names(client: openai.OpenAI, pcm: np.ndarray, clip: bytes) -> None:
+    ann, stranger = (data_url(wav(np.resize(pcm, seconds * 16_000))) for seconds in (3, 5))
+    answer = client.audio.transcriptions.create(
+        file=clip,
+        model="gpt-4o-transcribe-diarize",
+        response_format="diarized_json",
+        chunking_strategy="auto",
+        known_speaker_names=["Ann", "Zoe"],
+        known_speaker_references=[ann, stranger],
+    )
+
+    assert list(dict.fromkeys(segment.speaker for segment in answer.segments)) == ["Ann", "A"]
+
+
+def test_case_11_a_reference_may_be_large(service: DialectService, pcm: np.ndarray, clip: bytes) -> None:
+    reference = data_url(wav(np.resize(pcm, 10 * 16_000)))
+    fields = {"known_speaker_names[]": "Ann", "known_speaker_references[]": reference}
+
+    assert len(reference) > 400_000
+    assert post(service, clip, response_format="diarized_json", **fields).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("names", "references"),
+    [
+        (["A1", "A2", "A3", "A4", "A5"], 5),
+        (["Ann"], 0),
+        (["Ann", "Ann"], 2),
+        (["Speaker 1"], 1),
+    ],
+    ids=["five", "no reference", "one name twice", "a name like ours"],
+)
+def test_case_11_what_names_nobody_is_refused(
+    service: DialectService, pcm: np.ndarray, clip: bytes, names: list[str], references: int
+) -> None:
+    known: dict[str, Any] = {
+        "known_speaker_names[]": names,
+        "known_speaker_references[]": [data_url(wav(pcm[:48_000]))] * references,
+    }
+    answer = post(service, clip, response_format="diarized_json", **known)
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "known_speaker_references")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["AAAA", "data:audio/wav;base64,AAAA", "voice1.AAAA", "short"],
+    ids=["bare", "no sound", "vector", "1 s"],
+)
+def test_case_11_a_reference_that_cannot_be_used_is_refused(
+    service: DialectService, pcm: np.ndarray, clip: bytes, reference: str
+) -> None:
+    sent = data_url(wav(pcm[:16_000])) if reference == "short" else reference
+    known = {"known_speaker_names[]": "Ann", "known_speaker_references[]": sent}
+    answer = post(service, clip, response_format="diarized_json", **known)
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "known_speaker_references")
+
+
+def test_a_voice_is_remembered_by_the_client(service: DialectService, pcm: np.ndarray, clip: bytes) -> None:
+    """Its vector goes out signed, and names the same voice in the next recording."""
+    url = f"{service.base}/transcribe"
+    first = httpx.post(url, files={"file": clip}, data={"speaker_vectors": "true"}).json()
+    vectors = first["speaker_vectors"]
+    known = json.dumps({"Ben": vectors["Speaker 2"]})
+    second = httpx.post(url, files={"file": clip}, data={"known_speakers": known, "speaker_vectors": "true"}).json()
+    foreign = vectors["Speaker 2"][:-4] + "AAAA"
+    refused = httpx.post(url, files={"file": clip}, data={"known_speakers": json.dumps({"Ben": foreign})})
+
+    assert vectors.keys() == {"Speaker 1", "Speaker 2"}
+    assert second["speakers"] == ["Speaker 1", "Ben"] and second["speaker_vectors"].keys() == {"Speaker 1", "Ben"}
+    assert refused.status_code == 400 and "not signed" in refused.json()["error"]
+    assert "speaker_vectors" not in httpx.post(url, files={"file": clip}).json()
 
 
 def test_case_12_a_stream_is_deltas_and_the_whole(client: openai.OpenAI, service: DialectService, clip: bytes) -> None:
