@@ -10,10 +10,12 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.http.write_timeout import WriteTimeout
+
 HEAD_SECONDS = 20.0  # from the first byte of a request, or from connecting, to the end of its head
 
 
-class HeaderTimeoutProtocol(H11Protocol):
+class HeaderTimeoutProtocol(WriteTimeout, H11Protocol):
     """HTTP/1.1 as uvicorn speaks it, that closes connections which do not finish the head of a request."""
 
     head_seconds = HEAD_SECONDS

@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from gateway.draining import Draining
 from gateway.http.header_timeout import HeaderTimeoutProtocol
+from gateway.http.websocket_limits import LimitedWebSocketProtocol
 from gateway.settings import Settings
 
 CLEAN_UP_SECONDS = 5.0  # for requests that were cancelled
@@ -103,7 +104,8 @@ def http_config(app: object, settings: Settings) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,  # accounts decide which proxies are believed
-        ws=WebSocketsSansIOProtocol,
+        ws=LimitedWebSocketProtocol,
+        ws_per_message_deflate=False,  # 16 kB on the wire would be 16 MB here, and sound does not shrink
         ws_max_size=settings.stream.max_frame_bytes,
         ws_ping_interval=settings.stream.ping_seconds,
         ws_ping_timeout=None,  # a pong may wait behind audio; a silent client is found by stream.idle_seconds

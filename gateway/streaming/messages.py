@@ -61,7 +61,7 @@ def read_text(frame: str) -> StreamConfig | StopCommand:
         raise BadParameter(f"a text frame has at most {MAX_TEXT_FRAME} characters; {accepted}")
     try:
         fields = json.loads(frame)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadParameter(f"this text frame is not JSON; {accepted}; audio is sent in binary frames") from None
     if not isinstance(fields, dict):
         raise BadParameter(f"a text frame is a JSON object; {accepted}")

@@ -109,7 +109,7 @@ def _listed(name: str, value: str, commas: bool) -> list[str]:
     if text.startswith("["):
         try:
             listed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadParameter(
                 f"`{name}` is not valid JSON; accepted are a JSON list or repeated fields.", name
             ) from None
@@ -174,7 +174,7 @@ def _check_strategy(fields: OpenAiFields) -> None:
     if text.startswith("{"):
         try:
             strategy = dict(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadParameter(f"`{STRATEGY}` is not valid JSON.", STRATEGY) from None
     elif text not in ("", "auto", "null"):
         strategy = {"type": text}

@@ -94,3 +94,8 @@ def test_an_unsure_language_settles_late_on_the_likeliest() -> None:
         assert vote.settled is None
         vote.add(code, 0.5, 1.5)
     assert vote.settled == "de"
+
+
+def test_brackets_without_end_are_not_json() -> None:
+    with pytest.raises(BadParameter, match="not JSON"):
+        messages.read_text("[" * 4096)
