@@ -44,7 +44,7 @@ REASONS = {
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     container: str  # ffmpeg's name of the format
-    duration: float | None  # seconds that the file claims; None if it does not say
+    duration: float | None  # seconds that the file claims for its sound; None if it does not say
     audio_tracks: int
     video: bool
 
@@ -84,7 +84,8 @@ class MediaDecoder:
         arguments = input_arguments(_demuxer(path, name))
         report = await _in_thread(self.executor, process, lambda: process.inspect(arguments))
         _check(path, report)
-        return MediaInfo(report.container, report.duration, len(report.audio), report.video)
+        claimed = None if report.other_streams else report.duration
+        return MediaInfo(report.container, claimed, len(report.audio), report.video)
 
     def _decode(self, process: DecodingProcess, demuxer: str | None) -> Recording:
         kept: tuple[Track, PcmFile] | None = None
@@ -108,9 +109,11 @@ class MediaDecoder:
                 break
             number += 1
         assert kept is not None
-        return self._finish(process.path, *kept)
+        unread = len(kept[0].report.audio) - number - 1 if kept[0].loudness > AUDIBLE else 0
+        return self._finish(process.path, *kept, unread)
 
-    def _finish(self, path: Path, track: Track, file: PcmFile) -> Recording:
+    def _finish(self, path: Path, track: Track, file: PcmFile, unread: int) -> Recording:
+        """unread: audio tracks that may have sound, too"""
         try:
             if track.too_long:
                 raise RecordingTooLong(f"the file is refused: {track.stopped}")
@@ -123,7 +126,7 @@ class MediaDecoder:
                 )
             pcm = file.read()
             recording = Recording(pcm, self.activity.find_speech(pcm, track.speech), file=file)
-            recording.warnings = _warnings(track, recording.duration)
+            recording.warnings = (*_unread(track.report, unread), *_warnings(track, recording.duration))
             return recording
         except BaseException:
             file.close()
@@ -180,9 +183,14 @@ def _codec(report: MediaReport) -> str:
     return report.audio[0].split(",")[0].split(" ")[0] if report.audio else "unknown"
 
 
+def _unread(report: MediaReport, unread: int) -> tuple[str, ...]:
+    return (f"The file has {len(report.audio)} sound tracks; only one of them was read.",) if unread > 0 else ()
+
+
 def _warnings(track: Track, duration: float) -> tuple[str, ...]:
     claimed = track.report.duration
-    if claimed is not None and not track.report.video and duration < claimed - SHORTFALL:
+    others = track.report.video or track.report.other_streams
+    if claimed is not None and not others and duration < claimed - SHORTFALL:
         return (f"The file is damaged: of the {claimed:.1f} s that it claims, {duration:.1f} s were decoded.",)
     if track.report.damage or track.failed:
         return (f"The file is damaged: {duration:.1f} s were decoded, parts may be missing.",)

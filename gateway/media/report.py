@@ -12,15 +12,16 @@ MAX_LINES = 2000  # a damaged file may bring one complaint per packet
 @dataclass(frozen=True, slots=True)
 class MediaReport:
     container: str  # ffmpeg's name of the format; "" if the file was not recognised
-    duration: float | None  # seconds that the file claims, None if it claims nothing reliable
+    duration: float | None  # seconds that the file claims for its longest stream, None if it claims nothing reliable
     audio: tuple[str, ...]  # one description per audio track
     video: bool  # a moving picture, not a cover
+    other_streams: bool  # subtitles, or a second audio track: the file's length may be theirs
     damage: tuple[str, ...]  # complaints about the data
 
 
 _INPUT = re.compile(r"^\[info\] Input #0, (\S+), from")
 _DURATION = re.compile(r"^\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)")
-_STREAM = re.compile(r"^\[info\]   Stream #0:\d+(?:\[\w+\])?(?:\(\w+\))?: (Audio|Video): (.+)$")
+_STREAM = re.compile(r"^\[info\]   Stream #0:\d+(?:\[\w+\])?(?:\(\w+\))?: (\w+): (.+)$")
 _OUTPUT = re.compile(r"^\[info\] (?:Stream mapping|Output #0)")
 _COMPLAINT = re.compile(r"^(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(error|fatal|warning)\] (.+)$")
 # Warnings that tell of lost data; all others are remarks.
@@ -28,6 +29,9 @@ _LOSS = re.compile(r"corrupt|truncat|invalid|missing|damaged|overread|partial|pr
 _REMARKS = re.compile(r"Estimating duration|not supported|Could not find codec parameters|not on whitelist")
 # A WAV written to a pipe does not know its length: its last packet always looks cut.
 _ENDLESS_WAV = "Ignoring maximum wav data size"
+# Where two MP3 files were joined, the second one's header is no frame: nothing is lost there.
+_JOINED_MP3 = "invalid concatenated file detected"
+_SEAM = re.compile(rf"Header missing|Error submitting packet|{_JOINED_MP3}")
 _CUT_PACKET = re.compile(r"corrupt input packet|Packet corrupt")
 
 
@@ -45,6 +49,7 @@ def read_report(lines: Iterable[str]) -> MediaReport:
         duration=_seconds(durations[0]) if durations and not estimated else None,
         audio=tuple(what for kind, what in streams if kind == "Audio"),
         video=any(kind == "Video" and "(attached pic)" not in what for kind, what in streams),
+        other_streams=sum(kind != "Video" for kind, _ in streams) > 1,
         damage=_damage(lines),
     )
 
@@ -60,6 +65,8 @@ def _damage(lines: list[str]) -> tuple[str, ...]:
         for found in complaints
         if (found[1] != "warning" or _LOSS.search(found[2])) and not _REMARKS.search(found[2])
     ]
+    if any(_JOINED_MP3 in line for line in lines):
+        losses = [it for it in losses if not _SEAM.search(it)]
     if any(_ENDLESS_WAV in loss for loss in losses):
         return tuple(it for it in losses if _ENDLESS_WAV not in it and not _CUT_PACKET.search(it))
     return tuple(losses)

@@ -185,3 +185,28 @@ async def test_how_far_decoding_is_grows_to_the_end(tmp_path: Path) -> None:
 
     assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
     assert told[-1] == pytest.approx((duration, duration), abs=0.1)
+
+
+async def test_a_longer_subtitle_or_track_is_no_damage_of_the_sound(
+    decoder: MediaDecoder, make: Make, tmp_path: Path
+) -> None:
+    subtitle = tmp_path / "late.srt"
+    subtitle.write_text("1\n00:00:00,000 --> 00:00:19,000\nHello\n")
+    short, whole = ("-t", "3", "-i", str(SENTENCE)), ("-i", str(SENTENCE))
+    titled = make("titled.mkv", "-c:a", "flac", source=(*short, "-i", str(subtitle)))
+    dubbed = make("dubbed.mkv", "-c:a", "flac", "-map", "0", "-map", "1", source=(*short, *whole))
+
+    with await decoder.decode(titled) as recording:
+        assert recording.warnings == ()
+    with await decoder.decode(dubbed) as recording:
+        assert recording.warnings == ("The file has 2 sound tracks; only one of them was read.",)
+    assert (await decoder.inspect(titled)).duration is None
+
+
+async def test_two_joined_mp3_files_are_whole(decoder: MediaDecoder, make: Make, tmp_path: Path) -> None:
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(make("one.mp3").read_bytes() * 2)
+
+    with await decoder.decode(joined) as recording:
+        assert recording.duration > 2 * SECONDS - 0.3
+        assert recording.warnings == ()

@@ -1,3 +1,5 @@
+import pytest
+
 from gateway.media.report import read_report
 
 HEAD = """[info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'fd:':
@@ -41,3 +43,26 @@ def test_a_wav_of_unknown_length_is_not_damaged() -> None:
         "[in#0/wav @ 0x5581] [warning] corrupt input packet in stream 0",
     ]
     assert read_report(lines).damage == ()
+
+
+@pytest.mark.parametrize(
+    ("stream", "others"),
+    [
+        ("Subtitle: subrip (srt)", True),
+        ("Audio: opus, 48000 Hz, mono, fltp", True),
+        ("Video: mjpeg (Baseline), 300x300 (attached pic)", False),
+    ],
+)
+def test_the_length_of_a_file_may_be_that_of_another_stream(stream: str, others: bool) -> None:
+    assert read_report([*HEAD.splitlines()[:6], f"[info]   Stream #0:2(ger): {stream}"]).other_streams is others
+
+
+def test_the_seam_of_two_joined_mp3_files_is_no_damage() -> None:
+    seam = [
+        "[mp3float @ 0x55be] [error] Header missing",
+        "[aist#0:0/mp3 @ 0x55be] [dec:mp3float @ 0x55be] [error] Error submitting packet to decoder: Invalid data",
+    ]
+    joined = "[in#0 @ 0x55be] [warning] invalid concatenated file detected - using bitrate for duration"
+
+    assert read_report([joined, *seam]).damage == ()
+    assert read_report(seam).damage != ()
