@@ -7,30 +7,21 @@ import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.accounts import Admission
-from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, TokenEvent
+from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, SummaryPoint, TokenEvent
 from gateway.draining import Work
-from gateway.errors import (
-    BadParameter,
-    BadRequest,
-    ClientGone,
-    InternalError,
-    ServiceError,
-    TooLarge,
-    Unavailable,
-)
+from gateway.errors import ClientGone, InternalError, ServiceError, TooLarge, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.event_stream import EVENT_STREAM, PING_SECONDS, EventStream
-from gateway.http.parameters import read_language
+from gateway.http.summary_parameters import SummaryOptions, read_request
 from gateway.requests.admit import admit
 from gateway.services import services_of
 from gateway.summaries.chat_protocol import SummarizerFailed, SummarizerUnavailable
-from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style
+from gateway.summaries.evidence import Point
 from gateway.summaries.summarizer import Summarizer, Summary, SummaryDelta, SummaryEvent, SummaryStage
 
 MAX_BODY = 8 * 1024**2  # bytes: about 200 hours of speech
@@ -39,21 +30,13 @@ FAILED_RETRY = 30.0  # seconds
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryOptions:
-    text: str
-    style: Style
-    asked: str  # the style's name as the client wrote it
-    language: str | None  # ISO 639-1; None: as the text says
-
-
 async def summarize(request: Request) -> Response:
     services = services_of(request)
     async with AsyncExitStack() as stack:
         stack.enter_context(services.draining.track(Work.SUMMARY))
         _, admission = await stack.enter_async_context(admit(request, services.accounts.admit_summary))
         wanted = read_request(await _body(request))
-        progress = _translated(services.summarizer.summarize(wanted.text, wanted.style, wanted.language))
+        progress = _translated(services.summarizer.summarize(wanted.content, wanted.style, wanted.language))
         if EVENT_STREAM not in request.headers.get("accept", ""):
             answer = await while_connected(request, _whole(progress, wanted))
             await admission.settle(0)
@@ -95,29 +78,6 @@ class SummaryEvents:
         if self._delivered:
             with suppress(ServiceError):  # what it has read is all that it gets
                 await self.admission.settle(0)
-
-
-def read_request(body: bytes) -> SummaryOptions:
-    """raises: BadRequest"""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest('The body is not JSON; send {"text": "...", "style": "brief"}.') from error
-    if not isinstance(fields, dict):
-        raise BadRequest('The body is not a JSON object; send {"text": "...", "style": "brief"}.')
-    text = fields.get("text")
-    if not isinstance(text, str) or not any(letter.isalnum() for letter in text):
-        raise BadParameter("`text` is missing or empty; send the transcript that is to be summarised.")
-    asked = BRIEF.name if fields.get("style") in (None, "") else fields["style"]
-    style = find_style(asked) if isinstance(asked, str) else None
-    if style is None:
-        accepted = ", ".join([*STYLES, *ALIASES])
-        raise BadParameter(f"`style` is {str(asked)[:40]!r}; accepted are {accepted}.")
-    language = fields.get("language")
-    if not isinstance(language, str | None):
-        raise BadParameter(f"`language` is {str(language)[:40]!r}; accepted is text, such as auto or en.")
-    written = text.encode("utf-8", "replace").decode()  # JSON may hold half a character: "\ud83d"
-    return SummaryOptions(written, style, asked, read_language(language or ""))
 
 
 async def _body(request: Request) -> bytes:
@@ -162,7 +122,23 @@ def _error(error: ServiceError) -> str:
 
 def _answer(summary: Summary, wanted: SummaryOptions) -> SummaryAnswer:
     # Clients of the contract read `summary`, and some of them `text`.
-    return {"summary": summary.text, "text": summary.text, "style": wanted.asked, "model": summary.model}
+    answer: SummaryAnswer = {
+        "summary": summary.text, "text": summary.text, "style": wanted.asked, "model": summary.model,
+    }  # fmt: skip
+    if wanted.evidence:
+        answer["points"] = [_described(point) for point in summary.points]
+    return answer
+
+
+def _described(point: Point) -> SummaryPoint:
+    found: SummaryPoint = {"text": point.text, "sentences": [*point.sentences], "quotes": [*point.quotes]}
+    if point.speaker:
+        found["speaker"] = point.speaker
+    if point.start is not None:
+        found["start"] = point.start
+    if point.end is not None:
+        found["end"] = point.end
+    return found
 
 
 def _sent(event: StageEvent | TokenEvent | CompleteEvent | ErrorEvent) -> str:

@@ -8,8 +8,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from gateway.summaries.chat import ChatServer
-from gateway.summaries.chat_protocol import ChatEvent, ChatRequest, Done, ServedModel, TextDelta
-from gateway.summaries.repetition import looping
+from gateway.summaries.chat_protocol import ChatEvent, ChatRequest, ServedModel
 
 T = TypeVar("T")
 
@@ -28,20 +27,10 @@ class BoundedChat:
         self._own = asyncio.Semaphore(served.at_once)
 
     async def ask(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """The parts of one answer, which ends early where it goes round in circles or has lines enough."""
+        """The parts of one answer."""
         async with self._own, self._shared, aclosing(self.server.answer(request)) as parts:
-            text = ""
             async for part in parts:
                 yield part
-                if isinstance(part, TextDelta):
-                    text += part.text
-                    if "\n" in part.text and _enough(text, request.max_lines):
-                        yield Done(self.served.model, cut=False)
-                        return
-
-
-def _enough(text: str, max_lines: int) -> bool:
-    return looping(text) or sum(bool(line.strip()) for line in text.split("\n")[:-1]) >= max_lines
 
 
 async def merged(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:

@@ -219,6 +219,9 @@ def _body(request: ChatRequest, served: ServedModel) -> dict[str, Any]:
         "temperature": 0.0,
         "stream": True,
     }
+    if request.schema is not None:
+        schema = {"name": "answer", "schema": dict(request.schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if served.reports_progress:
         body["return_progress"] = True
         body["cache_prompt"] = True

@@ -9,7 +9,7 @@ Their messages are written for clients.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ class ServedModel:
 class ChatRequest:
     messages: tuple[dict[str, str], ...]
     max_tokens: int
-    max_lines: int = 1000  # BoundedChat stops there
+    schema: Mapping[str, Any] | None = None  # JSON Schema that the answer is held to while it is written
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The styles of a summary: what each asks of the model, in a template file of its own.
+"""The styles of a summary, and what is asked of the model for them, in template files.
 
 A template has the transcript first and the instruction last: every style of the same text then shares the
 part of the prompt that a server has already read.
@@ -19,20 +19,17 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2060-\u2069
 @dataclass(frozen=True, slots=True)
 class Style:
     name: str
-    max_tokens: int  # of the answer, in English
-    max_lines: int = 1000  # after which there is nothing more to say
-    part_lines: int = 0  # of every part of a long text, where the style goes part by part; 0: the whole from notes
+    most_points: int
+    most_words: int  # of all points together
+    share: float  # of the words of a text that is longer than a few sentences
+    is_list: bool = False
 
 
-BRIEF = Style("brief", 140, max_lines=4)
-DETAILED = Style("detailed", 700, part_lines=8)
-BULLET_POINTS = Style("bullet_points", 400, max_lines=10, part_lines=3)
-ACTION_ITEMS = Style("action_items", 600, max_lines=20)
-HEADLINE = Style("headline", 40, max_lines=1)
-
-# Not for clients: the requests on the way to a summary.
-NOTES = Style("notes", 300, max_lines=8)  # of one piece of a long text
-HAS_ACTION_ITEMS = Style("has_action_items", 4, max_lines=1)  # asked before the list, which is never empty
+BRIEF = Style("brief", most_points=3, most_words=60, share=0.45)
+DETAILED = Style("detailed", most_points=30, most_words=300, share=0.5)
+BULLET_POINTS = Style("bullet_points", most_points=10, most_words=180, share=0.5, is_list=True)
+ACTION_ITEMS = Style("action_items", most_points=40, most_words=1000, share=1.0, is_list=True)
+HEADLINE = Style("headline", most_points=1, most_words=16, share=1.0)
 
 STYLES = {style.name: style for style in (BRIEF, DETAILED, ACTION_ITEMS, BULLET_POINTS, HEADLINE)}
 ALIASES = {"bullets": BULLET_POINTS.name, "bullet-points": BULLET_POINTS.name, "action-items": ACTION_ITEMS.name}
@@ -43,20 +40,9 @@ def find_style(name: str) -> Style | None:
     return STYLES.get(ALIASES.get(wanted, wanted))
 
 
-@dataclass(frozen=True, slots=True)
-class PromptSpec:
-    """One style of one transcript, as its template says it."""
-
-    style: Style
-    language: str  # its English name, or words such as "the language of the transcript"
-    words: int = 100  # of a detailed summary
-    lines: int = 10  # of a list, at most
-
-
-def messages(spec: PromptSpec, transcript: str) -> tuple[dict[str, str], ...]:
-    """The chat that asks for it."""
-    slots = {"language": spec.language, "words": spec.words, "lines": spec.lines}
-    asked = _template(spec.style.name).substitute(transcript=fenced(transcript), **slots)
+def messages(template: str, sentences: str, **slots: object) -> tuple[dict[str, str], ...]:
+    """The chat that asks for something about numbered sentences. There is no example in it that could be copied."""
+    asked = _template(template).substitute(transcript=fenced(sentences), **slots)
     return {"role": "system", "content": _template("system").substitute()}, {"role": "user", "content": asked}
 
 

@@ -25,6 +25,12 @@ ADDRESS = "http://127.0.0.1:8080"  # as the pages write it
 KEY = ' \\\n  -H "Authorization: Bearer $STT_CLIENT_KEY"'
 SPEECH, SENTENCE, TALK = (f"-F file=@tests/data/{name}.flac" for name in ("young-man", "dashwood", "telephone"))
 MEETING = "Anna: Priya, fix the refunds by Friday, please. Priya: I will."
+SEGMENTS = (
+    ("Anna", "We decided to launch the app on the third of May.", 0.0, 3.1),
+    ("Anna", "The price stays at nine euros a month.", 3.4, 5.6),
+    ("Anna", "Priya, fix the refunds by Friday, please.", 6.0, 8.2),
+    ("Priya", "I will. Sales rose by four percent in spring.", 8.5, 12.0),
+)
 SHOWN = (  # headers of an answer; the others are HTTP's own
     *(
         "Content-Type",
@@ -48,6 +54,14 @@ def transcribe(*options: str, key: str = KEY) -> str:
 def summarize(*options: str, **fields: str) -> str:
     lines = [f"curl {ADDRESS}/v1/summarize{KEY}", *options, f"--json '{json.dumps({'text': MEETING, **fields})}'"]
     return " \\\n  ".join(lines)
+
+
+def summarize_segments(*options: str, **fields: str | bool) -> str:
+    segments = [dict(zip(("speaker", "text", "start", "end"), segment, strict=True)) for segment in SEGMENTS]
+    listed = ",\n".join(f"    {json.dumps(segment)}" for segment in segments)
+    others = "".join(f",\n  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
+    body = f'{{\n  "segments": [\n{listed}\n  ]{others}\n}}'
+    return " \\\n  ".join([f"curl {ADDRESS}/v1/summarize{KEY}", *options, f"--json '{body}'"])
 
 
 def openai(address: str, *options: str) -> str:
@@ -88,7 +102,8 @@ CURL = {
     "detect-language": asr("detect-language", "french.opus"),
     "progress": f"curl {ADDRESS}/v1/progress/meeting-0007",
     "summarize-json": summarize(style="bullet_points"),
-    "summarize-events": summarize(EVENTS),
+    "summarize-evidence": summarize_segments(style="brief", evidence=True),
+    "summarize-events": summarize_segments(EVENTS),
     "models": f"curl {ADDRESS}/v1/models",
     "languages": f"curl {ADDRESS}/v1/languages",
     "usage": f"curl {ADDRESS}/v1/usage{KEY}",
@@ -107,7 +122,7 @@ CURL = {
     "error-429": transcribe(SPEECH, key=""),
     "error-500": transcribe(SPEECH),
     "error-503": f"curl {ADDRESS}/v1/summarize \\\n  --json '{json.dumps({'text': MEETING})}'",
-    "summarize-error": summarize(EVENTS),
+    "summarize-error": summarize_segments(EVENTS),
 }
 
 

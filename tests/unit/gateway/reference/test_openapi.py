@@ -15,9 +15,9 @@ from gateway.api.summary import StageEvent, StyleName, SummaryRequest
 from gateway.api.transcription import TranscriptionForm
 from gateway.errors import RetryLater, ServiceError
 from gateway.http.parameters import MAX_PROMPT, MAX_SPEAKERS, RESPONSE_FORMATS, read_transcribe_parameters
+from gateway.http.summary_parameters import read_request
 from gateway.reference.openapi import errors_of
 from gateway.routes.reference import ApiDocuments
-from gateway.routes.summarize import read_request
 from gateway.routes.table import CHANNELS, OPERATIONS
 from gateway.summaries.styles import ALIASES, STYLES
 

@@ -7,7 +7,6 @@ import pytest
 
 from gateway.summaries.bounded_chat import BoundedChat, merged
 from gateway.summaries.chat_protocol import ChatEvent, ChatRequest, ServedModel, TextDelta
-from tests.unit.gateway.summaries.chat_fakes import FakeServer, whole
 
 
 class Busy:
@@ -58,14 +57,3 @@ async def test_a_failure_ends_the_others() -> None:
         async for _ in merged([failing(), endless()]):
             pass
     assert ended.is_set()
-
-
-async def test_an_answer_ends_with_the_lines_that_were_asked_for() -> None:
-    server = FakeServer(lambda _: whole("One.\nTwo.\nThree.\n"))
-    chat = server.chat()
-    chat_of_one = BoundedChat(chat, await chat.served(), asyncio.Semaphore(1))
-    request = ChatRequest(({"role": "user", "content": "?"},), 10, max_lines=1)
-
-    parts = [part async for part in chat_of_one.ask(request)]
-
-    assert len(parts) == 2

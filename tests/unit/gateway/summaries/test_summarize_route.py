@@ -29,7 +29,12 @@ from gateway.summaries.summarizer import Summarizer
 from tests.unit.gateway.summaries.chat_fakes import FakeChatStream, FakeServer, chunk, whole
 
 TEXT = "Priya will fix the refunds by Friday."
-WHOLE = FakeServer(lambda _: whole("Priya fixes the refunds."))
+MEETING = (
+    "We decided to launch the app on the third of May. Priya will fix the refunds by Friday. The price stays at nine "
+    "euros a month. The old office had forty desks and two kitchens. Sales rose by four percent in the spring."
+)
+LONG = " ".join(f"The harbour of town {n} had {3 * n + 700} ships and a tower of {40 + n} metres." for n in range(30))
+WHOLE = FakeServer(lambda _: whole("{}"))
 
 
 @asynccontextmanager
@@ -73,7 +78,8 @@ class EventReader:
         accept = (b"accept", b"text/event-stream")
         scope = {"type": "http", "method": "POST", "path": "/v1/summarize", "query_string": b""}
         scope |= {"client": ("127.0.0.1", 1), "headers": [accept, *self.headers]}
-        body = [{"type": "http.request", "body": json.dumps({"text": TEXT}).encode(), "more_body": False}]
+        asked = json.dumps({"text": LONG, "style": "detailed"}).encode()
+        body = [{"type": "http.request", "body": asked, "more_body": False}]
 
         async def receive() -> Any:
             if body:
@@ -107,6 +113,10 @@ class EndlessChatStream(FakeChatStream):
             await asyncio.sleep(0.02)
 
 
+def endless_after_the_first(prompt: str) -> list[str] | FakeChatStream:
+    return whole("{}") if "[1] " in prompt else EndlessChatStream()
+
+
 async def post(server: SummaryServer, body: Any, **headers: str) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with service(server) as client:
@@ -127,8 +137,7 @@ async def test_the_summary_has_the_contracts_shape() -> None:
     answer = await post(WHOLE, {"text": TEXT})
 
     assert answer.status_code == 200
-    summary = "Priya fixes the refunds."
-    assert answer.json() == {"summary": summary, "text": summary, "style": "brief", "model": "spoken-1b"}
+    assert answer.json() == {"summary": TEXT, "text": TEXT, "style": "brief", "model": "large"}
 
 
 async def test_a_style_is_answered_by_the_name_that_was_asked_for() -> None:
@@ -148,6 +157,12 @@ async def test_a_style_is_answered_by_the_name_that_was_asked_for() -> None:
         ({"text": TEXT, "style": 0}, "bullet_points"),
         ({"text": TEXT, "language": "klingon"}, "`language`"),
         ({"text": TEXT, "language": {}}, "`language`"),
+        ({"text": TEXT, "evidence": "maybe"}, "`evidence`"),
+        ({"segments": []}, "`segments`"),
+        ({"segments": "Hello."}, "`segments`"),
+        ({"segments": [{"text": 5}]}, "`segments[0]`"),
+        ({"segments": [{"text": "Hi.", "start": -1}]}, "`segments[0]`"),
+        ({"segments": [{"text": "Hi."}], "text": " "}, "`text`"),
         ([TEXT], "object"),
         (b"text=hello", "JSON"),
         (b"[" * 100_000, "JSON"),
@@ -161,14 +176,10 @@ async def test_bad_input_is_told_what_is_accepted(body: Any, told: str) -> None:
 
 
 async def test_half_a_character_is_replaced() -> None:
-    asked: list[str] = []
+    answer = await post(WHOLE, b'{"text": "We meet \\ud83d on Monday."}')
 
-    def answer(prompt: str) -> list[str]:
-        asked.append(prompt)
-        return whole("Fine.")
-
-    assert (await post(FakeServer(answer), b'{"text": "We meet \\ud83d on Monday."}')).status_code == 200
-    assert "We meet ? on Monday." in asked[0]
+    assert answer.status_code == 200
+    assert answer.json()["summary"] == "We meet ? on Monday."
 
 
 async def test_a_body_over_the_limit_is_refused() -> None:
@@ -177,9 +188,9 @@ async def test_a_body_over_the_limit_is_refused() -> None:
 
 
 async def test_a_given_language_is_used() -> None:
-    server = FakeServer(lambda _: whole("Ya."))
+    server = FakeServer(lambda _: whole("{}"))
 
-    await post(server, {"text": TEXT, "language": "id"})
+    await post(server, {"text": MEETING, "language": "id"})
 
     assert "in Indonesian" in server.asked[0]["messages"][-1]["content"]
 
@@ -194,27 +205,49 @@ async def test_turned_off_is_503_with_how_to_turn_it_on(accept: str) -> None:
 
 
 async def test_away_is_503_with_when_to_try_again() -> None:
-    answer = await post(FakeServer(lambda _: 503), {"text": TEXT})
+    answer = await post(FakeServer(lambda _: 503), {"text": MEETING})
 
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
 
 
 async def test_events_tell_stages_tokens_and_at_last_the_summary() -> None:
-    server = FakeServer(lambda _: [chunk("It "), chunk("rained."), chunk(None, "stop")])
-
-    answer = await post(server, {"text": TEXT}, accept="text/event-stream")
+    answer = await post(WHOLE, {"text": MEETING, "style": "bullet_points"}, accept="text/event-stream")
 
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = events_of(answer)
-    assert [event["type"] for event in events] == ["stage", "token", "token", "summary"]
-    assert "".join(event["token"] for event in events[1:3]) == events[-1]["summary"] == "It rained."
+    kinds = [event["type"] for event in events]
+    assert kinds == ["stage", *["token"] * kinds.count("token"), "summary"]
+    written = "".join(event["token"] for event in events if event["type"] == "token")
+    assert written.strip() == events[-1]["summary"]
+    assert kinds.count("token") == len(events[-1]["summary"].splitlines()) > 1
+
+
+async def test_evidence_names_the_sentences_of_every_statement() -> None:
+    segments = [
+        {"text": "We keep the price at nine euros.", "speaker": "Ann", "start": 1, "end": 3.5, "words": []},
+        {"text": "Good.", "speaker": None},
+    ]
+    answer = await post(WHOLE, {"segments": segments, "evidence": True})
+
+    text = "We keep the price at nine euros."
+    point = {"text": text, "sentences": [1], "quotes": [text], "speaker": "Ann", "start": 1.0, "end": 3.5}
+    assert answer.json()["points"] == [point]
+    assert answer.json()["summary"] == text
+
+
+async def test_evidence_of_a_text_has_numbers_and_no_times() -> None:
+    answer = await post(WHOLE, {"text": TEXT, "evidence": True, "style": "action_items"})
+
+    assert answer.json()["points"] == [
+        {"text": "Priya: fix the refunds (by Friday)", "sentences": [1], "quotes": [TEXT]}
+    ]
 
 
 async def test_a_failure_after_the_first_event_is_an_event() -> None:
     server = FakeServer(lambda _: [chunk("It "), 'data: {"error": {"message": "out of memory"}}'])
 
-    events = events_of(await post(server, {"text": TEXT}, accept="text/event-stream"))
+    events = events_of(await post(server, {"text": MEETING}, accept="text/event-stream"))
 
     assert events[-1]["type"] == "error"
     assert events[-1]["status"] == 503
@@ -234,21 +267,21 @@ async def test_a_summary_is_counted_once(accept: str) -> None:
 async def test_a_failure_is_not_counted(accept: str) -> None:
     server = FakeServer(lambda _: [chunk("It "), 'data: {"error": {"message": "out of memory"}}'])
     async with service(server, "anonymous") as client:
-        await client.post("/v1/summarize", json={"text": TEXT}, headers={"accept": accept})
+        await client.post("/v1/summarize", json={"text": MEETING}, headers={"accept": accept})
         await client.post("/v1/summarize", json={"text": ""}, headers={"accept": accept})
 
         assert await counted(client) == (0, 0)
 
 
 async def test_a_client_that_leaves_after_the_first_words_has_had_them() -> None:
-    async with application(FakeServer(lambda _: EndlessChatStream()), "anonymous") as app, client_of(app) as client:
+    async with application(FakeServer(endless_after_the_first), "anonymous") as app, client_of(app) as client:
         await EventReader(app).read()
 
         assert await counted(client) == (1, 0)
 
 
 async def test_a_revoked_key_ends_its_summary_with_an_event_that_says_so() -> None:
-    server = FakeServer(lambda _: EndlessChatStream())
+    server = FakeServer(endless_after_the_first)
     async with application(server, "anonymous") as app:
         settings = app.state.services.settings
         registry = Registry(open_database(settings), load_tiers())
