@@ -6,9 +6,11 @@ Without it the examples are run all the same, and what the pages show has to hav
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import httpx
+import imageio_ffmpeg
 import pytest
 from openapi_spec_validator import validate
 
@@ -18,6 +20,7 @@ from tests.e2e.api_examples import CURL, Recorder
 from tests.e2e.service_process import ServiceProcess, run_service, stt_keys
 from tests.e2e.stream_examples import STREAM_EXAMPLES, StreamRecorder
 
+DATA = Path(__file__).parent.parent / "data"
 RESTART = "stream-restart"
 
 
@@ -27,8 +30,20 @@ def paid_key(service: ServiceProcess) -> str:
 
 
 @pytest.fixture(scope="module")
-def recorder(full: ServiceProcess, service: ServiceProcess, long_recording: Path) -> Recorder:
-    return Recorder(full, service, paid_key(full), long_recording)
+def conversation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four minutes in which no sentence follows itself: a window of one that does is decoded again and again."""
+    path = tmp_path_factory.mktemp("conversation") / "conversation.flac"
+    inputs = [part for name in ("telephone", "dashwood", "young-man") for part in ("-i", str(DATA / f"{name}.flac"))]
+    joined = "[0:a]aresample=16000[a];[1:a]aresample=16000[b];[2:a]aresample=16000[c]"
+    joined += ";[a][b][c]concat=n=3:v=0:a=1,aloop=loop=8:size=2000000"
+    shape = ["-filter_complex", joined, "-ac", "1", "-t", "240", str(path)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *inputs, *shape], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recorder(full: ServiceProcess, service: ServiceProcess, conversation: Path) -> Recorder:
+    return Recorder(full, service, paid_key(full), conversation)
 
 
 @pytest.fixture(scope="module")
