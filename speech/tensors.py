@@ -47,6 +47,7 @@ ACTIVITY = Tensor("ACTIVITY", "UINT8", (-1, 589))  # (windows, frames), class of
 PIECES = Tensor("PIECES", "INT32", (-1, 5))  # (pieces, window · speaker · first frame · end · alone)
 VOICES = Tensor("VOICES", "FP16", (-1, 192))  # (pieces, embedding), unit length
 
+QUEUE_IS_FULL = "windows wait already"  # in the message of a model that is busy, and not away
 GPU_METRIC = "whisper_gpu_memory_bytes"  # in Triton's metrics; the label `gpu` is its name
 
 WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER, TASK, REGIONS)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from gateway.log import request_id
-from speech.tensors import Tensor
+from speech.tensors import QUEUE_IS_FULL, Tensor
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
 
@@ -91,6 +91,11 @@ class TritonFailure(Exception):
         return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND) and any(
             sign in self.message.lower() for sign in signs
         )
+
+    @property
+    def busy(self) -> bool:
+        """The model's queue is full: it answers, and will take the request when it has worked on others."""
+        return self.code is grpc.StatusCode.UNAVAILABLE and QUEUE_IS_FULL in self.message
 
     @property
     def unavailable(self) -> bool:

@@ -33,17 +33,26 @@ async def infer(fleet: Fleet, model: str, inputs: Mapping[Tensor, Value], policy
     """The raw outputs of an idempotent request, retried on other servers or later. Cancelling this cancels the work.
 
     One deadline covers all the time without a Triton that accepts the request. Time spent in an attempt does not
-    count; a failure of an attempt that was accepted renews it.
+    count; a failure of an attempt that was accepted renews it. A full queue is no failure: the request waits here, for
+    as long as it might have waited there.
     raises: TritonFailure of the last attempt; UNAVAILABLE if no Triton accepted the request before the deadline
     """
     clock = asyncio.get_running_loop().time
-    deadline, failures = clock() + policy.unavailable, 0
+    deadline, failures, refusals = clock() + policy.unavailable, 0, 0
+    end_of_patience = clock() + policy.timeout  # with queues that are full
     while True:
         client = await _available(fleet, model, deadline)
         began = clock()
         try:
             return await client.infer(model, inputs, policy.timeout)
         except TritonFailure as failure:
+            if failure.busy:
+                if clock() >= end_of_patience:
+                    raise
+                refusals += 1
+                await asyncio.sleep(_backoff(refusals))
+                deadline = clock() + policy.unavailable
+                continue
             _log.warning("an attempt failed: %s", failure, extra={"triton": client.url, "model": model})
             if failure.unavailable:
                 fleet.exclude(client, model, failure)

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from speech.audio import SAMPLE_RATE, InvalidAudio
+from speech.tensors import QUEUE_IS_FULL
 from speech.transcript import WindowResult
 from speech.whisper.batching.decode_loop import DecodeLoop
 from speech.whisper.batching.rules import Attempt, FallbackSchedule
@@ -86,7 +87,7 @@ class Scheduler:
             if self._closing:
                 raise Closed("the model is stopping and takes no more windows")
             if len(self._inbox) + len(self._allocator) >= self._policy.longest_queue:
-                raise Overloaded(f"{self._policy.longest_queue} windows wait already; try again later")
+                raise Overloaded(f"{self._policy.longest_queue} {QUEUE_IS_FULL}; try again later")
             self._inbox.append(sequence)
             self._changed.notify()
         return sequence.future

@@ -98,6 +98,21 @@ async def test_a_repetition_that_still_runs_when_the_first_one_settles_is_free(s
     assert await store.balance() == 4
 
 
+async def test_a_request_whose_gateway_died_may_be_made_again_when_its_lease_ends(store: AccountStore) -> None:
+    """On another gateway, which cannot know more than that nobody renews the lease."""
+    key = await store.key(credits=5)
+    async with store.gateway() as other:
+        async with store.gateway() as one, one.admit(await identify(one, key), "once"):
+            store.clock.now += 59
+            with pytest.raises(Conflict):
+                await post(other, key)
+            store.clock.now += 2
+            assert (await post(other, key)).body == b"computed"
+        assert (await post(other, key)) == HELLO
+
+    assert await store.balance() == 4
+
+
 async def test_a_failed_request_may_be_made_again(store: AccountStore) -> None:
     key = await store.key(credits=5)
     async with store.gateway() as accounts:

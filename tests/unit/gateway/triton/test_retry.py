@@ -16,6 +16,7 @@ from gateway.triton.retry import RetryPolicy, infer
 MODEL = "whisper-base"
 POLICY = RetryPolicy(unavailable=20.0, timeout=600.0)
 REJECTED = TritonFailure(grpc.StatusCode.UNAVAILABLE, "Server is stopping")
+BUSY = TritonFailure(grpc.StatusCode.UNAVAILABLE, "2048 windows wait already; try again later")
 FAILED = TritonFailure(grpc.StatusCode.INTERNAL, "the engine failed")
 DIED = TritonFailure(grpc.StatusCode.INTERNAL, "Stub process 'whisper-base_0_0' is not healthy.")
 WRONG = TritonFailure(grpc.StatusCode.INVALID_ARGUMENT, "yue is not spoken here")
@@ -72,6 +73,23 @@ async def test_rejections_share_one_deadline(send: Callable[..., Any]) -> None:
 
     assert set(fleet.deadlines) == {1020.0}
     assert len(fleet.outcomes) == 10 - 3
+
+
+async def test_a_full_queue_is_waited_for_and_takes_no_triton_away(send: Callable[..., Any]) -> None:
+    fleet = ScriptedFleet(*[BUSY] * 50, None, wait=5.0)
+
+    assert await send(fleet) == ANSWER
+
+    assert fleet.excluded == []
+
+
+async def test_a_queue_that_stays_full_is_given_up_in_the_end(send: Callable[..., Any]) -> None:
+    fleet = ScriptedFleet(*[BUSY] * 1000, attempt=10.0)
+
+    with pytest.raises(TritonFailure, match="wait already"):
+        await send(fleet)
+
+    assert 60 <= 1000 - len(fleet.outcomes) <= 70
 
 
 async def test_time_in_an_attempt_does_not_count(send: Callable[..., Any]) -> None:
