@@ -25,6 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 NICENESS = 10  # of 19: whoever waits for a transcript goes first
 PING_SECONDS = 5  # a comment line this often while the prompt is read, so that a broken connection is noticed
 PROMPT_CACHE_MIB = 512  # prompts kept for a second style of the same text
+RUN_BEFORE = 4  # tokens that have to stand in the prompt
+RUN_GUESSED = 12  # tokens that are then guessed
 WARNINGS = 2  # llama.cpp's verbosity
 
 
@@ -41,7 +43,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     import xllamacpp
 
-    server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), options))
+    params = _parameters(xllamacpp.CommonParams(), options)
+    # Statements repeat runs of their sentences' words: guessed from the prompt, they are checked several at once.
+    params.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+    params.speculative.ngram_simple.size_n = RUN_BEFORE
+    params.speculative.ngram_simple.size_m = RUN_GUESSED
+    server = xllamacpp.Server(params)
     with os.fdopen(parent, "w") as report:
         report.write(f"listening {server.listening_address}\n")
     threading.Event().wait()
