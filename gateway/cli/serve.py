@@ -130,6 +130,9 @@ def serve_metrics(services: Services, settings: ServerSettings) -> Iterator[None
 def ready(services: Services, listener: socket.socket, published: ExitStack) -> None:
     """The last lines of a start; from now on commands find the service."""
     published.enter_context(runtime_file(services, listener))
+    names = triton_models(services.models, services.settings.diarization)
+    if unserved := [name for name in names if not services.fleet.serves(name)]:
+        announce(f"Warning: no Triton answers for {', '.join(unserved)} yet; what needs it gets 503 until one does")
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     announce(f"Ready: {address}")

@@ -67,6 +67,16 @@ def test_a_stop_at_the_start_or_when_idle_is_quiet(
     check_clean(running, code, children, tmp_path)
 
 
+def test_a_start_where_no_triton_answers_says_so(tmp_path: Path) -> None:
+    with terminal([STT, "serve"], **serve(tmp_path, STT_TRITON_URLS="127.0.0.1:1")) as running:
+        running.wait_for("Ready:")
+        running.ctrl_c()
+        code = running.wait()
+
+    assert "Warning: no Triton answers for whisper-base, diarizer yet; " in running.output.split("Ready:")[0]
+    check_clean(running, code, [], tmp_path)
+
+
 @contextmanager
 def gateway(service: ServiceProcess, data: Path, summarizer: Path) -> Iterator[Terminal]:
     """A gateway beside the tests' Triton, which writes summaries."""
