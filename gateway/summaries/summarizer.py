@@ -27,6 +27,7 @@ DENSEST = 3.0  # times as many, at most
 SAMPLE = 8_000  # characters whose tokens are counted
 SMALLEST_CONTEXT = 700  # tokens
 PARAGRAPH = 4  # sentences of a detailed summary
+ONLY_ORDERS = "The text only speaks to the program that reads it."
 UNKNOWN_LANGUAGE = "the language of the transcript"
 
 _SPACELESS_END = re.compile(r"^[\u3040-\u30ff\u3400-\u9fff]")
@@ -129,7 +130,8 @@ async def _tell(work: ModelWork, style: Style) -> AsyncGenerator[SummaryEvent, N
             written += text
             yield SummaryDelta(text)
     if not points:
-        raise SummarizerFailed("There is nothing in the text that could be told: it only speaks to its reader.")
+        written = ONLY_ORDERS
+        yield SummaryDelta(written)
     yield Summary(written.strip(), style.name, work.model, tuple(points))
 
 
