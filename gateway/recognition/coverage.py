@@ -15,8 +15,16 @@ from speech.transcript import Word
 SPEECH = 0.5  # probability of a chunk that must have a word
 REACH = 0.3  # seconds around a word that count as covered by it
 LONGEST_WORD = 1.2  # seconds that a word covers at most: beyond it the alignment was stretched
-SHORTEST_GAP = 0.8  # seconds of speech without words that are decoded again
+SHORTEST_BELIEVABLE = 0.3  # seconds that any word may last
+PER_LETTER = 0.08  # seconds, on top
+GUESS = 0.35  # confidence at which a word is as likely right as wrong
+BETTER = 1.15  # times the weight of the words that are replaced
+LEAST_EXPLAINED = 0.4  # share of a stretch of speech that its words take up
+LONGEST_LOOK = 6.0  # seconds of a stretch that is looked at again as a whole
+LEAST_GAIN = 2.0  # letters
+SHORTEST_GAP = 0.6  # seconds of speech without words that are decoded again
 PAUSE = 0.5  # seconds of silence inside a gap that do not split it
+SHORTEST = 0.02  # seconds that a word lasts at least: one frame of the encoder
 DOUBLE = 0.6  # seconds within which the same word in two windows is one word
 
 
@@ -26,7 +34,7 @@ def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Reg
     uncovered = speech[first:last] >= SPEECH
     for word in words:
         start = word.start - REACH
-        end = min(word.end, word.start + LONGEST_WORD) + REACH
+        end = min(word.end, word.start + believable(word)) + REACH
         low, high = int(start / CHUNK_SECONDS) - first, int(end / CHUNK_SECONDS) + 1 - first
         uncovered[max(0, low) : max(0, high)] = False
     chunks = np.flatnonzero(uncovered)
@@ -37,6 +45,56 @@ def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Reg
         for run in _runs(chunks)
         if len(run) * CHUNK_SECONDS >= SHORTEST_GAP
     ]
+
+
+def believable(word: Word) -> float:
+    """Seconds that a word may last: beyond them the alignment was stretched over something else."""
+    return min(LONGEST_WORD, SHORTEST_BELIEVABLE + PER_LETTER * len(_letters(word)))
+
+
+def is_better(found: Sequence[Word], words: Sequence[Word]) -> bool:
+    """Whether what a second look found explains a stretch of speech clearly better than the words that it had."""
+    return _weight(found) > BETTER * max(0.0, _weight(words)) + LEAST_GAIN
+
+
+def _weight(words: Sequence[Word]) -> float:
+    """Letters that are rather right than wrong; those of stretched words and of words without length count less."""
+    total = 0.0
+    for word in words:
+        length = word.end - word.start
+        fit = min(1.0, believable(word) / length) if length > 0 else 0.0
+        total += len(_letters(word)) * (word.confidence * fit - GUESS)
+    return total
+
+
+def replace_words(words: Sequence[Word], found: Sequence[Word], span: Region) -> list[Word]:
+    """The words with those inside the span replaced by `found`; one that stands beside it already is kept once."""
+    outside = [word for word in words if not _inside(word, span)]
+    fresh = [word for word in found if not any(_same(word, other) for other in outside)]
+    return sorted([*outside, *fresh], key=lambda word: (word.start, word.end))
+
+
+def inside(words: Sequence[Word], span: Region) -> list[Word]:
+    """Those whose middle lies in the span."""
+    return [word for word in words if _inside(word, span)]
+
+
+def _inside(word: Word, span: Region) -> bool:
+    return span.start <= (word.start + word.end) / 2 <= span.end
+
+
+def unexplained(words: Sequence[Word], stretches: Sequence[Region]) -> list[Region]:
+    """Stretches of speech that their words do not explain: too few of them, or hardly probable."""
+    found = []
+    for stretch in stretches:
+        length = stretch.end - stretch.start
+        own = inside(words, stretch)
+        explained = sum(min(word.end - word.start, believable(word)) for word in own)
+        if SHORTEST_GAP <= length <= LONGEST_LOOK and (
+            explained < LEAST_EXPLAINED * length or sum(word.confidence for word in own) < GUESS * len(own)
+        ):
+            found.append(stretch)
+    return found
 
 
 def tighten(words: Sequence[Word], speech: Probabilities) -> tuple[Word, ...]:
@@ -68,13 +126,13 @@ def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Wor
 
 
 def in_order(words: Sequence[Word], duration: float) -> list[Word]:
-    """Times inside the recording; no word begins before its predecessor or overlaps its successor."""
+    """Times inside the recording; no word lasts no time, begins before its predecessor or overlaps its successor."""
     ordered: list[Word] = []
     for word in words:
-        start = min(max(word.start, ordered[-1].start if ordered else 0.0), duration)
+        start = min(max(word.start, ordered[-1].start + SHORTEST if ordered else 0.0), max(0.0, duration - SHORTEST))
         if ordered and ordered[-1].end > start:
             ordered[-1] = replace(ordered[-1], end=start)
-        ordered.append(replace(word, start=start, end=min(max(word.end, start), duration)))
+        ordered.append(replace(word, start=start, end=min(max(word.end, start + SHORTEST), duration)))
     return ordered
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
 from gateway.media.recording import Recording
-from gateway.recognition.coverage import gaps, in_order, merge, tighten
+from gateway.recognition.coverage import gaps, in_order, inside, is_better, merge, replace_words, tighten, unexplained
 from gateway.recognition.doubts import language_doubts, segment_doubts
 from gateway.recognition.languages import main_language, split_by_language, spoken_languages
 from gateway.recognition.request import RecognitionRequest
@@ -105,21 +106,22 @@ async def _fill_gaps(
         each.window: [] if only_whole and _credible(each) else _gaps(_credible(each), each.window, recording)
         for each in spoken
     }
-    again = await transcriber.transcribe(
-        [
-            (window, each.language)
-            for each in spoken
-            for gap in missing[each.window]
-            for window in _windows_over(gap, recording)
-        ]
-    )
-    found = [word for each in again if each.is_speech and not each.is_improbable for word in each.words]
+    looks = [
+        (gap, window, each)
+        for each in spoken
+        for gap in missing[each.window]
+        for window in _windows_over(_surroundings(gap, each.window), recording)
+    ]
+    again = await transcriber.transcribe([(window, each.language) for _, window, each in looks])
+    found: dict[Region, list[Word]] = defaultdict(list)
+    for (gap, _, _), look in zip(looks, again, strict=True):
+        found[gap] += look.words if look.is_speech and not look.is_improbable else ()
     words: list[Word] = []
     warnings: list[str] = []
     for each in spoken:
         complete: Sequence[Word] = _credible(each)
         for gap in missing[each.window]:
-            complete = merge(complete, found, gap)
+            complete = _completed(complete, found[gap], gap, each.window)
         complete = complete or each.words  # a guess is better than nothing
         words += complete
         lost = [] if only_whole and complete else _gaps(complete, each.window, recording)
@@ -127,16 +129,43 @@ async def _fill_gaps(
     return words, warnings
 
 
+def _completed(words: Sequence[Word], found: Sequence[Word], gap: Region, window: Window) -> list[Word]:
+    """The words with what a second look found: in place of those around the gap where it is better, else inside it."""
+    span = _surroundings(gap, window)
+    reach = Region(span.start - GAP_MARGIN, span.end + GAP_MARGIN)
+    better = inside(found, reach)
+    if is_better(better, inside(words, reach)):
+        return replace_words(words, better, reach)
+    return merge(words, found, gap)
+
+
 def _credible(each: WindowTranscript) -> tuple[Word, ...]:
     return () if each.is_improbable else each.words
 
 
 def _gaps(words: Sequence[Word], window: Window, recording: Recording) -> list[Region]:
-    return gaps(words, recording.speech, Region(window.start / SAMPLE_RATE, window.end / SAMPLE_RATE))
+    found = gaps(words, recording.speech, Region(window.start / SAMPLE_RATE, window.end / SAMPLE_RATE))
+    silent = [each for each in unexplained(words, window.regions) if not any(_meet(each, gap) for gap in found)]
+    return sorted([*found, *silent], key=lambda gap: gap.start)
+
+
+def _meet(one: Region, other: Region) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _warning(gap: Region) -> str:
     return f"Speech from {gap.start:.1f} s to {gap.end:.1f} s could not be turned into words."
+
+
+def _surroundings(gap: Region, window: Window) -> Region:
+    """The gap with the rest of the stretches of speech that it lies in, unless they are long."""
+    around = [region for region in window.regions if region.end > gap.start and region.start < gap.end]
+    start, end = (
+        min((each.start for each in around), default=gap.start),
+        max((each.end for each in around), default=gap.end),
+    )
+    whole = Region(min(start, gap.start), max(end, gap.end))
+    return whole if whole.end - whole.start <= GAP_WINDOW else gap
 
 
 def _windows_over(gap: Region, recording: Recording) -> list[Window]:

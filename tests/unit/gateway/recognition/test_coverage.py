@@ -1,6 +1,8 @@
+from itertools import pairwise
+
 import numpy as np
 
-from gateway.recognition.coverage import gaps, in_order, merge, tighten
+from gateway.recognition.coverage import gaps, in_order, is_better, merge, replace_words, tighten, unexplained
 from speech.activity import CHUNK_SECONDS, Region
 from speech.transcript import Word
 
@@ -46,3 +48,39 @@ def test_a_word_stretched_over_a_pause_is_put_back_onto_its_speech() -> None:
     assert 3.9 < stretched.start < 4.1
     assert 4.9 < stretched.end < 5.1
     assert (short.start, short.end) == (5.5, 6.0)
+
+
+def test_a_stretch_with_too_few_words_or_improbable_ones_is_unexplained() -> None:
+    stretches = [Region(0.0, 2.0), Region(3.0, 5.0), Region(6.0, 8.0), Region(9.0, 9.3)]
+    words = [said("consequently", 0.1, 1.9), said("a", 3.0, 5.0), Word("Sho", 6.0, 6.8, 0.1), Word("ba", 6.8, 8.0, 0.2)]
+
+    assert unexplained(words, stretches) == stretches[1:3]
+
+
+def test_more_words_that_fit_their_length_are_better_than_a_stretched_one() -> None:
+    stretched = [Word("CHAPTER", 0.0, 2.0, 0.7), Word("16.", 2.0, 2.0, 0.7)]
+    spoken = [said("The", 0.0, 0.2), said("Canadian", 0.2, 0.8), said("banged", 0.8, 1.2), said("a", 1.2, 1.3)]
+
+    assert is_better(spoken, stretched)
+    assert not is_better(stretched, spoken)
+    assert not is_better(spoken, spoken)
+    assert not is_better([Word("thanks", 0.0, 0.6, 0.3)], [])
+
+
+def test_replaced_words_are_not_doubled_at_the_edges_of_their_span() -> None:
+    words = [said("one", 0.0, 0.5), said("Chapter", 1.0, 3.0), said("four", 3.2, 3.6)]
+    found = [said("one", 0.1, 0.6), said("two", 1.1, 1.5), said("three", 2.0, 2.5)]
+
+    replaced = replace_words(words, found, Region(0.9, 3.0))
+
+    assert [word.text for word in replaced] == ["one", "two", "three", "four"]
+
+
+def test_every_word_lasts_some_time() -> None:
+    words = in_order(
+        [said("You", 4.64, 4.64), said("could", 4.64, 4.64), said("make", 4.64, 4.8), said("it", 9, 9)], 9.0
+    )
+
+    assert all(word.start < word.end for word in words)
+    assert all(one.end <= other.start for one, other in pairwise(words))
+    assert words[-1].end <= 9.0
