@@ -22,7 +22,8 @@ from gateway.reference.operation import Alternatives, Contents, Header, Operatio
 VERSION = "3.1.1"  # of the specification
 JSON = "application/json"
 ALL_MEET = (Forbidden, InternalError, Unavailable)  # errors that every operation has
-ENCODINGS = {"multipart/form-data": {"encoding": {"file": {"contentType": "audio/*, video/*"}}}}
+FORM = "multipart/form-data"
+SOUND = {"contentType": "audio/*, video/*"}  # of a form's files
 RESPONSE = "#/components/responses/"
 KEY = "key"  # name of the security scheme
 
@@ -155,7 +156,12 @@ def _headers(headers: Sequence[Header]) -> Schema:
 
 
 def _contents(contents: Contents) -> Schema:
-    return {media: {"schema": _schema(content), **ENCODINGS.get(media, {})} for media, content in contents.items()}
+    described: Schema = {media: {"schema": _schema(content)} for media, content in contents.items()}
+    for media, content in contents.items():
+        if media == FORM and isinstance(content, type):
+            files = [name for name, kind in content.__annotations__.items() if kind is bytes or "bytes" in str(kind)]
+            described[media]["encoding"] = dict.fromkeys(files, SOUND)
+    return described
 
 
 def _schema(content: type | Schema | Alternatives) -> Schema:
