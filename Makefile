@@ -72,6 +72,7 @@ lock:  ## pin every requirement again (needs uv)
 	$(LOCK) --extra serving --extra export -o requirements/service.txt
 	$(LOCK) --extra serving --extra export --extra development $(TESTED) -o requirements/development.txt
 	$(LOCK_WHOLE) --extra benchmarks -o requirements/benchmarks.txt
+	$(LOCK_WHOLE) --extra agents -o requirements/agents.txt
 	$(LOCK) --extra plot $(TESTED) -o requirements/plot.txt
 	$(LOCK) --extra build $(TESTED) -o requirements/container-build.txt
 	$(LOCK) --extra gateway $(TESTED) -o requirements/container-gateway.txt

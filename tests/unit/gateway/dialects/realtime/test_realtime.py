@@ -15,8 +15,9 @@ import pytest
 import soxr
 import websockets
 
+from gateway.capacity import CapacityLimits
 from gateway.errors import Unavailable
-from gateway.settings import ServerSettings, StreamSettings
+from gateway.settings import AccountSettings, ServerSettings, StreamSettings
 from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects, until
 
 VAD = {"type": "server_vad", "silence_duration_ms": 500}
@@ -306,6 +307,43 @@ async def test_case_36_an_idle_session_ends(tmp_path: Any) -> None:
 
     assert told["error"]["code"] == "idle_timeout"
     assert client.socket.close_code == 1001
+
+
+async def test_case_36_a_session_lasts_an_hour_however_busy_it_is(
+    service: DialectService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.dialects.realtime.connection.LONGEST_SECONDS", 0.5)
+    async with connected(service) as client:
+        while "error" not in {event["type"] for event in client.seen}:
+            await client.send("session.update", session={"type": "transcription"})
+            client.seen.append(json.loads(await asyncio.wait_for(client.socket.recv(), 60)))
+        await client.socket.wait_closed()
+
+    told = next(event for event in client.seen if event["type"] == "error")
+    assert told["error"]["code"] == "session_expired"
+    assert client.socket.close_code == 1001
+
+
+@pytest.mark.parametrize(
+    ("sessions", "anonymous", "status"),
+    [(1, "unlimited", 503), (100, "anonymous", 429)],
+)
+async def test_case_36_a_full_house_refuses_the_handshake(
+    tmp_path: Any, sessions: int, anonymous: str, status: int
+) -> None:
+    with run_dialects(tmp_path, accounts=AccountSettings(anonymous=anonymous)) as service:
+        service.services.capacity.limits = CapacityLimits(live_sessions=sessions)
+        async with connected(service) as first:
+            await first.until("session.created")
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                async with connected(service):
+                    pass
+        until(lambda: service.services.draining.in_flight == 0)
+        async with connected(service) as next_one:
+            await next_one.until("session.created")
+
+    assert refused.value.response.status_code == status
+    assert int(refused.value.response.headers["Retry-After"]) > 0
 
 
 async def test_a_session_that_fails_costs_its_turn_alone(service: DialectService, pcm: np.ndarray) -> None:
