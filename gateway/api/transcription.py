@@ -87,8 +87,9 @@ class TranscriptionForm(TypedDict):
     language: NotRequired[Annotated[LanguageName, Field(default="auto")]]
     """What is spoken: `auto`, an ISO 639-1 code, a locale or an English name (`GET /v1/languages`). `zh-CN` and `zh-TW`
     choose the script of Chinese."""
-    languages: NotRequired[Annotated[str, Field(default="", examples=["en,fr"])]]
-    """The only languages that may be heard where `language` names none, with commas between them; empty: any."""
+    languages: NotRequired[Annotated[str, Field(default="")]]
+    """The only languages that may be heard where `language` names none, with commas between them (`en,fr`); empty:
+    any."""
     task: NotRequired[Annotated[Literal["transcribe", "translate"], Field(default="transcribe")]]
     """`translate`: the text is in English, whatever is spoken. Models that cannot do it are refused."""
     diarize: NotRequired[Annotated[bool, Field(default=True)]]
@@ -99,9 +100,10 @@ class TranscriptionForm(TypedDict):
         Annotated[Literal["json", "txt", "srt", "vtt", "text", "verbose_json"], Field(default="json")]
     ]
     """Shape of the answer; `text` means txt, `verbose_json` means json."""
-    known_speakers: NotRequired[Annotated[str, Field(default="", examples=['{"Ann": "data:audio/wav;base64,UklGR…"}'])]]
-    """A JSON object, name → how that person sounds: a data URL of 2 to 10 s of them alone, or a vector of an earlier
-    answer; at most 16. Speakers who sound like nobody of them stay `Speaker 1` …"""
+    known_speakers: NotRequired[Annotated[str, Field(default="")]]
+    """A JSON object, name → how that person sounds: a data URL of 2 to 10 s of them alone (as in `{"Ann":
+    "data:audio/wav;base64,…"}`), or a vector of an earlier answer; at most 16. Speakers who sound like nobody of them
+    stay `Speaker 1` …"""
     speaker_vectors: NotRequired[Annotated[bool, Field(default=False)]]
     """Whether `json` has each speaker's voice as a signed vector, which may come back in `known_speakers`. The service
     keeps none."""

@@ -58,7 +58,7 @@ async def server(triton: EmbeddedTriton) -> AsyncIterator[TritonClient]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(triton: EmbeddedTriton) -> AsyncIterator[Fleet]:
-    async with watched(Fleet([triton.url], [MODEL], TritonSettings())) as fleet:
+    async with watched(Fleet([triton.url], [MODEL], TritonSettings(), access=triton.access)) as fleet:
         yield fleet
 
 
@@ -150,7 +150,7 @@ async def test_a_triton_that_is_away_costs_the_turns_and_says_so(telephone: Pcm)
 
 async def test_a_killed_process_is_loaded_again_and_answers(triton: EmbeddedTriton, telephone: Pcm) -> None:
     await asyncio.to_thread(_kill_stub, triton.pid)
-    async with watched(Fleet([triton.url], [MODEL], TritonSettings())) as fleet:
+    async with watched(Fleet([triton.url], [MODEL], TritonSettings(), access=triton.access)) as fleet:
         async with asyncio.timeout(60):
             while not fleet.serves(MODEL):
                 await asyncio.sleep(0.2)
