@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import json
 import os
-import re
 import signal
 import subprocess
 import wave
@@ -20,6 +19,7 @@ from typing import Any
 
 import httpx
 import imageio_ffmpeg
+import jiwer
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
@@ -46,11 +46,6 @@ SETTINGS = {
     "STT_TRITON_PROBE_SECONDS": "1",
     "STT_TRITON_PATIENCE_SECONDS": "60",
 }
-
-
-def undoubled(text: str) -> str:
-    """Without repetitions of a word: where one gateway ends and the next begins, both may hear the word in between."""
-    return re.sub(r"\b(\w+)( \1\b)+", r"\1", text)
 
 
 @dataclass
@@ -169,7 +164,8 @@ async def test_a_gateway_that_is_replaced_under_load_finishes_what_it_has(
     assert talk.code == RESTART
     assert "connect again" in next(message["error"] for message in talk.heard if message["type"] == "error")
     assert SAID in plain(talk.last["text"]) and SAID in plain(rest.last["text"])
-    assert undoubled(plain(shown.decode())).count(SAID) == 2, shown
+    # Where one gateway ends and the next begins, a word or two may be heard twice, or cut in two.
+    assert jiwer.wer(" ".join([f"and mr {SAID}"] * 2), plain(shown.decode())) < 0.1, shown
     assert b"restarts" in told and b"connected again" in told
     assert left - await machines.left(staying) == 3 + 2 + 2
     with pytest.raises(httpx.ConnectError):
