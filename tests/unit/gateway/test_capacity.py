@@ -34,7 +34,7 @@ def test_uploads_are_counted_as_long_as_they_were_declared() -> None:
     with capacity.recording(800), pytest.raises(Unavailable, match="room for the upload"), capacity.recording(300):
         pass
 
-    assert (capacity.used["spool bytes"], capacity.used["recordings"]) == (0, 0)
+    assert (capacity.used["spool_bytes"], capacity.used["recordings"]) == (0, 0)
 
 
 def test_a_part_of_the_disk_stays_free(tmp_path: Path) -> None:

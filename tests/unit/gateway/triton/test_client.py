@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -9,6 +7,7 @@ import pytest
 
 from gateway.triton.client import TritonAccess, TritonClient, TritonFailure, read_failure
 from gateway.triton.probe import probe_inputs
+from tests.certificates import needs_openssl, self_signed
 from tests.unit.gateway.triton.triton_fakes import Triton, listening
 
 
@@ -27,12 +26,9 @@ def test_the_text_of_a_stream_tells_the_code(message: str, code: str, told: str)
     assert failure.process_died == ("Stub process" in message)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl that makes a certificate")
+@needs_openssl
 async def test_a_connection_is_encrypted_where_a_certificate_is_given(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=triton", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    made: list[str | Path] = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    key, certificate = self_signed(tmp_path)
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
     async with listening(Triton(), credentials=credentials) as (url,):
         trusting = TritonClient(url, TritonAccess(certificate=certificate.read_bytes()))
