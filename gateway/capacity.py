@@ -48,11 +48,17 @@ class MachineCapacity:
         self.refused: Counter[Resource] = Counter(dict.fromkeys(RESOURCES, 0))
         self._spool = spool
 
+    @property
+    def full(self) -> bool:
+        """Whether a bound is reached: more is refused."""
+        return any(self.used[resource] >= self.limits.of(resource) for resource in RESOURCES) or not self._disk_left()
+
     @contextmanager
     def recording(self, upload_bytes: int, share: float = 1.0) -> Iterator[None]:
         """One recording, until the block ends. share: of the machine, that its tier may fill. raises: Unavailable"""
         with self._hold("recordings", 1, share), self._hold("spool_bytes", upload_bytes, share):
-            self._check_disk()
+            if not self._disk_left():
+                raise self._refusal("spool_bytes")
             yield
 
     @contextmanager
@@ -71,12 +77,15 @@ class MachineCapacity:
         finally:
             self.used[resource] -= amount
 
-    def _check_disk(self) -> None:
-        """Uploads that still arrive will take what they declared, so that much is counted as gone."""
+    @property
+    def free_bytes(self) -> float:
+        """Of the spool's disk. Uploads that still arrive will take what they declared, so that much counts as gone."""
         if self._spool is None:
-            return
-        if shutil.disk_usage(self._spool).free - self.used["spool_bytes"] < self.limits.free_bytes:
-            raise self._refusal("spool_bytes")
+            return math.inf
+        return shutil.disk_usage(self._spool).free - self.used["spool_bytes"]
+
+    def _disk_left(self) -> bool:
+        return self.free_bytes >= self.limits.free_bytes
 
     def _refusal(self, resource: Resource) -> Unavailable:
         self.refused[resource] += 1
@@ -99,3 +108,9 @@ class CapacityCollector(Collector):
             limits.add_metric([resource], self._capacity.limits.of(resource))
             refused.add_metric([resource], self._capacity.refused[resource])
         yield from (used, limits, refused)
+        yield GaugeMetricFamily(
+            "stt_spool_free_bytes", "Of the uploads' disk, less what they will take", value=self._capacity.free_bytes
+        )
+        yield GaugeMetricFamily(
+            "stt_spool_free_bytes_kept", "Below which uploads are refused", value=self._capacity.limits.free_bytes
+        )

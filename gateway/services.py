@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +30,12 @@ from gateway.recognition.pyannote import PyannoteConfig, PyannoteDiarizer
 from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.voices import VoiceSigner
 from gateway.recognition.whisper import TritonWhisper, retry_policies, triton_name
+from gateway.service_state import ServiceStatus, StateCollector
 from gateway.settings import CapacitySettings, DiarizationSettings, MediaSettings, Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import summary_server
 from gateway.summaries.summarizer import Summarizer
+from gateway.thread_pools import ThreadPool, ThreadPoolCollector
 from gateway.triton.client import TritonAccess
 from gateway.triton.fleet import Fleet, watched
 from speech.activity import VoiceActivity
@@ -65,6 +67,18 @@ class Services:
         """Ids of deployed models that no Triton serves now."""
         return [model.id for model in self.models.deployed if not self.whisper.is_ready(model.id)]
 
+    @property
+    def status(self) -> ServiceStatus:
+        """Cheap: asked at every scrape and health check."""
+        return ServiceStatus(
+            draining=self.draining.announced,
+            unserved=self.unavailable_models(),
+            never_served=bool(self.fleet.unanswered),
+            tritons_away=self.fleet.impaired,
+            full=self.capacity.full,
+            accounts=self.accounts.status,
+        )
+
 
 @asynccontextmanager
 async def open_services(
@@ -79,8 +93,8 @@ async def open_services(
     decodes = settings.capacity.decodes or len(os.sched_getaffinity(0))
     with (
         open_spool(settings.server.data) as spool,
-        ThreadPoolExecutor(decodes, "decode") as decoders,
-        ThreadPoolExecutor(WRITERS, "write") as writers,
+        ThreadPool("decode", decodes) as decoders,
+        ThreadPool("write", WRITERS) as writers,
     ):
         async with (
             watched(fleet),
@@ -93,9 +107,10 @@ async def open_services(
             capacity = MachineCapacity(capacity_limits(settings.capacity), spool)
             metrics.registry.register(AccountCollector(lambda: accounts.status))
             metrics.registry.register(CapacityCollector(capacity))
+            metrics.registry.register(ThreadPoolCollector([decoders, writers]))
             whisper = TritonWhisper(fleet, retry_policies(settings.triton, settings.stream))
             recognizer = Recognizer(whisper.recognize)
-            yield Services(
+            services = Services(
                 settings=settings,
                 models=models,
                 spool=spool,
@@ -114,6 +129,8 @@ async def open_services(
                 file_writers=writers,
                 voices=VoiceSigner.open(settings.diarization.voice_key.get_secret_value(), settings.server.data),
             )
+            metrics.registry.register(StateCollector(lambda: services.status))
+            yield services
 
 
 def diarization_timeout(settings: DiarizationSettings) -> DiarizationTimeout:

@@ -39,6 +39,14 @@ class HealthReport(TypedDict):
 
     status: Literal["ok", "unavailable"]
     """`unavailable` comes with status 503."""
+    state: Literal["starting", "ready", "busy", "degraded", "draining"]
+    """`starting`: a model has not answered yet since the start. `busy`: a bound of the machine is reached, and more is
+    refused. `degraded`: a Triton does not answer for a model, or the account store has not for a lease's time; work
+    goes on as long as `status` is `ok`. `draining`: the service stops."""
+    files: Count
+    """Recordings in work on this gateway, uploads included."""
+    live_sessions: Count
+    """Live sessions on this gateway."""
     gpu_available: bool
     """Whether the models run on a GPU."""
     gpu_name: Annotated[str | None, Field(examples=["NVIDIA A100-SXM4-80GB"])]

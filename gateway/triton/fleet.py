@@ -57,10 +57,21 @@ class Fleet:
         self._clients: dict[str, TritonClient] = {}  # by address
         self._rotation = random.randrange(1 << 16)  # gateways that start together begin with different Tritons
         self._probed: set[tuple[TritonClient, str]] = set()  # with the models that were probed there
+        self._answered: set[str] = set()  # models that some Triton answered for since the start
 
     @property
     def clients(self) -> tuple[TritonClient, ...]:
         return tuple(self._clients.values())
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Models that no Triton has answered for since the start."""
+        return [model for model in self._models if model not in self._answered]
+
+    @property
+    def impaired(self) -> int:
+        """Tritons that do not answer for every model now."""
+        return sum(bool(client.unavailable) for client in self.clients)
 
     def serves(self, model: str) -> bool:
         """Whether some Triton accepts requests for this model now."""
@@ -159,6 +170,7 @@ class Fleet:
             if model in client.unavailable:
                 _log.info("a model answers", extra={"triton": client.url, "model": model})
             client.unavailable.discard(model)
+            self._answered.add(model)
             client.absent_since.pop(model, None)
 
     @staticmethod

@@ -54,6 +54,8 @@ class Parts:
     options: list[Any] = field(default_factory=list)
     segments: tuple[Segment, ...] = (HELLO,)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
+    unanswered: list[str] = field(default_factory=list)
+    impaired: int = 0
 
     async def decode(self, path: Path, name: str, on_progress: Any, longest: float) -> Recording:
         self.uploads.append(path)
@@ -362,7 +364,24 @@ async def test_health_has_the_contracts_fields(client: httpx.AsyncClient) -> Non
     answer = await client.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "gpu_available": False, "gpu_name": None, "gpu_memory_mb": None}
+    contract = {"status": "ok", "gpu_available": False, "gpu_name": None, "gpu_memory_mb": None}
+    assert answer.json() == contract | {"state": "ready", "files": 0, "live_sessions": 0}
+
+
+async def test_health_counts_what_is_in_work(client: httpx.AsyncClient, services: Services) -> None:
+    with services.capacity.recording(1), services.capacity.recording(1), services.capacity.live_session():
+        told = (await client.get("/health")).json()
+
+    assert (told["state"], told["files"], told["live_sessions"]) == ("ready", 2, 1)
+
+
+async def test_health_is_busy_while_a_bound_is_reached(client: httpx.AsyncClient, services: Services) -> None:
+    services.capacity.limits = CapacityLimits(live_sessions=1)
+
+    with services.capacity.live_session():
+        answer = await client.get("/health")
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["state"]) == (200, "ok", "busy")
 
 
 async def test_health_tells_what_does_not_confine_the_decoder(client: httpx.AsyncClient, parts: Parts) -> None:
@@ -386,6 +405,7 @@ async def test_a_service_that_stops_says_so_in_its_health(client: httpx.AsyncCli
     answer = await client.get("/health")
 
     assert answer.status_code == 503
+    assert answer.json()["state"] == "draining"
     assert "stopping" in answer.json()["error"]
 
 
@@ -396,7 +416,17 @@ async def test_health_is_503_while_a_deployed_model_is_away(client: httpx.AsyncC
 
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.json()["state"] == "degraded"
     assert "base" in answer.json()["error"]
+
+
+async def test_health_is_starting_until_every_model_has_answered_once(client: httpx.AsyncClient, parts: Parts) -> None:
+    parts.away.append("base")
+    parts.unanswered.append("whisper-base")
+
+    answer = await client.get("/health")
+
+    assert (answer.status_code, answer.json()["state"]) == (503, "starting")
 
 
 async def test_a_page_of_another_origin_may_read_answers_and_errors(client: httpx.AsyncClient) -> None:

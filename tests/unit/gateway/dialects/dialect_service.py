@@ -57,6 +57,8 @@ class ScriptedModels:
     turns_of: Sequence[Turn] = (Turn("Speaker 1", 0.0, 3.0), Turn("Speaker 2", 3.0, 100.0))
     release: threading.Event = field(default_factory=threading.Event)  # until then the second window waits
     answered: int = 0
+    unanswered: Sequence[str] = ()  # as of a fleet, as the next
+    impaired: int = 0
 
     def reset(self) -> None:
         self.__dict__.update(ScriptedModels().__dict__)

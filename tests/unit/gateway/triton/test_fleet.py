@@ -115,6 +115,19 @@ async def test_a_model_that_dies_while_nobody_asks_it_is_found_out_and_comes_bac
         await becomes(lambda: fleet.serves(MODEL))
 
 
+async def test_the_fleet_tells_what_has_not_answered_yet_and_what_answers_no_more() -> None:
+    working, failing = Triton(refuses), Triton(refuses, lives=False)
+    async with listening(failing, working) as (away, here), fleet_behind(Name(away)) as alone:
+        assert (alone.unanswered, alone.impaired) == ([MODEL], 1)
+        async with fleet_behind(Name(away, here)) as both:
+            assert (both.unanswered, both.impaired) == ([], 1)
+            failing.lives = True
+            await becomes(lambda: both.impaired == 0)
+            working.lives = failing.lives = False
+            await becomes(lambda: both.impaired == 2)
+            assert both.unanswered == []
+
+
 async def test_a_model_whose_process_died_is_loaded_again() -> None:
     triton = Triton(dies(), lives=False)
     async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
