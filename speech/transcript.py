@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,35 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechGap:
+    """A stretch of speech for which no words were found."""
+
+    start: float  # seconds
+    end: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the speech the words account for."""
+
+    speech_seconds: float = 0.0
+    covered_seconds: float = 0.0  # of the speech
+    gaps: tuple[SpeechGap, ...] = ()  # in order, none overlapping another
+
+    def shifted(self, offset: float) -> Coverage:
+        """offset: seconds"""
+        return replace(self, gaps=tuple(SpeechGap(gap.start + offset, gap.end + offset) for gap in self.gaps))
+
+    def __add__(self, later: Coverage) -> Coverage:
+        """Of two parts of one recording, both in its time."""
+        return Coverage(
+            self.speech_seconds + later.speech_seconds,
+            self.covered_seconds + later.covered_seconds,
+            (*self.gaps, *later.gaps),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     segments: tuple[Segment, ...]
     language: str  # ISO 639-1
@@ -56,6 +85,7 @@ class Transcript:
     speakers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # what was lost or is doubtful, one sentence each
     text: str = field(default="")
+    coverage: Coverage = Coverage()
 
     @property
     def languages(self) -> tuple[str, ...]:

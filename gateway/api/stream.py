@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from gateway.api.described import LanguageName, ModelName, Probability, Seconds, described
-from gateway.api.transcription import TranscriptionWord
+from gateway.api.transcription import TranscriptionCoverage, TranscriptionWord
 
 CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
     1000: "The stream is complete.",
@@ -136,6 +136,8 @@ class FinalMessage(ServerMessage):
     """Seconds of audio whose text this is."""
     warnings: list[str]
     """What is to be doubted, as for a file: the language, words, nobody speaking, a stand-in; mostly empty."""
+    coverage: TranscriptionCoverage
+    """How much of the speech has words, and where words are missing."""
 
 
 @described

@@ -51,6 +51,28 @@ class TranscriptionSegment(TypedDict):
 
 
 @described
+class TranscriptionGap(TypedDict):
+    """Speech for which no words were found."""
+
+    start: Seconds
+    """Seconds from the start of the recording."""
+    end: Seconds
+    """Seconds from the start of the recording."""
+
+
+@described
+class TranscriptionCoverage(TypedDict):
+    """How much of the speech the words account for."""
+
+    speech_seconds: Seconds
+    """Seconds in which somebody speaks."""
+    covered_seconds: Seconds
+    """Seconds of these that words account for; a word never for more than it can last."""
+    gaps: list[TranscriptionGap]
+    """Speech of 0.6 s or more without words, in order of time; mostly empty."""
+
+
+@described
 class Transcription(TypedDict):
     """What was said, when, and by whom."""
 
@@ -69,6 +91,8 @@ class Transcription(TypedDict):
     """Everybody who speaks, in the order of their first words; empty without diarization."""
     warnings: Annotated[list[str], Field(examples=[[]])]
     """What could not be decoded, heard or told apart; mostly empty."""
+    coverage: TranscriptionCoverage
+    """How much of the speech has words, and where words are missing."""
     speaker_vectors: NotRequired[dict[str, str]]
     """With `speaker_vectors=true`: how each speaker sounds, signed by this service."""
     model: Annotated[str, Field(examples=["large-v3-turbo"])]

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.activity import CHUNK_SECONDS, Probabilities, Region
-from speech.transcript import Word
+from speech.activity import CHUNK_SECONDS, Probabilities, Region, regions
+from speech.transcript import Coverage, SpeechGap, Word
 
 SPEECH = 0.5  # probability of a chunk that must have a word
 REACH = 0.3  # seconds around a word that count as covered by it
@@ -45,6 +45,39 @@ def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Reg
         for run in _runs(chunks)
         if len(run) * CHUNK_SECONDS >= SHORTEST_GAP
     ]
+
+
+def measure(
+    words: Sequence[Word],
+    speech: Probabilities,
+    duration: float,
+    silent: Sequence[Region] = (),
+    explained: Sequence[Region] = (),
+) -> Coverage:
+    """How much of a recording's speech its words account for; a stretched word accounts for a believable length.
+
+    duration: seconds of the recording
+    silent: spans in which nobody spoke, whatever voice activity says
+    explained: spans whose words account for all of their speech
+    """
+    spoken = np.zeros(len(speech), dtype=bool)
+    for region in regions(speech):
+        spoken[_chunks(region)] = True
+    for span in silent:
+        spoken[_chunks(span)] = False
+    in_question = spoken.copy()
+    for span in explained:
+        in_question[_chunks(span)] = False
+    found = gaps(words, np.where(in_question, speech, 0).astype(np.float32), Region(0.0, len(speech) * CHUNK_SECONDS))
+    told = tuple(SpeechGap(gap.start, min(gap.end, duration)) for gap in found)
+    seconds = min(float(spoken.sum()) * CHUNK_SECONDS, duration)
+    for gap in found:
+        spoken[_chunks(gap)] = False
+    return Coverage(seconds, min(float(spoken.sum()) * CHUNK_SECONDS, seconds), told)
+
+
+def _chunks(span: Region) -> slice:
+    return slice(round(span.start / CHUNK_SECONDS), round(span.end / CHUNK_SECONDS))
 
 
 def believable(word: Word) -> float:

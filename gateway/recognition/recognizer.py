@@ -9,7 +9,17 @@ from dataclasses import replace
 from itertools import islice
 
 from gateway.media.recording import Recording
-from gateway.recognition.coverage import gaps, in_order, inside, is_better, merge, replace_words, tighten, unexplained
+from gateway.recognition.coverage import (
+    gaps,
+    in_order,
+    inside,
+    is_better,
+    measure,
+    merge,
+    replace_words,
+    tighten,
+    unexplained,
+)
 from gateway.recognition.doubts import language_doubts, segment_doubts
 from gateway.recognition.languages import main_language, split_by_language, spoken_languages
 from gateway.recognition.request import RecognitionRequest
@@ -69,7 +79,19 @@ class Recognizer:
             duration=recording.duration,
             warnings=(*recording.warnings, *warnings, *doubts),
             text=join(words, language),
+            coverage=measure(
+                words,
+                recording.speech,
+                recording.duration,
+                silent=[_span(each) for each in transcripts if not each.is_speech],
+                # A translation says things in another order and with fewer words.
+                explained=[_span(each) for each in transcripts if translated and each.words],
+            ),
         )
+
+
+def _span(each: WindowTranscript) -> Region:
+    return Region(each.window.start / SAMPLE_RATE, each.window.end / SAMPLE_RATE)
 
 
 def _plan(recording: Recording) -> list[Window]:

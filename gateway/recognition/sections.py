@@ -13,7 +13,7 @@ from gateway.recognition.windows import OnProgress
 from gateway.transcript.text import join
 from speech.activity import CHUNK, regions
 from speech.audio import SAMPLE_RATE
-from speech.transcript import Segment, Transcript, Word
+from speech.transcript import Coverage, Segment, Transcript, Word
 from speech.windows import Window, plan
 
 WINDOWS = 4  # of a section; the first one has a single window, so that its text comes soon
@@ -72,7 +72,8 @@ class SectionedRecognizer:
         async with in_flight or asyncio.Semaphore():
             part = await self.recognizer.transcribe(recording.part(*bounds), request, _ignore)
         offset = bounds[0] / SAMPLE_RATE
-        return replace(part, segments=tuple(_shifted(piece, offset) for piece in part.segments))
+        segments = tuple(_shifted(piece, offset) for piece in part.segments)
+        return replace(part, segments=segments, coverage=part.coverage.shifted(offset))
 
 
 def section_bounds(recording: Recording) -> list[tuple[int, int]]:
@@ -96,6 +97,7 @@ def _joined(recording: Recording, parts: Sequence[Transcript]) -> Transcript:
         duration=recording.duration,
         warnings=recording.warnings,
         text=join([word for piece in segments for word in piece.words], language),
+        coverage=sum((part.coverage for part in parts), Coverage()),
     )
 
 

@@ -89,7 +89,7 @@ class StreamConnection:
             until = session.resume
             await self.send(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
         warnings = [*self.warnings, *session.doubts]
-        await self.send(messages.complete(session.text, session.language, until, warnings))
+        await self.send(messages.complete(session.text, session.language, until, warnings, session.coverage(until)))
 
     async def send(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:

@@ -22,15 +22,16 @@ from gateway.api.stream import (
     TranscriptMessage,
 )
 from gateway.errors import BadParameter
-from gateway.transcript.rendering import word_fields
+from gateway.transcript.rendering import coverage_fields, word_fields
 from gateway.transcript.text import join
-from speech.transcript import Word
+from speech.transcript import Coverage, Word
 
 Message = ReadyMessage | PartialMessage | TranscriptMessage | LanguageMessage | FinalMessage | ErrorMessage
 
 MORE_COMES: MessageEnds = {"is_final": False, "final": False}
 NOTHING_SAID: ServerMessage = {"text": "", "partial": "", **MORE_COMES}
 
+NOTHING_HEARD = Coverage()
 CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
 STOP_EXAMPLE = '{"action": "stop"}'
 CONFIG_FIELDS = ("model", "language", "token")
@@ -112,7 +113,9 @@ def language_settled(language: str, probability: float) -> LanguageMessage:
     return {"type": "language", **NOTHING_SAID, "language": language, "probability": round(probability, 3)}
 
 
-def complete(text: str, language: str, duration: float, warnings: Sequence[str] = ()) -> FinalMessage:
+def complete(
+    text: str, language: str, duration: float, warnings: Sequence[str] = (), coverage: Coverage = NOTHING_HEARD
+) -> FinalMessage:
     """The last message of a stream. duration: seconds of audio whose text this is."""
     return {
         "type": "final",
@@ -123,6 +126,7 @@ def complete(text: str, language: str, duration: float, warnings: Sequence[str] 
         "language": language,
         "duration": round(duration, 3),
         "warnings": list(warnings),
+        "coverage": coverage_fields(coverage),
     }
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from gateway.recognition.coverage import measure
 from gateway.recognition.doubts import NO_SPEECH, language_guess, segment_doubts
 from gateway.recognition.windows import believable_words, is_speech
 from gateway.streaming import messages
@@ -22,10 +23,10 @@ from gateway.streaming.utterances import NoObserver, UtteranceObserver
 from gateway.streaming.window import SpeechWindow
 from gateway.transcript.segments import segment
 from gateway.transcript.text import join
-from speech.activity import CHUNK
+from speech.activity import CHUNK, CHUNK_SECONDS
 from speech.agreement import split, widest_pause
 from speech.audio import SAMPLE_RATE, Pcm
-from speech.transcript import WindowResult, Word
+from speech.transcript import Coverage, WindowResult, Word
 
 Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect); retries itself
 Emit = Callable[[Message], Awaitable[None]]
@@ -47,6 +48,7 @@ class StreamSession:
         self._final = 0  # samples: up to where all speech is final
         self._interval = policy.update  # samples of new audio between two decodings
         self._handing_over = False
+        self._unspoken = False  # the last decoding found that nobody spoke
         self._resume = 0  # samples: where a session that is handed over resumes elsewhere
         self._words: list[Word] = []
 
@@ -76,6 +78,11 @@ class StreamSession:
             return [NO_SPEECH] if self._input.duration and not self._handing_over else []
         guess = [] if self._vote.given else language_guess(self.language, self._vote.share)
         return [*guess, *segment_doubts(segment(self._words, self.language))]
+
+    def coverage(self, until: float) -> Coverage:
+        """How much of the speech the final text accounts for. until: seconds of audio whose text it is"""
+        speech = self._input.speech[: round(until / CHUNK_SECONDS)]
+        return measure([word for word in self._words if word.start < until], speech, until)
 
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
@@ -164,7 +171,10 @@ class StreamSession:
         end = min(speech_end + self._policy.padding, self._input.analysed)
         covered = self._window.decoded >= min(speech_end + self._policy.padding // 2, end)
         words = None if covered else await self._decode(end)
+        known = len(self._window.agreement.committed)
         await self._commit(self._window.agreement.finish(words))
+        if self._unspoken and len(self._window.agreement.committed) == known:
+            self._input.dismiss(max(self._window.start, self._final), end)
         self._final = speech_end
         self._window.trim(self._input.analysed)
         await self.observer.settled()
@@ -211,7 +221,8 @@ class StreamSession:
         if self._vote.add(result.language, result.language_probability, (end - window.decoded) / SAMPLE_RATE):
             await self._emit(messages.language_settled(self._vote.best, self._vote.share))
         window.decoded = end
-        words = believable_words(result) if is_speech(result) else ()
+        self._unspoken = not is_speech(result)
+        words = () if self._unspoken else believable_words(result)
         return [replace(word, start=word.start + window.offset, end=word.end + window.offset) for word in words]
 
     def _pace(self, elapsed: float) -> None:

@@ -6,9 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.api.transcription import Speaking, Transcription, TranscriptionSegment, TranscriptionWord
+from gateway.api.transcription import (
+    Speaking,
+    Transcription,
+    TranscriptionCoverage,
+    TranscriptionSegment,
+    TranscriptionWord,
+)
 from gateway.transcript.subtitles import srt, vtt
-from speech.transcript import Segment, Transcript, Word
+from speech.transcript import Coverage, Segment, SpeechGap, Transcript, Word
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -43,6 +49,7 @@ def fields(transcript: Transcript, model: str = "") -> Transcription:
         "segments": [_segment(piece, transcript.language) for piece in transcript.segments],
         "speakers": list(transcript.speakers),
         "warnings": list(transcript.warnings),
+        "coverage": coverage_fields(transcript.coverage),
         "model": model,
     }
 
@@ -87,6 +94,8 @@ def read_fields(answer: Mapping[str, Any]) -> Transcript:
         tuple(answer["speakers"]),
         tuple(answer["warnings"]),
         str(answer["text"]),
+        # A service of the version before tells none.
+        _read_coverage(answer["coverage"]) if "coverage" in answer else Coverage(),
     )
 
 
@@ -122,6 +131,20 @@ def word_fields(word: Word) -> TranscriptionWord:
         "end": _seconds(word.end),
         "confidence": round(word.confidence, 3),
     }
+
+
+def coverage_fields(coverage: Coverage) -> TranscriptionCoverage:
+    """As in every answer and message."""
+    return {
+        "speech_seconds": _seconds(coverage.speech_seconds),
+        "covered_seconds": _seconds(coverage.covered_seconds),
+        "gaps": [{"start": _seconds(gap.start), "end": _seconds(gap.end)} for gap in coverage.gaps],
+    }
+
+
+def _read_coverage(told: Mapping[str, Any]) -> Coverage:
+    gaps = tuple(SpeechGap(float(gap["start"]), float(gap["end"])) for gap in told["gaps"])
+    return Coverage(float(told["speech_seconds"]), float(told["covered_seconds"]), gaps)
 
 
 def _seconds(time: float) -> float:

@@ -1,8 +1,9 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
-from gateway.recognition.coverage import gaps, in_order, is_better, merge, replace_words, tighten, unexplained
+from gateway.recognition.coverage import gaps, in_order, is_better, measure, merge, replace_words, tighten, unexplained
 from speech.activity import CHUNK_SECONDS, Region
 from speech.transcript import Word
 
@@ -27,6 +28,26 @@ def test_a_word_stretched_over_other_speech_hides_nothing() -> None:
 
 def test_silence_is_no_gap() -> None:
     assert gaps([], np.zeros_like(SPEECH), SPAN) == []
+
+
+def test_a_word_accounts_for_no_more_speech_than_it_can_last() -> None:
+    coverage = measure([said("one.", 0.0, 20.0)], SPEECH, 20.0)
+
+    (gap,) = coverage.gaps
+    assert 0.5 < gap.start < 2
+    assert gap.end == coverage.speech_seconds == 20.0
+    assert coverage.covered_seconds == pytest.approx(gap.start, abs=CHUNK_SECONDS)
+
+
+def test_where_nobody_spoke_or_a_translation_has_words_no_speech_is_missing() -> None:
+    words = [said("one", 0.2, 0.6)]
+
+    mistaken = measure(words, SPEECH, 20.0, silent=[Region(1.0, 20.0)])
+    translated = measure(words, SPEECH, 20.0, explained=[Region(0.0, 20.0)])
+
+    assert mistaken.gaps == translated.gaps == ()
+    assert mistaken.covered_seconds == mistaken.speech_seconds == pytest.approx(1.0, abs=CHUNK_SECONDS)
+    assert translated.covered_seconds == translated.speech_seconds == 20.0
 
 
 def test_words_found_in_a_gap_are_put_in_place_once() -> None:

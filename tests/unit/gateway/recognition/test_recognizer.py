@@ -75,6 +75,8 @@ async def test_what_stays_missing_is_told() -> None:
     transcript = await Recognizer(deaf).transcribe(recording((2, 8), seconds=10), REQUEST)
     assert transcript.text == ""
     assert "from 2.0 s to 8.0 s" in transcript.warnings[0]
+    (gap,) = transcript.coverage.gaps
+    assert (round(gap.start), round(gap.end), transcript.coverage.covered_seconds) == (2, 8, 0.0)
 
 
 async def test_words_invented_on_noise_are_dropped() -> None:

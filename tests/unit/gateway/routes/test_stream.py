@@ -70,6 +70,7 @@ def test_a_session_has_the_language_of_its_config(client: TestClient) -> None:
     assert (ready["type"], ready["model"], ready["language"]) == ("ready", "base", "de")
     assert (final["type"], final["language"], final["duration"]) == ("final", "de", 1.0)
     assert final["warnings"] == ["No speech was heard."]
+    assert final["coverage"] == {"speech_seconds": 0.0, "covered_seconds": 0.0, "gaps": []}
     assert code == 1000
 
 

@@ -123,6 +123,27 @@ async def test_what_may_be_wrong_is_told_as_for_a_file() -> None:
     assert clear.doubts == []
 
 
+async def test_the_end_tells_how_much_of_the_speech_has_words() -> None:
+    async def deaf_at_the_end(pcm: Pcm, language: str | None) -> WindowResult:
+        heard = written_words(pcm)
+        return replace(heard, words=heard.words[:1])
+
+    async def sees_no_speech(pcm: Pcm, language: str | None) -> WindowResult:
+        return replace(written_words(pcm), words=(), no_speech_probability=0.9, average_logprob=-2.0)
+
+    pcm, _ = speech([0.0] * 6)
+    whole, _ = await transcribe(pcm, [8192])
+    part, _ = await transcribe(pcm, [8192], deaf_at_the_end)
+    mistaken, _ = await transcribe(pcm, [8192], sees_no_speech)
+
+    assert whole.coverage(whole.duration).gaps == ()
+    (gap,) = part.coverage(part.duration).gaps
+    assert 0.8 < gap.start < 1.6
+    assert gap.end > 2.4
+    assert part.coverage(part.duration).covered_seconds < part.coverage(part.duration).speech_seconds
+    assert mistaken.coverage(mistaken.duration).speech_seconds == 0.0
+
+
 async def test_where_nobody_spoke_that_is_told_unless_another_gateway_goes_on() -> None:
     silence = np.zeros(SAMPLE_RATE, np.int16)
     ended, _ = await transcribe(silence, [8192])

@@ -2,12 +2,19 @@ import json
 
 import pytest
 
-from gateway.transcript.rendering import MAX_HEADER, render, warnings_header
+from gateway.transcript.rendering import MAX_HEADER, read_fields, render, warnings_header
 from gateway.transcript.segments import segment
-from speech.transcript import Transcript, Word
+from speech.transcript import Coverage, SpeechGap, Transcript, Word
 
 WORDS = [Word("Hello,", 0.0, 0.41234, 0.98765), Word("world.", 0.5, 0.9, 0.8)]
-TRANSCRIPT = Transcript(segment(WORDS, "en"), "en", 1.25, warnings=("Something is missing.",), text="Hello, world.")
+TRANSCRIPT = Transcript(
+    segment(WORDS, "en"),
+    "en",
+    1.25,
+    warnings=("Something is missing.",),
+    text="Hello, world.",
+    coverage=Coverage(1.2, 0.6, (SpeechGap(0.0, 0.6),)),
+)
 
 
 def test_json_is_the_contracts_object() -> None:
@@ -33,8 +40,13 @@ def test_json_is_the_contracts_object() -> None:
         ],
         "speakers": [],
         "warnings": ["Something is missing."],
+        "coverage": {"speech_seconds": 1.2, "covered_seconds": 0.6, "gaps": [{"start": 0.0, "end": 0.6}]},
         "model": "base",
     }
+
+
+def test_json_is_read_back() -> None:
+    assert read_fields(json.loads(render(TRANSCRIPT, "json")[0])).coverage == TRANSCRIPT.coverage
 
 
 def test_text_names_a_speaker_where_one_takes_over() -> None:
