@@ -76,7 +76,7 @@ class ServiceClient:
                 await answer.aread()
                 return answer
 
-    async def summarize(self, fields: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+    async def summarize(self, fields: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Events to the last, which is the summary. Raises RequestFailed."""
         timeout = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
         headers = {"Accept": "text/event-stream"}

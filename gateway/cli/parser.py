@@ -86,6 +86,7 @@ def _add_summarize(commands: Subparsers) -> None:
     parser.add_argument("file", metavar="FILE", help="text, or a transcript as json, srt or vtt; - is standard input")
     parser.add_argument("--style", choices=[*STYLES, *STYLE_ALIASES], default="brief", help="(default: brief)")
     parser.add_argument("--language", default="auto", help="of the transcript (default: detect)")
+    parser.add_argument("--evidence", action="store_true", help="also print the sentences that bear each statement out")
     _add_url(parser)
 
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -24,6 +24,8 @@ from gateway.cli.terminal import is_terminal, print_result, show_progress, witho
 from gateway.settings import Settings
 
 STAGES = {"reading": "reading", "notes": "taking notes", "writing": "writing"}
+
+SEGMENT_FIELDS = ("text", "speaker", "start", "end")
 
 _CUE = re.compile(r"^\s*(WEBVTT.*|NOTE\b.*|\d+|[\d:.,]+\s+-->\s.*)$")
 _VOICE = re.compile(r"<v ([^>]+)>")
@@ -41,22 +43,24 @@ class GrowingText:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    text = read_text(options.file)
-    fields = {"text": spoken(text), "style": options.style, "language": options.language}
-    print_result(asyncio.run(_summarize_alone(find_service(options.url, settings), fields)))
+    fields = content(read_text(options.file)) | {"style": options.style, "language": options.language}
+    if options.evidence:
+        fields["evidence"] = True
+    answer = asyncio.run(_summarize_alone(find_service(options.url, settings), fields))
+    print_result("\n".join([answer["summary"], *evidence_lines(answer.get("points", ()))]))
     return 0
 
 
-async def _summarize_alone(address: ServiceAddress, fields: dict[str, str]) -> str:
+async def _summarize_alone(address: ServiceAddress, fields: dict[str, Any]) -> dict[str, Any]:
     with show_progress() as progress:
         async with connect(address) as client:
             return await summarize(client, fields, progress, shown=is_terminal(sys.stdout))
 
 
 async def summarize(
-    client: ServiceClient, fields: dict[str, str], progress: Progress, *, name: str = "summary", shown: bool = False
-) -> str:
-    """The summary. Raises RequestFailed.
+    client: ServiceClient, fields: dict[str, Any], progress: Progress, *, name: str = "summary", shown: bool = False
+) -> dict[str, Any]:
+    """The whole answer. Raises RequestFailed.
 
     shown: it is shown on standard output while it is written, and removed again
     """
@@ -69,16 +73,16 @@ async def summarize(
         progress.remove_task(task)
 
 
-async def _last(events: AsyncIterator[dict[str, Any]]) -> str:
-    summary = ""
+async def _last(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+    answer: dict[str, Any] = {}
     async for event in events:
         if event["type"] == "summary":
-            summary = str(event["summary"])
-    return summary
+            answer = event
+    return answer
 
 
-async def _show_growing(events: AsyncIterator[dict[str, Any]], progress: Progress) -> str:
-    growing, summary = GrowingText(), ""
+async def _show_growing(events: AsyncIterator[dict[str, Any]], progress: Progress) -> dict[str, Any]:
+    growing, answer = GrowingText(), dict[str, Any]()
     console = Console(highlight=False)
     with contextlib.ExitStack() as screen:
         async for event in events:
@@ -89,8 +93,8 @@ async def _show_growing(events: AsyncIterator[dict[str, Any]], progress: Progres
                     screen.enter_context(live)
                 growing.text += event["token"]
             elif event["type"] == "summary":
-                summary = str(event["summary"])
-    return summary
+                answer = event
+    return answer
 
 
 async def _with_progress(
@@ -121,6 +125,28 @@ def read_text(name: str) -> str:
             advice = f"`stt transcribe --summary brief {name}`"
             raise WrongUse(f"{name}: this is a recording; use {advice}") from problem
         raise WrongUse(f"{name} cannot be read: it is not text in UTF-8") from problem
+
+
+def content(transcript: str) -> dict[str, Any]:
+    """What is sent: the segments of a transcript as json, which keep speakers and times, or the text of any other."""
+    if transcript.lstrip().startswith("{"):
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            listed = json.loads(transcript)["segments"]
+            segments = [{name: part.get(name) for name in SEGMENT_FIELDS} for part in listed]
+            if any(isinstance(part["text"], str) and part["text"].strip() for part in segments):
+                return {"segments": segments}
+    return {"text": spoken(transcript)}
+
+
+def evidence_lines(points: Sequence[dict[str, Any]]) -> list[str]:
+    """Every statement, and under it the sentences that bear it out."""
+    lines = [""] if points else []
+    for point in points:
+        where = [f"{point['start']:.1f} s"] if "start" in point else []
+        where += [point["speaker"]] if "speaker" in point else []
+        lines.append(f"{point['text']} ({', '.join(where)})" if where else point["text"])
+        lines += [f"  {number}: {quote}" for number, quote in zip(point["sentences"], point["quotes"], strict=True)]
+    return lines
 
 
 def spoken(transcript: str) -> str:

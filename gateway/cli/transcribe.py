@@ -21,7 +21,7 @@ from gateway.cli.outputs import check_picture, choose_targets, summary_target
 from gateway.cli.readable import print_readable
 from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
 from gateway.cli.service_address import ServiceAddress, find_service
-from gateway.cli.summarize import spoken, summarize
+from gateway.cli.summarize import content, spoken, summarize
 from gateway.cli.terminal import (
     is_terminal,
     print_result,
@@ -211,14 +211,14 @@ class TranscribeCommand:
 
     async def _summarize(self, result: TranscriptionResult, recording: RecordingFile, shown: bool = False) -> None:
         """Where nothing was said there is nothing to summarize. A summary that fails does not cost the transcript."""
-        said = spoken(result.text).strip()
-        if not self.plan.summary or not said:
+        if not self.plan.summary or not spoken(result.text).strip():
             return
-        fields = {"text": said, "style": self.plan.summary, "language": self.plan.language}
+        fields = content(result.text) | {"style": self.plan.summary, "language": self.plan.language}
         name = f"{recording.name}: summary"
         try:
             async with self.summary_slots:
-                result.summary = await summarize(self.client, fields, self.progress, name=name, shown=shown)
+                answer = await summarize(self.client, fields, self.progress, name=name, shown=shown)
+            result.summary = str(answer["summary"])
         except CommandFailed as problem:
             result.problems.append(problem)
 

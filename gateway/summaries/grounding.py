@@ -77,6 +77,12 @@ def is_borne_out(statement: str, told: str, around: str, words: LanguageWords) -
     )
 
 
+def keeps_enough(statement: str, told: str, words: LanguageWords) -> bool:
+    """Whether a statement has half of what a sentence says, or four words of it: "We decided that." says nothing."""
+    own, said = ([word for word in words_of(text) if _is_content(word, words)] for text in (statement, told))
+    return len(set(own)) >= min(4, len(set(said)) / 2)
+
+
 def copies(summary: str, text: str) -> bool:
     """Whether a summary is the text itself, of one that is longer than SHORT_TEXT words."""
     words = words_of(text)

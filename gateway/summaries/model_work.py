@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from gateway.summaries.bounded_chat import BoundedChat, merged
 from gateway.summaries.chat_protocol import ChatRequest, Done, PromptProgress, TextDelta
 from gateway.summaries.evidence import Point, point
-from gateway.summaries.grounding import is_borne_out, words_of
+from gateway.summaries.grounding import is_borne_out, keeps_enough, words_of
 from gateway.summaries.items import Item, is_new
 from gateway.summaries.retelling import item, sentence
 from gateway.summaries.salience import Candidate
@@ -120,7 +120,9 @@ class ModelWork:
         around = said[max(0, index - AROUND) : index + AROUND + 1]
         near = " ".join(other.text if group else str(other) for other in around)
         speaks_to_somebody = bool(self.reading.people.called(text))
-        return self._well_formed(text, told) and not speaks_to_somebody and is_borne_out(text, told, near, words)
+        if not self._well_formed(text, told) or speaks_to_somebody or not keeps_enough(text, said[index].text, words):
+            return False
+        return is_borne_out(text, told, near, words)
 
     def _well_formed(self, text: str, told: str) -> bool:
         """One statement, not much longer than what it tells."""

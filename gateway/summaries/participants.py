@@ -10,6 +10,10 @@ from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import LanguageWords
 
 NEAR = 4  # sentences between a name and the answer of its bearer
+_SALUTATION = re.compile(
+    r"dear|lieb(?:e|er|es)|sehr|geehrter?|querid[oa]s?|estimad[oa]s?|chère?s?|gentil[ei]|prezad[oa]s?|"
+    r"beste|lieve|geachte|yth|kepada|sayang"
+)  # "Liebe Eltern, …" speaks to many
 _NUMBERED = re.compile(r"\d$|^unknown$", re.IGNORECASE)
 
 
@@ -59,7 +63,7 @@ class Participants:
         plain = re.sub(rf"^(?i:{self._words.fields['titles']})\s+", "", text)
         plain = re.sub(r"^[OA]s?\s+", "", plain) if self._words.language == "pt" else plain
         first = re.split(r"[\s,'’]+", plain)[0].casefold().strip(".")
-        return first not in self._words.not_names
+        return first not in self._words.not_names and not _SALUTATION.fullmatch(first)
 
     def _quoted(self, text: str) -> str:
         found = re.search(rf",\s*[\"”»]?(?i:{self._words.fields['quoted']})\s+({self._words.name})\s*[.!?]*$", text)

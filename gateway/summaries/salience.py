@@ -124,6 +124,8 @@ def _says_something(utterance: TranscriptSentence, words: LanguageWords) -> bool
     spaceless = bool(_SPACELESS.search(text))
     if len(words_of(plain)) < FEWEST_WORDS or _ASKING.search(text):
         return False
+    if re.fullmatch(rf"(?i:{words.fields['back_reference']})[.!]*", plain):
+        return False  # it is told as the task that it accepts
     greeting = words.pattern("greetings").match(text) or words.pattern("greetings").match(plain)
     return spaceless or not (greeting and len(plain.split()) < 9)
 

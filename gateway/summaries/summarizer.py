@@ -139,7 +139,7 @@ def _joined(style: Style, text: str, before: int) -> str:
     if style.is_list:
         return f"- {text}\n"
     if style is HEADLINE:
-        return text.rstrip(".。")
+        return f" {text}".rstrip(".。") if before else text.rstrip(".。")
     if not before:
         return text
     if _SPACELESS_END.match(text):

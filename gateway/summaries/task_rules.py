@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from gateway.summaries import spaceless_tasks
 from gateway.summaries.participants import Participants
-from gateway.summaries.task_wording import REFERENCES, base_forms, clauses_of, is_pronoun, task_text
+from gateway.summaries.task_wording import base_forms, clauses_of, is_pronoun, refers, task_text
 from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import LanguageWords, vocabulary_of
 
@@ -100,8 +100,7 @@ class _TaskReader:
 
     def _with_what_it_refers_to(self, task: str, index: int, words: LanguageWords) -> str:
         """ "set that up" → "set that up – the alarm must call a second person", which is the sentence before."""
-        said = task.casefold().split()
-        if len(said) > 4 or not REFERENCES & set(said):
+        if len(task.split()) > 4 or not refers(task):
             return task
         for before in reversed(self._said[max(0, index - 2) : index]):
             text = words.filler.sub("", before.text).strip(_TRIM)
@@ -196,6 +195,8 @@ class _Clause:
             if found is None:
                 continue
             task = next(text for text in (found.groupdict().get(f"task{n}") for n in ("", "2", "3")) if text)
+            verb = found.groupdict().get("verb") or ""  # "Dann prüfe ich das Lager"
+            task = f"{verb.lower()} {task}" if verb else task
             if not self._denied(task) and not (name == "promise_present" and self._is_past(clause)):
                 yield from self._task(self._people.speaker(self._index), task, clause)
             return

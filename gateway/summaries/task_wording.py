@@ -9,12 +9,14 @@ from gateway.summaries.vocabulary import LanguageWords
 TRIM = " ,.;:!?-–—…\"'“”„«»"
 _REFERENCES = "it that this those these them both das es beides lo eso ça cela itu dat"
 _ALONE = "so do dies machen esto hacerlo le faire ini melakukannya het doen isso fazer questo quello farlo be there"
-REFERENCES = frozenset(_REFERENCES.split())
-_ONLY_A_PRONOUN = REFERENCES | frozenset(_ALONE.split())
+_POINTING = frozenset(("that", "this", "these", "those", "das", "itu", "dat"))  # with a noun, too: "das Lager"
+_ADVERBS = frozenset(("up", "on", "off", "out", "over", "away", "back", "in", "by", "to", "for", "with", "again"))
+_ONLY_A_PRONOUN = frozenset(f"{_REFERENCES} {_ALONE}".split())
 _POLITE = re.compile(
     r"[\s,]*\b(?:please|bitte|por favor|s'il (?:te|vous) plaît|per favore|alsjeblieft|alstublieft|ya)\s*[.?!]*$",
     re.IGNORECASE,
 )
+_POLITE_INSIDE = re.compile(r",\s*(?:please|bitte|por favor|s'il (?:te|vous) plaît|per favore)\s*,", re.IGNORECASE)
 _DANGLING = re.compile(r",?\s*\bbut\s*$|\s+(?:and|und|y|et|e|en|dan)\s*$")
 
 
@@ -23,11 +25,22 @@ def is_pronoun(task: str) -> bool:
     return all(word in _ONLY_A_PRONOUN for word in task.casefold().split())
 
 
+def refers(task: str) -> bool:
+    """Whether a task names what it is about by a pronoun: "set that up", not "clean that room"."""
+    said = task.split()
+    following = [*said[1:], ""]
+    return any(
+        word.casefold() in _REFERENCES.split()
+        and (word.casefold() not in _POINTING or not after or after.casefold() in _ADVERBS)
+        for word, after in zip(said, following, strict=True)
+    )
+
+
 def task_text(task: str, due: str, words: LanguageWords) -> str:
     """Without the date, which is told beside it, and without what is only polite."""
     before, _, after = task.partition(due) if due else (task, "", "")
     text = task if len(after.split()) > 3 and before.strip() else f"{before} {after}"
-    text = _DANGLING.sub("", " ".join(_POLITE.sub("", text).split()).strip(TRIM))
+    text = _DANGLING.sub("", " ".join(_POLITE_INSIDE.sub("", _POLITE.sub("", text)).split()).strip(TRIM))
     quoted = re.search(rf",\s*(?i:{words.fields['quoted']})\s+{words.name}$", text)
     text = text[: quoted.start()] if quoted else text
     return re.sub(r"\s+([,;.])", r"\1", text).strip(TRIM)

@@ -56,9 +56,9 @@ class LanguageWords:
 
     @cached_property
     def due(self) -> re.Pattern[str]:
-        times = {key: self.fields[key] for key in ("days", "months")}
-        text = self.fields["due"].replace("{days}", times["days"]).replace("{months}", times["months"])
-        return re.compile(rf"(?<!\w)(?:{text})(?!\w)", re.IGNORECASE)
+        text = self._with_times("due")
+        event = r"(?:['’]s (?!(?:fine|ok|okay|good|great|best|better|the|a|no|not)\b)[\w-]+)?"  # "Thursday's meeting"
+        return re.compile(rf"(?<!\w)(?:{text}){event}(?!\w)", re.IGNORECASE)
 
     @cached_property
     def filler(self) -> re.Pattern[str]:
@@ -87,7 +87,10 @@ class LanguageWords:
 
     def pattern(self, name: str) -> re.Pattern[str]:
         """The expression of this name, as whole words anywhere in a text."""
-        return _whole_words(self.fields[name])
+        return _whole_words(self._with_times(name))
+
+    def _with_times(self, name: str) -> str:
+        return str(self.fields[name]).replace("{days}", self.fields["days"]).replace("{months}", self.fields["months"])
 
     def matches(self, name: str, text: str) -> bool:
         return bool(self.pattern(name).search(text))
