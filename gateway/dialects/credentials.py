@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 from starlette.requests import HTTPConnection
@@ -13,18 +14,40 @@ KEY_SUBPROTOCOL = "openai-insecure-api-key."  # browsers cannot send an Authoriz
 
 
 def credentials_of(connection: HTTPConnection) -> Credentials:
-    """The request's credentials. A Bearer header with nothing behind it, which programs send whose key is left
-    empty, counts as none, and so does a key that the operator gives out for no key; a live client may have its key
-    among its sub-protocols.
+    """The request's credentials. A header with no key in it, which programs send whose key is left empty, counts as
+    none, and so does a key that the operator gives out for no key. A live client may have its key among its
+    sub-protocols, and a program that knows passwords alone sends it as one.
     """
     credentials = Credentials.of(connection)
-    none = ["bearer", *(f"bearer {key}" for key in services_of(connection).settings.accounts.anonymous_keys)]
-    if len(credentials.authorization) == 1 and credentials.authorization[0].strip().lower() in map(str.lower, none):
-        credentials = replace(credentials, authorization=())
-    key = next((each.removeprefix(KEY_SUBPROTOCOL) for each in subprotocols(connection) if KEY_SUBPROTOCOL in each), "")
-    if key and not credentials.authorization:
+    nobody = {"", *map(str.lower, services_of(connection).settings.accounts.anonymous_keys)}
+    if len(credentials.authorization) == 1 and (key := key_of(credentials.authorization[0])) is not None:
+        authorization = () if key.lower() in nobody else (f"Bearer {key}",)
+        credentials = replace(credentials, authorization=authorization)
+    offered = [each for each in subprotocols(connection) if each.startswith(KEY_SUBPROTOCOL)]
+    key = offered[0].removeprefix(KEY_SUBPROTOCOL) if offered else ""
+    if key.lower() not in nobody and not credentials.authorization:
         credentials = replace(credentials, token=key)
     return credentials
+
+
+def key_of(header: str) -> str | None:
+    """The key of an Authorization header, "" where it has none; None for a header of another kind.
+
+    The key is a Bearer header's token, or the password of a Basic one, or its user name where it has no password.
+    """
+    scheme, _, value = header.strip().partition(" ")
+    match scheme.lower():
+        case "":
+            return ""
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                user, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+            except ValueError:
+                return None
+            return (password or user).strip()
+    return None
 
 
 def subprotocols(connection: HTTPConnection) -> list[str]:

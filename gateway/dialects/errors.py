@@ -123,6 +123,7 @@ def empty_error(error: ServiceError) -> Response:
 
 
 SHAPES: dict[re.Pattern[str], RenderError] = {
-    re.compile(r".*/(audio|realtime)(/.*)?|/v1/models/.*"): openai_error,
+    # What programs ask for whose base URL lacks its /v1, or has it twice, is told in a way that they can show.
+    re.compile(r".*/(audio|realtime)(/.*)?|/v1/models/.*|/v1/v1/.*|/models(/.*)?"): openai_error,
     re.compile(r"/(asr|detect-language)"): empty_error,
 }

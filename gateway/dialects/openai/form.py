@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.dialects.keywords import check_keywords, prompt_with
 from gateway.errors import BadParameter
 from gateway.http.known_speakers import KnownSpeaker, known_speakers
-from gateway.http.parameters import MAX_PROMPT, MAX_SPEAKERS, read_boolean, read_integer, read_language, read_task
+from gateway.http.parameters import MAX_SPEAKERS, read_boolean, read_integer, read_language, read_task
 from gateway.http.uploads import Form
 from gateway.recognition.request import RecognitionRequest
+from speech.languages import Script, find_script
 from speech.tensors import Task
 
 FORMATS = {name: name for name in ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")} | {"txt": "text"}
@@ -21,7 +23,6 @@ STRATEGY = "chunking_strategy"
 STRATEGY_NUMBERS = ("prefix_padding_ms", "silence_duration_ms", "threshold")
 REFERENCES = "known_speaker_references"
 MOST_KNOWN = 4  # speakers
-MOST_KEYWORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ def read_transcription(form: Form) -> OpenAiOptions:
         model="",
         language=language,
         languages=allowed,
+        script=_script(fields),
         task=read_task(fields.one("task")),
         prompt=_prompt(fields),
         diarize=response_format == "diarized_json",
@@ -139,18 +141,20 @@ def _languages(fields: OpenAiFields) -> tuple[str | None, tuple[str, ...]]:
     one, many = fields.one("language"), fields.many("languages")
     if one and many:
         raise BadParameter("`language` and `languages` were both sent; accepted is one of them.", "languages")
-    try:
-        known = [read_language(each) for each in many]
-    except BadParameter as problem:
-        raise BadParameter(problem.message.replace("`language`", "`languages`"), "languages") from None
+    known = [read_language(each, "languages") for each in many]
     allowed = tuple(dict.fromkeys(code for code in known if code is not None))
     if len(allowed) == 1:
         return allowed[0], allowed
     return (None, allowed) if allowed else (read_language(one), ())
 
 
+def _script(fields: OpenAiFields) -> Script | None:
+    asked = [fields.one("language"), *fields.many("languages")]
+    return next((script for text in asked if (script := find_script(text)) is not None), None)
+
+
 def _prompt(fields: OpenAiFields) -> str:
-    """The prompt and the keywords, of which the end counts, as with Whisper."""
+    """The prompt and the keywords. Raises BadParameter for them, and for a temperature that is none."""
     temperature = fields.one("temperature") or "0"
     try:
         sensible = 0.0 <= float(temperature) <= 1.0
@@ -159,13 +163,8 @@ def _prompt(fields: OpenAiFields) -> str:
     if not sensible:
         raise BadParameter(f"`temperature` is {temperature[:40]!r}; accepted are numbers from 0 to 1.", "temperature")
     keywords = fields.many("keywords", commas=False)
-    if len(keywords) > MOST_KEYWORDS:
-        raise BadParameter(f"There are {len(keywords)} keywords; accepted are {MOST_KEYWORDS}.", "keywords")
-    for keyword in keywords:
-        if re.search(r"[<>\r\n]", keyword):
-            raise BadParameter(f"The keyword {keyword[:40]!r} holds <, > or the end of a line.", "keywords")
-    parts = [", ".join(keywords), fields.one("prompt")]
-    return " ".join(part for part in parts if part)[-MAX_PROMPT:]
+    check_keywords(keywords)
+    return prompt_with(keywords, fields.one("prompt"))
 
 
 def _check_strategy(fields: OpenAiFields) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.dialects.keywords import check_keywords, prompt_with
 from gateway.errors import BadParameter
-from gateway.http.parameters import MAX_PROMPT, read_language
+from gateway.http.parameters import read_language
 from gateway.requests.live import LiveOptions
 from gateway.streaming.endpoint import EndpointPolicy
 from gateway.streaming.policy import StreamPolicy, samples
@@ -56,16 +57,24 @@ class RealtimeConfig:
     def live_options(self) -> LiveOptions:
         """raises: BadParameter"""
         asked = self.transcription
-        several = asked.get("languages") or []
-        language = asked.get("language") or (several[0] if len(several) == 1 else "")
-        keywords = ", ".join(map(str, asked.get("keywords") or []))
-        prompt = " ".join(filter(None, [keywords, asked.get("prompt")]))[-MAX_PROMPT:]
+        allowed = [read_language(each, "languages") for each in asked.get("languages") or ()]
+        languages = tuple(dict.fromkeys(code for code in allowed if code is not None))
         return LiveOptions(
-            model=str(asked.get("model") or ""),
-            language=read_language(str(language)),
-            prompt=prompt,
+            model=asked.get("model") or "",
+            language=languages[0] if len(languages) == 1 else read_language(asked.get("language") or ""),
+            languages=languages,
+            prompt=prompt_with(asked.get("keywords") or (), asked.get("prompt") or ""),
             policy=turn_policy(self.turn_detection),
         )
+
+
+def first_config(query: Mapping[str, str]) -> RealtimeConfig:
+    """Of a client that has not said anything. Its address may name a model, and the rate of its PCM."""
+    config = RealtimeConfig(transcription={"model": query.get("model") or "whisper-1"})
+    rate = query.get("rate", "")
+    if rate.isdigit() and int(rate) in RATES:
+        config = replace(config, format={"type": "audio/pcm", "rate": int(rate)})
+    return config
 
 
 def turn_policy(detection: Mapping[str, Any] | None) -> StreamPolicy:
@@ -73,11 +82,12 @@ def turn_policy(detection: Mapping[str, Any] | None) -> StreamPolicy:
         return StreamPolicy()
     if detection["type"] == "semantic_vad":
         silence = EAGER_SECONDS[detection.get("eagerness") or "auto"]
-        return StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS)))
+        return StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS)), every_pause=True)
     onset = float(detection["threshold"])
     silence_chunks = max(1, round(detection["silence_duration_ms"] / 1000 / CHUNK_SECONDS))
     endpoint = EndpointPolicy(onset=onset, release=max(0.05, onset - 0.15), silence_chunks=silence_chunks)
-    return StreamPolicy(endpoint=endpoint, padding=samples(detection["prefix_padding_ms"] / 1000))
+    padding = samples(detection["prefix_padding_ms"] / 1000)
+    return StreamPolicy(endpoint=endpoint, padding=padding, every_pause=True)
 
 
 def updated(config: RealtimeConfig, session: object, *, beta: bool) -> RealtimeConfig:
@@ -88,12 +98,11 @@ def updated(config: RealtimeConfig, session: object, *, beta: bool) -> RealtimeC
     elif asked.get("type", "transcription") != "transcription":
         raise BadParameter("This service has transcription sessions alone; `session.type` is transcription.", "type")
     source = _object(_object(asked.get("audio") or {}, "audio").get("input") or {}, "audio.input")
-    changed = replace(config, include=tuple(map(str, asked.get("include") or config.include)))
+    changed = replace(config, include=_texts(asked.get("include"), "include") or config.include)
     if source.get("format") is not None:
         changed = replace(changed, format=_format(source["format"], config))
     if source.get("transcription") is not None:
-        transcription = _object(source["transcription"], "transcription")
-        changed = replace(changed, transcription={**changed.transcription, **transcription})
+        changed = replace(changed, transcription=_transcription(source["transcription"], changed.transcription))
     if "turn_detection" in source:
         changed = replace(changed, turn_detection=_turn_detection(source["turn_detection"]))
     if "noise_reduction" in source:
@@ -113,11 +122,23 @@ def _from_beta(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"include": asked.get("include"), "audio": {"input": source}}
 
 
+def _transcription(asked: object, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    wanted = _object(asked, "transcription")
+    for name in ("model", "language", "prompt", "delay"):
+        if not isinstance(wanted.get(name) or "", str):
+            raise BadParameter(f"`{name}` is {str(wanted[name])[:40]!r}; accepted is a text.", name)
+    check_keywords(_texts(wanted.get("keywords"), "keywords"))
+    if _texts(wanted.get("languages"), "languages") and wanted.get("language"):
+        raise BadParameter("`language` and `languages` were both sent; accepted is one of them.", "languages")
+    replaced = {"language", "languages"} if wanted.keys() & {"language", "languages"} else set()
+    return {**{name: value for name, value in before.items() if name not in replaced}, **wanted}
+
+
 def _format(asked: object, config: RealtimeConfig) -> Mapping[str, Any]:
     if isinstance(asked, str):
         asked = {"type": BETA_FORMATS.get(asked, asked)}
     wanted = _object(asked, "format")
-    kind = wanted.get("type")
+    kind = str(wanted.get("type"))
     if kind in CODINGS:
         return {"type": kind}
     before = config.format.get("rate", PCM_RATE)
@@ -133,8 +154,9 @@ def _turn_detection(asked: object) -> Mapping[str, Any] | None:
         return None
     wanted = dict(_object(asked, "turn_detection"))
     kind = wanted.get("type") or "server_vad"
-    if kind == "semantic_vad" and (wanted.get("eagerness") or "auto") in EAGER_SECONDS:
-        return {"type": kind, "eagerness": wanted.get("eagerness") or "auto"}
+    eagerness = str(wanted.get("eagerness") or "auto")
+    if kind == "semantic_vad" and eagerness in EAGER_SECONDS:
+        return {"type": kind, "eagerness": eagerness}
     if kind != "server_vad":
         raise BadParameter("`turn_detection` is server_vad, semantic_vad (low, medium, high, auto) or null.", "type")
     chosen = {name: wanted[name] if wanted.get(name) is not None else value for name, value in SERVER_VAD.items()}
@@ -149,3 +171,12 @@ def _object(asked: object, name: str) -> Mapping[str, Any]:
     if not isinstance(asked, dict):
         raise BadParameter(f"`{name}` is no object.", name)
     return asked
+
+
+def _texts(asked: object, name: str) -> tuple[str, ...]:
+    """() for null. Raises BadParameter for anything else that is no list of texts."""
+    if asked is None:
+        return ()
+    if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
+        raise BadParameter(f"`{name}` is {str(asked)[:40]!r}; accepted is a list of texts.", name)
+    return tuple(asked)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -18,12 +16,12 @@ from gateway.accounts import Caller, LiveSession
 from gateway.concurrency import run_together
 from gateway.dialects.credentials import credentials_of, subprotocols
 from gateway.dialects.realtime import events
-from gateway.dialects.realtime.config import RATES, RealtimeConfig, updated
+from gateway.dialects.realtime.config import RealtimeConfig, first_config, updated
 from gateway.dialects.realtime.events import ConversationItem, Event, EventNames
 from gateway.dialects.realtime.input_buffer import InputBuffer
 from gateway.draining import Work
 from gateway.errors import BadParameter, InternalError, PaymentRequired, ServiceError, error_response
-from gateway.requests.live import admit_live_session, open_session
+from gateway.requests.live import admit_live_session, open_session, resolve_model
 from gateway.services import Services, services_of
 from speech.audio import SAMPLE_RATE
 
@@ -108,7 +106,7 @@ class RealtimeConnection:
                 return GONE
             client_event: str | None = None
             try:
-                fields = read_event(text)
+                fields = events.read_event(text)
                 client_event = str(fields["event_id"]) if isinstance(fields.get("event_id"), str) else None
                 await self._handle(fields)
             except CommitIsEmpty as error:
@@ -118,6 +116,11 @@ class RealtimeConnection:
                 if isinstance(error, PaymentRequired) or error.status == 429:
                     await self._finish_all()
                     return POLICY
+            except WebSocketDisconnect:
+                raise
+            except Exception:
+                _log.exception("a realtime event could not be handled")
+                await self._send(events.refused(InternalError(), client_event))
 
     async def _text(self) -> str:
         message = await self.socket.receive()
@@ -149,7 +152,7 @@ class RealtimeConnection:
 
     async def _configure(self, config: RealtimeConfig) -> None:
         """For what is said from the next buffer on; an empty buffer is that already."""
-        self.services.models.resolve(config.live_options().model)
+        resolve_model(self.services, config.live_options())
         self.config = config
         if self.buffer is not None and self.buffer.live.duration == 0:
             await self._drop()
@@ -237,26 +240,6 @@ class RealtimeConnection:
 
 class CommitIsEmpty(BadParameter):
     """There is nothing that a commit could hold."""
-
-
-def first_config(query: Mapping[str, str]) -> RealtimeConfig:
-    """Of a client that has not said anything. Its address may name a model, and the rate of its PCM."""
-    config = RealtimeConfig(transcription={"model": query.get("model") or "whisper-1"})
-    rate = query.get("rate", "")
-    if rate.isdigit() and int(rate) in RATES:
-        config = replace(config, format={"type": "audio/pcm", "rate": int(rate)})
-    return config
-
-
-def read_event(text: str) -> Mapping[str, Any]:
-    """raises: BadParameter"""
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadParameter("The event is not JSON.") from None
-    if not isinstance(fields, dict):
-        raise BadParameter("The event is no JSON object.")
-    return fields
 
 
 async def _close(socket: WebSocket, code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from gateway.dialects.errors import error_body
 from gateway.dialects.realtime.config import BETA_FORMATS, RealtimeConfig
-from gateway.errors import ServiceError
+from gateway.errors import BadParameter, ServiceError
 
 Event = dict[str, Any]
 LEAST = 1e-6  # probability whose logarithm is told of improbable words
@@ -61,6 +62,17 @@ class EventNames:
             "noise_reduction": config.noise_reduction,
         }
         return {**head, "type": "transcription", "audio": {"input": source}, "include": include}
+
+
+def read_event(text: str) -> Mapping[str, Any]:
+    """raises: BadParameter"""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadParameter("The event is not JSON.") from None
+    if not isinstance(fields, dict):
+        raise BadParameter("The event is no JSON object.")
+    return fields
 
 
 def event(kind: str, **fields: Any) -> Event:

@@ -25,6 +25,7 @@ from gateway.settings import StreamSettings, TritonSettings
 from gateway.streaming.messages import Message
 from gateway.streaming.policy import StreamPolicy
 from gateway.streaming.session import StreamSession
+from gateway.streaming.utterances import NoObserver
 from gateway.triton.fleet import Fleet, watched
 from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
@@ -181,6 +182,25 @@ async def test_speech_without_a_pause_is_committed_before_it_ends() -> None:
     _, sent = await transcribe(pcm, [16000])
     assert finals(sent) == expected
     assert len([m for m in sent if m["type"] == "transcript"]) > 5
+
+
+@pytest.mark.parametrize("every_pause", [True, False])
+async def test_each_pause_may_be_told_however_fast_the_speech_comes(every_pause: bool) -> None:
+    told: list[float] = []
+
+    class Ends(NoObserver):
+        async def ended(self, second: float) -> None:
+            told.append(second)
+
+    async def unheard(_message: Message) -> None:
+        pass
+
+    pcm, _ = speech([0.0, 1.0, 0.0, 1.0])
+    session = StreamSession(read, loudness, unheard, "en", StreamPolicy(every_pause=every_pause))
+    session.observer = Ends()
+    await play(session, pcm, [len(pcm) * 2])
+
+    assert len(told) == (2 if every_pause else 1)
 
 
 async def test_silence_is_never_decoded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import httpx
@@ -13,6 +14,10 @@ from gateway.settings import MediaSettings, ServerSettings
 from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
 
 KEYS = {"message", "type", "param", "code"}
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +53,11 @@ def test_case_26_a_wrong_key_is_never_anonymous(service: DialectService, clip: b
     assert failure.value.code == "invalid_api_key"
 
 
-@pytest.mark.parametrize("header", [None, "Bearer", "bearer dummy"])
+@pytest.mark.parametrize("header", [None, "", "Bearer", "bearer dummy", basic("", ""), basic("user", "dummy")])
 def test_case_26_no_key_and_an_empty_one_are_anonymous(
     service: DialectService, clip: bytes, header: str | None
 ) -> None:
-    headers = {"Authorization": header} if header else {}
+    headers = {"Authorization": header} if header is not None else {}
     answer = httpx.post(f"{service.base}/audio/transcriptions", files={"file": clip}, headers=headers)
 
     assert answer.status_code == 200
@@ -133,7 +138,16 @@ def test_case_29_a_file_that_is_too_large_is_refused_by_its_length(small: Dialec
     assert "100000 bytes" in failure.value.message or "KB" in failure.value.message
 
 
-@pytest.mark.parametrize("path", ["/v1/v1/audio/transcriptions", "/v1/audio/transcriptions/audio/transcriptions"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/v1/audio/transcriptions",
+        "/v1/audio/transcriptions/audio/transcriptions",
+        "/audio/transcriptions",
+        "/v1/v1/models",
+        "/models",
+    ],
+)
 def test_case_30_a_doubled_path_is_told(service: DialectService, path: str) -> None:
     answer = httpx.post(service.url + path)
 

@@ -176,6 +176,16 @@ def test_case_11_a_reference_may_be_large(service: DialectService, pcm: np.ndarr
     assert post(service, clip, response_format="diarized_json", **fields).status_code == 200
 
 
+def test_case_11_a_field_of_450_kib_passes(service: DialectService, pcm: np.ndarray, clip: bytes) -> None:
+    head = "data:audio/x-wav;base64,"
+    size = (450 * 1024 - len(head)) * 3 // 4  # bytes of the file, 44 of which are its header
+    reference = head + base64.b64encode(wav(np.resize(pcm, (size - 44) // 2), rate=24_000)).decode()
+    fields = {"known_speaker_names[]": "Ann", "known_speaker_references[]": reference}
+
+    assert len(reference) == 450 * 1024
+    assert post(service, clip, response_format="diarized_json", **fields).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("names", "references"),
     [

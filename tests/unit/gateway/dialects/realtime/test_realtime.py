@@ -75,13 +75,17 @@ def at(rate: int, pcm: np.ndarray) -> np.ndarray:
     return soxr.resample(pcm, 16_000, rate) if rate != 16_000 else pcm
 
 
-def session(turn_detection: Any, kind: str = "audio/pcm", **more: Any) -> Event:
+def session(turn_detection: Any, kind: Any = "audio/pcm", **more: Any) -> Event:
     source = {"format": {"type": kind, **more}, "turn_detection": turn_detection}
     return {"type": "transcription", "audio": {"input": source}}
 
 
 def update(turn_detection: Any, kind: str = "audio/pcm") -> str:
     return json.dumps({"type": "session.update", "session": session(turn_detection, kind)})
+
+
+def transcription(**fields: Any) -> str:
+    return json.dumps({"type": "session.update", "session": {"audio": {"input": {"transcription": fields}}}})
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +234,25 @@ async def test_case_34_a_key_among_the_sub_protocols(service: DialectService, pa
     assert created["session"]["audio"]["input"]["transcription"]["model"] == "gpt-4o-transcribe"
 
 
+async def test_a_key_that_stands_for_none_may_be_a_sub_protocol(service: DialectService) -> None:
+    offered = ["realtime", "openai-insecure-api-key.dummy"]
+    async with connected(service, subprotocols=offered) as client:
+        await client.until("session.created")
+
+
+async def test_several_languages_are_the_only_ones(service: DialectService, pcm: np.ndarray) -> None:
+    async with connected(service) as client:
+        await client.send("session.update", session=session(None))
+        await client.socket.send(transcription(language="fr"))
+        await client.socket.send(transcription(languages=["en-US", "id"]))
+        await client.append(at(24_000, pcm).tobytes())
+        await client.send("input_audio_buffer.commit")
+        await client.until(f"{ASR}.completed")
+
+    assert {each.languages for each in service.models.requests} == {("en", "id")}
+    assert service.models.requests[0].language is None
+
+
 @pytest.mark.parametrize("rate", [8_000, 16_000])
 async def test_other_rates(service: DialectService, pcm: np.ndarray, rate: int) -> None:
     async with connected(service, f"&rate={rate}") as client:
@@ -282,6 +305,19 @@ async def test_semantic_vad_and_options_are_taken(service: DialectService, pcm: 
             "threshold",
         ),
         (json.dumps({"type": "session.update", "session": session(None, "audio/opus")}), "format"),
+        (json.dumps({"type": "session.update", "session": session(None, ["audio/pcm"])}), "format"),
+        (
+            json.dumps({"type": "session.update", "session": session({"type": "semantic_vad", "eagerness": [1]})}),
+            "type",
+        ),
+        ('{"type": "session.update", "session": {"include": 5}}', "include"),
+        (transcription(languages=5), "languages"),
+        (transcription(languages=["en", "klingon"]), "languages"),
+        (transcription(languages=["en", "de"], language="en"), "languages"),
+        (transcription(keywords="Triton"), "keywords"),
+        (transcription(keywords=["a<b"]), "keywords"),
+        (transcription(prompt=5), "prompt"),
+        (transcription(language="yue"), "language"),
     ],
 )
 async def test_case_36_what_is_wrong_is_told_and_the_session_lives(
