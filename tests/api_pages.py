@@ -1,4 +1,4 @@
-"""The marked blocks of docs/api.md and docs/websocket.md: tables made from the types, examples recorded.
+"""The marked blocks of docs/api.md, docs/websocket.md and docs/media.md: tables made from the code, real examples.
 
 <!-- fields Transcription -->       a table of a model's fields
 <!-- table close-codes -->          another table
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "api.md", DOCS / "websocket.md")
+PAGES = (DOCS / "api.md", DOCS / "websocket.md", DOCS / "media.md")
 WIDTH = 110  # of a line of JSON
 MORE = "…"  # begins what stands for entries that are not shown
 

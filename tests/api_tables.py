@@ -14,6 +14,8 @@ from gateway.reference.openapi import ALLOWANCE, CHALLENGE, COMMON_PARAMETERS, R
 from gateway.reference.operation import Header
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, OPERATIONS
+from tests.media_clocks import coded, table_rows
+from tests.media_files import SOUND, VIDEO
 
 _DOCUMENTS = ApiDocuments(OPERATIONS, CHANNELS)
 OPENAPI: dict[str, Any] = json.loads(_DOCUMENTS.openapi)
@@ -65,6 +67,27 @@ def errors() -> str:
     return table(("status", "meaning"), rows)
 
 
+def media_formats() -> str:
+    """Containers with the codecs that are read whole, each tried by a test."""
+    kinds: dict[str, list[str]] = {}
+    for name, options in {**SOUND, **VIDEO}.items():
+        codecs, container = coded(options) or "as the format has it", name.rpartition(".")[2]
+        if codecs not in (known := kinds.setdefault(container, [])):
+            known.append(codecs)
+    return table(("container", "codecs"), [(f"`{each}`", "; ".join(kinds[each])) for each in sorted(kinds)])
+
+
+def media_clocks() -> str:
+    """What is out of the ordinary in a file and yet right, each tried by a test."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for kind, container, about in table_rows():
+        rows.setdefault((kind, container), []).append(about)
+    return table(
+        ("out of the ordinary", "container", "codecs, and what was done"),
+        [(kind, f"`{container}`", "; ".join(abouts)) for (kind, container), abouts in rows.items()],
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "endpoints": endpoints,
     "request-headers": request_headers,
@@ -72,6 +95,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "close-codes": close_codes,
     "realtime-close-codes": lambda: close_codes(REALTIME_CLOSE_CODES),
     "errors": errors,
+    "media-formats": media_formats,
+    "media-clocks": media_clocks,
 }
 
 

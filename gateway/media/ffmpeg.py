@@ -15,6 +15,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from gateway.media.clock import LONGEST_PAUSE
+from gateway.media.origin import ClockOrigin
 from gateway.processes.sandbox import Sandbox
 from speech.audio import SAMPLE_RATE
 
@@ -40,21 +42,12 @@ RAW_DEMUXERS = {".g722": "g722", ".gsm": "gsm"}
 
 MAX_STREAMS = 64
 OPEN_FILES = 64
-NEWEST_UNTIMED_GAP = 3600  # s: a jump in a file's clock beyond this is a fault, not a pause
 
-# The output's clock is the samples' own. A gap of 0.1 s or more in the file's clock becomes silence, so
-# that words keep their place beside the picture; a clock that jumps back (joined recordings) or absurdly
-# far is rebased, so that no sample is ever dropped for its time stamp.
-# ld(0): the next sample's place, ld(1): the offset added to the file's clock, both in time-base units.
-CLOCK = (
-    "st(2,if(isnan(PTS),ld(0),PTS+ld(1)));"
-    "st(3,(ld(2)-ld(0))*TB);"
-    f"if(between(ld(3),0.1,{NEWEST_UNTIMED_GAP}),st(0,ld(2)),if(gte(abs(ld(3)),0.1),st(1,ld(1)-ld(3)/TB),0));"
-    "st(4,ld(0));"
-    "st(0,ld(0)+NB_SAMPLES/SR/TB);"
-    "ld(4)"
-)
-FILTERS = f"asetpts='{CLOCK}',aresample={SAMPLE_RATE}:async=1:first_pts=0:min_hard_comp=0.05"
+# All streams are in use, undecoded.
+EVERY_STREAM = ("-map", "0:V?", "-map", "0:a?", "-c", "copy", "-f", "null", "-")
+
+
+ANY_ORIGIN = ClockOrigin()
 
 
 class FfmpegMissing(RuntimeError):
@@ -128,12 +121,22 @@ def input_arguments(demuxer: str | None = None) -> list[str]:
     ]
 
 
-def decode_arguments(track: int, demuxer: str | None = None) -> list[str]:
-    """One audio track, all its channels, 16 kHz int16 as WAV on standard output."""
+def decode_arguments(
+    track: int, demuxer: str | None = None, origin: ClockOrigin = ANY_ORIGIN, *, edited: bool = False
+) -> list[str]:
+    """One audio track, all its channels, 16 kHz int16 with its clock as Matroska on standard output.
+
+    track: 0 is the first
+    edited: whether its edit list is followed here, and not by ffmpeg
+    """
     return [
+        *("-dts_delta_threshold", str(int(LONGEST_PAUSE))),
+        *(("-copyts",) if origin.seconds is not None else ()),
+        *(("-ignore_editlist", "1") if edited else ()),
         *input_arguments(demuxer),
-        *("-map", f"0:a:{track}", "-af", FILTERS),
-        *("-c:a", "pcm_s16le", "-bitexact", "-rf64", "never", "-f", "wav", "pipe:1"),
+        *("-map", f"0:a:{track}", "-af", f"aresample={SAMPLE_RATE}"),
+        *("-c:a", "pcm_s16le", "-bitexact", "-f", "matroska", "pipe:1"),
+        *(EVERY_STREAM if origin.every_stream else ()),
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import subprocess
 import threading
 import time
@@ -15,12 +14,14 @@ from typing import IO, cast
 
 import numpy as np
 
-from gateway.media.downmix import BLOCK, Downmix
+from gateway.media.clock import SampleClock
+from gateway.media.downmix import BLOCK
+from gateway.media.edits import Edit, placed
 from gateway.media.ffmpeg import Ffmpeg, MediaLimits
-from gateway.media.recording import PcmFile
+from gateway.media.matroska import Frames, read_frames
 from gateway.media.report import MAX_LINES, MediaReport, read_report
-from speech.activity import Probabilities, VoiceActivity
-from speech.audio import SAMPLE_RATE, Pcm
+from gateway.media.sink import TrackSink
+from speech.audio import SAMPLE_RATE
 
 MAX_LINE = 2000  # bytes of one line of ffmpeg's report
 HEADER_LINES = 100  # of the report, among which the duration stands
@@ -33,13 +34,21 @@ def _ignore(decoded: float, claimed: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class DecodedPiece:
     report: MediaReport
-    loudness: float  # RMS of the loudest half second, 0..32768
     failed: bool  # ffmpeg ended with an error
     stopped: str  # the limit that the file went over, or ""
-    speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
     too_long: bool = False  # the limit was that of its duration
+    filled: int = 0  # samples of silence in place of what the file does not hold
+    claimed: float | None = None  # seconds that the file claims from its clock's zero on
+
+
+@dataclass(frozen=True, slots=True)
+class PieceClock:
+    """When a piece's frames are heard."""
+
+    origin: float = 0.0  # seconds by the file's clock
+    edits: tuple[Edit, ...] = ()  # that ffmpeg left to us
 
 
 class DecodingCancelled(RuntimeError):
@@ -49,8 +58,7 @@ class DecodingCancelled(RuntimeError):
 class DecodingProcess:
     """Runs in a thread of its own; `cancel` may be called from any other."""
 
-    def __init__(self, ffmpeg: Ffmpeg, path: Path, limits: MediaLimits, on_progress: OnDecoded | None = None) -> None:
-        self.path = path
+    def __init__(self, ffmpeg: Ffmpeg, limits: MediaLimits, on_progress: OnDecoded | None = None) -> None:
         self._ffmpeg = ffmpeg
         self._limits = limits
         self._on_progress = on_progress or _ignore
@@ -69,27 +77,29 @@ class DecodingProcess:
             if self._child is not None:
                 self._child.kill()
 
-    def inspect(self, arguments: list[str]) -> MediaReport:
+    def inspect(self, path: Path, arguments: list[str]) -> MediaReport:
         """Runs ffmpeg without an output: only its report."""
-        with self._run(arguments) as (child, lines):
+        with self._run(path, arguments) as (child, lines):
             child.wait()
         return read_report(lines)
 
-    def decode(self, arguments: list[str], file: PcmFile, activity: VoiceActivity) -> Track:
-        """Downmixes ffmpeg's output into the file, and detects voice activity while ffmpeg goes on."""
-        loudness, stopped, too_long = 0.0, "", False
-        detector, speech = activity.stream(), []
+    def decode(
+        self, path: Path, arguments: list[str], sink: TrackSink, when: PieceClock, *, alone: bool = True
+    ) -> DecodedPiece:
+        """One piece of a file into a track that may hold others already.
+
+        alone: whether it is all of the file, so that its length is the file's
+        """
+        stopped, too_long, clock = "", False, SampleClock(when.origin)
         longest = int(self._limits.duration * SAMPLE_RATE)
-        with self._run(arguments) as (child, lines):
+        with self._run(path, arguments) as (child, lines):
             claimed = None
-            for pcm in self._read(child):
-                file.write(pcm)
+            for block in self._read(child, clock, when.edits):
+                sink.write(block)
                 claimed = claimed or read_report(lines[:HEADER_LINES]).duration
-                if claimed:
-                    self._on_progress(file.samples / SAMPLE_RATE, claimed)
-                speech.append(detector.feed(pcm))
-                loudness = max(loudness, _rms(pcm))
-                if file.samples > longest:
+                if claimed and alone:
+                    self._on_progress(sink.samples / SAMPLE_RATE, claimed)
+                if sink.sound > longest:
                     stopped, too_long = f"it is longer than {duration_text(self._limits.duration)}", True
                     child.kill()
                     break
@@ -97,29 +107,34 @@ class DecodingProcess:
         # -9 and -24 (SIGXCPU) come from the limits, unless it was this method's own kill.
         if code < 0 and not stopped:
             stopped = "decoding it takes more time or memory than allowed"
-        probabilities = np.concatenate([*speech, detector.flush()])
-        return Track(read_report(lines), loudness, code != 0, stopped, probabilities, too_long)
+        report = read_report(lines)
+        length = None if report.duration is None else report.duration - when.origin
+        return DecodedPiece(report, code != 0, stopped, too_long, clock.filled, length)
 
-    def _read(self, child: subprocess.Popen[bytes]) -> Iterator[Pcm]:
+    def _read(self, child: subprocess.Popen[bytes], clock: SampleClock, edits: tuple[Edit, ...]) -> Iterator[Frames]:
+        """The sound and its silence by the file's clock, in blocks of BLOCK samples."""
         assert child.stdout is not None
         stream = io.BufferedReader(cast(io.RawIOBase, child.stdout), 2**18)
-        channels = _read_wav_header(stream)
-        if channels == 0:
-            return
-        if channels > self._limits.channels:
+        waiting, length = list[Frames](), 0
+        heard = read_frames(stream, self._limits.channels)
+        for timed in placed(heard, edits) if edits else heard:
+            silence = clock.place(timed.start, len(timed.frames))
+            for part in (*_silence(silence, timed.frames.shape[1]), timed.frames):
+                waiting.append(part)
+                length += len(part)
+                if length >= BLOCK:
+                    yield np.concatenate(waiting)
+                    waiting, length = [], 0
+        if length:
+            yield np.concatenate(waiting)
+        if stream.read(1):  # a track with too many channels
             child.kill()
-            return
-        downmix = Downmix(channels)
-        frame = 2 * channels
-        while payload := stream.read(BLOCK * frame):
-            usable = len(payload) // frame * frame
-            yield downmix.mix(np.frombuffer(payload[:usable], dtype="<i2").reshape(-1, channels))
 
     @contextmanager
-    def _run(self, arguments: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
+    def _run(self, path: Path, arguments: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
         """A running ffmpeg and the lines of its report, complete once the block is left."""
         lines: list[str] = []
-        with self.path.open("rb") as source:
+        with path.open("rb") as source:
             child = self._ffmpeg.spawn(arguments, source.fileno(), self._limits)
         collector = threading.Thread(target=_collect, args=(child.stderr, lines), daemon=True)
         watchdog = threading.Timer(max(0.0, self._deadline - time.monotonic()), child.kill)
@@ -160,21 +175,6 @@ def _collect(stream: IO[bytes], lines: list[str]) -> None:
             lines.append(line.decode("utf-8", "replace").rstrip("\n"))
 
 
-def _rms(pcm: Pcm) -> float:
-    samples = pcm.astype(np.float32)
-    return float(np.sqrt(np.mean(samples * samples))) if len(pcm) else 0.0
-
-
-def _read_wav_header(stream: IO[bytes]) -> int:
-    """The number of channels; 0 if nothing came. Leaves the stream at the first sample."""
-    if len(stream.read(12)) < 12:
-        return 0
-    channels = 0
-    while len(chunk := stream.read(8)) == 8:
-        name, size = struct.unpack("<4sI", chunk)
-        if name == b"data":
-            return channels
-        content = stream.read(size + size % 2)
-        if name == b"fmt ":
-            channels = struct.unpack_from("<H", content, 2)[0]
-    return 0
+def _silence(samples: int, channels: int) -> Iterator[Frames]:
+    for first in range(0, samples, BLOCK):
+        yield np.zeros((min(BLOCK, samples - first), channels), np.int16)

@@ -44,6 +44,12 @@ class Recording:
     speech: Probabilities  # (chunks,), that somebody speaks in each 32 ms
     warnings: tuple[str, ...] = ()  # what could not be decoded, one sentence each
     file: PcmFile | None = None
+    channels: tuple[Recording, ...] = ()  # each for itself, where that was asked for; the first is this recording's
+
+    @property
+    def charged(self) -> float:
+        """Seconds of sound that are worked on: every channel's."""
+        return self.duration * max(1, len(self.channels))
 
     @property
     def duration(self) -> float:
@@ -59,6 +65,8 @@ class Recording:
         self.pcm = np.zeros(0, dtype=np.int16)
         if self.file is not None:
             self.file.close()
+        for channel in self.channels:
+            channel.close()
 
     def __enter__(self) -> Self:
         return self

@@ -199,7 +199,8 @@ async def test_a_longer_subtitle_or_track_is_no_damage_of_the_sound(
     with await decoder.decode(titled) as recording:
         assert recording.warnings == ()
     with await decoder.decode(dubbed) as recording:
-        assert recording.warnings == ("The file has 2 sound tracks; only one of them was read.",)
+        told = "The file has 2 sound tracks; only one of them was read: track 1, not track 2."
+        assert recording.warnings == (told,)
     assert (await decoder.inspect(titled)).duration is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.cli.errors import WrongUse
 from gateway.cli.recordings import ENDINGS, RecordingFile, find_recordings, on_disk
-from gateway.media.decoding import ACCEPTED
+from gateway.media.verdict import ACCEPTED
 
 
 def test_the_endings_are_the_formats_that_the_service_names() -> None:
