@@ -160,13 +160,17 @@ def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Wor
 
 def in_order(words: Sequence[Word], duration: float) -> list[Word]:
     """Times inside the recording; no word lasts no time, begins before its predecessor or overlaps its successor."""
-    ordered: list[Word] = []
+    shortest = min(SHORTEST, duration / max(1, len(words)))
+    starts: list[float] = []
     for word in words:
-        start = min(max(word.start, ordered[-1].start + SHORTEST if ordered else 0.0), max(0.0, duration - SHORTEST))
-        if ordered and ordered[-1].end > start:
-            ordered[-1] = replace(ordered[-1], end=start)
-        ordered.append(replace(word, start=start, end=min(max(word.end, start + SHORTEST), duration)))
-    return ordered
+        starts.append(max(word.start, starts[-1] + shortest if starts else 0.0))
+    # Those that crowd at the end of the recording make room for each other.
+    starts = [min(start, duration - (len(words) - at) * shortest) for at, start in enumerate(starts)]
+    limits = [*starts[1:], duration]
+    return [
+        replace(word, start=max(0.0, start), end=min(max(word.end, start + shortest), limit))
+        for word, start, limit in zip(words, starts, limits, strict=True)
+    ]
 
 
 def _same(one: Word, other: Word) -> bool:

@@ -1,18 +1,22 @@
-"""Segments → subtitles: at most two lines of 42 columns, none past the end, none over another."""
+"""Segments → subtitles: at most two lines of 42 columns, none past the end, none over another, time to read each."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from gateway.transcript.line_breaking import clusters, fitting, may_break, width
 from gateway.transcript.segments import split_score
 from gateway.transcript.text import join
 from speech.transcript import Segment, Transcript, Word
 
 COLUMNS = 42
 LONGEST = 7.0  # seconds that a cue stays at most
-READING = 1000  # milliseconds that a cue stays at least, unless the next one begins
+SHORTEST = 0.8  # seconds that a cue stays at least, where there is room before the next
+READ = 17.0  # characters a second that a reader reads
+APART = 1.0  # seconds of silence that no cue reaches over
+NAMED_IN = "en"  # the language of "Speaker 1:", which stands apart from what is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +27,62 @@ class Cue:
     speaker: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CueDraft:
+    words: tuple[Word, ...]
+    lines: tuple[str, ...]
+    speaker: str | None
+
+    @property
+    def start(self) -> float:
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        return self.words[-1].end
+
+    @property
+    def reading(self) -> float:
+        """Seconds that a reader needs for it."""
+        return min(LONGEST, max(SHORTEST, sum(map(len, self.lines)) / READ))
+
+
 def cues(transcript: Transcript, *, announced: bool = False) -> list[Cue]:
     """In order; each ends before the next begins and none is empty.
 
     announced: a change of speaker is named in the text, as srt has no other place for it
     """
     drafts = [
-        Cue(round(words[0].start * 1000), round(words[-1].end * 1000), lines, piece.speaker)
+        CueDraft(tuple(words), lines, piece.speaker)
         for piece, said in _announced(transcript.segments, announced)
         for words, lines in _parts(said, transcript.language)
     ]
-    return _fit(drafts, int(transcript.duration * 1000))
+    drafts.sort(key=lambda draft: draft.start)
+    return _fit(_merged(drafts, transcript), int(transcript.duration * 1000))
+
+
+def _merged(drafts: Sequence[CueDraft], transcript: Transcript) -> list[CueDraft]:
+    """Where the next cue comes before one can be read, both are one if they fit."""
+    merged: list[CueDraft] = []
+    for at, draft in enumerate(drafts):
+        following = drafts[at + 1].start if at + 1 < len(drafts) else transcript.duration
+        hurried = merged and draft.start - merged[-1].start < merged[-1].reading
+        if merged and (hurried or following - draft.start < draft.reading):
+            both = _together(merged[-1], draft, transcript.language)
+            if both is not None:
+                merged[-1] = both
+                continue
+        merged.append(draft)
+    return merged
+
+
+def _together(one: CueDraft, other: CueDraft, language: str) -> CueDraft | None:
+    """None if they are another's, too far apart or too much for one cue."""
+    if one.speaker != other.speaker or other.start - one.end > APART or other.end - one.start > LONGEST:
+        return None
+    words = (*one.words, *other.words)
+    lines = _wrap(words, language)
+    return CueDraft(words, lines, one.speaker) if lines else None
 
 
 def srt(transcript: Transcript, *, labels: bool = True) -> str:
@@ -62,7 +111,7 @@ def _announced(segments: Sequence[Segment], named: bool) -> Iterator[tuple[Segme
     for piece in segments:
         words: Sequence[Word] = piece.words
         if named and piece.speaker is not None and piece.speaker != speaking:
-            words = (Word(f"{piece.speaker}:", piece.start, piece.start, 1.0), *words)
+            words = (Word(f"{piece.speaker}:", piece.start, piece.start, 1.0, language=NAMED_IN), *words)
         speaking = piece.speaker
         yield piece, words
 
@@ -79,21 +128,30 @@ def _cut(units: list[Word], language: str) -> Iterator[tuple[Sequence[Word], tup
     if len(units) == 1 or (lines and units[-1].end - units[0].start <= LONGEST):
         yield units, lines
         return
-    at = max(range(1, len(units)), key=lambda at: split_score(units, at, LONGEST / 7))
+    places = _places(units, language)
+    at = max(places, key=lambda at: split_score(units, at, LONGEST / 7))
     yield from _cut(units[:at], language)
     yield from _cut(units[at:], language)
 
 
+def _places(units: Sequence[Word], language: str) -> Sequence[int]:
+    """Before which units a line may begin; all, if that is nowhere."""
+    spaced = [join(pair, language) != pair[0].text + pair[1].text for pair in pairwise(units)]
+    pairs = zip(pairwise(units), spaced, strict=True)
+    good = [at for at, ((one, other), space) in enumerate(pairs, 1) if space or may_break(one.text, other.text)]
+    return good or range(1, len(units))
+
+
 def _narrow(word: Word) -> Iterator[Word]:
     """A word that is wider than a line, in pieces that are not; its time is shared out."""
-    text = " ".join(word.text.split())
-    pieces = []
-    while text:
-        length = len(text)
-        while _width(text[:length]) > COLUMNS:
-            length -= 1
-        pieces.append(text[:length])
-        text = text[length:]
+    rest = clusters(" ".join(word.text.split()))
+    pieces: list[str] = []
+    while rest:
+        count = fitting(rest, COLUMNS)
+        whole = "".join(rest[:count])
+        # One character of very many marks is torn: nothing else would fit.
+        pieces += [whole[at : at + COLUMNS] for at in range(0, len(whole), COLUMNS)] if count == 1 else [whole]
+        rest = rest[count:]
     step = (word.end - word.start) / max(len(pieces), 1)
     for at, piece in enumerate(pieces):
         yield replace(word, text=piece, start=word.start + at * step, end=word.start + (at + 1) * step)
@@ -102,33 +160,30 @@ def _narrow(word: Word) -> Iterator[Word]:
 def _wrap(units: Sequence[Word], language: str) -> tuple[str, ...]:
     """One line, or two of about the same width; () if that is not enough."""
     whole = join(units, language)
-    if _width(whole) <= COLUMNS:
+    if width(whole) <= COLUMNS:
         return (whole,)
-    halves = [(join(units[:at], language), join(units[at:], language)) for at in range(1, len(units))]
-    fitting = [half for half in halves if max(map(_width, half)) <= COLUMNS]
-    return min(fitting, key=lambda half: max(map(_width, half)), default=())
+    if len(units) == 1:
+        return ()
+    good = set(_places(units, language))
+    halves = [(join(units[:at], language), join(units[at:], language), at not in good) for at in range(1, len(units))]
+    fitting_halves = [half for half in halves if max(width(half[0]), width(half[1])) <= COLUMNS]
+    best = min(fitting_halves, key=lambda half: (half[2], max(width(half[0]), width(half[1]))), default=None)
+    return best[:2] if best else ()
 
 
-def _width(text: str) -> int:
-    """Columns: East Asian characters are twice as wide."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _fit(drafts: Sequence[Cue], duration: int) -> list[Cue]:
-    """Times in order, none past `duration` milliseconds, each cue readable where there is room."""
-    starts, ends, reached = [], [], 0
-    for cue in drafts:
-        starts.append(max(cue.start, reached))
-        ends.append(max(cue.end, starts[-1] + 1))
-        reached = ends[-1]
+def _fit(drafts: Sequence[CueDraft], duration: int) -> list[Cue]:
+    """Times in order, none past `duration` milliseconds, each cue as long as its reader needs where there is room."""
+    starts = [round(draft.start * 1000) for draft in drafts]
+    for at in range(1, len(starts)):
+        starts[at] = max(starts[at], starts[at - 1] + 1)
+    fitted: list[Cue] = []
     limit = duration
-    for at in reversed(range(len(drafts))):
-        ends[at] = min(max(ends[at], starts[at] + READING), limit)
-        starts[at] = max(0, min(starts[at], ends[at] - 1))
-        limit = starts[at]
-    return [
-        replace(cue, start=start, end=end) for cue, start, end in zip(drafts, starts, ends, strict=True) if end > start
-    ]
+    for draft, start in zip(reversed(drafts), reversed(starts), strict=True):
+        first = max(0, min(start, limit - 1))
+        wanted = max(round(draft.end * 1000), first + round(draft.reading * 1000))
+        fitted.append(Cue(first, min(max(wanted, first + 1), limit), draft.lines, draft.speaker))
+        limit = first
+    return [cue for cue in reversed(fitted) if cue.end > cue.start]
 
 
 def _clock(milliseconds: int, mark: str) -> str:

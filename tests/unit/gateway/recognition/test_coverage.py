@@ -2,6 +2,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.recognition.coverage import gaps, in_order, is_better, measure, merge, replace_words, tighten, unexplained
 from speech.activity import CHUNK_SECONDS, Region
@@ -105,3 +107,15 @@ def test_every_word_lasts_some_time() -> None:
     assert all(word.start < word.end for word in words)
     assert all(one.end <= other.start for one, other in pairwise(words))
     assert words[-1].end <= 9.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 12), st.floats(0, 12)), min_size=1, max_size=30), st.floats(0.025, 10))
+def test_every_word_begins_before_it_ends_and_after_the_one_before(
+    times: list[tuple[float, float]], duration: float
+) -> None:
+    words = in_order([Word("word", *time, 0.5) for time in sorted(times)], duration)
+
+    reached = 0.0
+    for word in words:
+        assert reached - 1e-9 <= word.start < word.end <= duration
+        reached = word.end
