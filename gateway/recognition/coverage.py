@@ -160,7 +160,9 @@ def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Wor
 
 def in_order(words: Sequence[Word], duration: float) -> list[Word]:
     """Times inside the recording; no word lasts no time, begins before its predecessor or overlaps its successor."""
-    shortest = min(SHORTEST, duration / max(1, len(words)))
+    if not words:
+        return []
+    shortest = min(SHORTEST, duration / len(words))
     starts: list[float] = []
     for word in words:
         starts.append(max(word.start, starts[-1] + shortest if starts else 0.0))
