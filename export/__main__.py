@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from export.diarizer import export_diarizer, export_pyannote
@@ -13,6 +14,7 @@ from export.download import InvalidDownload
 from export.kernels import KernelCompiler
 from export.memory import CARDS, memory_table
 from export.parity import ParityError
+from export.plan_store import InvalidPlans, open_plan_store
 from export.progress import reports
 from export.quantization import FORMATS
 from export.recordings import InvalidRecordings
@@ -26,6 +28,9 @@ from export.whisper import ExportRequest, export_whisper
 from speech.installation import model_repository, weights_folder
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+ERRORS = (
+    InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError, InvalidPlans,
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # temporary folders are removed on the way out
     try:
         options.run(options)
-    except (InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError) as error:
+    except ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -67,9 +72,9 @@ def _report(fetching: Future[None]) -> None:
 def _whisper(options: argparse.Namespace) -> None:
     source = options.source or default_source(options.model)
     target = _target(options)
-    export_whisper(
-        ExportRequest(options.model, source, options.data, options.repository, options.force, target, options.tokenizer)
-    )
+    plans = open_plan_store(options.plans) if options.plans else None
+    request = ExportRequest(options.model, source, options.data, options.repository, options.force, target)
+    export_whisper(replace(request, tokenizer=options.tokenizer, plans=plans, building=not options.without_building))
 
 
 def _target(options: argparse.Namespace) -> Target:
@@ -132,6 +137,14 @@ def _parser() -> argparse.ArgumentParser:
     whisper.add_argument("--tokenizer", type=Path, help="of random weights, where none can be fetched")
     whisper.add_argument(
         "--without-parity", action="store_true", help="do not compare random weights with the reference"
+    )
+    whisper.add_argument(
+        "--plans", metavar="FOLDER", help="take what was made before from here, put there what is made"
+    )
+    whisper.add_argument(
+        "--without-building",
+        action="store_true",
+        help="TensorRT's plans from --plans alone, else the graphs for `cuda`",
     )
     whisper.set_defaults(run=_whisper)
     diarizer = networks.add_parser("diarizer", parents=[shared], help="who speaks when: segmentation and voices")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +16,11 @@ import onnxruntime
 
 from export.download import sha256_of
 from export.parity import warm_up
+from export.plan_store import PlanKey, PlanStore
 from export.progress import step
 from export.random_weights import load_random
 from export.sources import RANDOM_SOURCE, LoadedWeights, load_weights, pinned_sha256
-from export.targets import CPU, Target
+from export.targets import CPU, CUDA, Target
 from export.tokenizer import languages, special_tokens, suppressed_first, suppressed_tokens, write_tokenizer
 from export.weights import Weights
 from speech.whisper.manifest import MANIFEST_FILE, InvalidManifest, Manifest, read_manifest, write_manifest
@@ -36,12 +39,15 @@ class ExportRequest:
     force: bool = False  # export again what is there already
     target: Target = CPU
     tokenizer: Path | None = None  # of random weights, where none can be fetched
+    plans: PlanStore | None = None  # what is there is taken, what is made is put there
+    building: bool = True  # plans that are not there are made here; else the graphs that they are made of serve instead
 
 
 def export_whisper(request: ExportRequest) -> Path:
     """Writes model_repository/whisper-<id>/1/ and returns it. Does nothing where it is up to date.
 
-    raises: InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError
+    raises: InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError,
+    InvalidPlans
     """
     folder = request.repository / f"whisper-{request.model}" / "1"
     _copy_model(request)
@@ -50,21 +56,57 @@ def export_whisper(request: ExportRequest) -> Path:
             warm_up(folder)
         print(f"whisper-{request.model} is up to date in {folder}")
         return folder
+    if request.plans and not request.force and _fetch_in_place(request, request.plans, folder):
+        print(f"whisper-{request.model} is taken from the store, in {folder}")
+        return folder
+    if request.target.compiled and not request.building:
+        print(f"no plan of whisper-{request.model} for this card is in the store: its graphs serve until there is one")
+        return export_whisper(replace(request, target=CUDA))
     with request.target.prepare():
         with step(f"weights of {request.model}"):
             loaded = _load(request)
         _build_in_place(request, loaded, folder)
+    if request.plans:
+        _store(request.plans, folder)
     print(f"whisper-{request.model} is ready in {folder}")
     return folder
 
 
 def _build_in_place(request: ExportRequest, loaded: LoadedWeights, folder: Path) -> None:
+    with _staging(folder) as staging:
+        build(request.model, loaded, staging, request.target)
+        _publish(staging, folder)
+
+
+def _fetch_in_place(request: ExportRequest, plans: PlanStore, folder: Path) -> bool:
+    """Where the weights' hash is known before they are read."""
+    target, source = request.target, pinned_sha256(request.model, request.source)
+    if source is None:
+        return False
+    key = PlanKey(request.model, source, RECIPE, target.name, target.precision["encoder"], target.compiled)
+    with _staging(folder) as staging:
+        found = plans.fetch(key, staging)
+        if found:
+            _publish(staging, folder)
+    return found
+
+
+def _store(plans: PlanStore, folder: Path) -> None:
+    """A store that may only be read costs the others the same work, and this machine nothing."""
+    try:
+        print(f"stored as {plans.publish(folder)}")
+    except OSError as error:
+        print(f"not stored: {error}")
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A folder beside what is served, on the same file system."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{STAGING}*"):  # of a run that was killed
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=folder, prefix=STAGING) as staging:
-        build(request.model, loaded, Path(staging), request.target)
-        _publish(Path(staging), folder)
+        yield Path(staging)
 
 
 def _load(request: ExportRequest) -> LoadedWeights:
