@@ -263,6 +263,7 @@ class SchedulerMetrics:
         ("waited", "whisper_queue_seconds_total", "Seconds that windows waited for a slot"),
         ("admissions", "whisper_admissions_total", "Windows that got a slot"),
         ("waiting", "whisper_queue_length", "Windows that wait for a slot"),
+        ("waiting_seconds", "whisper_queue_audio_seconds", "Seconds of audio in the windows that wait"),
         ("decoding", "whisper_batch_size", "Rows of the last decoder step"),
     )
 

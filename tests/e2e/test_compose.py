@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from benchmarks.postgres import running_postgres
+from gateway.triton import canary
 from gateway.triton.layout import lay_out
 from gateway.triton.process import TritonWheel, clean_shared_memory, free_ports
 from tests.e2e.compose_files import DOCKER, Compose, read_stages
@@ -30,7 +31,7 @@ BIN = Path(sys.executable).parent
 START_SECONDS = 180  # a start that hangs must fail, not block the suite
 
 # Triton's own, which it shows where it finds a GPU: triton-inference-server's user guide, "Metrics".
-GPU_METRICS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes"}
+GPU_METRICS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes", "whisper_cuda_graphs"}
 PROMETHEUS_OWN = {"up"}
 
 
@@ -131,6 +132,7 @@ def run_gateway(machine: Machine, database: str) -> Any:
 @dataclass(frozen=True)
 class Deployment:
     url: str
+    triton: str  # its gRPC address
     metrics: str  # of Triton and the gateway, one after the other
 
     def metric_names(self) -> set[str]:
@@ -151,12 +153,26 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, dashwood: Path) -> Iter
         assert answer.json()["speakers"]
         time.sleep(2)  # Triton's own metrics follow every second
         ports = (machine.ports["triton:8002"], machine.ports["gateway:9100"])
-        yield Deployment(url, "\n".join(httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in ports))
+        yield Deployment(
+            url,
+            f"127.0.0.1:{machine.ports['triton:8001']}",
+            "\n".join(httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in ports),
+        )
 
 
 def test_the_compose_files_commands_transcribe_a_recording(deployment: Deployment) -> None:
     assert httpx.get(f"{deployment.url}/health").json()["status"] == "ok"
     assert 'stt_requests_total{route="/v1/transcribe",status="200"} 1.0' in deployment.metrics
+
+
+def test_the_canarys_five_recordings_are_heard_by_what_is_deployed(deployment: Deployment, tmp_path: Path) -> None:
+    """Only the time is another than on a GPU."""
+    environment = {**os.environ, "PYTHON": sys.executable}
+    subprocess.run([DOCKER / "canary.sh", DOCKER.parent / "tests" / "data", tmp_path], check=True, env=environment)
+
+    asked = [deployment.triton, "whisper-base", "--folder", str(tmp_path), "--seconds", "60"]
+    assert canary.main(asked) == 0
+    assert canary.main([*asked, "--errors", "-1"]) == 1
 
 
 def test_callers_find_no_metrics_on_the_public_port(deployment: Deployment) -> None:

@@ -244,6 +244,7 @@ def test_one_model_is_exported_loaded_probed_and_asked_for(monkeypatch: pytest.M
 def test_the_autoscaler_reads_a_gauge_that_the_model_publishes() -> None:
     (metric,) = named("HorizontalPodAutoscaler", "triton")["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
+    assert name == "whisper_queue_audio_seconds"
     assert name in {name for _, name, _ in SchedulerMetrics.FAMILIES if not name.endswith("_total")}
     assert name != GPU_METRIC
 
@@ -272,9 +273,14 @@ def change(resource: Resource, operation: Resource) -> None:
     place: Any = resource
     for key in path:
         place = place[key]
-    if operation["op"] == "replace":
-        place[last]
-    place[last] = operation["value"]
+    if operation["op"] == "remove":
+        del place[last]
+    elif last == "-":
+        place.append(operation["value"])
+    else:
+        if operation["op"] == "replace":
+            place[last]
+        place[last] = operation["value"]
 
 
 def keys(path: str) -> Iterator[str | int]:

@@ -26,6 +26,7 @@ class FairQueue(Generic[Item]):
         self._items: deque[tuple[Item, float]] = deque()  # at a leaf
         self._now = 0.0  # virtual time: where the flow last served stood
         self._length = 0
+        self.work = 0.0  # that serving all items costs
 
     def __len__(self) -> int:
         return self._length
@@ -39,6 +40,7 @@ class FairQueue(Generic[Item]):
     def push(self, item: Item, work: float, path: Sequence[str]) -> None:
         """work: what serving it costs, in any unit; path: the flow on each level, as (caller, recording)."""
         self._length += 1
+        self.work += work
         if not path:
             self._items.append((item, work))
             return
@@ -61,21 +63,26 @@ class FairQueue(Generic[Item]):
             if not flow:
                 del self._flows[name]
         self._length = len(self._items) + sum(len(flow) for flow in self._flows.values())
+        self.work = sum(work for _, work in self._items) + sum(flow.work for flow in self._flows.values())
 
     def _take(self) -> tuple[Item, float]:
         if not self._flows:
             entry = self._items.popleft()
-            self._length -= 1
+            self._served_one(entry[1])
             return entry
         name = min(self._flows, key=self._served.__getitem__)
         flow = self._flows[name]
         entry = flow._take()
-        self._length -= 1
+        self._served_one(entry[1])
         self._now = self._served[name]
         self._served[name] += entry[1]
         if not flow:
             del self._flows[name]
         return entry
+
+    def _served_one(self, work: float) -> None:
+        self._length -= 1
+        self.work = self.work - work if self._length else 0.0  # no rounding stays behind
 
     def _forget(self) -> None:
         """Drops flows that virtual time has overtaken: they would start at `now` anyhow."""

@@ -126,10 +126,12 @@ class Scheduler:
         with self._changed:
             while not (self._inbox or self._allocator or self._decode_loop.occupied or self._closing):
                 self.statistics.decoding = self.statistics.waiting = 0
+                self.statistics.waiting_seconds = 0.0
                 self._changed.wait()
             while self._inbox:
                 self._allocator.push(self._inbox.popleft())
             self.statistics.waiting = len(self._allocator)
+            self.statistics.waiting_seconds = self._allocator.seconds
             self._turn_began = time.monotonic()
             return not self._abandoned and bool(self._allocator or self._decode_loop.occupied or not self._closing)
 

@@ -56,6 +56,11 @@ class SlotAllocator:
         yield from self._live
         yield from self._files
 
+    @property
+    def seconds(self) -> float:
+        """Of audio that waits."""
+        return self._live.work + self._files.work
+
     def push(self, sequence: Sequence) -> None:
         """Queues a window."""
         assert sequence.state is State.WAITING

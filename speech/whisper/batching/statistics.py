@@ -20,6 +20,7 @@ class Statistics:
     cancelled: int = 0
     failed: int = 0
     waiting: int = 0  # windows in the queue now
+    waiting_seconds: float = 0.0  # of audio in these windows
     decoding: int = 0  # rows of the last step
     waited: float = 0.0  # seconds that admitted windows spent in the queue
     admissions: int = 0

@@ -73,3 +73,15 @@ def test_everything_comes_out_once_and_in_order_within_a_recording(pushes: list[
     for flow in {(caller, recording) for _, caller, recording in out}:
         numbers = [number for number, *path in out if tuple(path) == flow]
         assert numbers == sorted(numbers)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 30), st.sampled_from("abc"), st.sampled_from("xy"), st.booleans())))
+def test_the_work_of_a_queue_is_that_of_its_items(pushed: list[tuple[float, str, str, bool]]) -> None:
+    queue: FairQueue[float] = FairQueue()
+    for work, caller, recording, pop in pushed:
+        queue.push(work, work, (caller, recording))
+        if pop:
+            queue.pop()
+        assert abs(queue.work - sum(queue)) < 1e-6
+    queue.keep(lambda work: work < 15)
+    assert abs(queue.work - sum(queue)) < 1e-6
