@@ -46,6 +46,9 @@ CARDS = (  # words of the driver's name, more particular ones first
 )
 
 
+# Alignment heads as OpenAI published them.
+ALIGNMENT_HEADS = {"large-v3-turbo": 6, "large-v3": 10, "small": 10, "base": 8}
+
 # Width, layers of the encoder, layers of the decoder.
 MODELS = {"large-v3-turbo": (1280, 32, 4), "large-v3": (1280, 32, 32), "small": (768, 12, 12), "base": (512, 6, 6)}
 

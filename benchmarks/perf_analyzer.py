@@ -1,5 +1,9 @@
 """Triton's own load generator against whisper-<id>, with windows of real speech: `python -m benchmarks perf_analyzer`.
 
+With `--rates` the load is open: windows come by chance (Poisson) at so many a second, whether earlier ones are answered
+or not, as callers do; a rate that Triton does not keep up with shows in the latencies. Without, each of so many callers
+sends its next window when the last one is answered.
+
 perf_analyzer and the newer C library that it needs are fetched the first time (pinned by hash, and signed by
 Debian). A Triton of one's own is named by --triton; without it the service is started as users start it, and its
 Triton is asked directly.
@@ -27,8 +31,8 @@ from benchmarks.service import Service
 PACKAGE = Path(__file__).parent / "peers" / "perf_analyzer.txt"  # pinned by hash
 PLATFORM = "manylinux_2_38_x86_64"
 REQUESTS = 24  # different windows; perf_analyzer goes round
+OFFERED = {"Concurrency": "windows at once", "Request Rate": "windows/s offered"}
 COLUMNS = {  # perf_analyzer's column → ours
-    "Concurrency": "windows at once",
     "Inferences/Second": "windows/s",
     "p50 latency": "p50 ms",
     "p90 latency": "p90 ms",
@@ -44,6 +48,7 @@ class AnalyzerFailed(RuntimeError):
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks perf_analyzer", description=__doc__)
     parser.add_argument("--concurrency", default="1,2,4,8", help="windows at once, one run each")
+    parser.add_argument("--rates", default="", help="windows a second, one run each, instead of --concurrency")
     parser.add_argument("--count", type=int, default=48, help="requests a run")
     parser.add_argument("--model", default="base", help="id of a deployed Whisper")
     parser.add_argument(
@@ -57,13 +62,12 @@ def main(arguments: Sequence[str]) -> int:
     model = f"whisper-{options.model}"
     with _triton(options.triton) as address, tempfile.TemporaryDirectory() as scratch:
         requests = write_requests(clips, Path(scratch) / "requests.json")
-        for concurrency in options.concurrency.split(","):
-            target = ["-m", model, "-u", address, "--concurrency-range", concurrency]
-            rows.append(_run([*analyzer, *target], requests, options.count))
+        for offered in loads(options.concurrency, options.rates):
+            rows.append(_run([*analyzer, "-m", model, "-u", address, *offered], requests, options.count))
     seconds = sum(clip.duration for clip in clips) / len(clips)
     table = report.Table(
         f"{model} over gRPC streams",
-        (*COLUMNS.values(), "× real time"),
+        (OFFERED["Request Rate" if options.rates else "Concurrency"], *COLUMNS.values(), "× real time"),
         [(*row, row[1] * seconds) for row in rows],
         f"{options.count} requests a run, over {len(clips)} windows of read English, {seconds:.1f} s on average.",
     )
@@ -71,6 +75,14 @@ def main(arguments: Sequence[str]) -> int:
     command = report.command("perf_analyzer", arguments)
     print(report.write(report.Report("perf_analyzer", command, [table], versions), options.results).read_text())
     return 0
+
+
+def loads(concurrency: str, rates: str) -> list[list[str]]:
+    """perf_analyzer's arguments of each run."""
+    if not rates:
+        return [["--concurrency-range", each] for each in concurrency.split(",")]
+    poisson = ["--request-distribution", "poisson"]
+    return [["--request-rate-range", each, *poisson] for each in rates.split(",")]
 
 
 @contextmanager
@@ -136,7 +148,8 @@ def _run(command: Sequence[str], requests: Path, count: int) -> tuple[float, ...
 
 
 def read_table(text: str) -> tuple[float, ...]:
-    """The run's line of perf_analyzer's CSV: windows at once, windows a second, latencies in ms."""
+    """The run's line of perf_analyzer's CSV: windows at once or offered a second, answered ones, latencies in ms."""
     (line,) = csv.DictReader(text.splitlines())
     latencies = [float(line[name]) / 1000 for name in COLUMNS if name.endswith("latency")]
-    return (int(line["Concurrency"]), float(line["Inferences/Second"]), *latencies)
+    offered = next(float(line[name]) for name in OFFERED if name in line)
+    return (int(offered) if offered.is_integer() else offered, float(line["Inferences/Second"]), *latencies)

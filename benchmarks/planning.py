@@ -12,19 +12,50 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from benchmarks.ideal import MODELS, audio_rate, find_card, model_sizes
+from benchmarks.ideal import (
+    ALIGNMENT_HEADS,
+    MODELS,
+    TOKENS,
+    Card,
+    audio_rate,
+    encode_seconds,
+    find_card,
+    model_sizes,
+    step_seconds,
+)
 from benchmarks.report import Table
+from speech.whisper.gpu.memory_plan import ModelSize, fitting_slots, footprint
 
 NAMES = {"A100": "NVIDIA A100-SXM4-80GB", "H100": "NVIDIA H100 80GB HBM3"}  # as the driver tells them
 BATCH = 64
+LIVE_WINDOW = 8.0  # seconds, on average
+UPDATE_TOKENS = round(TOKENS * LIVE_WINDOW / 30)
 WINDOW = 30.0  # seconds that a GPU encodes, however short what it is given
 KEEPERS = 4  # transactions of a live session beside its minutes: begin, ready, settle, end
 
 
+def plan_card(name: str) -> Card:
+    card = find_card(name)
+    assert card is not None
+    return card
+
+
+A100 = plan_card(NAMES["A100"])
+PLAN_CARDS = {  # by title: what it can do, and its memory in GB (10⁹ bytes)
+    "A100 80 GB": (A100, 80),
+    "A100 40 GB": (plan_card("NVIDIA A100-SXM4-40GB"), 40),
+    # Two of seven parts of the multiprocessors, two of eight of the memory and its bandwidth.
+    "A100, MIG 2g.20gb": (Card(A100.flops * 2 / 7, A100.bandwidth / 4), 20),
+    "H100": (plan_card(NAMES["H100"]), 80),
+    "H200": (plan_card("NVIDIA H200"), 141),
+    "L40S": (plan_card("NVIDIA L40S"), 48),
+    "L4": (plan_card("NVIDIA L4"), 24),
+}
+
+
 def ideal_rates(gpu: str) -> dict[str, float]:
     """Seconds of audio a second, by model. gpu: one of NAMES"""
-    card = find_card(NAMES[gpu])
-    assert card is not None
+    card = plan_card(NAMES[gpu])
     return {model: audio_rate(card, model_sizes(model), BATCH) for model in MODELS}
 
 
@@ -70,6 +101,34 @@ def live_streams(given: Assumptions) -> Table:
     return Table(f"Live: {given.live:.0f} streams", columns, rows)
 
 
+def cards(given: Assumptions) -> Table:
+    """Live streams, how long an update takes, and memory, of every card that is known to fit."""
+    columns = (
+        "GPU", "model", "live streams", "an update alone, ms", "with all slots, ms", "slots that fit", "memory, GB",
+    )  # fmt: skip
+    rows = []
+    for title, (card, gigabytes) in PLAN_CARDS.items():
+        for model in MODELS:
+            sizes = model_sizes(model)
+            needs = footprint(ModelSize(sizes, ALIGNMENT_HEADS[model]))
+            fixed = needs.encoded + needs.scratch
+            slots = min(BATCH, fitting_slots(gigabytes * 10**9 - needs.weights, fixed, needs.slot))
+            if not slots:
+                rows.append((title, model, "", "", "", "none", f"{(needs.weights + fixed + needs.slot) / 1e9:.1f}"))
+                continue
+            streams = streams_of_a_gpu(audio_rate(card, sizes, slots), given)
+            alone, beside = (f"{update_seconds(card, model, batch) / given.share * 1e3:.0f}" for batch in (1, slots))
+            memory = f"{(needs.weights + fixed + slots * needs.slot) / 1e9:.1f}"
+            rows.append((title, model, f"{streams:.0f}", alone, beside, str(slots), memory))
+    return Table("Cards", columns, rows)
+
+
+def update_seconds(card: Card, model: str, rows: int) -> float:
+    """At best, of a live window that steps along with so many others: its encoder pass and its tokens."""
+    sizes = model_sizes(model)
+    return encode_seconds(card, sizes) + UPDATE_TOKENS * step_seconds(card, sizes, rows)
+
+
 def streams_of_a_gpu(ideal: float, given: Assumptions) -> float:
     return ideal * given.share / (WINDOW * given.updates * given.talking)
 
@@ -104,6 +163,7 @@ def tables(given: Assumptions) -> Iterator[Table]:
                                                      for each in fields(given)])  # fmt: skip
     yield files(given)
     yield live_streams(given)
+    yield cards(given)
     yield saturation(given)
 
 

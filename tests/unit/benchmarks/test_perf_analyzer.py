@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.loader import NoMirror, source_line
-from benchmarks.perf_analyzer import AnalyzerFailed, read_table, triton_address, write_requests
+from benchmarks.perf_analyzer import AnalyzerFailed, loads, read_table, triton_address, write_requests
 from benchmarks.recordings import CorpusRecording
 
 TABLE = """Concurrency,Inferences/Second,Client Send,p50 latency,p90 latency,p95 latency,p99 latency
@@ -17,6 +17,12 @@ TABLE = """Concurrency,Inferences/Second,Client Send,p50 latency,p90 latency,p95
 
 def test_a_run_is_read_in_milliseconds() -> None:
     assert read_table(TABLE) == (4, 2.5, 1500.0, 2400.0, 2500.0, 2600.0)
+
+
+def test_an_open_load_is_offered_by_chance_and_read_likewise() -> None:
+    assert loads("1,2", "") == [["--concurrency-range", "1"], ["--concurrency-range", "2"]]
+    assert loads("1,2", "0.5") == [["--request-rate-range", "0.5", "--request-distribution", "poisson"]]
+    assert read_table(TABLE.replace("Concurrency", "Request Rate").replace("4,", "0.5,", 1))[:2] == (0.5, 2.5)
 
 
 def test_every_clip_becomes_a_request_with_its_samples(tmp_path: Path) -> None:
