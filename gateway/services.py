@@ -61,6 +61,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     capacity: MachineCapacity = field(default_factory=MachineCapacity)
     file_writers: Executor | None = None  # whose threads write uploads; None: the loop's
+    activity_threads: Executor | None = None  # that find voice activity in live sessions; None: on the loop
     voices: VoiceSigner = field(default_factory=VoiceSigner.random)
 
     def unavailable_models(self) -> list[str]:
@@ -95,6 +96,7 @@ async def open_services(
         open_spool(settings.server.data) as spool,
         ThreadPool("decode", decodes) as decoders,
         ThreadPool("write", WRITERS) as writers,
+        ThreadPool("activity", decodes) as listeners,
     ):
         async with (
             watched(fleet),
@@ -107,7 +109,7 @@ async def open_services(
             capacity = MachineCapacity(capacity_limits(settings.capacity), spool)
             metrics.registry.register(AccountCollector(lambda: accounts.status))
             metrics.registry.register(CapacityCollector(capacity))
-            metrics.registry.register(ThreadPoolCollector([decoders, writers]))
+            metrics.registry.register(ThreadPoolCollector([decoders, writers, listeners]))
             whisper = TritonWhisper(fleet, retry_policies(settings.triton, settings.stream))
             recognizer = Recognizer(whisper.recognize)
             services = Services(
@@ -127,6 +129,7 @@ async def open_services(
                 metrics=metrics,
                 capacity=capacity,
                 file_writers=writers,
+                activity_threads=listeners,
                 voices=VoiceSigner.open(settings.diarization.voice_key.get_secret_value(), settings.server.data),
             )
             metrics.registry.register(StateCollector(lambda: services.status))

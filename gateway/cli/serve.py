@@ -133,8 +133,7 @@ def ready(services: Services, listener: socket.socket, published: ExitStack) -> 
     names = triton_models(services.models, services.settings.diarization)
     if unserved := [name for name in names if not services.fleet.serves(name)]:
         announce(f"Warning: no Triton answers for {', '.join(unserved)} yet; what needs it gets 503 until one does")
-    host, port = listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    address = url_of(*listener.getsockname()[:2])
     announce(f"Ready: {address}")
     if services.settings.server.docs:
         announce(f"API reference: {address}/docs")
@@ -166,7 +165,10 @@ def runtime_file(services: Services, listener: socket.socket) -> AbstractContext
 def local_url(listener: socket.socket) -> str:
     """The address for clients on this machine."""
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return url_of({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
+
+
+def url_of(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

@@ -46,6 +46,7 @@ def main(rules: dict[str, Any], command: list[str]) -> None:
         os.setgroups([])
         os.setresgid(rules["user"], rules["user"], rules["user"])
         os.setresuid(rules["user"], rules["user"], rules["user"])
+    # As launcher.py does it, which this cannot run through: the signal is lost with a change of user.
     _prctl(PR_SET_PDEATHSIG, SIGKILL)  # after the change of user, which clears it
     if os.getppid() != rules["parent"]:  # it died before the call above
         sys.exit(1)

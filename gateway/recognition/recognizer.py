@@ -64,30 +64,43 @@ class Recognizer:
         detected = [each for each in transcripts if request.language is None and each.is_speech and each.words]
         if detected:
             transcripts = await _follow_languages(transcriber, transcripts, request.languages)
-        translated = request.task is Task.TRANSLATE
-        words, warnings = await _fill_gaps(transcriber, recording, transcripts, only_whole=translated)
-        words = in_order(in_one_script(words, request.script), recording.duration)
-        spoken = request.language or _main_language(transcripts)
-        language = TRANSLATED_INTO if translated else spoken
-        segments = segment(words, language)
-        others = {each.language for each in transcripts} - {spoken}
-        votes = [each for each in detected if each.language not in others]
-        doubts = [*language_doubts(votes, spoken), *segment_doubts(segments)]
-        return Transcript(
-            segments=segments,
-            language=language,
-            duration=recording.duration,
-            warnings=(*recording.warnings, *warnings, *doubts),
-            text=join(words, language),
-            coverage=measure(
-                words,
-                recording.speech,
-                recording.duration,
-                silent=[_span(each) for each in transcripts if not each.is_speech],
-                # A translation says things in another order and with fewer words.
-                explained=[_span(each) for each in transcripts if translated and each.words],
-            ),
-        )
+        filling = await asyncio.to_thread(GapFilling, recording, transcripts, only_whole=request.task is Task.TRANSLATE)
+        again = await transcriber.transcribe(filling.looks)
+        return await asyncio.to_thread(_written, filling, again, request, detected)
+
+
+def _written(
+    filling: GapFilling,
+    again: Sequence[WindowTranscript],
+    request: RecognitionRequest,
+    detected: Sequence[WindowTranscript],
+) -> Transcript:
+    """Takes a second or more of a day's words, so it is for a thread."""
+    recording, transcripts = filling.recording, filling.transcripts
+    words, warnings = filling.complete(again)
+    words = in_order(in_one_script(words, request.script), recording.duration)
+    translated = request.task is Task.TRANSLATE
+    spoken = request.language or _main_language(transcripts)
+    language = TRANSLATED_INTO if translated else spoken
+    segments = segment(words, language)
+    others = {each.language for each in transcripts} - {spoken}
+    votes = [each for each in detected if each.language not in others]
+    doubts = [*language_doubts(votes, spoken), *segment_doubts(segments)]
+    return Transcript(
+        segments=segments,
+        language=language,
+        duration=recording.duration,
+        warnings=(*recording.warnings, *warnings, *doubts),
+        text=join(words, language),
+        coverage=measure(
+            words,
+            recording.speech,
+            recording.duration,
+            silent=[_span(each) for each in transcripts if not each.is_speech],
+            # A translation says things in another order and with fewer words.
+            explained=[_span(each) for each in transcripts if translated and each.words],
+        ),
+    )
 
 
 def _span(each: WindowTranscript) -> Region:
@@ -103,52 +116,66 @@ async def _follow_languages(
 ) -> list[WindowTranscript]:
     """Decides the language of every stretch of speech; what was decoded in another one is decoded again."""
     spoken = [each for each in transcripts if each.is_speech and each.words]
-    path = iter(spoken_languages([heard for each in spoken for heard in each.heard], allowed))
-    pieces = {each.window: split_by_language(each.window, list(islice(path, len(each.heard)))) for each in spoken}
+    pieces = await asyncio.to_thread(_in_languages, spoken, allowed)
     wrong = [each for each in spoken if pieces[each.window] != [(each.window, each.language)]]
     again = iter(await transcriber.transcribe([piece for each in wrong for piece in pieces[each.window]]))
     better = {each.window: list(islice(again, len(pieces[each.window]))) for each in wrong}
     return [one for each in transcripts for one in better.get(each.window, [each])]
 
 
-async def _fill_gaps(
-    transcriber: WindowTranscriber,
-    recording: Recording,
-    transcripts: Sequence[WindowTranscript],
-    *,
-    only_whole: bool,
-) -> tuple[list[Word], list[str]]:
-    """All words, and warnings of what stays missing after speech without credible words was decoded again.
+def _in_languages(spoken: Sequence[WindowTranscript], allowed: Sequence[str]) -> dict[Window, list[tuple[Window, str]]]:
+    """Each window in pieces of one language."""
+    path = iter(spoken_languages([heard for each in spoken for heard in each.heard], allowed))
+    return {each.window: split_by_language(each.window, list(islice(path, len(each.heard)))) for each in spoken}
 
+
+class GapFilling:
+    """Speech without credible words is decoded again: `looks` says where, `complete` merges what came of it.
+
+    A window's words meet the gaps of that window alone, so the work grows with the recording and not with its square.
     only_whole: a window with credible words has no gaps. A translation says things in another order and with
     fewer words, so that speech beside its words is not speech that was missed.
     """
-    spoken = [replace(each, words=tighten(each.words, recording.speech)) for each in transcripts if each.is_speech]
-    missing = {
-        each.window: [] if only_whole and _credible(each) else _gaps(_credible(each), each.window, recording)
-        for each in spoken
-    }
-    looks = [
-        (gap, window, each)
-        for each in spoken
-        for gap in missing[each.window]
-        for window in _windows_over(_surroundings(gap, each.window), recording)
-    ]
-    again = await transcriber.transcribe([(window, each.language) for _, window, each in looks])
-    found: dict[Region, list[Word]] = defaultdict(list)
-    for (gap, _, _), look in zip(looks, again, strict=True):
-        found[gap] += look.words if look.is_speech and not look.is_improbable else ()
-    words: list[Word] = []
-    warnings: list[str] = []
-    for each in spoken:
-        complete: Sequence[Word] = _credible(each)
-        for gap in missing[each.window]:
-            complete = _completed(complete, found[gap], gap, each.window)
-        complete = complete or each.words  # a guess is better than nothing
-        words += complete
-        lost = [] if only_whole and complete else _gaps(complete, each.window, recording)
-        warnings += [_warning(gap) for gap in lost if gap.end - gap.start >= LOST]
-    return words, warnings
+
+    def __init__(self, recording: Recording, transcripts: Sequence[WindowTranscript], *, only_whole: bool) -> None:
+        self.recording = recording
+        self.transcripts = transcripts
+        self._only_whole = only_whole
+        self._spoken = [
+            replace(each, words=tighten(each.words, recording.speech)) for each in transcripts if each.is_speech
+        ]
+        self._missing = {
+            each.window: [] if only_whole and _credible(each) else _gaps(_credible(each), each.window, recording)
+            for each in self._spoken
+        }
+        self._looks = [
+            (gap, window, each)
+            for each in self._spoken
+            for gap in self._missing[each.window]
+            for window in _windows_over(_surroundings(gap, each.window), recording)
+        ]
+
+    @property
+    def looks(self) -> list[tuple[Window, str | None]]:
+        """Windows to decode again, with their languages."""
+        return [(window, each.language) for _, window, each in self._looks]
+
+    def complete(self, again: Sequence[WindowTranscript]) -> tuple[list[Word], list[str]]:
+        """All words, and warnings of what stays missing. again: of `looks`, in their order"""
+        found: dict[Region, list[Word]] = defaultdict(list)
+        for (gap, _, _), look in zip(self._looks, again, strict=True):
+            found[gap] += look.words if look.is_speech and not look.is_improbable else ()
+        words: list[Word] = []
+        warnings: list[str] = []
+        for each in self._spoken:
+            complete: Sequence[Word] = _credible(each)
+            for gap in self._missing[each.window]:
+                complete = _completed(complete, found[gap], gap, each.window)
+            complete = complete or each.words  # a guess is better than nothing
+            words += complete
+            lost = [] if self._only_whole and complete else _gaps(complete, each.window, self.recording)
+            warnings += [_warning(gap) for gap in lost if gap.end - gap.start >= LOST]
+        return words, warnings
 
 
 def _completed(words: Sequence[Word], found: Sequence[Word], gap: Region, window: Window) -> list[Word]:

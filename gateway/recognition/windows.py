@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.concurrency import run_together
 from gateway.recognition.languages import HeardRegion
 from gateway.recognition.request import RecognitionRequest
 from speech.audio import SAMPLE_RATE, Pcm
@@ -82,26 +83,28 @@ class WindowTranscriber:
         self._pcm = pcm
         self._request = request
         self._on_progress = on_progress
-        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
         self._decoded = 0.0  # seconds
         self._planned = 0.0  # seconds
 
     async def transcribe(self, windows: Sequence[tuple[Window, str | None]]) -> list[WindowTranscript]:
         """One transcript per window, in their order; each window comes with its language, None to detect it."""
         self._planned += sum(window.end - window.start for window, _ in windows) / SAMPLE_RATE
-        tasks = [asyncio.create_task(self._transcribe_one(*each)) for each in windows]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        numbered = enumerate(windows)
+        found: dict[int, WindowTranscript] = {}
+
+        async def work() -> None:
+            for at, each in numbered:
+                found[at] = await self._transcribe_one(*each)
+
+        # Not a task for each window: a day has thousands of them, and to start them all stops the event loop.
+        async with run_together(*(work() for _ in range(min(IN_FLIGHT, len(windows))))) as tasks:
+            await asyncio.gather(*tasks)
+        return [found[at] for at in range(len(windows))]
 
     async def _transcribe_one(self, window: Window, language: str | None) -> WindowTranscript:
         regions = () if language else _bounds(window)
         request = replace(self._request, language=language, regions=regions)
-        async with self._in_flight:
-            result = await self._recognize(self._pcm[window.start : window.end], request)
+        result = await self._recognize(self._pcm[window.start : window.end], request)
         offset = window.start / SAMPLE_RATE
         written = TRANSLATED_INTO if request.task is Task.TRANSLATE else result.language
         words = tuple(_place(word, offset, written) for word in believable_words(result))

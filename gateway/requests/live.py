@@ -71,6 +71,7 @@ def open_session(
         policy=options.policy,
     )
     session.observer = observer or NoObserver()
+    session.detect_in(services.activity_threads)
     return session
 
 

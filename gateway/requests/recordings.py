@@ -95,7 +95,8 @@ async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recordi
     transcript = await using.recognizer.transcribe(recording, job.recognition, progress.recognized, progress)
     transcript = with_warnings(transcript, (*job.warnings, *using.warnings))
     vectors = using.vectors(admitted, transcript) if job.options.speaker_vectors else {}
-    return job.options.respond(RecordingResult(transcript, job.recognition.model, vectors))
+    result = RecordingResult(transcript, job.recognition.model, vectors)
+    return await asyncio.to_thread(job.options.respond, result)  # a day's words take seconds to write
 
 
 async def fingerprint_of(job: RecordingJob) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class AudioInput:
     def __init__(self, detect: DetectActivity, policy: StreamPolicy) -> None:
         self.buffer = AudioBuffer()
         self.endpoint = Endpointer(policy.endpoint)
+        self.executor: Executor | None = None  # in whose threads voice activity is found; None: on the loop
         self._detect = detect
         self._policy = policy
         self._activities: deque[float] = deque()  # of chunks after `endpoint.position`
@@ -94,7 +96,7 @@ class AudioInput:
         returns: the sample where an utterance began, None if none did
         """
         if not self._activities:
-            self._activities.extend(float(p) for p in self._detect(self._next_stride()))
+            self._activities.extend(map(float, await self._detected(self._next_stride())))
         was_speaking, closed = self.speaking, False
         while self._activities and not closed:
             probability = self._activities.popleft()
@@ -106,6 +108,11 @@ class AudioInput:
         async with self._changed:
             self._changed.notify_all()
         return began
+
+    async def _detected(self, stride: Pcm) -> Probabilities:
+        if self.executor is None:
+            return self._detect(stride)
+        return await asyncio.get_running_loop().run_in_executor(self.executor, self._detect, stride)
 
     def _next_stride(self) -> Pcm:
         """Whole chunks of audio not yet analysed; the last one of a session is padded with silence."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 
 from gateway.recognition.coverage import measure
@@ -51,6 +52,10 @@ class StreamSession:
         self._unspoken = False  # the last decoding found that nobody spoke
         self._resume = 0  # samples: where a session that is handed over resumes elsewhere
         self._words: list[Word] = []
+
+    def detect_in(self, executor: Executor | None) -> None:
+        """In whose threads voice activity is found, so that many sessions do not stop the event loop."""
+        self._input.executor = executor
 
     @property
     def duration(self) -> float:
