@@ -13,9 +13,9 @@ from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 
 NAMES = (
     "limits", "throughput", "accuracy", "memory", "perf_analyzer", "gpu",
-    "diarization", "streaming", "accounts", "summaries", "capacity", "planning",
+    "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos",
 )  # fmt: skip
-ARITHMETIC = ("planning",)  # measure nothing and need nothing
+OWN_PACKAGES = ("planning", "chaos")  # need none but the service's
 SCORING_OPTIONAL = ("gpu",)  # measure what they can where nothing scores
 
 
@@ -25,7 +25,7 @@ def main() -> int:
         known = [name for name in NAMES if find_spec(f"benchmarks.{name}")]
         print(f"usage: python -m benchmarks NAME [options], NAME one of {', '.join(known)}", file=sys.stderr)
         return 2
-    if name not in ARITHMETIC:
+    if name not in OWN_PACKAGES:
         _enter_environment(optional=name in SCORING_OPTIONAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is stopped
     return int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)

