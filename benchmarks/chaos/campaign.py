@@ -60,7 +60,7 @@ async def run_campaign(plan: CampaignPlan) -> CampaignResult:
             payers = await create_payers(deployment)
             result.history = plan_operations(plan, payers)
             began = time.monotonic()
-            await _work(plan, deployment, result)
+            await _work(plan, deployment, payers, result)
             result.seconds = time.monotonic() - began
             await asyncio.sleep(2 * LEASE_SECONDS + 1)
             store = await checkers.dump(deployment)
@@ -75,11 +75,8 @@ async def run_campaign(plan: CampaignPlan) -> CampaignResult:
 
 
 async def create_payers(deployment: SmallDeployment) -> list[Payer]:
-    options = {f"rich-{number}": ("--credits", "100000") for number in range(RICH)} | {
-        "poor": ("--credits", "6"), "revoked": ("--credits", "9999"),
-    }  # fmt: skip
-    made = (asyncio.to_thread(deployment.create_key, name, "--tier", "paid", *each) for name, each in options.items())
-    keys = dict(zip(options, await asyncio.gather(*made), strict=True))
+    credits = {f"rich-{number}": 100_000 for number in range(RICH)} | {"poor": 6, "revoked": 100_000}
+    keys = {name: await deployment.create_key(name, each) for name, each in credits.items()}
     return [Payer("", ""), *(Payer(name, key, name == "poor", name == "revoked") for name, key in keys.items())]
 
 
@@ -98,7 +95,9 @@ def plan_operations(plan: CampaignPlan, payers: Sequence[Payer]) -> list[ClientO
     return operations
 
 
-async def _work(plan: CampaignPlan, deployment: SmallDeployment, result: CampaignResult) -> None:
+async def _work(
+    plan: CampaignPlan, deployment: SmallDeployment, payers: Sequence[Payer], result: CampaignResult
+) -> None:
     clients = Clients([gateway.url for gateway in deployment.gateways], plan.patience, chance=random.Random(plan.seed))
     nemesis = Nemesis(deployment, random.Random(plan.seed + 1), plan.hold, result.struck)
     waiting = iter(result.history)
@@ -114,7 +113,7 @@ async def _work(plan: CampaignPlan, deployment: SmallDeployment, result: Campaig
         """Each fault when its share of the requests is done, or at once where clients cannot go on."""
         for number, name in enumerate(plan.faults):
             if number == len(plan.faults) // 2:
-                await asyncio.to_thread(deployment.revoke_key, "revoked")
+                await deployment.revoke_key(next(payer.key for payer in payers if payer.revoked))
             due = (number + 0.5) / len(plan.faults) * plan.requests
             while done < min(due, plan.requests):
                 await asyncio.sleep(0.05)

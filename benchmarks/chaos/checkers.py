@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from benchmarks.chaos.faults import BUDGETS, StruckFault
 from benchmarks.chaos.history import ClientOperation
 from benchmarks.chaos.parts import MARK, RunningPart, SmallDeployment
@@ -41,8 +39,7 @@ class StoreDump:
 
 
 async def dump(deployment: SmallDeployment) -> StoreDump:
-    store = await asyncpg.connect(host=str(deployment.postgres.folder), user="stt", database="postgres")
-    try:
+    async with deployment.store() as store:
         columns = ", ".join(LedgerRow.__dataclass_fields__)
         rows = await store.fetch(f"SELECT {columns} FROM ledger ORDER BY subject, bucket, sequence")
         return StoreDump(
@@ -51,8 +48,6 @@ async def dump(deployment: SmallDeployment) -> StoreDump:
             unfinished=await store.fetchval("SELECT count(*) FROM idempotency WHERE status IS NULL"),
             subjects={row["name"]: row["id"] for row in await store.fetch("SELECT id, name FROM accounts")},
         )
-    finally:
-        await store.close()
 
 
 def check_answers(history: Iterable[ClientOperation]) -> list[str]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import asyncpg
 import httpx
 
 from benchmarks.chaos.parts import LEASE_SECONDS, RunningPart, SmallDeployment, until_healthy
@@ -132,14 +131,11 @@ async def gateway_killed(nemesis: Nemesis) -> Sequence[RunningPart]:
 
 async def gateway_killed_at_settle(nemesis: Nemesis) -> Sequence[RunningPart]:
     """At a moment in which work is held: it is looked for in the table of leases."""
-    store = await asyncpg.connect(host=str(nemesis.deployment.postgres.folder), user="stt", database="postgres")
-    try:
+    async with nemesis.deployment.store() as store:
         for _ in range(200):
             if await store.fetchval(SETTLING):
                 break
             await asyncio.sleep(0.01)
-    finally:
-        await store.close()
     return await gateway_killed(nemesis)
 
 
@@ -267,12 +263,9 @@ async def _limited(
 
 
 async def _administer(nemesis: Nemesis, *statements: str) -> None:
-    store = await asyncpg.connect(host=str(nemesis.deployment.postgres.folder), user="stt", database="postgres")
-    try:
+    async with nemesis.deployment.store() as store:
         for statement in statements:
             await store.execute(statement)
-    finally:
-        await store.close()
 
 
 FAULTS: dict[str, Strike] = {
