@@ -30,13 +30,15 @@ class GpuFinder:
         self._fleet = fleet
         self._port = metrics_port
         self._gpu: Gpu | None = None
+        self._looking = asyncio.Lock()
         self._expires = 0.0  # monotonic seconds: expiry of the cached result
 
     async def find(self) -> Gpu | None:
         """This machine's GPU, else one in the metrics of a Triton, else None."""
-        if time.monotonic() > self._expires:
-            self._gpu = await asyncio.to_thread(find_gpu) or await self._read_tritons()
-            self._expires = time.monotonic() + CACHE_SECONDS
+        async with self._looking:  # those who ask meanwhile hear of what the first one finds
+            if time.monotonic() > self._expires:
+                self._gpu = await asyncio.to_thread(find_gpu) or await self._read_tritons()
+                self._expires = time.monotonic() + CACHE_SECONDS
         return self._gpu
 
     async def _read_tritons(self) -> Gpu | None:

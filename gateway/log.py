@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from contextlib import suppress
 from contextvars import ContextVar
@@ -17,6 +18,8 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 REQUEST_LOGGER = "gateway.request"
 
+# What a terminal obeys, or takes for a line's end: the path of a request may hold it. JSON escapes only the first 32.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -33,7 +36,7 @@ class JsonFormatter(logging.Formatter):
         entry.update(fields(record))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return _CONTROLS.sub(_escaped, json.dumps(entry, ensure_ascii=False, default=str))
 
 
 class TextFormatter(logging.Formatter):
@@ -42,9 +45,13 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         told = fields(record)
         if record.name == REQUEST_LOGGER:
-            return "{method} {path} {status} {seconds} s".format(**told)
+            return _CONTROLS.sub(_escaped, "{method} {path} {status} {seconds} s".format(**told))
         line = " ".join([record.getMessage(), *(f"{name}={value}" for name, value in told.items())])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _escaped(control: re.Match[str]) -> str:
+    return f"\\u{ord(control[0]):04x}"
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:

@@ -46,12 +46,13 @@ class ProgressRegistry:
 
     @contextmanager
     def follow(self, identity: str) -> Iterator[ProgressTracker]:
+        """A second request under the same id is not shown: it must not take the first one's place."""
         progress = ProgressTracker()
-        self._entries[identity] = progress
+        self._entries.setdefault(identity, progress)
         try:
             yield progress
         finally:
-            if self._entries.get(identity) is progress:
+            if self._entries[identity] is progress:
                 del self._entries[identity]
 
     def find(self, identity: str) -> ProgressTracker | None:

@@ -102,7 +102,7 @@ async def open_services(
             watched(fleet),
             open_accounts(settings) as accounts,
             open_summarizer(settings) as summarizer,
-            open_diarizer(fleet, settings) as diarizer,
+            open_diarizer(fleet, settings, spool) as diarizer,
         ):
             activity = VoiceActivity()
             metrics = Metrics()
@@ -169,7 +169,7 @@ async def open_summarizer(settings: Settings) -> AsyncIterator[Summarizer]:
 
 
 @asynccontextmanager
-async def open_diarizer(fleet: Fleet, settings: Settings) -> AsyncIterator[Diarizer | None]:
+async def open_diarizer(fleet: Fleet, settings: Settings, spool: Path) -> AsyncIterator[Diarizer | None]:
     """The model in Triton, pyannote.audio's own pipeline, or none."""
     chosen = settings.diarization
     if not chosen.deployed:
@@ -177,7 +177,7 @@ async def open_diarizer(fleet: Fleet, settings: Settings) -> AsyncIterator[Diari
     elif chosen.pyannote_python is None:
         yield TritonDiarizer(fleet, settings.triton.timeout_seconds)
     else:
-        pipeline = PyannoteDiarizer(PyannoteConfig(chosen.pyannote_python, chosen.pyannote_weights))
+        pipeline = PyannoteDiarizer(PyannoteConfig(chosen.pyannote_python, chosen.pyannote_weights, spool))
         try:
             yield pipeline
         finally:

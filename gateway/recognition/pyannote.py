@@ -30,6 +30,7 @@ ANSWER_BYTES = 64 * 1024**2  # the longest line of turns
 class PyannoteConfig:
     python: Path  # interpreter of the environment that has pyannote.audio
     weights: Path  # folder: its own pipeline's, or from `python -m export diarizer --pyannote`
+    folder: Path | None = None  # for the samples of a recording in work; None: the system's for temporary files
 
 
 class PyannoteDiarizer:
@@ -42,7 +43,7 @@ class PyannoteDiarizer:
         """As TritonDiarizer's, except that nobody knows how far it is. raises: DiarizationFailed"""
         if len(pcm) == 0:
             return ()
-        with tempfile.NamedTemporaryFile(suffix=".pcm") as file:
+        with tempfile.NamedTemporaryFile(suffix=".pcm", dir=self._config.folder) as file:
             await asyncio.to_thread(_write, pcm, Path(file.name))
             async with self._lock:
                 answer = await self._request({"pcm": file.name, "speakers": speakers})

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
+_BRACKETED = re.compile(r"\[(/?[A-Z]+(?:_[A-Z]+)*)\]")
 _FENCES = str.maketrans("<>", "‹›")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -49,10 +50,11 @@ def messages(template: str, sentences: str, **slots: object) -> tuple[dict[str, 
 def fenced(transcript: str) -> str:
     """The text without what could close its fence or pass for a control token of a chat format.
 
-    Both are written with angle brackets everywhere (</transcript>, <|im_end|>, <end_of_turn>, </s>), and
-    servers read control tokens inside a message as such.
+    Both are written with angle brackets (</transcript>, <|im_end|>, <end_of_turn>, </s>), Mistral's tokens in capitals
+    in square ones ([INST]), and servers read control tokens inside a message as such.
     """
-    return _CONTROLS.sub(" ", transcript).translate(_FENCES).strip()
+    harmless = _BRACKETED.sub(r"‹\1›", _CONTROLS.sub(" ", transcript))
+    return harmless.translate(_FENCES).strip()
 
 
 @cache

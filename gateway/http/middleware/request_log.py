@@ -16,6 +16,7 @@ REQUEST_ID_HEADER = "X-Request-Id"
 NO_CLOSE_CODE = 1005  # RFC 6455, 7.4.1
 CLIENT_GONE = 499
 POLLED_PATHS = ("/health", "/v1/progress/")  # logged for debugging only
+LONGEST_PATH = 500  # characters in the log; h11 lets a path of a quarter of a megabyte in
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = logging.getLogger(REQUEST_LOGGER)
@@ -62,7 +63,7 @@ class RequestLogMiddleware:
 def _summary(scope: Scope, status: list[int], seconds: float) -> dict[str, object]:
     return {
         "method": scope.get("method", "WEBSOCKET"),
-        "path": scope["path"],
+        "path": scope["path"][:LONGEST_PATH],
         "status": status[0] if status else CLIENT_GONE,  # of a live session its close code
         "client": (scope.get("client") or ("",))[0],
         "seconds": round(seconds, 3),

@@ -43,3 +43,15 @@ def test_a_request_is_known_while_it_is_in_flight() -> None:
         assert registry.find("order-1") is progress
 
     assert registry.find("order-1") is None
+
+
+def test_a_second_request_under_the_same_id_does_not_take_the_first_ones_place() -> None:
+    registry = ProgressRegistry()
+
+    with registry.follow("order-1") as first:
+        with registry.follow("order-1") as second:
+            assert second is not first
+            assert registry.find("order-1") is first
+        assert registry.find("order-1") is first
+
+    assert registry.find("order-1") is None
