@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.ideal import decoder_operations, encoder_operations
 from benchmarks.machine import best_time
-from speech.audio import SAMPLE_RATE, Samples
+from speech.audio import SAMPLE_RATE, Pcm, to_samples
 from speech.whisper.engine import GREEDY, Engine
 from speech.whisper.log_mel import log_mel
 from speech.whisper.serving import ServingOptions, open_cpu_engine
@@ -37,9 +37,9 @@ class Part:
     bytes: float  # that must come from memory: weights once, and each sequence's cross-attention
 
 
-def parts(engine: Engine, folder: Path, speech: Sequence[Samples]) -> Iterator[Part]:
+def parts(engine: Engine, folder: Path, speech: Sequence[Pcm]) -> Iterator[Part]:
     sizes = engine.dimensions
-    mel = best_time(lambda: log_mel(speech[0], sizes.n_mels, 2 * sizes.n_audio_ctx))
+    mel = best_time(lambda: log_mel(to_samples(speech[0]), sizes.n_mels, 2 * sizes.n_audio_ctx))
     yield Part("log-mel, 30 s, one thread", mel, 0.0, 0.0)
     batch = engine.encode_batch
     for frames in CONTEXTS:
@@ -58,7 +58,7 @@ def parts(engine: Engine, folder: Path, speech: Sequence[Samples]) -> Iterator[P
         yield Part(f"decoder step, {rows} sequences, {frames} frames", seconds, operations, weights + cross)
 
 
-def _step_seconds(engine: Engine, folder: Path, speech: Sequence[Samples], rows: int) -> float:
+def _step_seconds(engine: Engine, folder: Path, speech: Sequence[Pcm], rows: int) -> float:
     """The median step of fresh sequences: their first tokens, as in a window of speech."""
     slots = list(range(rows))
     for slot in slots:
@@ -83,7 +83,7 @@ def main() -> None:
     options.add_argument("speech", type=Path, help="16-bit PCM, 16 kHz mono, no header, two windows at least")
     options.add_argument("--threads", type=int, default=2)
     chosen = options.parse_args()
-    pcm = np.fromfile(chosen.speech, dtype=np.int16).astype(np.float32) / 32768
+    pcm = np.fromfile(chosen.speech, dtype=np.int16)
     speech = list(pcm[: len(pcm) // (30 * SAMPLE_RATE) * 30 * SAMPLE_RATE].reshape(-1, 30 * SAMPLE_RATE))
     engine = open_cpu_engine(chosen.folder, ServingOptions(threads=chosen.threads))
     print(json.dumps([asdict(part) for part in parts(engine, chosen.folder, speech)]))

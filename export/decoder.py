@@ -29,7 +29,9 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
     graph = Graph("decoder", precision)
     ids = graph.input("ids", INT64, ["batch", "tokens"])
     position, at = (graph.input(name, INT64, ["batch"]) for name in ("position", "at"))
-    hidden = _hidden_states(graph, weights, (ids, position, _positions(graph, ids, position)))
+    positions = _positions(graph, ids, position)
+    seen = [_mask(graph, positions, weights.dimensions.n_text_ctx)]
+    hidden = _hidden_states(graph, weights, (ids, position, positions), seen)
     asked = graph.node("Unsqueeze", [at, graph.integers(1)])
     logits = _logits(graph, weights, graph.node("GatherND", [hidden, asked], batch_dims=1))
     prompt_probabilities(graph, vocabulary, logits)
@@ -40,35 +42,41 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
 def step_graph(weights: Weights, vocabulary: Vocabulary, decoder: Graph) -> Graph:
     """The decoder for one token a row, without `at`, `language` and `no_speech`: ids is (b, 1).
 
+    forced (b,): token that is fed instead of the row's, where it is not negative: of a prompt
+    length (b,): how many tokens of the text are attended to, position + 1; less where the row's answer is not asked
+
     decoder: the decoder's graph, whose constants it has
     Nothing in it depends on how many tokens there are, so nothing is computed on the host: a CUDA graph can hold it.
     """
     graph = Graph("step", decoder.precision.type, decoder.constants)
     ids = graph.input("ids", INT64, ["batch", 1])
     position = graph.input("position", INT64, ["batch"])
-    column = graph.node("Unsqueeze", [position, graph.integers(1)])
-    hidden = _hidden_states(graph, weights, (ids, position, column))
+    forced, length = (graph.input(name, INT64, ["batch"]) for name in ("forced", "length"))
+    column, other = (graph.node("Unsqueeze", [each, graph.integers(1)]) for each in (position, forced))
+    given = graph.node("GreaterOrEqual", [other, graph.constant("scalar_0", np.array(0))])
+    fed = graph.node("Where", [given, other, ids])
+    hidden = _hidden_states(graph, weights, (fed, position, column), ["", "", "", length])
     logits = _logits(graph, weights, graph.node("Squeeze", [hidden, graph.integers(1)]))
-    select_token(graph, vocabulary, logits, ids)
+    select_token(graph, vocabulary, logits, fed)
     return graph
 
 
-def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str]) -> str:
+def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str], bounds: list[str]) -> str:
     """All layers, (b, s, d), and the caches as outputs.
 
     tokens: ids (b, s); position (b,) of the first; positions (b, s)
+    bounds: inputs of self-attention behind query, key and value, which say what is attended to
     """
     dimensions, tensors = weights.dimensions, weights.tensors
     ids, position, positions = tokens
     embedding = _embedding(graph, tensors)
     table = graph.constant("positions", tensors["decoder.positional_embedding"])
     hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, positions])])
-    mask = _mask(graph, positions, dimensions.n_text_ctx)
     shapes = _cache_shapes(dimensions)
     seen: list[str] = []
     for layer in range(dimensions.n_text_layer):
         caches = {name: graph.input(f"{name}_{layer}", graph.element, shape) for name, shape in shapes.items()}
-        hidden = _self_attention(graph, tensors, hidden, (layer, position, mask, caches))
+        hidden = _self_attention(graph, tensors, hidden, (layer, position, bounds, caches))
         query = _cross_query(graph, tensors, hidden, layer)
         heads = [head for aligned, head in weights.alignment_heads if aligned == layer]
         if heads:
@@ -117,8 +125,10 @@ def _mask(graph: Graph, positions: str, context: int) -> str:
     return graph.node("LessOrEqual", [columns, rows])
 
 
-def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, str, dict[str, str]]) -> str:
-    layer, position, mask, caches = place
+def _self_attention(
+    graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, list[str], dict[str, str]]
+) -> str:
+    layer, position, bounds, caches = place
     name = f"decoder.blocks.{layer}.attn"
     weight, bias = fused_projection(tensors, name)
     fused = graph.linear(_norm(graph, tensors, hidden, f"{name}_ln"), weight, bias, f"{name}.fused")
@@ -127,7 +137,7 @@ def _self_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[in
     for cache, update in zip(("self_key", "self_value"), written, strict=True):
         shape = [weight.shape[1] // HEAD_SIZE, len(tensors["decoder.positional_embedding"]), HEAD_SIZE]
         kept.append(_write(graph, caches[cache], update, position, shape))
-    attended = graph.node("Attention", [query, *kept, mask], scale=1.0)
+    attended = graph.node("Attention", [query, *kept, *bounds], scale=1.0)
     return _out(graph, tensors, hidden, attended, name)
 
 

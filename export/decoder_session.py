@@ -24,6 +24,7 @@ class DecoderRow:
     position: int  # of the first token
     at: int = 0  # which token is asked
     active: bool = True
+    forced: int = -1  # fed instead of `ids`, by a step alone
     first: bool = False  # the choice is the first after a prompt
     sampling: Sampling = GREEDY
 
@@ -62,6 +63,8 @@ class DecoderSession:
         feeds: dict[str, Any] = {
             "ids": np.array([row.ids for row in rows]),
             "position": np.array([row.position for row in rows]),
+            "forced": np.array([row.forced for row in rows]),
+            "length": np.array([row.position + 1 for row in rows]),
             "at": np.array([row.at for row in rows]),
             "active": np.array([row.active for row in rows]),
             "first": np.array([row.first for row in rows]),

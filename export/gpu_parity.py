@@ -13,6 +13,7 @@ from export.decoder_session import DecoderAnswer, DecoderRow, DecoderSession, op
 from export.parity import ParityError, checked, largest_difference, probe_audio, relative_error, suppressed
 from export.reference import Floats, Reference, softmax
 from export.weights import Weights
+from speech.audio import Pcm, to_pcm, to_samples
 from speech.whisper.engine import GREEDY, HEAD_SIZE, Sampling
 from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH, STEP_GRAPH
 from speech.whisper.log_mel import MAX_SAMPLES, log_mel
@@ -39,11 +40,11 @@ def check_gpu_graphs(
 ) -> dict[str, float]:
     """Largest error by name, of encoder.onnx, decoder.onnx and step.onnx. raises: ParityError"""
     reference = Reference(weights)
-    audio = np.zeros(MAX_SAMPLES, np.float32)
-    audio[: len(probe_audio())] = probe_audio()
-    encoded = reference.encode(log_mel(audio, weights.dimensions.n_mels))
+    pcm = np.zeros(MAX_SAMPLES, np.int16)
+    pcm[: len(probe_audio())] = to_pcm(probe_audio())
+    encoded = reference.encode(log_mel(to_samples(pcm), weights.dimensions.n_mels))
     cross = reference.cross(encoded)
-    error = _encoder_error(folder / ENCODER_GRAPH, audio, cross)
+    error = _encoder_error(folder / ENCODER_GRAPH, pcm, cross)
     errors = {"encoder": checked("encoder", error, tolerance["encoder"])}
     decoder = DecoderSession(folder / DECODER_GRAPH, [cross, cross], folder / STEP_GRAPH)
     prompt = manifest.sot_sequence("en")
@@ -58,12 +59,12 @@ def check_gpu_graphs(
     return errors
 
 
-def _encoder_error(path: Path, audio: Array, cross: Array) -> float:
+def _encoder_error(path: Path, pcm: Pcm, cross: Array) -> float:
     """Of every layer's keys and values, put side by side as the reference has them."""
     session = open_graph(path)
     layers, heads = cross.shape[1], cross.shape[3] // HEAD_SIZE
     names = [f"cross_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
-    parts = session.run(names, {"audio": audio[None]})
+    parts = session.run(names, {"audio": pcm[None].view(np.uint8)})
     found = np.stack([part[0].transpose(1, 0, 2).reshape(-1, heads * HEAD_SIZE) for part in parts], axis=1)
     return relative_error(found.astype(np.float32).reshape(cross.shape), cross)
 

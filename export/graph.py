@@ -141,3 +141,4 @@ def share_weights(model: onnx.ModelProto, beside: Path) -> None:
 FLOAT = int(TensorProto.FLOAT)
 INT64 = int(TensorProto.INT64)
 BOOL = int(TensorProto.BOOL)
+UINT8 = int(TensorProto.UINT8)

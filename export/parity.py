@@ -13,7 +13,7 @@ from export.decoder_session import open_graph
 from export.reference import Floats, Reference
 from export.references import whisper_reference
 from export.weights import Weights
-from speech.audio import SAMPLE_RATE, Samples
+from speech.audio import SAMPLE_RATE, Samples, to_pcm
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.engine import GREEDY
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
@@ -102,7 +102,7 @@ def check_encoder(path: Path, reference: ReferenceOutput, tolerance: float) -> f
 def warm_up(folder: Path) -> None:
     """Runs the engine once, so that its kernels lie compiled in their cache before anything is served."""
     engine = CpuEngine(folder, slots=1, threads=2)
-    engine.encode([0], [probe_audio()], [CONTEXT])
+    engine.encode([0], [to_pcm(probe_audio())], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     engine.step([0], [GREEDY]).result()
     engine.close()
@@ -130,7 +130,7 @@ def check_decoder(
 
 
 def _decode(engine: CpuEngine) -> DecodedTokens:
-    engine.encode([0], [probe_audio()], [CONTEXT])
+    engine.encode([0], [to_pcm(probe_audio())], [CONTEXT])
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     steps = [engine.step([0], [GREEDY]).result() for _ in range(TOKENS)]
     alignment = engine.alignment(0, TOKENS, CONTEXT)

@@ -21,7 +21,7 @@ from export.gpu_dialect import Float16Dialect
 from export.graph import Graph
 from export.tensorrt import CompileError
 from export.weights import Weights
-from speech.audio import Samples
+from speech.audio import Samples, to_pcm
 from speech.whisper.log_mel import MAX_SAMPLES
 from speech.whisper.manifest import Compiled
 
@@ -131,8 +131,8 @@ def calibrate(weights: Weights, windows: Iterable[Samples]) -> ActivationPeaks:
     names = [f"{name}.peak" for name in dialect.layers]
     peaks = [np.zeros((), np.float32) for _ in names]
     for samples in windows:
-        audio = np.zeros((1, MAX_SAMPLES), np.float32)
-        audio[0, : len(samples)] = samples
-        heard = session.run(names, {"audio": audio})
+        audio = np.zeros((1, MAX_SAMPLES), np.int16)
+        audio[0, : len(samples)] = to_pcm(samples)
+        heard = session.run(names, {"audio": audio.view(np.uint8)})
         peaks = [np.maximum(peak, other.astype(np.float32)) for peak, other in zip(peaks, heard, strict=True)]
     return dict(zip(dialect.layers, peaks, strict=True))

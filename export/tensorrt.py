@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from export.progress import Counter
+from export.tensorrt_dialect import tensorrt_dialect
 from speech.whisper.engine import DeviceLost, EngineError
 from speech.whisper.gpu.artifacts import ENCODE_BATCH, PREFILL_ROWS, STEP_ROWS
 from speech.whisper.manifest import Compiled
@@ -76,7 +77,9 @@ class Compiler:
         self._builder = trt.Builder(self._logger)
         self.network = self._builder.create_network(0)
         self._parser = trt.OnnxParser(self.network, self._logger)  # holds the weights until the plan is built
-        if not self._parser.parse_from_file(str(graph)):
+        with tensorrt_dialect(graph) as own:
+            understood = self._parser.parse_from_file(str(own))
+        if not understood:
             errors = [str(self._parser.get_error(index)) for index in range(self._parser.num_errors)]
             raise CompileError(f"TensorRT does not understand {graph.name}: {'; '.join(errors)}")
 

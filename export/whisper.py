@@ -25,7 +25,8 @@ from export.tokenizer import languages, special_tokens, suppressed_first, suppre
 from export.weights import Weights
 from speech.whisper.manifest import MANIFEST_FILE, InvalidManifest, Manifest, read_manifest, write_manifest
 
-RECIPE = "4"  # grows when an export by an older version should be made again
+# By target; each grows when an export by an older version should be made again.
+RECIPES = {"cpu": "4", "cuda": "5", "tensorrt": "5"}
 TOKENIZER_FILE = "tokenizer.json"
 STAGING = ".exporting-"
 
@@ -83,7 +84,9 @@ def _fetch_in_place(request: ExportRequest, plans: PlanStore, folder: Path) -> b
     target, source = request.target, pinned_sha256(request.model, request.source)
     if source is None:
         return False
-    key = PlanKey(request.model, source, RECIPE, target.name, target.precision["encoder"], target.compiled)
+    key = PlanKey(
+        request.model, source, RECIPES[target.name], target.name, target.precision["encoder"], target.compiled
+    )
     with _staging(folder) as staging:
         found = plans.fetch(key, staging)
         if found:
@@ -142,17 +145,17 @@ def _describe(model: str, loaded: LoadedWeights, target: Target, folder: Path) -
         precision=target.precision,
         opset=target.opset,
         source=loaded.source,
-        versions=_versions(),
+        versions=_versions(target),
         parity={},
         files={},
         tensorrt=target.compiled,
     )
 
 
-def _versions() -> dict[str, str]:
+def _versions(target: Target) -> dict[str, str]:
     """By the modules themselves: `onnxruntime` comes from several distributions, of other names."""
     modules = {module.__name__: str(module.__version__) for module in (onnx, onnxruntime, np)}
-    return {"recipe": RECIPE, "python": platform.python_version(), **modules}
+    return {"recipe": RECIPES[target.name], "python": platform.python_version(), **modules}
 
 
 def _up_to_date(folder: Path, request: ExportRequest) -> bool:
@@ -161,7 +164,7 @@ def _up_to_date(folder: Path, request: ExportRequest) -> bool:
     except InvalidManifest:
         return False
     return (
-        manifest.versions.get("recipe") == RECIPE
+        manifest.versions.get("recipe") == RECIPES[request.target.name]
         and manifest.target == request.target.name
         and manifest.tensorrt == request.target.compiled
         and manifest.precision["encoder"] == request.target.precision["encoder"]

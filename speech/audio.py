@@ -18,3 +18,9 @@ class InvalidAudio(ValueError):
 def to_samples(pcm: Pcm) -> Samples:
     """int16 → float32 in [-1, 1); shape (n,) is kept."""
     return pcm.astype(np.float32) / 32768.0
+
+
+def to_pcm(samples: Samples) -> Pcm:
+    """float32 → the nearest int16, cut at its ends; shape (n,) is kept."""
+    pcm: Pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return pcm

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.graphs_on_cpu import open_on_cpu
-from speech.whisper.engine import GREEDY, Sampling
+from speech.whisper.engine import GREEDY, Sampling, read_prompts
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.serving import ServingOptions, open_for_timing
 
@@ -38,11 +38,11 @@ class Decoding:
 def decode(engine: GraphEngine) -> Decoding:
     """Rows that pause now and then, one that draws, and a prompt in two parts."""
     prompt = engine.manifest.sot_sequence("en")
-    sound = list(np.random.default_rng(1).standard_normal((3, 480_000), np.float32) * np.float32(0.1))
+    sound = list(np.random.default_rng(1).integers(-5000, 5000, (3, 480_000), np.int16))
     engine.encode([0, 2], sound[:2], [1500] * 2)
     engine.encode([4], sound[2:], [1500])
-    first = engine.prefill([0, 2, 4], [prompt, prompt[:1], prompt])[0]
-    engine.prefill([2], [prompt[1:]])
+    first = read_prompts(engine, [0, 2, 4], [prompt, prompt[:1], prompt])[0]
+    read_prompts(engine, [2], [prompt[1:]])
     tokens, logprobs = [], []
     for number in range(STEPS):
         slots = [0, 2, 4] if number % 3 else [0, 4]

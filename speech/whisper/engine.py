@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import Samples
+from speech.audio import Pcm
 
 HEAD_SIZE = 64  # channels of an attention head, in every Whisper
 
@@ -45,6 +45,7 @@ class Prefill:
 
     language_probabilities: NDArray[np.float32]  # (languages,), softmax over language tokens at <|sot|>
     no_speech_probability: float  # 0..1, at <|startoftranscript|>
+    unread: int = 0  # steps that only read the rest of the prompt: their results mean nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,10 @@ class Engine(Protocol):
     short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
     partial_contexts: bool  # whether `span_languages` is there
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
         """Fills each slot's cross-attention from its window and empties its self-attention cache.
 
-        audio: one window per slot, float32 (n,), n ≤ 480_000
+        audio: one window per slot, int16 (n,), n ≤ 480_000
         contexts: encoder frames (20 ms each) to encode per slot, ≥ the window's own, ≤ n_audio_ctx
         A slot's result does not depend on the other slots of the call.
         """
@@ -124,7 +125,8 @@ class Engine(Protocol):
         """Empties the slot's self-attention cache, keeping its audio: the same window is decoded again."""
 
     def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
-        """Runs each slot's prompt tokens from where its cache stands. The next `step` predicts what follows.
+        """Runs each slot's prompt tokens from where its cache stands. The next `step` predicts what follows, or the
+        one after those that still read the prompt.
 
         A slot may be prefilled twice in a row ([sot] to detect the language, then the rest);
         probabilities are given for the <|startoftranscript|> position if the prompt holds it.
@@ -152,3 +154,12 @@ class Engine(Protocol):
         read.
         Rows are softmax weights over the slot's whole context, cut to the first `frames`.
         """
+
+
+def read_prompts(engine: Engine, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
+    """`prefill` and the steps that only read the prompts' rest, for who steps nothing else meanwhile."""
+    prefills = engine.prefill(slots, prompts)
+    for number in range(max((each.unread for each in prefills), default=0)):
+        reading = [slot for slot, each in zip(slots, prefills, strict=True) if each.unread > number]
+        engine.step(reading, [GREEDY] * len(reading)).result()
+    return prefills

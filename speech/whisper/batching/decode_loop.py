@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import to_samples
 from speech.languages import weigh
 from speech.whisper.batching.rules import (
     FRAME_SAMPLES,
@@ -132,7 +131,7 @@ class DecodeLoop:
 
     def _encode(self, batch: list[Sequence]) -> None:
         """Fills the slots; if the engine fails on the batch, each alone: only the culprit fails."""
-        audio = [to_samples(each.request.audio) for each in batch]
+        audio = [each.request.audio for each in batch]
         try:
             self._engine.encode([each.slot for each in batch], audio, [each.context for each in batch])
         except EngineError as error:
@@ -199,7 +198,9 @@ class DecodeLoop:
             if not sequence.prefilled:
                 sequence.no_speech = round(float(prefill.no_speech_probability), 4)
             sequence.prefilled = 0
-            self._slot_states.begin(sequence.slot, token_limit(self._engine.dimensions.n_text_ctx, prompt))
+            self._slot_states.begin(
+                sequence.slot, token_limit(self._engine.dimensions.n_text_ctx, prompt), prefill.unread
+            )
             sequence.move(State.DECODING)
 
     def _prompt(self, sequence: Sequence) -> list[int]:

@@ -20,6 +20,7 @@ class InFlightStep:
     pending: PendingStep
     slots: Slots  # (rows,)
     generations: NDArray[np.int64]  # (rows,): of each slot when the step was launched
+    reading: NDArray[np.bool_]  # (rows,): whether it only read a token of the slot's prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,19 @@ class SlotStates:
         self._logprobs = np.zeros((slots, text_context), dtype=np.float32)
         self._length = np.zeros(slots, dtype=np.intp)  # tokens read
         self._launched = np.zeros(slots, dtype=np.intp)  # steps, read or in flight
+        self._unread = np.zeros(slots, dtype=np.intp)  # steps that only read the prompt, not yet launched
         self._limit = np.zeros(slots, dtype=np.intp)  # tokens
         self._generation = np.zeros(slots, dtype=np.int64)
         self._repetition = RepetitionDetector(slots)
 
-    def begin(self, slot: int, limit: int) -> None:
-        """A new text of at most `limit` tokens begins; steps in flight for the slot are discarded."""
+    def begin(self, slot: int, limit: int, unread: int = 0) -> None:
+        """A new text of at most `limit` tokens begins, after so many steps that read its prompt; steps in flight for
+        the slot are discarded.
+        """
         self._generation[slot] += 1
         self._length[slot] = 0
         self._launched[slot] = 0
+        self._unread[slot] = unread
         self._limit[slot] = limit
         self._repetition.clear(slot)
 
@@ -68,12 +73,14 @@ class SlotStates:
 
     def launch(self, pending: PendingStep, slots: Slots) -> InFlightStep:
         """Notes a step that was launched."""
-        self._launched[slots] += 1
-        return InFlightStep(pending, slots, self._generation[slots])
+        reading = self._unread[slots] > 0
+        self._unread[slots] -= reading
+        self._launched[slots] += ~reading
+        return InFlightStep(pending, slots, self._generation[slots], reading)
 
     def read(self, launched: InFlightStep, step: Step) -> list[FinishedText]:
         """Takes a step's tokens in; returns the texts that it finished."""
-        current = self._generation[launched.slots] == launched.generations
+        current = (self._generation[launched.slots] == launched.generations) & ~launched.reading
         slots = launched.slots[current]
         if not slots.size:
             return []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import Samples
+from speech.audio import Pcm, to_samples
 from speech.whisper.cpu.decoder_kernels import (
     CANDIDATES,
     DecoderLayers,
@@ -63,7 +63,7 @@ class CpuEngine:
         self._state = [_Slot() for _ in range(slots)]
         self._hidden = np.zeros((slots, self.dimensions.n_text_state), np.float32)
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
         for slot in slots:
             self.rewind(slot)
         jobs = list(zip(audio, contexts, strict=True))
@@ -73,8 +73,8 @@ class CpuEngine:
         except Exception as error:
             raise EngineError(f"the encoder failed: {error}") from error
 
-    def _log_mel(self, samples: Samples, context: int) -> Mel:
-        return log_mel(samples, self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
+    def _log_mel(self, window: Pcm, context: int) -> Mel:
+        return log_mel(to_samples(window), self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
 
     def rewind(self, slot: int) -> None:
         self._state[slot] = _Slot()

@@ -28,6 +28,16 @@ class MemoryRows:
     row_bytes: int  # of a row that are wanted
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryColumn:
+    """The same bytes of several blocks that lie behind each other."""
+
+    address: int  # in the first block
+    pitch: int  # bytes from a block to the next
+    size: int  # bytes of each
+    blocks: int
+
+
 class MemoryEvent(Protocol):
     """A point in the order of what was enqueued."""
 
@@ -55,8 +65,14 @@ class DeviceMemory(Protocol):
     def copy(self, target: int, source: int, size: int) -> None:
         """Within the memory; may return before it is done."""
 
+    def copy_column(self, target: MemoryColumn, source: MemoryColumn) -> None:
+        """Within the memory, of the same size and number; may return before it is done."""
+
     def clear(self, target: int, size: int) -> None:
         """All zero; may return before it is done."""
+
+    def clear_column(self, target: MemoryColumn) -> None:
+        """Likewise."""
 
     def send(self, target: int, source: NDArray[Any]) -> None:
         """From the host; a pinned array may not change until that is done."""
@@ -104,8 +120,16 @@ class HostMemory:
     def copy(self, target: int, source: int, size: int) -> None:
         ctypes.memmove(target, source, size)
 
+    def copy_column(self, target: MemoryColumn, source: MemoryColumn) -> None:
+        for block in range(target.blocks):
+            self.copy(target.address + block * target.pitch, source.address + block * source.pitch, target.size)
+
     def clear(self, target: int, size: int) -> None:
         ctypes.memset(target, 0, size)
+
+    def clear_column(self, target: MemoryColumn) -> None:
+        for block in range(target.blocks):
+            self.clear(target.address + block * target.pitch, target.size)
 
     def send(self, target: int, source: NDArray[Any]) -> None:
         ctypes.memmove(target, source.ctypes.data, source.nbytes)

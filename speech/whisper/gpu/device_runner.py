@@ -13,22 +13,33 @@ from itertools import cycle
 
 import numpy as np
 
-from speech.audio import Samples
+from speech.audio import Pcm
 from speech.whisper.engine import PendingAlignment, Step
 from speech.whisper.gpu.alignment_buffers import AlignmentFetcher
 from speech.whisper.gpu.device_memory import MemoryEvent
 from speech.whisper.gpu.library import GraphLibrary, GraphPass, Launch
-from speech.whisper.gpu.runner import WINDOW, DecoderBatch, PrefillOutput, PromptBatch, buckets, fill_windows
+from speech.whisper.gpu.runner import CHOSEN, WINDOW, DecoderBatch, PrefillOutput, PromptBatch, buckets, fill_windows
 from speech.whisper.gpu.slot_kv_cache import ALIGNMENT, SlotKvCache
 from speech.whisper.gpu.transfer_buffer import BufferField, HostBuffer, TransferBuffer
 from speech.whisper.manifest import Manifest
 
 TOKEN_BYTES = 8  # ids are int64
+SAMPLE_BYTES = 2
+PROMPTS = 4  # passes of prompts that are enqueued before the host waits for them
 
 
 @dataclass(frozen=True, slots=True)
 class StepBuffers:
     """Pinned memory of one step in flight."""
+
+    inputs: HostBuffer
+    outputs: HostBuffer
+    done: MemoryEvent
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBuffers:
+    """Pinned memory of one pass of prompts in flight."""
 
     inputs: HostBuffer
     outputs: HostBuffer
@@ -62,13 +73,17 @@ class DeviceRunner:
         self._memory = memory = kv_cache.memory
         self._text = manifest.dimensions.n_text_ctx
         self._fed = memory.allocate(kv_cache.slots * TOKEN_BYTES)  # the token that each slot's next step is fed with
-        self._audio = TransferBuffer(memory, {"audio": BufferField(np.float32, (kv_cache.encode_batch, WINDOW))})
+        self._audio = TransferBuffer(
+            memory, {"audio": BufferField(np.uint8, (kv_cache.encode_batch, SAMPLE_BYTES * WINDOW))}
+        )
         self._inputs = TransferBuffer(memory, _step_inputs(kv_cache.slots))
         self._outputs = TransferBuffer(memory, _step_outputs(kv_cache.slots))
         self._prompt = TransferBuffer(memory, _prompt_inputs(self.prefill_batch, self._text))
         self._prefill = TransferBuffer(memory, _prompt_outputs(self.prefill_batch, library.languages))
-        self._audio_host, self._prompt_host = self._audio.host(), self._prompt.host()
-        self._prefill_host = self._prefill.host()
+        self._audio_host = self._audio.host()
+        self._prompts = [
+            PromptBuffers(self._prompt.host(), self._prefill.host(), memory.event()) for _ in range(PROMPTS)
+        ]
         self._audio_sent = memory.event()
         self._ring = [
             StepBuffers(self._inputs.host(), self._outputs.host(), memory.event()) for _ in range(self.lookahead + 1)
@@ -87,12 +102,12 @@ class DeviceRunner:
         """Whether a step is replayed as a CUDA graph."""
         return self._library.captured
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm]) -> None:
         self._prepare_thread()
         count = len(slots)
         self._audio_sent.wait()  # the windows of the call before
         windows = self._audio_host["audio"][:count]
-        fill_windows(windows, audio)
+        fill_windows(windows.view(np.int16), audio)
         self._memory.send(self._audio.address("audio"), windows)
         self._audio_sent.record()
         self._encoder.bind_input("audio", windows.shape, self._audio.address("audio"))
@@ -101,25 +116,34 @@ class DeviceRunner:
         self._encoder.enqueue()
         self._kv_cache.store_encoded(slots)
 
-    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
+    def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
+        outputs = []
+        for first in range(0, len(batches), PROMPTS):
+            enqueued = list(zip(batches[first:], self._prompts, strict=False))
+            for prompts, buffers in enqueued:
+                self._enqueue_prompts(prompts, buffers)
+            enqueued[-1][1].done.wait()
+            for prompts, buffers in enqueued:
+                told = (buffers.outputs[name][: len(prompts.ids)].copy() for name in ("language", "no_speech"))
+                outputs.append(PrefillOutput(*told))
+        return outputs
+
+    def _enqueue_prompts(self, prompts: PromptBatch, buffers: PromptBuffers) -> None:
         count = len(prompts.ids)
-        self._prompt_host["ids"][: prompts.ids.size] = prompts.ids.reshape(-1)
+        buffers.inputs["ids"][: prompts.ids.size] = prompts.ids.reshape(-1)
         for name in ("position", "at", "last"):
-            self._prompt_host[name][:count] = getattr(prompts, name)
-        self._prompt.send(self._prompt_host)
+            buffers.inputs[name][:count] = getattr(prompts, name)
+        self._prompt.send(buffers.inputs)
         self._decoder.bind_input("ids", prompts.ids.shape, self._prompt.address("ids"))
-        for name in (*_step_inputs(0), "at"):
+        for name in (*_row_inputs(0), "at"):
             self._decoder.bind_input(name, (count,), self._prompt.address(name))
         self._bind_outputs(self._decoder, self._prefill, _prompt_outputs(0, 0), count)
         self._bind_kv_cache(self._decoder, prompts.first, count)
         self._decoder.enqueue()
         fed = self._fed + prompts.first * TOKEN_BYTES
         self._memory.copy(fed, self._prompt.address("last"), count * TOKEN_BYTES)
-        self._prefill.fetch(self._prefill_host)
-        self._memory.wait()
-        return PrefillOutput(
-            self._prefill_host["language"][:count].copy(), self._prefill_host["no_speech"][:count].copy()
-        )
+        self._prefill.fetch(buffers.outputs)
+        buffers.done.record()
 
     def step(self, rows: DecoderBatch) -> DeviceStep:
         buffers, count = next(self._next_buffers), len(rows)
@@ -139,7 +163,8 @@ class DeviceRunner:
         self._memory.wait()
         for step in self._steps.values():
             step.close()
-        for event in (self._audio_sent, *(buffers.done for buffers in self._ring)):
+        events = [self._audio_sent, *(each.done for each in self._ring), *(each.done for each in self._prompts)]
+        for event in events:
             event.close()
         self._fetcher.close()
         self._steps.clear()
@@ -169,9 +194,9 @@ class DeviceRunner:
             return
         self._thread = threading.get_ident()
         for count in self._steps:
-            idle = np.zeros(count, np.float32)
-            nobody = np.zeros(count, np.bool_)
-            self.step(DecoderBatch(np.full(count, self._text - 1), nobody, nobody, idle, idle)).result()
+            idle, nobody = np.zeros(count, np.float32), np.zeros(count, np.bool_)
+            last, chosen, one = (np.full(count, value) for value in (self._text - 1, CHOSEN, 1))
+            self.step(DecoderBatch(last, chosen, one, nobody, nobody, idle, idle)).result()
 
     @staticmethod
     def _bind_outputs(target: GraphPass, source: TransferBuffer, fields: dict[str, BufferField], count: int) -> None:
@@ -188,6 +213,12 @@ class DeviceRunner:
 
 def _step_inputs(rows: int) -> dict[str, BufferField]:
     """A step's inputs besides ids and the KV cache."""
+    place = BufferField(np.int64, (rows,))
+    return _row_inputs(rows) | {"forced": place, "length": place}
+
+
+def _row_inputs(rows: int) -> dict[str, BufferField]:
+    """What a step and a pass of prompts are both given."""
     flag, number, place = (BufferField(kind, (rows,)) for kind in (np.bool_, np.float32, np.int64))
     return {"position": place, "active": flag, "first": flag, "temperature": number, "draw": number}
 
@@ -200,7 +231,7 @@ def _step_outputs(rows: int) -> dict[str, BufferField]:
 def _prompt_inputs(rows: int, text: int) -> dict[str, BufferField]:
     """What is sent for prompts: the decoder's inputs besides the KV cache, and the token that is fed next."""
     place = BufferField(np.int64, (rows,))
-    return {"ids": BufferField(np.int64, (rows * text,)), "last": place, "at": place} | _step_inputs(rows)
+    return {"ids": BufferField(np.int64, (rows * text,)), "last": place, "at": place} | _row_inputs(rows)
 
 
 def _prompt_outputs(rows: int, languages: int) -> dict[str, BufferField]:

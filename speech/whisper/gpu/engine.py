@@ -1,25 +1,26 @@
 """The engine of a GPU: slots and positions over passes of the exported graphs.
 
 Row = slot. A step runs the first 1, 2, 4 … slots, as few as cover those asked for; rows that are not asked for
-write their last token's keys once more at its place, which changes nothing. What lies in a slot's cache behind its
-position is never read, so a slot is emptied by setting its position back.
+write their last token's keys at its place, which the next step of the slot writes anew. What lies in a slot's cache
+behind its position is never read, so a slot is emptied by setting its position back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import Samples
+from speech.audio import Pcm
 from speech.whisper.engine import GREEDY, EngineError, PendingAlignment, PendingStep, Prefill, Sampling, Step
-from speech.whisper.gpu.runner import DecoderBatch, Floats, PromptBatch, Runner, buckets
+from speech.whisper.gpu.runner import CHOSEN, DecoderBatch, Floats, PromptBatch, Runner, buckets
 from speech.whisper.manifest import Manifest
 
 NO_PROBABILITIES = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
 OVERFLOW_LOGPROB = -100.0  # where float16 overflowed: the text is not believed
+FORCED = 4  # tokens of a prompt that steps read: language, task and the like, but no text
 EMPTY = -1  # position of a slot that was fed nothing
 
 
@@ -52,13 +53,14 @@ class GraphEngine:
         self._position = np.full(self.slots, EMPTY, np.int64)  # where the slot's last token stands
         self._unfed = np.zeros(self.slots, bool)  # the last token was chosen and is not yet in the cache
         self._first = np.ones(self.slots, bool)  # no token was chosen since the prompt
+        self._forced: list[list[int]] = [[] for _ in range(self.slots)]  # tokens of prompts that steps are to read
 
     @property
     def captured(self) -> bool:
         """Whether a step is replayed as a CUDA graph."""
         return self._runner.captured
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
         for slot in slots:
             self.rewind(slot)
         self._runner.encode(slots, audio)
@@ -67,29 +69,37 @@ class GraphEngine:
         self._position[slot] = EMPTY
         self._unfed[slot] = False
         self._first[slot] = True
+        self._forced[slot].clear()
 
     def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
-        self._feed_chosen(slots)
+        """What is asked, and long prompts, are read by a pass; the few tokens that say language and task by the steps
+        to come, which all slots share.
+        """
+        asked = {slot: self._split(prompt) for slot, prompt in zip(slots, prompts, strict=True)}
+        passing = {slot: head for slot, (head, _) in asked.items() if head}
+        self._feed_chosen(slots, passing)
         prefills = {slot: NO_PROBABILITIES for slot in slots}
-        prompt_of = {slot: prompt for slot, prompt in zip(slots, prompts, strict=True) if prompt}
-        for run in self._runs(prompt_of):
-            prefills.update(self._feed(run, [prompt_of[slot] for slot in run]))
-        return [prefills[slot] for slot in slots]
+        prefills.update(self._feed(list(self._runs(passing)), passing))
+        for slot, (_, tail) in asked.items():
+            self._force(slot, tail)
+        return [replace(prefills[slot], unread=max(0, len(self._forced[slot]) - 1)) for slot in slots]
 
     def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> Floats:
         raise EngineError("these graphs attend to a whole window")
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
         for slot in slots:
-            if self._position[slot] == EMPTY:
+            if self._position[slot] == EMPTY and not self._forced[slot]:
                 raise EngineError(f"slot {slot} holds no prompt")
             self._check_length(slot, int(self._position[slot]) + 2)
-        chosen = np.asarray(slots, np.intp)
-        pending = self._runner.step(self._rows(chosen, sampling))
+        asked = np.asarray(slots, np.intp)
+        rows = self._rows(asked, sampling)
+        chosen = asked[rows.active[asked]]
+        pending = self._runner.step(rows)
         self._position[chosen] += 1
         self._unfed[chosen] = True
         self._first[chosen] = False
-        return PendingRows(pending, chosen)
+        return PendingRows(pending, asked)
 
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:
         last = int(self._position[slot])  # the token there was chosen, not fed
@@ -104,9 +114,9 @@ class GraphEngine:
         batches = sorted({1, self.encode_batch // 2, self.encode_batch} - {0})
         for count in (min(batch, self.slots) for batch in batches):
             slots = range(count)
-            self.encode(slots, [np.zeros(0, np.float32)] * count, [self.dimensions.n_audio_ctx] * count)
+            self.encode(slots, [np.zeros(0, np.int16)] * count, [self.dimensions.n_audio_ctx] * count)
             self.prefill(slots, [[start]] * count)
-            self.prefill(slots, [[start] * 3] * count)
+            self.prefill(slots, [[start - 1] * 2 + [start]] * count)  # with a text before it
         self.prefill(range(self.slots), [[start]] * self.slots)
         for count in buckets(self.slots):
             self.step(range(count), [GREEDY] * count).result()
@@ -117,23 +127,45 @@ class GraphEngine:
         self._runner.close()
 
     def _rows(self, chosen: NDArray[np.intp], sampling: Sequence[Sampling]) -> DecoderBatch:
+        """Advances the slots that read a token of their prompt."""
         count = next(each for each in buckets(self.slots) if each > chosen.max(initial=0))
+        forced = np.full(count, CHOSEN, np.int64)
+        reading = [slot for slot in chosen.tolist() if self._forced[slot]]
+        for slot in reading:
+            forced[slot] = self._forced[slot].pop(0)
+            self._position[slot] += 1
         rows = DecoderBatch(
             position=np.maximum(self._position[:count], 0),
+            forced=forced,
+            length=np.ones(count, np.int64),
             active=np.zeros(count, bool),
             first=self._first[:count].copy(),
             temperature=np.zeros(count, np.float32),
             draw=np.zeros(count, np.float32),
         )
-        rows.active[chosen] = True
+        rows.length[chosen] = rows.position[chosen] + 1
+        rows.active[chosen] = [not self._forced[slot] for slot in chosen.tolist()]
         rows.temperature[chosen] = [each.temperature for each in sampling]
         rows.draw[chosen] = [each.draw for each in sampling]
         return rows
 
-    def _feed_chosen(self, slots: Sequence[int]) -> None:
-        """Puts tokens that the slots chose last into their caches: a step in which nobody chooses."""
-        unfed = [slot for slot in slots if self._unfed[slot]]
-        if unfed:
+    def _split(self, prompt: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """What a pass reads, and what steps do: a pass asks at <|startoftranscript|>, or is worth its while."""
+        start = self.manifest.tokens.start_of_transcript
+        end = list(prompt).index(start) + 1 if start in prompt else 0
+        return (prompt, ()) if len(prompt) - end > FORCED else (prompt[:end], prompt[end:])
+
+    def _force(self, slot: int, tokens: Sequence[int]) -> None:
+        if tokens:
+            self._check_length(slot, int(self._position[slot]) + 1 + len(self._forced[slot]) + len(tokens))
+            self._forced[slot] += tokens
+            self._first[slot] = True
+
+    def _feed_chosen(self, slots: Sequence[int], passing: Container[int]) -> None:
+        """Puts tokens that the slots chose last into their caches, and what is left of the prompts of those that a
+        pass goes on with: steps in which nobody chooses.
+        """
+        while unfed := [slot for slot in slots if self._unfed[slot] or (slot in passing and self._forced[slot])]:
             rows = self._rows(np.asarray(unfed, np.intp), [GREEDY] * len(unfed))
             rows.active[:] = False
             self._runner.step(rows).result()
@@ -154,7 +186,20 @@ class GraphEngine:
         if run:
             yield run
 
-    def _feed(self, run: list[int], prompts: list[Sequence[int]]) -> dict[int, Prefill]:
+    def _feed(self, runs: list[list[int]], prompt_of: dict[int, Sequence[int]]) -> dict[int, Prefill]:
+        start = self.manifest.tokens.start_of_transcript
+        batches = [self._batch(run, [prompt_of[slot] for slot in run]) for run in runs]
+        outputs = self._runner.prefill(batches) if batches else []
+        return {
+            slot: Prefill(output.language[row, : len(self.manifest.languages)], float(output.no_speech[row]))
+            if start in prompt_of[slot]
+            else NO_PROBABILITIES
+            for run, output in zip(runs, outputs, strict=True)
+            for row, slot in enumerate(run)
+        }
+
+    def _batch(self, run: list[int], prompts: list[Sequence[int]]) -> PromptBatch:
+        """Advances the slots."""
         begin = self._position[run] + 1
         lengths = np.array([len(prompt) for prompt in prompts])
         for slot, end in zip(run, begin + lengths, strict=True):
@@ -162,15 +207,9 @@ class GraphEngine:
         ids = np.array([[*prompt, *[prompt[-1]] * (lengths.max() - len(prompt))] for prompt in prompts])
         start = self.manifest.tokens.start_of_transcript
         at = np.array([list(prompt).index(start) if start in prompt else 0 for prompt in prompts])
-        output = self._runner.prefill(PromptBatch(run[0], ids, lengths, begin, at))
         self._position[run] += lengths
         self._first[run] = True
-        return {
-            slot: Prefill(output.language[row, : len(self.manifest.languages)], float(output.no_speech[row]))
-            if start in prompts[row]
-            else NO_PROBABILITIES
-            for row, slot in enumerate(run)
-        }
+        return PromptBatch(run[0], ids, lengths, begin, at)
 
     def _check_length(self, slot: int, tokens: int) -> None:
         if tokens > self.dimensions.n_text_ctx:

@@ -40,7 +40,7 @@ def footprint(network: ModelSize) -> Footprint:
     return Footprint(
         slot=sum(map(tensor_bytes, shapes.values())),
         weights=_encoder_weights(network) + _decoder_weights(network.dimensions),
-        encoded=ENCODE_BATCH * (cross + WINDOW * SINGLE),
+        encoded=ENCODE_BATCH * (cross + WINDOW * HALF),
         scratch=max(ENCODE_BATCH * _encoder_scratch(network.dimensions), _decoder_scratch(network)),
     )
 

@@ -40,6 +40,7 @@ KINDS: dict[str, type[np.generic]] = {
     "tensor(float16)": np.float16,
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
+    "tensor(uint8)": np.uint8,
 }
 
 log = logging.getLogger(__name__)

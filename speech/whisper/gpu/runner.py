@@ -13,12 +13,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import SAMPLE_RATE, Samples
+from speech.audio import SAMPLE_RATE, Pcm
 from speech.whisper.engine import PendingAlignment, PendingStep
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+CHOSEN = -1  # in place of a token of a prompt: what the slot chose last is fed
 FEW_ROWS = 8  # below, a step costs as much whatever its rows
 WINDOW = 30 * SAMPLE_RATE  # samples of a window, filled up with silence
 
@@ -52,7 +53,9 @@ class PrefillOutput:
 class DecoderBatch:
     """One step of the first slots, a row each; inactive rows run along and keep their token."""
 
-    position: Integers  # (rows,): where the slot's last token stands
+    position: Integers  # (rows,): where the token stands that is fed
+    forced: Integers  # (rows,): token of a prompt that is fed, or CHOSEN
+    length: Integers  # (rows,): tokens that are attended to: position + 1, or 1 of a row that only runs along
     active: NDArray[np.bool_]  # (rows,): whether it chooses a token
     first: NDArray[np.bool_]  # (rows,): whether that is the first after a prompt
     temperature: Floats  # (rows,), 0 is argmax
@@ -72,11 +75,11 @@ class Runner(Protocol):
     def captured(self) -> bool:
         """Whether a step is replayed as a CUDA graph."""
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Samples]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm]) -> None:
         """Fills the cross-attention of any slots, each from its window of at most 30 s."""
 
-    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
-        """Writes the prompts' tokens into the slots' caches and waits for the probabilities."""
+    def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
+        """Writes the prompts' tokens into the slots' caches, a pass a batch, and waits for the probabilities once."""
 
     def step(self, rows: DecoderBatch) -> PendingStep:
         """Feeds each slot's last token; active rows choose the next. The result has all rows."""
@@ -91,11 +94,11 @@ class Runner(Protocol):
         """Gives all memory back."""
 
 
-def fill_windows(windows: Floats, audio: Sequence[Samples]) -> None:
+def fill_windows(windows: NDArray[np.int16], audio: Sequence[Pcm]) -> None:
     """Writes audio of at most 30 s into (rows, 480000), silence behind it."""
-    for row, samples in zip(windows, audio, strict=True):
-        row[: len(samples)] = samples
-        row[len(samples) :] = 0
+    for row, pcm in zip(windows, audio, strict=True):
+        row[: len(pcm)] = pcm
+        row[len(pcm) :] = 0
 
 
 def buckets(slots: int) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from speech.whisper.engine import HEAD_SIZE, Dimensions
-from speech.whisper.gpu.device_memory import DeviceMemory, MemoryRows
+from speech.whisper.gpu.device_memory import DeviceMemory, MemoryColumn, MemoryRows
 
 ELEMENT = np.dtype(np.float16)
 ALIGNMENT = "alignment"
@@ -56,13 +56,28 @@ class SlotKvCache:
         self.slots = slots
         self.encode_batch = encode_batch
         self.memory = memory
-        sizes = {name: tensor_bytes(shape) for name, shape in shapes.items()}
-        self._sizes = sizes
-        self._addresses = {name: memory.allocate(slots * size) for name, size in sizes.items()}
-        self._encoded = {
-            name: memory.allocate(encode_batch * size) for name, size in sizes.items() if name.startswith(CROSS)
-        }
+        self._sizes = {name: tensor_bytes(shape) for name, shape in shapes.items()}
+        cross = [name for name in shapes if name.startswith(CROSS)]
+        own = [name for name in shapes if not name.startswith(CROSS) and name != ALIGNMENT]
+        self._columns = {kind: len(names) for kind, names in (("cross", cross), ("own", own))}
+        self._addresses = self._allocate(cross, slots) | self._allocate(own, slots)
+        self._addresses[ALIGNMENT] = memory.allocate(slots * self._sizes[ALIGNMENT])
+        self._encoded = self._allocate(cross, encode_batch)
         memory.wait()  # the graphs may run on another stream
+
+    def _allocate(self, names: Sequence[str], count: int) -> dict[str, int]:
+        """Tensors of one size, behind each other: what is done to a slot of all of them is one call."""
+        sizes = {self._sizes[name] for name in names}
+        assert len(sizes) == 1, "tensors of one size"
+        block = count * sizes.pop()
+        begin = self.memory.allocate(len(names) * block)
+        return {name: begin + index * block for index, name in enumerate(names)}
+
+    def _column(self, addresses: dict[str, int], slots: int, part: tuple[int, int], kind: str) -> MemoryColumn:
+        """Some slots of every tensor of a kind. slots: of a tensor; part: first and how many"""
+        name = next(each for each in addresses if each.startswith(CROSS) == (kind == "cross") and each != ALIGNMENT)
+        size = self._sizes[name]
+        return MemoryColumn(addresses[name] + part[0] * size, slots * size, part[1] * size, self._columns[kind])
 
     def addresses(self, first: int) -> Iterator[tuple[str, int, bool]]:
         """Name and address of each tensor from slot `first` on, and whether the decoder writes it."""
@@ -84,12 +99,12 @@ class SlotKvCache:
         """
         parts, row = runs(slots), 0
         for first, count in parts:
-            for name, address, written in self.addresses(first):
-                size = self._sizes[name]
-                if written:
-                    self.memory.clear(address, count * size)
-                elif len(parts) > 1:
-                    self.memory.copy(address, self._encoded[name] + row * size, count * size)
+            self.memory.clear_column(self._column(self._addresses, self.slots, (first, count), "own"))
+            size = self._sizes[ALIGNMENT]
+            self.memory.clear(self._addresses[ALIGNMENT] + first * size, count * size)
+            if len(parts) > 1:
+                target = self._column(self._addresses, self.slots, (first, count), "cross")
+                self.memory.copy_column(target, self._column(self._encoded, self.encode_batch, (row, count), "cross"))
             row += count
 
     def alignment_rows(self, slot: int, first: int, last: int, frames: int) -> tuple[MemoryRows, tuple[int, int, int]]:

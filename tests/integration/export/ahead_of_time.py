@@ -28,15 +28,18 @@ def build(graph: Path, card: str = "SM80") -> dict[str, Any]:
 def check_encoder(said: dict[str, Any], sizes: Dimensions) -> None:
     assert said["layers"]["ATTENTION_INPUT"] == sizes.n_audio_layer
     assert (said["profiles"], said["tf32"]) == (1, False)
+    assert said["scaled_keys"] == 0
 
 
 def check_decoder(said: dict[str, Any], sizes: Dimensions, profiles: int = len(DECODER_PROFILES)) -> None:
     """Each layer writes keys and values and attends twice; the alignment weights are one cache more."""
     assert said["layers"]["KV_CACHE_UPDATE"] == 2 * sizes.n_text_layer + 1
     assert said["layers"]["ATTENTION_INPUT"] == 2 * sizes.n_text_layer
+    assert said["scaled_keys"] == 0, "keys are read, multiplied by one, written and read again"
     assert (said["profiles"], said["tf32"]) == (profiles, False)
 
 
 def check_step(said: dict[str, Any], sizes: Dimensions) -> None:
     """The same. The graph asks for no shape; TensorRT's parser asks for the number of rows all the same."""
     check_decoder(said, sizes, len(STEP_PROFILES))
+    assert (said["masks"], said["lengths"]) == (0, sizes.n_text_layer), "lengths were lost on the way"

@@ -13,6 +13,7 @@ import resource
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import tensorrt_rtx_bindings as trt
 
@@ -22,17 +23,35 @@ MEMORY = 6 << 30  # bytes
 PROFILES = {"encoder": ENCODER_PROFILES, "decoder": DECODER_PROFILES, "step": STEP_PROFILES}
 
 
+def attention_inputs(network: Any) -> dict[str, int]:
+    """In how many attentions there is a mask, are lengths of the keys, are keys multiplied by something before."""
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    inputs = [
+        [layer.get_input(place) if place < layer.num_inputs else None for place in range(7)]
+        for layer in layers
+        if layer.type == trt.LayerType.ATTENTION_INPUT
+    ]
+    scaled = {layer.get_output(0).name for layer in layers if layer.type == trt.LayerType.ELEMENTWISE}
+    return {
+        "masks": sum(each[3] is not None for each in inputs),
+        "lengths": sum(each[6] is not None for each in inputs),
+        "scaled_keys": sum(each[1].name in scaled for each in inputs if each[1] is not None),
+    }
+
+
 def main(path: Path, card: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     compiler = Compiler(trt, path)
     network = compiler.network
     layers = Counter(network.get_layer(index).type.name for index in range(network.num_layers))
+    attention = attention_inputs(network)
     config = compiler.configure(PROFILES[path.stem])
     config.progress_monitor = progress_monitor(trt)
     config.num_compute_capabilities = 1  # RTX alone: TensorRT itself builds for the card at hand
     config.set_compute_capability(getattr(trt.ComputeCapability, card), 0)
     plan = compiler.build(config)
     said = {"layers": layers, "bytes": plan.nbytes, "profiles": config.num_optimization_profiles}
+    said |= attention
     said |= {"tf32": config.get_flag(trt.BuilderFlag.TF32)}
     print(json.dumps(said))
 

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from export.sizes import published
-from speech.audio import Pcm, to_samples
+from speech.audio import Pcm
 from speech.tensors import Priority
 from speech.transcript import WindowResult
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
-from speech.whisper.engine import GREEDY, Engine, Sampling
+from speech.whisper.engine import GREEDY, Engine, Sampling, read_prompts
 from speech.whisper.gpu.device_memory import HostMemory
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.factory import open_runner
@@ -58,7 +58,7 @@ def engine(gpu_export: Path) -> Iterator[GraphEngine]:
 @pytest.fixture(scope="module")
 def listening(engine: GraphEngine, sentence: Pcm, passage: Pcm) -> GraphEngine:
     """The engine with two recordings in its slots, encoded in one batch."""
-    engine.encode([SENTENCE, PASSAGE], [to_samples(sentence), to_samples(passage)], [1500, 1500])
+    engine.encode([SENTENCE, PASSAGE], [sentence, passage], [1500, 1500])
     return engine
 
 
@@ -68,7 +68,7 @@ def decode(
     """Tokens by slot, from the beginning of each."""
     for slot in slots:
         engine.rewind(slot)
-    engine.prefill(slots, [[*prompt, *engine.manifest.sot_sequence("en")]] * len(slots))
+    read_prompts(engine, slots, [[*prompt, *engine.manifest.sot_sequence("en")]] * len(slots))
     heard: dict[int, list[int]] = {slot: [] for slot in slots}
     for _ in range(steps):
         step = engine.step(slots, [sampling] * len(slots)).result()
@@ -134,7 +134,7 @@ def test_a_prompt_in_two_parts_is_the_same_prompt_and_its_start_tells_the_langua
     listening.rewind(SENTENCE)
 
     told = listening.prefill([SENTENCE], [[start]])[0]
-    listening.prefill([SENTENCE], [rest])
+    read_prompts(listening, [SENTENCE], [rest])
 
     heard = [int(listening.step([SENTENCE], [GREEDY]).result().tokens[0]) for _ in range(5)]
     assert heard == expected

@@ -31,7 +31,7 @@ from speech.whisper.cpu.float_kernels import FLOAT_LANES
 from speech.whisper.cpu.engine import CpuEngine
 
 folder = Path(sys.argv[1])
-samples = np.frombuffer(sys.stdin.buffer.read(), np.int16).astype(np.float32) / 32768
+samples = np.frombuffer(sys.stdin.buffer.read(), np.int16)
 engine = CpuEngine(folder, slots=1, threads=2)
 engine.encode([0], [samples], [768])
 engine.prefill([0], [engine.manifest.sot_sequence("en")])

@@ -113,6 +113,33 @@ def test_a_step_says_what_the_decoder_says_of_one_token(graph: Path, step: Path,
         np.testing.assert_allclose(short.caches[name], cache, atol=1e-3)
 
 
+def test_a_prompt_is_read_by_steps_as_by_a_pass(graph: Path, step: Path, encoded: NDArray[np.float32]) -> None:
+    cross = [Reference(WEIGHTS, np.float64).cross(encoded)]
+    whole, short = DecoderSession(graph, cross), DecoderSession(graph, cross, step)
+    expected = whole.run([DecoderRow(TOKENS, 0, at=5)])
+    short.run([DecoderRow(TOKENS[:2], 0)])
+
+    for place in range(2, 6):  # whatever the row chose before
+        answer = short.run([DecoderRow([999], place, forced=TOKENS[place], active=place == 5)])
+        assert place == 5 or answer.token.tolist() == [TOKENS[place]], "what is fed is what the next step repeats"
+
+    assert answer.token.tolist() == expected.token.tolist()
+    np.testing.assert_allclose(answer.logprob, expected.logprob, atol=1e-3)
+    for name, cache in whole.caches.items():
+        np.testing.assert_allclose(short.caches[name][:, :, :6], cache[:, :, :6], atol=2e-3)
+
+
+def test_a_step_attends_to_as_many_tokens_as_it_is_told(graph: Path, step: Path, encoded: NDArray[np.float32]) -> None:
+    """And so reads no more of the cache; what lies behind is garbage here."""
+    attention = [
+        node for node in onnx.load(str(step), load_external_data=False).graph.node if node.op_type == "Attention"
+    ]
+    own, heard = attention[::2], attention[1::2]
+
+    assert [(len(node.input), node.input[6]) for node in own] == [(7, "length")] * 2
+    assert [len(node.input) for node in heard] == [3] * 2
+
+
 def test_a_step_has_its_weights_where_the_decoder_has_them_and_nothing_for_the_host(step: Path) -> None:
     model = onnx.load(str(step), load_external_data=False)
 

@@ -12,7 +12,7 @@ import pytest
 from export.parity import Tolerance, check_decoder, run_reference
 from export.random_weights import random_weights
 from export.whisper import build
-from speech.audio import Samples
+from speech.audio import Samples, to_pcm
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.decoder_kernels import new_kv_cache
@@ -60,7 +60,7 @@ def decode(engine: CpuEngine, slots: list[int], steps: int = 6) -> dict[int, lis
 
 
 def start(engine: CpuEngine, slots: list[int]) -> None:
-    engine.encode(slots, [sound(slot) for slot in slots], [CONTEXT + slot for slot in slots])
+    engine.encode(slots, [to_pcm(sound(slot)) for slot in slots], [CONTEXT + slot for slot in slots])
     engine.prefill(slots, [engine.manifest.sot_sequence("en")] * len(slots))
 
 

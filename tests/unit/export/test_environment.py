@@ -72,7 +72,7 @@ def test_an_export_needs_no_distribution_of_the_module_s_name_and_serves(
 
     assert set(manifest.versions) == {"recipe", "python", "numpy", "onnx", "onnxruntime"}
     engine = open_on_cpu(folder, ServingOptions(slots=3))
-    engine.encode([2, 0], [np.zeros(100, np.float32)] * 2, [1500, 1500])
+    engine.encode([2, 0], [np.zeros(100, np.int16)] * 2, [1500, 1500])
     engine.prefill([2, 0], [manifest.sot_sequence("en")] * 2)
     together = [engine.step([2, 0], [GREEDY] * 2).result().tokens.tolist() for _ in range(3)]
     engine.close()

@@ -17,6 +17,7 @@ from export.quantization import FORMATS, ActivationPeaks, QuantizedDialect, cali
 from export.random_weights import random_weights
 from export.recordings import InvalidRecordings, read_windows
 from export.targets import tensorrt_target
+from speech.audio import to_pcm
 from speech.whisper.log_mel import MAX_SAMPLES
 from tests.unit.export.small_whispers import dimensions
 
@@ -32,7 +33,7 @@ def peaks() -> ActivationPeaks:
 
 def _encode(dialect: Float16Dialect, folder: Path) -> np.ndarray:
     save_graph(audio_encoder_graph(WEIGHTS, dialect).model(dialect.opset), folder / "encoder.onnx")
-    (key, value) = open_graph(folder / "encoder.onnx").run(None, {"audio": NOISE[None]})
+    (key, value) = open_graph(folder / "encoder.onnx").run(None, {"audio": to_pcm(NOISE)[None].view(np.uint8)})
     return np.stack([key, value]).astype(np.float32)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.audio import Samples
+from speech.audio import Pcm
 from speech.whisper.engine import CompletedAlignment, DeviceLost, Dimensions, EngineError, Prefill, Sampling, Step
 from speech.whisper.tokenizer import Tokenizer
 
@@ -104,8 +104,8 @@ class ScriptedEngine:
         self._scripts = scripts
         self._slots: dict[int, _Slot] = {}
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Samples], contexts: Sequence[int]) -> None:
-        names = [round(float(samples[0]) * 32768) for samples in audio]
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
+        names = [int(pcm[0]) for pcm in audio]
         if self.fails_to_encode & set(names):
             raise EngineError("cannot encode this")
         with self._encoded:

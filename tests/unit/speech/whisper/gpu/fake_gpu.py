@@ -19,10 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from speech.whisper.gpu.runner import CHOSEN
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
 
 VERSION, CAPABILITY, MULTIPROCESSORS = "11.4.0.106", (8, 0), 108
 ENCODE_BATCH, SLOTS, PREFILL_ROWS = 4, 8, 3  # the plans' largest passes
+
+BROKEN = -32768  # a sample that makes the encoder overflow
 
 Work = Callable[[], object]
 Say = Callable[[float, list[float], bool, float, float], int]
@@ -81,6 +84,7 @@ class FakeGpu:
         self.room = 2**40  # bytes that can be allocated
         self.most = 0  # bytes that were allocated at once
         self.calls: Counter[str] = Counter()
+        self.sent = 0  # bytes from the host
         self.capturable = True  # whether TensorRT's passes can be captured
         self.failing = ""  # the call that fails
         self.error = Error.cudaErrorIllegalAddress  # and how
@@ -180,6 +184,7 @@ class FakeGpu:
     def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: Stream) -> None:
         for address in ([target] if kind != 2 else []) + ([source] if kind != 1 else []):
             self.inside(address, size)
+        self.sent += size if kind == 1 else 0
         stream.add(lambda: ctypes.memmove(target, source, size) and None)
 
     def cudaMemcpy2DAsync(self, *copied: Any) -> None:
@@ -195,6 +200,11 @@ class FakeGpu:
     def cudaMemsetAsync(self, target: int, value: int, size: int, stream: Stream) -> None:
         self.inside(target, size)
         stream.add(lambda: ctypes.memset(target, value, size) and None)
+
+    def cudaMemset2DAsync(self, *cleared: Any) -> None:
+        target, pitch, value, width, height, stream = cleared
+        for row in range(height):
+            self.cudaMemsetAsync(target + row * pitch, value, width, stream)
 
     def cudaEventCreateWithFlags(self, flags: int) -> Event:
         self.open += 1
@@ -354,13 +364,14 @@ CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)
 
 class EncoderPlan(Plan):
     name = "encoder"
-    inputs = {"audio": (np.float32, (480_000,))}  # noqa: RUF012
+    inputs = {"audio": (np.uint8, (960_000,))}  # noqa: RUF012
     outputs = {"cross_key_0": (np.float16, CROSS), "cross_value_0": (np.float16, CROSS)}  # noqa: RUF012
-    profiles = [{"audio": (ENCODE_BATCH, 480_000)}]  # noqa: RUF012
+    profiles = [{"audio": (ENCODE_BATCH, 960_000)}]  # noqa: RUF012
 
     def work(self, inputs: Tensors, outputs: Tensors) -> None:
-        """A window's first sample is all that is heard."""
-        outputs["cross_key_0"][:] = inputs["audio"][:, 0][:, None, None, None]
+        """A window's first sample is all that is heard; the lowest is what is no number."""
+        heard = inputs["audio"].view(np.int16)[:, 0]
+        outputs["cross_key_0"][:] = np.where(heard == BROKEN, np.nan, heard)[:, None, None, None]
 
 
 class DecoderPlan(Plan):
@@ -388,7 +399,9 @@ class DecoderPlan(Plan):
     profiles = [{"ids": (PREFILL_ROWS, TEXT)}]  # noqa: RUF012
 
     def work(self, inputs: Tensors, outputs: Tensors) -> None:
-        for row, ids in enumerate(inputs["ids"]):
+        for row, given in enumerate(inputs["ids"]):
+            forced = inputs["forced"][row] if "forced" in inputs else CHOSEN
+            ids = given if forced == CHOSEN else np.array([forced])
             begin = int(inputs["position"][row])
             end, asked = begin + len(ids), begin + (int(inputs["at"][row]) if "at" in inputs else 0) + 1
             assert end <= TEXT, "written behind the cache"
@@ -413,6 +426,7 @@ class StepPlan(DecoderPlan):
     name = "step"
     inputs = {  # noqa: RUF012
         **{name: value for name, value in DecoderPlan.inputs.items() if name != "at"},
+        **{name: (np.int64, ()) for name in ("forced", "length")},
         "ids": (np.int64, (1,)),
     }
     outputs = {  # noqa: RUF012

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech.whisper.engine import GREEDY, EngineError, Sampling
+from speech.whisper.engine import GREEDY, EngineError, Sampling, read_prompts
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.runner import buckets
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, TEXT, ListRunner, manifest, next_token, said
@@ -24,8 +24,8 @@ def engine(runner: ListRunner) -> GraphEngine:
 
 
 def start(engine: GraphEngine, slots: list[int], prompt: list[int] = PROMPT) -> None:
-    engine.encode(slots, [np.full(4, slot, np.float32) for slot in slots], [HEARD] * len(slots))
-    engine.prefill(slots, [prompt] * len(slots))
+    engine.encode(slots, [np.full(4, slot, np.int16) for slot in slots], [HEARD] * len(slots))
+    read_prompts(engine, slots, [prompt] * len(slots))
 
 
 def steps(engine: GraphEngine, slots: list[int], count: int) -> dict[int, list[int]]:
@@ -57,9 +57,9 @@ def test_slots_that_are_not_asked_for_keep_their_place(engine: GraphEngine) -> N
 
 def test_a_prompt_may_come_in_parts_even_after_steps(engine: GraphEngine) -> None:
     start(engine, [1], PROMPT[:1])
-    engine.prefill([1], [PROMPT[1:]])
+    read_prompts(engine, [1], [PROMPT[1:]])
     spoken = steps(engine, [1], 2)[1]
-    engine.prefill([1], [[20, 21]])
+    read_prompts(engine, [1], [[20, 21]])
 
     assert spoken == said(1, PROMPT, 2)
     assert steps(engine, [1], 3)[1] == said(1, [*PROMPT, *spoken, 20, 21], 3)
@@ -70,15 +70,15 @@ def test_a_rewound_slot_begins_again_with_the_same_audio(engine: GraphEngine) ->
     before = steps(engine, [4], 5)
 
     engine.rewind(4)
-    engine.prefill([4], [PROMPT])
+    read_prompts(engine, [4], [PROMPT])
 
     assert steps(engine, [4], 5) == before
 
 
 def test_prompts_of_different_lengths_share_a_pass(engine: GraphEngine, runner: ListRunner) -> None:
     slots, prompts = [0, 1, 2], [[START], [START, 3, 6, 9, 8], [START, 4]]
-    engine.encode(slots, [np.full(4, slot, np.float32) for slot in slots], [HEARD] * 3)
-    engine.prefill(slots, prompts)
+    engine.encode(slots, [np.full(4, slot, np.int16) for slot in slots], [HEARD] * 3)
+    read_prompts(engine, slots, prompts)
 
     assert runner.prefills == [[0, 1, 2]]
     assert steps(engine, slots, 3) == {slot: said(slot, prompts[slot], 3) for slot in slots}
@@ -93,18 +93,18 @@ def test_a_pass_of_prompts_takes_consecutive_slots_and_no_more_than_fit(
 
 
 def test_a_long_prompt_does_not_push_its_neighbour_over_the_end(engine: GraphEngine, runner: ListRunner) -> None:
-    start(engine, [0], [START] * (TEXT - 4))
+    start(engine, [0], [START] * (TEXT - 8))
     start(engine, [1], [START])
-    engine.prefill([0, 1], [[3], [3] * 10])
+    read_prompts(engine, [0, 1], [[3] * 5, [3] * 10])
 
     assert runner.prefills[-2:] == [[0], [1]]
 
 
 def test_what_is_heard_comes_in_the_order_of_the_question(engine: GraphEngine) -> None:
-    engine.encode([2, 0], [np.full(4, 2, np.float32), np.full(4, 0, np.float32)], [HEARD] * 2)
+    engine.encode([2, 0], [np.full(4, 2, np.int16), np.full(4, 0, np.int16)], [HEARD] * 2)
 
-    told = engine.prefill([2, 0], [[7, START, 3], [START]])
-    silent = engine.prefill([2, 0], [[5], [6]])
+    told = read_prompts(engine, [2, 0], [[7, START, 3], [START]])
+    silent = read_prompts(engine, [2, 0], [[5], [6]])
 
     np.testing.assert_allclose(told[0].language_probabilities[0], 5 / 7)  # (7 + 1) % 5 + 2 to 1 and 1
     np.testing.assert_allclose(told[1].language_probabilities[0], 1 / 3)
@@ -114,6 +114,7 @@ def test_what_is_heard_comes_in_the_order_of_the_question(engine: GraphEngine) -
 
 def test_a_step_runs_no_more_rows_than_it_must(engine: GraphEngine, runner: ListRunner) -> None:
     start(engine, [0, 1, 2, 4])
+    runner.steps.clear()
     for slot in (0, 1, 2, 4):
         steps(engine, [slot], 1)
 
@@ -151,7 +152,7 @@ def test_a_full_slot_is_refused(engine: GraphEngine) -> None:
     with pytest.raises(EngineError, match="slot 0 is full"):
         engine.step([0], [GREEDY])
     with pytest.raises(EngineError, match="slot 0 is full"):
-        engine.prefill([0], [[5]])
+        read_prompts(engine, [0], [[5]])
 
 
 def test_a_slot_without_a_prompt_cannot_step(engine: GraphEngine) -> None:

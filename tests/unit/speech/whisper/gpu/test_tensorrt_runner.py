@@ -14,14 +14,14 @@ from tokenizers import Tokenizer as Vocabulary
 from speech.audio import SAMPLE_RATE
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
-from speech.whisper.engine import GREEDY, DeviceLost, EngineError
+from speech.whisper.engine import GREEDY, DeviceLost, EngineError, read_prompts
 from speech.whisper.gpu.alignment_buffers import BUFFERS
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.factory import EngineLimits, model_size, open_tensorrt
 from speech.whisper.gpu.memory_plan import footprint
 from speech.whisper.manifest import Compiled, InvalidManifest, read_manifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
-from tests.unit.speech.whisper.gpu.fake_gpu import CAPABILITY, SLOTS, VERSION, Error, FakeGpu
+from tests.unit.speech.whisper.gpu.fake_gpu import BROKEN, CAPABILITY, SLOTS, VERSION, Error, FakeGpu
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, manifest, said
 from tests.unit.speech.whisper.speech_fakes import byte_tokenizer_json
 
@@ -48,8 +48,8 @@ def engine(gpu: FakeGpu, folder: Path) -> GraphEngine:
 
 
 def start(engine: GraphEngine, slots: list[int]) -> None:
-    engine.encode(slots, [np.full(4, slot, np.float32) for slot in slots], [HEARD] * len(slots))
-    engine.prefill(slots, [PROMPT] * len(slots))
+    engine.encode(slots, [np.full(4, slot, np.int16) for slot in slots], [HEARD] * len(slots))
+    read_prompts(engine, slots, [PROMPT] * len(slots))
 
 
 def test_steps_are_launched_ahead_and_each_slot_says_its_own(engine: GraphEngine, gpu: FakeGpu) -> None:
@@ -90,8 +90,8 @@ def test_any_free_slots_are_encoded_in_one_pass(engine: GraphEngine, gpu: FakeGp
 
 def test_windows_that_follow_each_other_do_not_overwrite_each_other(engine: GraphEngine) -> None:
     for slot in (1, 4):  # no pass ran yet when the second is sent
-        engine.encode([slot], [np.full(480_000, slot, np.float32)], [HEARD])
-    engine.prefill([1, 4], [PROMPT] * 2)
+        engine.encode([slot], [np.full(480_000, slot, np.int16)], [HEARD])
+    read_prompts(engine, [1, 4], [PROMPT] * 2)
 
     assert engine.step([1, 4], [GREEDY] * 2).result().tokens.tolist() == [said(1, PROMPT, 1)[0], said(4, PROMPT, 1)[0]]
 
@@ -137,8 +137,8 @@ def test_buffers_of_attention_that_nobody_reads_are_used_again(engine: GraphEngi
 
 
 def test_a_window_that_left_no_numbers_does_not_haunt_its_slot(engine: GraphEngine) -> None:
-    engine.encode([0], [np.full(4, np.nan, np.float32)], [HEARD])
-    engine.prefill([0], [[*PROMPT, *PROMPT]])
+    engine.encode([0], [np.full(4, BROKEN, np.int16)], [HEARD])
+    read_prompts(engine, [0], [[*PROMPT, *PROMPT]])
     start(engine, [0])
 
     assert engine.step([0], [GREEDY]).result().tokens.tolist() == said(0, PROMPT, 1)
@@ -177,15 +177,63 @@ def test_a_step_and_a_batch_of_windows_cost_few_calls(engine: GraphEngine, gpu: 
     """As many as there are tensors of a slot, not times the windows; nothing of a step but its transfers."""
     assert engine.captured
     gpu.calls.clear()
-    engine.encode([1, 2, 3], [np.zeros(4, np.float32)] * 3, [HEARD] * 3)
+    engine.encode([1, 2, 3], [np.zeros(4, np.int16)] * 3, [HEARD] * 3)
     encoding = Counter(gpu.calls)
-    engine.prefill([1, 2, 3], [PROMPT] * 3)
+    read_prompts(engine, [1, 2, 3], [PROMPT] * 3)
     gpu.calls.clear()
     engine.step([1, 2, 3], [GREEDY] * 3)
 
-    assert (encoding["cudaMemsetAsync"], encoding["cudaMemcpyAsync"]) == (3, 1)
+    clears = encoding["cudaMemset2DAsync"], encoding["cudaMemsetAsync"]  # keys and values of all layers, weights
+    assert (*clears, encoding["cudaMemcpyAsync"], encoding["cudaMemcpy2DAsync"]) == (1, 1, 1, 0)
     assert encoding["cudaStreamSynchronize"] == 0
     assert gpu.calls == {"cudaMemcpyAsync": 2, "cudaGraphLaunch": 1, "cudaEventRecord": 1, "cudaEventSynchronize": 1}
+
+
+def test_windows_for_scattered_slots_cost_as_many_calls_as_there_are_gaps(engine: GraphEngine, gpu: FakeGpu) -> None:
+    """And two bytes a sample over the bus."""
+    gpu.calls.clear()
+    gpu.sent = 0
+
+    engine.encode([0, 2, 3, 6], [np.zeros(4, np.int16)] * 4, [HEARD] * 4)
+
+    counted = {name: gpu.calls[name] for name in ("cudaMemset2DAsync", "cudaMemsetAsync", "cudaMemcpy2DAsync")}
+    assert set(counted.values()) == {3}
+    assert gpu.calls["cudaMemcpyAsync"] == 1
+    assert gpu.sent == 4 * 480_000 * 2
+
+
+def test_prompts_of_scattered_slots_are_waited_for_once_and_their_rest_not_at_all(
+    engine: GraphEngine, gpu: FakeGpu
+) -> None:
+    slots = [0, 2, 5]
+    engine.encode(slots, [np.full(4, slot, np.int16) for slot in slots], [HEARD] * 3)
+    gpu.calls.clear()
+    gpu.passes.clear()
+
+    engine.prefill(slots, [PROMPT[:1]] * 3)
+    waits = gpu.calls["cudaEventSynchronize"], gpu.calls["cudaStreamSynchronize"]
+    passes = [each for each in gpu.passes if each[0] != "encoder"]
+    gpu.calls.clear()
+    rest = engine.prefill(slots, [PROMPT[1:]] * 3)
+
+    assert waits == (1, 0)
+    assert passes == [("decoder", 1)] * 3
+    assert not gpu.calls, "tokens of the language and the task are read by the steps to come"
+    assert [each.unread for each in rest] == [1] * 3
+    engine.step(slots, [GREEDY] * 3)
+    assert engine.step(slots, [GREEDY] * 3).result().tokens.tolist() == [said(slot, PROMPT, 1)[0] for slot in slots]
+
+
+def test_a_slot_whose_prompt_is_still_read_steps_beside_those_that_speak(engine: GraphEngine) -> None:
+    start(engine, [0])
+    heard = engine.step([0], [GREEDY]).result().tokens.tolist()
+    engine.encode([4], [np.full(4, 4, np.int16)], [HEARD])
+    engine.prefill([4], [PROMPT])
+
+    both = [engine.step([0, 4], [GREEDY] * 2).result().tokens.tolist() for _ in range(3)]
+
+    assert heard + [first for first, _ in both] == said(0, PROMPT, 4)
+    assert [second for _, second in both[1:]] == said(4, PROMPT, 2)
 
 
 def test_memory_that_runs_out_after_all_costs_slots_and_not_the_model(
@@ -253,7 +301,7 @@ def test_plans_of_another_version_are_refused_with_the_command_that_rebuilds(gpu
 
 def test_fewer_slots_where_memory_is_short_and_none_is_an_error(gpu: FakeGpu, folder: Path) -> None:
     slot = 2 * 8192 + 2 * 2048 + 4096  # bytes: self-attention, cross-attention, alignment weights
-    fixed = 16 * (2 * 2048 + 480_000 * 4) + 1000
+    fixed = 16 * (2 * 2048 + 480_000 * 2) + 1000
     gpu.free = 2 * (fixed + 3 * slot)
     assert open_tensorrt(folder, EngineLimits(share=0.5)).slots == 3
     assert open_tensorrt(folder, EngineLimits(slots=2)).slots == 2
@@ -265,7 +313,7 @@ def test_fewer_slots_where_memory_is_short_and_none_is_an_error(gpu: FakeGpu, fo
 
 def spell(sound: float, tokens: list[float], *_: object) -> int:
     """Window n says n + 2 letters from the n-th on, then ends."""
-    last, name = int(tokens[-1]), round(sound * 16)
+    last, name = int(tokens[-1]), round(sound / 2048)
     first = ord("a") + name
     if last >= 300:
         return first

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from speech.audio import Pcm
 from speech.whisper.engine import CompletedAlignment, CompletedStep, Dimensions, Step
-from speech.whisper.gpu.runner import DecoderBatch, Floats, PrefillOutput, PromptBatch
+from speech.whisper.gpu.runner import CHOSEN, DecoderBatch, Floats, PrefillOutput, PromptBatch
 from speech.whisper.manifest import Manifest, Source
 from speech.whisper.special_tokens import SpecialTokens
 
@@ -70,11 +71,14 @@ class ListRunner:
         self.prefills: list[list[int]] = []  # slots of each
         self.steps: list[int] = []  # rows of each
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Floats]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm]) -> None:
         for slot, samples in zip(slots, audio, strict=True):
             self.sounds[slot] = float(samples[0]) if samples.size else 0.0
 
-    def prefill(self, prompts: PromptBatch) -> PrefillOutput:
+    def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
+        return [self._read(prompts) for prompts in batches]
+
+    def _read(self, prompts: PromptBatch) -> PrefillOutput:
         slots = range(prompts.first, prompts.first + len(prompts.ids))
         self.prefills.append(list(slots))
         told = []
@@ -89,7 +93,10 @@ class ListRunner:
         self.steps.append(len(rows))
         logprobs = np.zeros(len(rows), np.float32)
         for slot, position in enumerate(rows.position):
+            if rows.forced[slot] != CHOSEN:
+                self.fed[slot] = rows.forced[slot]
             self.cache[slot, position] = self.fed[slot]
+            assert rows.length[slot] == (position + 1 if rows.active[slot] else rows.length[slot])
             if rows.active[slot]:
                 how = bool(rows.first[slot]), float(rows.temperature[slot]), float(rows.draw[slot])
                 tokens = self.cache[slot, : position + 1].tolist()
