@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -40,11 +40,14 @@ from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.batching.statistics import Statistics
-from speech.whisper.engine import Engine
+from speech.whisper.engine import Engine, EngineError
 from speech.whisper.manifest import InvalidManifest, read_manifest
 from speech.whisper.special_tokens import UnknownLanguage
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from speech.whisper.gpu.factory import EngineLimits
 
 PUBLISH_SECONDS = 1.0  # between two updates of the metrics
 CPU_SLOTS = 10
@@ -62,6 +65,7 @@ class ServingOptions:
     gather: int = 0  # file windows collected before encoding beside a busy decoder; 0: as suits the engine
     gpu_memory: float = 0.8  # share of a GPU's free memory that the model may take
     gpu_memory_gb: float = 0.0  # GB that it may take, weights included, whatever is free; 0: the share counts
+    library: str = ""  # that runs the graphs for GPUs: torch, to compare with; else as exported
     longest_queue: int = 2048  # windows; more are refused
     grace: float = 25.0  # seconds to drain in when the model is unloaded
 
@@ -101,9 +105,21 @@ def open_engine(folder: Path, options: ServingOptions) -> Engine:
 def open_for_timing(folder: Path, options: ServingOptions) -> Engine:
     """The same for any export, random weights included. Raises InvalidManifest, EngineError."""
     target = read_manifest(folder).target
+    if options.library:
+        return _open_with(options.library, folder, target, options)
     if target not in _ENGINES:
         raise InvalidManifest(f"{folder} was exported for {target}; this version runs {', '.join(_ENGINES)}")
     return _ENGINES[target](folder, options)
+
+
+def _open_with(library: str, folder: Path, target: str, options: ServingOptions) -> Engine:
+    from speech.whisper.gpu.factory import open_torch
+
+    if library != "torch" or target == "cpu":
+        raise EngineError(
+            f"WHISPER_LIBRARY={library} with an export for {target}: only torch, for `cuda` or `tensorrt`"
+        )
+    return open_torch(folder, _limits(options))
 
 
 def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
@@ -114,15 +130,21 @@ def open_cpu_engine(folder: Path, options: ServingOptions) -> Engine:
 
 
 def open_cuda_engine(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.gpu.factory import EngineLimits, open_cuda
+    from speech.whisper.gpu.factory import open_cuda
 
-    return open_cuda(folder, EngineLimits(options.slots, options.gpu_memory, int(options.gpu_memory_gb * 1e9)))
+    return open_cuda(folder, _limits(options))
 
 
 def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
-    from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
+    from speech.whisper.gpu.factory import open_tensorrt
 
-    return open_tensorrt(folder, EngineLimits(options.slots, options.gpu_memory, int(options.gpu_memory_gb * 1e9)))
+    return open_tensorrt(folder, _limits(options))
+
+
+def _limits(options: ServingOptions) -> EngineLimits:
+    from speech.whisper.gpu.factory import EngineLimits
+
+    return EngineLimits(options.slots, options.gpu_memory, int(options.gpu_memory_gb * 1e9))
 
 
 _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target

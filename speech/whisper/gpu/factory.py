@@ -75,6 +75,27 @@ def open_cuda(folder: Path, limits: EngineLimits) -> GraphEngine:
     return _open_fitting(manifest, slots, ENCODE_BATCH, memory, lambda: OnnxLibrary(sessions, memory.device))
 
 
+def open_torch(folder: Path, limits: EngineLimits) -> GraphEngine:
+    """The graphs in plain torch, to compare others with, on a machine that has torch with CUDA.
+
+    raises: InvalidManifest, EngineError
+    """
+    try:
+        from speech.whisper.gpu.torch_library import TorchLibrary
+    except ImportError as error:
+        raise EngineError(f"WHISPER_LIBRARY=torch needs the packages torch and onnx: {error}") from error
+    try:
+        from speech.whisper.gpu.cuda import CudaMemory
+    except ImportError as error:
+        raise _bindings_missing(error) from error
+    manifest, memory = read_manifest(folder), CudaMemory()
+    library = TorchLibrary(folder, memory, int(memory.stream))
+    needs = footprint(model_size(manifest))
+    budget = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot, needs.weights)
+    slots = slots_that_fit(manifest, limits, budget, MOST_SLOTS)
+    return _open_fitting(manifest, slots, ENCODE_BATCH, memory, lambda: library)
+
+
 def _bindings_missing(error: ImportError) -> EngineError:
     return EngineError(f"the package `cuda-bindings` is missing or cannot be loaded: {error}")
 

@@ -22,6 +22,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_another_library_than_torch_is_told_which_there_are(folder: Path) -> None:
+    with pytest.raises(EngineError, match="only torch, for `cuda` or `tensorrt`"):
+        open_for_timing(folder, ServingOptions(library="jax"))
+
+
+def test_without_torch_the_error_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "speech.whisper.gpu.torch_library", raising=False)
+
+    with pytest.raises(EngineError, match="needs the packages torch and onnx"):
+        open_for_timing(folder, ServingOptions(library="torch"))
+
+
 def test_without_the_cuda_provider_the_error_says_what_to_install(folder: Path) -> None:
     with pytest.raises(EngineError, match="no CUDAExecutionProvider: install `onnxruntime-gpu`"):
         open_engine(folder, ServingOptions())
