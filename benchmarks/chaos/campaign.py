@@ -80,13 +80,16 @@ async def create_payers(deployment: SmallDeployment) -> list[Payer]:
     return [Payer("", ""), *(Payer(name, key, name == "poor", name == "revoked") for name, key in keys.items())]
 
 
-def plan_operations(plan: CampaignPlan, payers: Sequence[Payer]) -> list[ClientOperation]:
-    chance = random.Random(plan.seed)
-    speaker = Speaker(chance)
+def plan_operations(
+    plan: CampaignPlan, payers: Sequence[Payer], speaker: Speaker | None = None, first: int = 0
+) -> list[ClientOperation]:
+    """speaker: of whom no two sounds may be alike; first: number of the first one"""
+    chance = random.Random(plan.seed + first)
+    speaker = speaker or Speaker(chance)
     kinds = chance.choices(list(MIX), list(MIX.values()), k=plan.requests)
     rich = [payer for payer in payers if payer.name.startswith("rich")]
     operations = []
-    for number, kind in enumerate(kinds):
+    for number, kind in enumerate(kinds, first):
         anybody = kind in ("file", "leaver", "damaged")
         payer = chance.choice(payers if anybody else rich)
         lengths = plan.live_seconds if kind == "live" else FILE_SECONDS

@@ -10,8 +10,8 @@ import io
 import random
 import subprocess
 import wave
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import imageio_ffmpeg
@@ -39,13 +39,23 @@ Samples16 = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class SpokenSound:
-    text: str
+    """Its samples are made whenever they are asked for: a run of hours has more of them than memory."""
+
+    words: tuple[int, ...]  # of the vocabulary
     milliseconds: int
-    samples: Samples16 = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        return " ".join(VOCABULARY[word] for word in self.words)
 
     @property
     def seconds(self) -> float:
         return self.milliseconds / 1000
+
+    @property
+    def samples(self) -> Samples16:
+        spoken = _spoken(self.words)
+        return np.concatenate([*spoken, silence(self.milliseconds * MILLISECOND - sum(map(len, spoken)))])
 
     @property
     def pcm(self) -> bytes:
@@ -68,27 +78,35 @@ class Speaker:
         self._lengths: set[int] = set()  # milliseconds
 
     def speak(self, seconds: float) -> SpokenSound:
-        """seconds: about so long"""
-        pieces, words = [silence(PAUSE)], list[str]()
-        for word, last in self._words():
-            if sum(map(len, pieces)) > (seconds - 1) * SAMPLE_RATE and words:
-                break
-            words.append(VOCABULARY[word])
-            pieces += [say(word), silence(PAUSE if last else GAP)]
-        pieces.append(silence(PAUSE))
-        length = sum(map(len, pieces))
+        """seconds: about so long, and long enough for a word"""
+        words, sentence = list[int](), list[int]()
+        length = 2 * PAUSE
+        while not words or length < (seconds - 1) * SAMPLE_RATE:
+            if len(words) % SENTENCE == 0:
+                sentence = self._chance.sample(range(len(VOCABULARY)), SENTENCE)
+            words.append(sentence[len(words) % SENTENCE])
+            length = _length(words)
         milliseconds = -(-length // MILLISECOND)
         while milliseconds in self._lengths:
             milliseconds += 1
         self._lengths.add(milliseconds)
-        pieces.append(silence(milliseconds * MILLISECOND - length))
-        return SpokenSound(" ".join(words), milliseconds, np.concatenate(pieces))
+        return SpokenSound(tuple(words), milliseconds)
 
-    def _words(self) -> Iterator[tuple[int, bool]]:
-        """Word and whether it is a sentence's last; no word comes again within a sentence."""
-        while True:
-            for place, word in enumerate(self._chance.sample(range(len(VOCABULARY)), SENTENCE)):
-                yield word, place == SENTENCE - 1
+
+def _length(words: Sequence[int]) -> int:
+    """Samples."""
+    return 2 * PAUSE + sum(SHORTEST + word * STEP + _silence_after(at) for at, word in enumerate(words))
+
+
+def _silence_after(place: int) -> int:
+    return PAUSE if place % SENTENCE == SENTENCE - 1 else GAP
+
+
+def _spoken(words: Sequence[int]) -> list[Samples16]:
+    pieces = [silence(PAUSE)]
+    for at, word in enumerate(words):
+        pieces += [say(word), silence(_silence_after(at))]
+    return [*pieces, silence(PAUSE)]
 
 
 def say(word: int) -> Samples16:
