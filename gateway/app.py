@@ -15,6 +15,7 @@ from gateway.http.middleware.metrics import MetricsMiddleware
 from gateway.http.middleware.origin_check import OriginCheck
 from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMiddleware
 from gateway.http.middleware.trailing_slash import TrailingSlash
+from gateway.jobs.jobs import Jobs
 from gateway.reference.openapi import response_headers
 from gateway.requests.recordings import IDEMPOTENCY_HEADER
 from gateway.routes.reference import ApiDocuments
@@ -36,8 +37,9 @@ SDK_HEADERS = (  # that OpenAI's clients send from a browser
 ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, *SDK_HEADERS)
 
 
-def create_app(services: Services) -> Starlette:
-    offered = operations(docs=services.settings.server.docs)
+def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
+    """jobs: None where they are turned off"""
+    offered = operations(docs=services.settings.server.docs, jobs=services.settings.jobs.enabled)
     origins = services.settings.server.cors_origins
     routes: list[BaseRoute] = [Route(each.path, each.serve, methods=[each.method]) for each in offered]
     routes += [WebSocketRoute(channel.path, channel.serve) for channel in CHANNELS]
@@ -52,7 +54,7 @@ def create_app(services: Services) -> Starlette:
             Middleware(
                 JsonCorsMiddleware,
                 allow_origins=origins,
-                allow_methods=["GET", "POST"],
+                allow_methods=["GET", "POST", "PATCH", "DELETE"],
                 allow_headers=ALLOWED_HEADERS,
                 expose_headers=[*response_headers(offered), SHOULD_RETRY_HEADER, REASON_HEADER],
             ),
@@ -61,5 +63,6 @@ def create_app(services: Services) -> Starlette:
         exception_handlers={ServiceError: answer_error, HTTPException: answer_error},
     )
     app.state.services = services
+    app.state.jobs = jobs
     app.state.documents = ApiDocuments(offered, CHANNELS)
     return app

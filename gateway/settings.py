@@ -227,6 +227,20 @@ class CapacitySettings(SettingsGroup):
     """recordings that a gateway decodes at once; none: one for each processor"""
 
 
+class JobSettings(SettingsGroup):
+    enabled: bool = True
+    """whether recordings may be handed over as jobs (/v1/jobs)"""
+    storage: str = ""
+    """where their recordings lie, the same for all gateways: s3://bucket/folder, gs://… or az://… (with the \
+credentials of those clients' own variables); none: the folder `jobs` in the data folder"""
+    at_once: int = Field(default=4, ge=1)
+    """jobs that a gateway works on at once"""
+    recording_hours: float = Field(default=24.0, ge=0)
+    """how long a recording is kept, at least until its job has ended"""
+    transcript_hours: float = Field(default=168.0, gt=0)
+    """how long a job that has ended is kept, with its transcript"""
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="STT_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore"
@@ -242,6 +256,7 @@ class Settings(BaseSettings):
     client: ClientSettings = Field(default_factory=ClientSettings)
     accounts: AccountSettings = Field(default_factory=AccountSettings)
     capacity: CapacitySettings = Field(default_factory=CapacitySettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
     summarizer: SummarizerSettings = Field(default_factory=SummarizerSettings)
 
     @classmethod

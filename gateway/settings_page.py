@@ -21,6 +21,7 @@ TITLES = {
     "client": "The commands",
     "accounts": "Accounts",
     "capacity": "What a gateway takes at once",
+    "jobs": "Jobs",
     "summarizer": "Summaries",
 }
 INTRODUCTION = """\

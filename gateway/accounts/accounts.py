@@ -14,6 +14,7 @@ from gateway.accounts.callers import Caller, Credentials, Network, address_subje
 from gateway.accounts.database import Database
 from gateway.accounts.idempotency import IdempotencyKey, checked_key
 from gateway.accounts.keeper import LeaseKeeper, RunningWork
+from gateway.accounts.leases import Kind
 from gateway.accounts.live_session import LiveSession
 from gateway.accounts.local_access import LOCAL, LocalAccess
 from gateway.accounts.registry import Registry
@@ -23,6 +24,8 @@ from gateway.accounts.tiers import ANONYMOUS, SECONDS_A_MINUTE, Tier
 from gateway.accounts.transactions import AccountTransactions
 from gateway.accounts.usage import Usage, read_usage
 from gateway.errors import ServiceError, Unauthorized, Unavailable
+
+UNBOUNDED = 1 << 31  # slots: something else bounds the work
 
 Result = TypeVar("Result")
 
@@ -141,6 +144,30 @@ class Accounts:
         tier = caller.tier
         terms = Terms(caller.subject, "summary", tier.summaries, tier.summaries_at_once)
         grant = await self._open(terms, 1)
+        async with self._lasting(caller, Admission(self._transactions, terms, grant, self._time_source)) as admission:
+            yield admission
+
+    def caller(self, subject: str, name: str, tier: str, key: str | None) -> Caller:
+        """Whoever sent what is only now worked on. Raises Unauthorized where its tier is no more."""
+        local = self._policy.local
+        if local is not None and subject == LOCAL:
+            return Caller(LOCAL, local.tier, LOCAL)
+        if tier not in self._policy.tiers:
+            raise Unauthorized(f"The tier {tier!r} of this job's key is no more.")
+        return Caller(subject, self._policy.tiers[tier], name, key)
+
+    @contextlib.asynccontextmanager
+    async def admit_job(self, caller: Caller, lease: str, kind: Kind = "job") -> AsyncIterator[Admission]:
+        """For work that waits in a queue, which bounds it. A job has one admission, by whichever gateway goes on
+        with it, so that it is charged once.
+
+        lease: id of the admission, the job's own
+        raises: TooManyRequests, PaymentRequired; Unauthorized when the caller's key ends
+        """
+        tier = caller.tier
+        allowance = tier.summaries if kind == "summary" else tier.transcription
+        terms = Terms(caller.subject, kind, allowance, UNBOUNDED)
+        grant = await self._transactions.take_over(terms, lease, 1)
         async with self._lasting(caller, Admission(self._transactions, terms, grant, self._time_source)) as admission:
             yield admission
 

@@ -14,6 +14,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -58,6 +60,17 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaHistory:
+    """Where the migrations of a store's tables lie, and where the store notes which were made."""
+
+    folder: str  # package:folder, as Alembic writes it
+    table: str
+
+
+ACCOUNTS = SchemaHistory("gateway.accounts:migrations", "alembic_version")
+
+
 class Database:
     """One store. `durable` makes a SQLite commit survive a power cut, at the price of a disk flush.
 
@@ -65,8 +78,16 @@ class Database:
     raises: ValueError for an address of any other kind; Unavailable, here and later, while it is away
     """
 
-    def __init__(self, url: str, *, durable: bool = False, through: Callable[[Store], Store] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        durable: bool = False,
+        through: Callable[[Store], Store] | None = None,
+        history: SchemaHistory = ACCOUNTS,
+    ) -> None:
         parsed = driver_url(url)
+        self._history = history
         self.failures = Counter(dict.fromkeys(KINDS, 0))  # transactions that the store did not do, by kind
         with self._failures():
             store = _open(parsed, durable)
@@ -75,7 +96,7 @@ class Database:
     async def migrate(self) -> None:
         """Bring the schema to the newest version; several gateways may try at once."""
         with self._failures():
-            await self._store.migrate(_upgrade)
+            await self._store.migrate(partial(_upgrade, self._history))
 
     async def read(self, work: Work[Result]) -> Result:
         with self._failures():
@@ -228,8 +249,9 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(history: SchemaHistory, connection: Connection) -> None:
     config = Config()
-    config.set_main_option("script_location", "gateway.accounts:migrations")
+    config.set_main_option("script_location", history.folder)
+    config.attributes["version_table"] = history.table
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.accounts.schema import leases
 
-Kind = Literal["transcription", "summary"]
+Kind = Literal["transcription", "summary", "job"]  # of which each has slots of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,15 @@ class AccountTransactions:
         """
         return await self._database.write(terms.subject, lambda c: self._open(c, terms, lease, wanted, self._clock()))
 
+    async def take_over(self, terms: Terms, lease: str, wanted: int) -> Grant:
+        """As `open`, of an admission that another process may have had, which is dead or will find its lease ended.
+
+        One that was settled before the process died is granted as it is: it costs nothing any more.
+        """
+        return await self._database.write(
+            terms.subject, lambda c: self._take_over(c, terms, lease, wanted, self._clock())
+        )
+
     async def hold(self, terms: Terms, grant: Grant, need: Need) -> Grant:
         """Raise the hold. raises: as `open`; what was held before stays held"""
         return await self._database.write(terms.subject, lambda c: self._hold(c, terms, grant, need, self._clock()))
@@ -133,6 +142,13 @@ class AccountTransactions:
             expires_at=expires_at,
             record=record,
         )
+
+    def _take_over(self, connection: Connection, terms: Terms, lease: str, wanted: int, now: float) -> Grant:
+        if not self._end(connection, lease).settled:
+            return self._open(connection, terms, lease, wanted, now)
+        period = terms.allowance.period(now)
+        left = self._account(connection, terms, period.bucket, now).left
+        return Grant(lease, period, 0, rate_limit(terms.allowance, period, left, now), now + self._lease_seconds)
 
     def _hold(self, connection: Connection, terms: Terms, grant: Grant, need: Need, now: float) -> Grant:
         own = self._end(connection, grant.lease)

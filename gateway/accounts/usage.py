@@ -87,7 +87,7 @@ def _meter(connection: Connection, subject: str, now: float, counted: _Counted) 
     end = ledger.position(connection, subject, period.bucket)
     alive = [lease for lease in leases.of_subject(connection, subject) if lease.expires_at > now * 1000]
     running = [lease for lease in alive if lease.kind == counted.kind]
-    held = sum(lease.held for lease in running if lease.bucket == period.bucket)
+    held = sum(lease.held for lease in alive if lease.bucket == period.bucket)
     return Meter(
         allowance=counted.allowance,
         left=counted.allowance.minor_units + end.balance - held,

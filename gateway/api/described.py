@@ -24,12 +24,25 @@ LanguageName = Annotated[str, Field(json_schema_extra={"format": "language"}, ex
 
 def schemas(models: Iterable[type]) -> dict[str, Schema]:
     """The schema of each model and of what they consist of, by class name."""
+    models = list(models)
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         (model.__name__, "serialization", TypeAdapter(model)) for model in models
     ]
     _, definitions = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE)
     found: dict[str, Schema] = definitions["$defs"]
+    for model in models:
+        _describe_inherited(model, found[model.__name__])
     return {name: _tidied(schema) for name, schema in sorted(found.items())}
+
+
+def _describe_inherited(model: type, schema: Schema) -> None:
+    """The texts below the fields of the model that it extends; pydantic sees only the model's own."""
+    for base in getattr(model, "__orig_bases__", ()):
+        if not hasattr(base, "__required_keys__"):
+            continue
+        for name, inherited in TypeAdapter(base).json_schema(mode="serialization")["properties"].items():
+            if "description" in inherited:
+                schema["properties"][name].setdefault("description", inherited["description"])
 
 
 def schema_of(content: type | Schema) -> Schema:

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,6 +54,15 @@ class UploadFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingForm:
+    """What is sent with a recording."""
+
+    name: str  # of its file
+    fields: dict[str, str]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceClient:
     address: ServiceAddress
     http: httpx.AsyncClient
@@ -64,14 +73,42 @@ class ServiceClient:
             await answer.aread()
             return self._json(answer)
 
+    async def text(self, path: str) -> str:
+        """What is at a path. Raises RequestFailed."""
+        return (await self.answer(path)).text
+
+    async def answer(self, path: str) -> httpx.Response:
+        """raises: RequestFailed"""
+        async with self._asking("GET", path, timeout=QUICK_SECONDS) as answer:
+            await answer.aread()
+            return answer
+
+    async def lines(self, path: str, headers: dict[str, str]) -> AsyncGenerator[str, None]:
+        """Of an answer that goes on. Raises RequestFailed."""
+        timeout = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
+        async with self._asking("GET", path, headers=headers, timeout=timeout) as answer:
+            async for line in answer.aiter_lines():
+                yield line
+
+    async def delete(self, path: str) -> Any:
+        """The JSON of the answer; None where it has none. Raises RequestFailed."""
+        async with self._asking("DELETE", path, also=(HTTPStatus.NO_CONTENT,), timeout=QUICK_SECONDS) as answer:
+            await answer.aread()
+            return None if answer.status_code == HTTPStatus.NO_CONTENT else self._json(answer)
+
     async def transcribe(self, path: Path, name: str, fields: dict[str, str], on_stage: OnStage) -> httpx.Response:
+        """Raises RequestFailed, OSError where the file cannot be read."""
+        return await self.upload("/v1/transcribe", path, RecordingForm(name, fields), on_stage)
+
+    async def upload(self, to: str, path: Path, form: RecordingForm, on_stage: OnStage) -> httpx.Response:
         """Raises RequestFailed, OSError where the file cannot be read."""
         identity = new_identity()
         with path.open("rb") as file:
             upload: Any = UploadFile(file, path.stat().st_size, on_stage)
+            sent: dict[str, Any] = {"data": form.fields, "files": {"file": (form.name, upload)}}
             async with (
                 self._following(identity, on_stage),
-                self._asking("POST", "/v1/transcribe", identity, data=fields, files={"file": (name, upload)}) as answer,
+                self._asking("POST", to, identity, also=(HTTPStatus.ACCEPTED,), headers=form.headers, **sent) as answer,
             ):
                 await answer.aread()
                 return answer

@@ -13,6 +13,7 @@ FORMATS = ("json", "txt", "srt", "vtt")  # of transcripts, as the service names 
 TASKS = ("transcribe", "translate")  # as the service names them
 STYLES = ("brief", "detailed", "action_items", "bullet_points", "headline")  # of summaries
 STYLE_ALIASES = ("bullets", "bullet-points", "action-items")
+JOB_STATUSES = ("queued", "processing", "completed", "failed", "cancelled")  # as the service names them
 RECONNECT_SECONDS = 120.0
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -36,7 +37,16 @@ def build_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="stt", description="Speech to text on your own machines.")
     top.add_argument("--version", action=ShowVersion)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_transcribe, _add_listen, _add_summarize, _add_status, _add_keys, _add_completion):
+    for add in (
+        _add_serve,
+        _add_transcribe,
+        _add_listen,
+        _add_jobs,
+        _add_summarize,
+        _add_status,
+        _add_keys,
+        _add_completion,
+    ):
         add(commands)
     return top
 
@@ -52,21 +62,40 @@ def _add_transcribe(commands: Subparsers) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording, a folder of them, or - (standard input)")
     parser.add_argument("--format", choices=FORMATS, default="txt", help="of the transcript (default: txt)")
     parser.add_argument("--output", metavar="PATH", help="file for the transcript, or a folder for several")
-    _add_language_and_model(parser)
-    parser.add_argument(
-        "--task", choices=TASKS, default="transcribe", help="translate: write English, whatever is spoken"
-    )
-    parser.add_argument(
-        "--summary", choices=[*STYLES, *STYLE_ALIASES], metavar="STYLE", help=f"also summarize: {', '.join(STYLES)}"
-    )
-    parser.add_argument("--speakers", type=int, default=0, metavar="N", help="number of speakers (default: detect)")
-    parser.add_argument("--no-diarize", action="store_true", help="do not tell speakers apart")
+    _add_recognition(parser)
+    parser.add_argument("--job", action="store_true", help="hand it over as a job, and wait through whatever breaks")
     parser.add_argument("--no-speaker-labels", action="store_true", help="do not name speakers in txt, srt and vtt")
     parser.add_argument("--plot", metavar="PICTURE", help="also draw waveform, speakers and text (png, svg or pdf)")
     parser.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="recordings to send at once (default: what your tier allows)"
     )
     _add_url(parser)
+
+
+def _add_jobs(commands: Subparsers) -> None:
+    parser = _add(commands, "jobs", "hand recordings over, and come back for their transcripts")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    submit = _add(actions, "submit", "hand recordings over and print the ids of their jobs", module="jobs")
+    submit.add_argument("files", nargs="+", metavar="FILE", help="a recording, a folder of them, or - (standard input)")
+    _add_recognition(submit)
+    submit.add_argument("--metadata", metavar="JSON", help="an object of yours that comes back with the job")
+    listing = _add(actions, "list", "list your jobs, newest first", module="jobs")
+    listing.add_argument("--status", choices=JOB_STATUSES, help="only jobs of this status")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many, at most 100 (default: 20)")
+    show = _add(actions, "show", "show a job, or its transcript", module="jobs")
+    show.add_argument("--format", choices=FORMATS, help="print the transcript in this format")
+    for each in (
+        show,
+        _add(actions, "watch", "follow a job until it ends", module="jobs"),
+        _add(actions, "cancel", "cancel a job that has not ended", module="jobs"),
+        _add(actions, "delete", "delete a job with its recording and its transcript", module="jobs"),
+    ):
+        each.add_argument("id", metavar="ID", help="of the job")
+    for each in (submit, listing, show):
+        each.add_argument("--json", action="store_true", help="print the service's own answer")
+    for name, action in actions.choices.items():
+        action.set_defaults(action=name)
+        _add_url(action)
 
 
 def _add_listen(commands: Subparsers) -> None:
@@ -135,6 +164,18 @@ def _add(commands: Subparsers, name: str, about: str, module: str = "") -> argpa
     parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
     parser.set_defaults(module=f"gateway.cli.{module or name}")
     return parser
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    _add_language_and_model(parser)
+    parser.add_argument(
+        "--task", choices=TASKS, default="transcribe", help="translate: write English, whatever is spoken"
+    )
+    parser.add_argument(
+        "--summary", choices=[*STYLES, *STYLE_ALIASES], metavar="STYLE", help=f"also summarize: {', '.join(STYLES)}"
+    )
+    parser.add_argument("--speakers", type=int, default=0, metavar="N", help="number of speakers (default: detect)")
+    parser.add_argument("--no-diarize", action="store_true", help="do not tell speakers apart")
 
 
 def _add_language_and_model(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ from gateway.cli.service_log import configure_logging
 from gateway.cli.shutdown import GracefulShutdown
 from gateway.dialects.wyoming.server import CannotListen, serve_wyoming
 from gateway.http.server import HttpServer, http_config
+from gateway.jobs.jobs import open_jobs
 from gateway.log import announce
 from gateway.media.ffmpeg import FfmpegMissing
 from gateway.metrics import expose
@@ -88,13 +89,14 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
         async with (
             open_tritons(settings, models) as tritons,
             open_services(settings, models, tritons.urls, tritons.access) as services,
+            open_jobs(services) as jobs,
             serve_wyoming(services) as wyoming,
         ):
             if wyoming:
                 announce(f"Wyoming, for Home Assistant: {wyoming}")
             with serve_metrics(services, settings.server), ExitStack() as published:
                 on_ready = partial(ready, services, listener, published)
-                http = HttpServer(http_config(create_app(services), settings), services.draining, on_ready)
+                http = HttpServer(http_config(create_app(services, jobs), settings), services.draining, on_ready)
                 shutdown.serving(http, on_drain=partial(drain, services, tritons, http))
                 await http.serve(sockets=[listener])
                 shutdown.closing()

@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from gateway.cli.client import OnStage, RequestFailed, ServiceClient, connect
 from gateway.cli.errors import FAILED, CommandFailed, WrongUse
+from gateway.cli.job_client import transcribe_as_job
 from gateway.cli.outputs import check_picture, choose_targets, summary_target
 from gateway.cli.readable import print_readable
 from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
@@ -59,6 +60,7 @@ class TranscribePlan:
     summary: str  # style, or ""
     language: str
     fields: dict[str, str]  # of the form
+    as_job: bool = False
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ def make_plan(options: argparse.Namespace) -> TranscribePlan:
         summary=options.summary or "",
         language=options.language,
         fields={name: text for name, text in fields.items() if text},
+        as_job=options.job,
     )
 
 
@@ -172,7 +175,8 @@ class TranscribeCommand:
         try:
             async with self.slots, on_disk(recording) as path:
                 async with self._stages(recording.name) as on_stage:
-                    answer = await self.client.transcribe(path, recording.name, self.plan.fields, on_stage)
+                    send = transcribe_as_job if self.plan.as_job else ServiceClient.transcribe
+                    answer = await send(self.client, path, recording.name, self.plan.fields, on_stage)
                 result = self._read(answer)
                 if self.plan.picture:
                     await self._draw(result, path, recording)

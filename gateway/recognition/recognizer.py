@@ -27,6 +27,7 @@ from gateway.recognition.scripts import in_one_script
 from gateway.recognition.windows import (
     TRANSLATED_INTO,
     OnProgress,
+    OnWindow,
     RecognizeWindow,
     WindowTranscriber,
     WindowTranscript,
@@ -51,8 +52,10 @@ def _ignore(decoded: float, planned: float) -> None:
 class Recognizer:
     """`recognize` sends one window to a model; what it raises ends the transcription."""
 
-    def __init__(self, recognize: RecognizeWindow) -> None:
+    def __init__(self, recognize: RecognizeWindow, on_window: OnWindow | None = None) -> None:
+        """on_window: hears, in order of time, what the windows say at the first look"""
         self._recognize = recognize
+        self._on_window = on_window
 
     async def transcribe(
         self, recording: Recording, request: RecognitionRequest, on_progress: OnProgress = _ignore
@@ -60,7 +63,7 @@ class Recognizer:
         """Cancelling this cancels every window in flight."""
         transcriber = WindowTranscriber(self._recognize, recording.pcm, request, on_progress)
         windows = await asyncio.to_thread(_plan, recording)
-        transcripts = await transcriber.transcribe([(window, request.language) for window in windows])
+        transcripts = await transcriber.transcribe([(window, request.language) for window in windows], self._on_window)
         detected = [each for each in transcripts if request.language is None and each.is_speech and each.words]
         if detected:
             transcripts = await _follow_languages(transcriber, transcripts, request.languages)

@@ -73,6 +73,9 @@ def is_speech(result: WindowResult) -> bool:
     return not (result.no_speech_probability > SILENT and is_improbable(result))
 
 
+OnWindow = Callable[[WindowTranscript], None]
+
+
 class WindowTranscriber:
     """Transcribes windows of one recording. What `recognize` raises cancels all of them."""
 
@@ -86,15 +89,25 @@ class WindowTranscriber:
         self._decoded = 0.0  # seconds
         self._planned = 0.0  # seconds
 
-    async def transcribe(self, windows: Sequence[tuple[Window, str | None]]) -> list[WindowTranscript]:
-        """One transcript per window, in their order; each window comes with its language, None to detect it."""
+    async def transcribe(
+        self, windows: Sequence[tuple[Window, str | None]], on_window: OnWindow | None = None
+    ) -> list[WindowTranscript]:
+        """One transcript per window, in their order; each window comes with its language, None to detect it.
+
+        on_window: hears of each as soon as it and those before it are there
+        """
         self._planned += sum(window.end - window.start for window, _ in windows) / SAMPLE_RATE
         numbered = enumerate(windows)
         found: dict[int, WindowTranscript] = {}
+        upcoming = 0  # number of the next one that `on_window` hears of
 
         async def work() -> None:
+            nonlocal upcoming
             for at, each in numbered:
                 found[at] = await self._transcribe_one(*each)
+                while on_window is not None and upcoming in found:
+                    on_window(found[upcoming])
+                    upcoming += 1
 
         # Not a task for each window: a day has thousands of them, and to start them all stops the event loop.
         async with run_together(*(work() for _ in range(min(IN_FLIGHT, len(windows))))) as tasks:

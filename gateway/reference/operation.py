@@ -39,6 +39,7 @@ class Tag(StrEnum):
     """The group that an operation is shown in; the value is what the group holds."""
 
     TRANSCRIPTION = "Transcription"
+    JOBS = "Jobs"
     SUMMARIES = "Summaries"
     OFFER = "What is offered"
     ACCOUNT = "Account"
@@ -81,7 +82,7 @@ class Reply:
 class Operation:
     """A method of an address."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS"]
     path: str  # as Starlette writes it
     serve: Serve
     name: str  # unique: generated clients call their method so

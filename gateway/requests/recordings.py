@@ -100,9 +100,13 @@ async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recordi
 
 
 async def fingerprint_of(job: RecordingJob) -> str:
+    return await file_digest(job.upload.path, job.options.asked)
+
+
+async def file_digest(path: Path, asked: str) -> str:
     """Hash of what is asked: the file and the options."""
-    digest = await asyncio.to_thread(_digest, job.upload.path)
-    return hashlib.sha256(f"{digest} {job.options.asked}".encode()).hexdigest()
+    digest = await asyncio.to_thread(_digest, path)
+    return hashlib.sha256(f"{digest} {asked}".encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -10,6 +10,7 @@ from importlib import metadata
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.jobs import EVENT_MODELS as JOB_MODELS
 from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, TokenEvent
 from gateway.dialects.asr_webservice.operations import MODELS as ASR_MODELS
 from gateway.dialects.openai.operations import EVENT_MODELS
@@ -40,7 +41,7 @@ class ApiDocuments:
 
     @cached_property
     def openapi(self) -> bytes:
-        extra = [StageEvent, TokenEvent, CompleteEvent, ErrorEvent, *EVENT_MODELS, *ASR_MODELS]
+        extra = [StageEvent, TokenEvent, CompleteEvent, ErrorEvent, *EVENT_MODELS, *JOB_MODELS, *ASR_MODELS]
         description = "\n".join([INTRODUCTION, *map(in_markdown, self._channels)])
         return _json(openapi_document(self._operations, metadata.version("stt"), description, extra))
 

@@ -40,6 +40,7 @@ from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER
 from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.index import index
+from gateway.routes.job_operations import JOB_OPERATIONS
 from gateway.routes.progress import show_progress
 from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
@@ -81,6 +82,7 @@ OPERATIONS: tuple[Operation, ...] = (
         keyed=True,
         errors=[BadRequest, Unauthorized, PaymentRequired, RequestTimeout, Conflict, TooLarge, TooManyRequests],
     ),
+    *JOB_OPERATIONS,
     Operation(
         "GET",
         "/v1/progress/{identity}",
@@ -203,9 +205,10 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def operations(*, docs: bool) -> list[Operation]:
-    """docs: whether the API describes itself, at other addresses than /"""
-    return [each for each in OPERATIONS if docs or each.tag is not Tag.DESCRIPTION or each.path == "/"]
+def operations(*, docs: bool, jobs: bool = True) -> list[Operation]:
+    """docs: whether the API describes itself, at other addresses than /; jobs: whether it takes jobs"""
+    offered = [each for each in OPERATIONS if docs or each.tag is not Tag.DESCRIPTION or each.path == "/"]
+    return [each for each in offered if jobs or each.tag is not Tag.JOBS]
 
 
 CHANNELS: tuple[Channel, ...] = (

@@ -6,6 +6,7 @@ from gateway.accounts.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
+    version_table=context.config.attributes.get("version_table", "alembic_version"),
     target_metadata=metadata,
     transaction_per_migration=False,
 )

@@ -1,0 +1,1 @@
+"""Durable jobs: recordings that are handed over, worked on in their turn, and come back for."""
