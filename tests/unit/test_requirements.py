@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 LOCKS = sorted((Path(__file__).parents[2] / "requirements").glob("*.txt"))
 WITH_TORCH = {"pyannote"}  # the alternative diarizer, in an environment of its own
+
+
+def test_the_extra_for_gpus_brings_what_onnx_runtimes_provider_is_linked_to() -> None:
+    """libcublas, libcublasLt, libcurand and cuDNN, which its wheel lacks and NVIDIA's images have."""
+    extras = tomllib.loads((LOCKS[0].parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {re.split(r"[>=<\[]", each)[0] for each in extras["gpu"]}
+
+    assert {"nvidia-cublas", "nvidia-curand", "nvidia-cudnn-cu13"} <= named
+    assert "stt[nvidia-image]" in extras["gpu"]
+    assert not named & {re.split("[>=<]", each)[0] for each in extras["nvidia-image"]}
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
