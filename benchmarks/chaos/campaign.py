@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import tempfile
 import time
@@ -37,6 +38,7 @@ class CampaignPlan:
     workers: int = WORKERS
     mutant: str = ""
     live_seconds: tuple[float, float] = LIVE_SECONDS
+    longest: float = math.inf  # seconds after which nothing is begun any more, and the report tells how far it came
 
 
 @dataclass
@@ -109,6 +111,8 @@ async def _work(
     async def client() -> None:
         nonlocal done
         for operation in waiting:
+            if clients.now > plan.longest:
+                break
             await clients.run(operation)
             done += 1
 
@@ -118,13 +122,16 @@ async def _work(
             if number == len(plan.faults) // 2:
                 await deployment.revoke_key(next(payer.key for payer in payers if payer.revoked))
             due = (number + 0.5) / len(plan.faults) * plan.requests
-            while done < min(due, plan.requests):
+            while done < min(due, plan.requests) and clients.now < plan.longest:
                 await asyncio.sleep(0.05)
+            if clients.now >= plan.longest:
+                return
             await nemesis.strike(name, lambda: clients.now)
 
     try:
         striking = asyncio.create_task(strike())
         await asyncio.gather(*(client() for _ in range(plan.workers)))
         await striking
+        result.history = [operation for operation in result.history if operation.began]
     finally:
         await clients.close()

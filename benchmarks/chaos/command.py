@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -23,11 +24,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", default="", help="names of the faults instead of a random order, with commas")
     parser.add_argument("--workers", type=int, default=16, help="clients at once")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which nothing is begun any more")
     parser.add_argument("--mutant", default="", help="a fault in the gateways that the checkers have to find")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     options = parser.parse_args(arguments)
     names = options.faults.split(",") if options.faults else schedule(options.kills, random.Random(options.seed))
-    plan = CampaignPlan(options.requests, names, options.seed, workers=options.workers, mutant=options.mutant)
+    plan = CampaignPlan(
+        options.requests,
+        names,
+        options.seed,
+        workers=options.workers,
+        mutant=options.mutant,
+        longest=options.minutes * 60,
+    )
     result = asyncio.run(run_campaign(plan))
     for problem in result.problems:
         print(problem)
@@ -47,7 +56,8 @@ def tables(plan: CampaignPlan, result: CampaignResult) -> list[report.Table]:
     ]
     attempts = sum(len(each.statuses) for each in result.history)
     note = (
-        f"{result.right} of {len(result.history)} answered rightly or refused rightly, over {attempts} attempts, "
+        f"{result.right} of {len(result.history)} answered rightly or refused rightly, of {plan.requests} planned; "
+        f"over {attempts} attempts, "
         f"{len(result.struck)} faults in {result.seconds:.0f} s, seed {plan.seed}. unknown: clients that left."
     )
     recovery: defaultdict[str, list[float]] = defaultdict(list)
