@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, suppress
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.accounts import Admission
 from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, SummaryPoint, TokenEvent
 from gateway.draining import Work
-from gateway.errors import ClientGone, InternalError, ServiceError, TooLarge, Unavailable
+from gateway.errors import InternalError, ServiceError, TooLarge, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.event_stream import EVENT_STREAM, PING_SECONDS, EventStream
 from gateway.http.summary_parameters import SummaryOptions, read_request
+from gateway.http.uploads import UploadLimits, pieces
 from gateway.requests.admit import admit
 from gateway.services import services_of
 from gateway.summaries.chat_protocol import SummarizerFailed, SummarizerUnavailable
@@ -35,7 +37,7 @@ async def summarize(request: Request) -> Response:
     async with AsyncExitStack() as stack:
         stack.enter_context(services.draining.track(Work.SUMMARY))
         _, admission = await stack.enter_async_context(admit(request, services.accounts.admit_summary))
-        wanted = read_request(await _body(request))
+        wanted = read_request(await _body(request, services.settings.media.upload_idle_seconds))
         progress = _translated(services.summarizer.summarize(wanted.content, wanted.style, wanted.language))
         if EVENT_STREAM not in request.headers.get("accept", ""):
             answer = await while_connected(request, _whole(progress, wanted))
@@ -80,15 +82,14 @@ class SummaryEvents:
                 await self.admission.settle(0)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, idle_seconds: float) -> bytes:
+    """raises: TooLarge; RequestTimeout for one that stands still or trickles, as uploads are given up"""
     body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise TooLarge(f"The text is too large; accepted are {MAX_BODY // 1024**2} MB.")
-    except ClientDisconnect as error:
-        raise ClientGone from error
+    limits = UploadLimits(MAX_BODY, idle_seconds)
+    async for piece in pieces(request, limits, sys.maxsize):  # its words for what is too large are a file's
+        body += piece
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"The text is too large; accepted are {MAX_BODY // 1024**2} MB.")
     return bytes(body)
 
 

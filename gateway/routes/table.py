@@ -110,7 +110,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Reply("The summary, whole or while it is written.", {JSON: SummaryAnswer, EVENT_STREAM: TEXT}, ALLOWANCE)
         ],
         keyed=True,
-        errors=[BadRequest, Unauthorized, PaymentRequired, TooLarge, TooManyRequests],
+        errors=[BadRequest, Unauthorized, PaymentRequired, RequestTimeout, TooLarge, TooManyRequests],
     ),
     Operation(
         "GET",

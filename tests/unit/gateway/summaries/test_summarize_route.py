@@ -23,7 +23,7 @@ from gateway.draining import Draining
 from gateway.errors import ServiceError, answer_error
 from gateway.routes.summarize import MAX_BODY, summarize
 from gateway.routes.usage import show_usage
-from gateway.settings import AccountSettings, ServerSettings, Settings
+from gateway.settings import AccountSettings, MediaSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer, SummaryServer
 from gateway.summaries.summarizer import Summarizer
 from tests.unit.gateway.summaries.chat_fakes import FakeChatStream, FakeServer, chunk, whole
@@ -185,6 +185,25 @@ async def test_half_a_character_is_replaced() -> None:
 async def test_a_body_over_the_limit_is_refused() -> None:
     answer = await post(WHOLE, b" " * (MAX_BODY + 1))
     assert answer.status_code == 413
+
+
+async def test_a_body_that_stands_still_is_given_up() -> None:
+    async with application(WHOLE, "unlimited") as app:
+        media = MediaSettings(upload_idle_seconds=0.05)
+        app.state.services.settings = app.state.services.settings.model_copy(update={"media": media})
+        sent: list[Any] = []
+        begun = [{"type": "http.request", "body": b'{"text": "We ', "more_body": True}]
+
+        async def receive() -> Any:
+            return begun.pop() if begun else await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/summarize", "query_string": b"", "headers": []}
+        await asyncio.wait_for(app(scope | {"client": ("127.0.0.1", 1)}, receive, send), 10)
+
+    assert sent[0]["status"] == 408
 
 
 async def test_a_given_language_is_used() -> None:
