@@ -27,9 +27,15 @@ plot: setup  ## bring what `stt transcribe --plot` draws with (80 MB)
 development:
 	$(SETUP) development
 
-# Unit tests first and side by side: what is broken is told within a minute. The others start servers, one at a time.
+# Unit tests first and side by side: what is broken is told within a minute. Integration tests start processes of their
+# own, a file beside a file; those of the whole service share one, in turn.
 test: setup check browser unit  ## everything that proves it (15 to 30 minutes on 2 cores); TESTS=path runs a part of it
-	$(BIN)/python -m pytest $(or $(TESTS),tests/integration tests/e2e)
+ifdef TESTS
+	$(BIN)/python -m pytest $(TESTS)
+else
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/integration
+	$(BIN)/python -m pytest tests/e2e
+endif
 
 unit: development  ## unit tests alone, in about a minute
 	$(BIN)/python -m pytest -n auto tests/unit
