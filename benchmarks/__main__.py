@@ -13,7 +13,7 @@ from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 
 NAMES = (
     "limits", "throughput", "accuracy", "memory", "perf_analyzer", "gpu",
-    "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak",
+    "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
 )  # fmt: skip
 OWN_PACKAGES = ("planning", "chaos", "soak")  # need none but the service's
 SCORING_OPTIONAL = ("gpu",)  # measure what they can where nothing scores
