@@ -55,6 +55,13 @@ def web_address(text: str) -> str:
     return text
 
 
+def _port(text: str) -> str:
+    """Raises ValueError."""
+    if not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise ValueError(f"{text!r} is no port; accepted: 1 to 65535")
+    return text
+
+
 def _grpc_address(text: str) -> str:
     """Raises ValueError."""
     host, _, port = text.rpartition(":")
@@ -243,6 +250,17 @@ credentials of those clients' own variables); none: the folder `jobs` in the dat
     """how long a job that has ended is kept, with its transcript"""
 
 
+class OutgoingSettings(SettingsGroup):
+    ports: Annotated[CommaList, AfterValidator(lambda ports: tuple(map(_port, ports)))] = ("80", "443")
+    """ports that recordings are fetched from, and webhooks are sent to"""
+    hosts: CommaList = ()
+    """the only hosts for that; none: any with a public address"""
+    private_hosts: CommaList = ()
+    """hosts for that whose addresses may be of this machine or its network; others' have to be public"""
+    download_seconds: float = Field(default=3600.0, gt=0)
+    """how long the download of one recording may take"""
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="STT_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore"
@@ -259,6 +277,7 @@ class Settings(BaseSettings):
     accounts: AccountSettings = Field(default_factory=AccountSettings)
     capacity: CapacitySettings = Field(default_factory=CapacitySettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
+    outgoing: OutgoingSettings = Field(default_factory=OutgoingSettings)
     summarizer: SummarizerSettings = Field(default_factory=SummarizerSettings)
 
     @classmethod

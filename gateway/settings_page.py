@@ -22,6 +22,7 @@ TITLES = {
     "accounts": "Accounts",
     "capacity": "What a gateway takes at once",
     "jobs": "Jobs",
+    "outgoing": "Addresses that callers name",
     "summarizer": "Summaries",
 }
 INTRODUCTION = """\

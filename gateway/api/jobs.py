@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import Count, Probability, Seconds, described
+from gateway.api.described import Count, LanguageName, ModelName, Probability, Seconds, described
 from gateway.api.transcription import TranscriptionForm
 
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
@@ -23,8 +23,30 @@ class JobForm(TranscriptionForm, total=False):
 
     metadata: Annotated[str, Field(examples=['{"ticket": 4711}'])]
     """A JSON object of yours, at most 4 KB, which comes back with the job."""
+    webhook_url: Annotated[str, Field(examples=["https://app.example/heard"])]
+    """Where the end of the job is told, signed as Standard Webhooks has it; tried for a day."""
     summary: Annotated[str, Field(examples=["brief"])]
     """Style of a summary that is written, too: brief, detailed, action_items, bullet_points or headline."""
+
+
+@described
+class JobRequest(TypedDict):
+    """A job whose recording is fetched. All other fields of the form may be there, too, as the JSON that they are."""
+
+    url: Annotated[str, Field(examples=["https://media.example/talk.mp3"])]
+    """The recording's address, http or https. Private addresses are refused."""
+    webhook_url: NotRequired[str]
+    """Where the end of the job is told."""
+    metadata: NotRequired[dict[str, Any] | None]
+    """An object of yours, at most 4 KB, which comes back with the job."""
+    summary: NotRequired[str]
+    """Style of a summary that is written, too."""
+    model: NotRequired[ModelName]
+    """A model that `GET /v1/models` lists."""
+    language: NotRequired[LanguageName]
+    """What is spoken, as in the form."""
+    diarize: NotRequired[bool]
+    """Whether speakers are told apart."""
 
 
 @described
@@ -49,6 +71,30 @@ class JobSummary(TypedDict):
     """The model that wrote it."""
     error: NotRequired[str]
     """Why there is none."""
+
+
+@described
+class JobWebhook(TypedDict):
+    """Where the end of a job is told, and whether that has been done."""
+
+    url: str
+    """The address that was sent with the job."""
+    state: WebhookState
+    """`waiting` until the job has ended, `pending` while it is tried, `delivered`, or `failed` after a day."""
+    attempts: Count
+    """How often it was tried."""
+    next_attempt_at: Moment | None
+    """When it is tried again."""
+    error: str | None
+    """What was wrong with the last attempt."""
+
+
+@described
+class WebhookSecret(TypedDict):
+    """What signs the webhooks of a key's jobs."""
+
+    secret: Annotated[str, Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])]
+    """For the libraries of Standard Webhooks, which verify what arrives."""
 
 
 @described
@@ -83,6 +129,8 @@ class JobReport(TypedDict):
     """What you sent with it."""
     summary: JobSummary | None
     """Of a completed job that was asked for one."""
+    webhook: JobWebhook | None
+    """Of a job that came with a `webhook_url`."""
 
 
 @described

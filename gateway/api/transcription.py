@@ -103,9 +103,11 @@ class Transcription(TypedDict):
 class TranscriptionForm(TypedDict):
     """A recording and how it shall be transcribed. Unknown fields are ignored, an empty field counts as left out."""
 
-    file: bytes
+    file: NotRequired[bytes]
     """The recording, audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG,
     MPEG and most others that ffmpeg reads. Its first audio track that has sound is transcribed."""
+    url: NotRequired[Annotated[str, Field(examples=["https://media.example/talk.mp3"])]]
+    """The recording's address, http or https, in place of `file`. Private addresses are refused."""
     model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists. For one that is not deployed a stand-in answers and is named."""
     language: NotRequired[Annotated[LanguageName, Field(default="auto")]]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -89,6 +89,13 @@ class ServiceClient:
         async with self._asking("GET", path, headers=headers, timeout=timeout) as answer:
             async for line in answer.aiter_lines():
                 yield line
+
+    async def post(self, path: str, fields: Mapping[str, Any]) -> Any:
+        """The JSON of the answer. Raises RequestFailed."""
+        accepted = (HTTPStatus.ACCEPTED,)
+        async with self._asking("POST", path, also=accepted, json=dict(fields), timeout=QUICK_SECONDS) as answer:
+            await answer.aread()
+            return self._json(answer)
 
     async def delete(self, path: str) -> Any:
         """The JSON of the answer; None where it has none. Raises RequestFailed."""

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.cli.client import ServiceClient, connect
 from gateway.cli.errors import FAILED, WrongUse
 from gateway.cli.job_client import finished, submit_recording
-from gateway.cli.recordings import find_recordings, on_disk
+from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
 from gateway.cli.service_address import find_service
 from gateway.cli.terminal import duration, print_result, show_progress, tell
 from gateway.settings import Settings
@@ -28,10 +28,24 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 async def submit(options: argparse.Namespace, client: ServiceClient) -> int:
     """An id on each line, in the order of the command line."""
     fields = form_fields(options)
-    for recording in find_recordings(options.files):
-        async with on_disk(recording) as path:
-            job = await submit_recording(client, path, recording.name, fields)
-        print_result(json.dumps(job, ensure_ascii=False) if options.json else job["id"])
+    for each in options.files:
+        if each.startswith(("http://", "https://")):
+            jobs = [await client.post("/v1/jobs", {**fields, "url": each})]
+        else:
+            jobs = [await _send(client, recording, fields) for recording in find_recordings([each])]
+        for job in jobs:
+            print_result(json.dumps(job, ensure_ascii=False) if options.json else job["id"])
+    return 0
+
+
+async def _send(client: ServiceClient, recording: RecordingFile, fields: Mapping[str, str]) -> dict[str, Any]:
+    async with on_disk(recording) as path:
+        return await submit_recording(client, path, recording.name, fields)
+
+
+async def resend(options: argparse.Namespace, client: ServiceClient) -> int:
+    """The webhook of a job that has ended, once more."""
+    await client.post(f"/v1/jobs/{options.id}/webhook", {})
     return 0
 
 
@@ -97,6 +111,7 @@ ACTIONS: dict[str, JobAction] = {
     "watch": watch,
     "cancel": cancel,
     "delete": delete,
+    "resend": resend,
 }
 
 
@@ -109,6 +124,7 @@ def form_fields(options: argparse.Namespace) -> dict[str, str]:
         "speakers": str(options.speakers),
         "summary": options.summary or "",
         "metadata": options.metadata or "",
+        "webhook_url": options.webhook or "",
     }
     return {name: text for name, text in fields.items() if text}
 

@@ -76,8 +76,9 @@ def _add_jobs(commands: Subparsers) -> None:
     parser = _add(commands, "jobs", "hand recordings over, and come back for their transcripts")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     submit = _add(actions, "submit", "hand recordings over and print the ids of their jobs", module="jobs")
-    submit.add_argument("files", nargs="+", metavar="FILE", help="a recording, a folder of them, or - (standard input)")
+    submit.add_argument("files", nargs="+", metavar="FILE", help="a recording, a folder of them, an address, or -")
     _add_recognition(submit)
+    submit.add_argument("--webhook", metavar="ADDRESS", help="where the end of the jobs is told")
     submit.add_argument("--metadata", metavar="JSON", help="an object of yours that comes back with the job")
     listing = _add(actions, "list", "list your jobs, newest first", module="jobs")
     listing.add_argument("--status", choices=JOB_STATUSES, help="only jobs of this status")
@@ -89,6 +90,7 @@ def _add_jobs(commands: Subparsers) -> None:
         _add(actions, "watch", "follow a job until it ends", module="jobs"),
         _add(actions, "cancel", "cancel a job that has not ended", module="jobs"),
         _add(actions, "delete", "delete a job with its recording and its transcript", module="jobs"),
+        _add(actions, "resend", "send the webhook of a job that has ended again", module="jobs"),
     ):
         each.add_argument("id", metavar="ID", help="of the job")
     for each in (submit, listing, show):

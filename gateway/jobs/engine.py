@@ -25,6 +25,7 @@ from gateway.accounts.database import driver_url
 Run = Callable[[str], Awaitable[None]]
 
 JOBS = "jobs"
+WEBHOOKS = "webhooks"
 APPLICATION = "stt"
 FORMAT = "1"  # of the engine's workflows: gateways with the same one take each other's jobs
 POOL = 5  # connections of the engine to PostgreSQL

@@ -13,17 +13,22 @@ from gateway.accounts.database import Database, SchemaHistory
 from gateway.concurrency import run_together
 from gateway.errors import Unavailable
 from gateway.jobs.decoded_sound import sound_names
-from gateway.jobs.engine import JOBS, JobEngine, QueuedTask, QueueLimits, engine_url
+from gateway.jobs.engine import JOBS, WEBHOOKS, JobEngine, QueuedTask, QueueLimits, engine_url
 from gateway.jobs.job import Job
 from gateway.jobs.liveness import GatewayLeases
+from gateway.jobs.report import job_report
 from gateway.jobs.store import JobStore
+from gateway.jobs.webhook_store import WebhookStore
+from gateway.jobs.webhooks import WebhookSender, webhook_tasks
 from gateway.jobs.worker import JobWorker
+from gateway.outgoing.address_rules import AddressRules
 from gateway.services import Services
 from gateway.settings import JobSettings, Settings
 from gateway.storage.objects import ObjectStorage
 
 HISTORY = SchemaHistory("gateway.jobs:migrations", "jobs_version")
 UNQUEUED_SECONDS = 10.0  # after which a job that never reached the engine is queued by whoever sees it
+WEBHOOKS_AT_ONCE, WEBHOOKS_OF_ONE_CALLER = 32, 4  # of a gateway
 RETENTION_SECONDS = 60.0  # between two looks at what is kept too long
 ORPHAN_SECONDS = 86_400.0  # after which a file of no job is removed
 
@@ -37,6 +42,8 @@ class Jobs:
     storage: ObjectStorage
     engine: JobEngine
     leases: GatewayLeases
+    webhooks: WebhookSender
+    rules: AddressRules  # of what callers may have this service connect to
 
     async def submit(self, job: Job) -> Job:
         """Its recording is stored already. returns: the one that is there under its Idempotency-Key already, if any"""
@@ -56,14 +63,17 @@ class Jobs:
     async def remove(self, identities: Sequence[str]) -> None:
         """Ended jobs, with all that is stored of them."""
         await self._remove_files(identities)
+        found = [job for identity in identities if (job := await self.store.find(identity)) is not None]
+        tasks = [task for job in found if job.webhook_url for task in webhook_tasks(job)]
         await self.store.remove(identities)
-        await self.engine.forget(identities)
+        await self.engine.forget([*identities, *tasks])
 
     async def requeue(self) -> None:
         """What another gateway took on and could not queue before it died."""
         before = self.store.now() - round(UNQUEUED_SECONDS * 1000)
         for job in await self.store.unqueued(before):
             await self._enqueue(job)
+        await self.webhooks.resume()
 
     async def take_over(self) -> None:
         """The work of dead gateways waits for whoever has room."""
@@ -112,14 +122,17 @@ async def open_jobs(services: Services) -> AsyncIterator[Jobs | None]:
     engine = JobEngine(
         engine_url(accounts, settings.server.data / "engine.db"),
         executor,
-        {JOBS: QueueLimits(settings.jobs.at_once)},
+        {JOBS: QueueLimits(settings.jobs.at_once), WEBHOOKS: QueueLimits(WEBHOOKS_AT_ONCE, WEBHOOKS_OF_ONE_CALLER)},
     )
     storage = ObjectStorage(settings.jobs.storage, settings.server.data / "jobs")
-    jobs = Jobs(settings.jobs, store, storage, engine, GatewayLeases(database, executor, lease, store.now))
-    worker = JobWorker(services, store, storage, _nothing)
+    rules = AddressRules.of(settings.outgoing)
+    webhooks = WebhookSender(WebhookStore(store), engine, rules, lambda job: dict(job_report(job, settings.jobs)))
+    gateways = GatewayLeases(database, executor, lease, store.now)
+    jobs = Jobs(settings.jobs, store, storage, engine, gateways, webhooks, rules)
+    worker = JobWorker(services, store, storage, rules, webhooks.begin)
     await jobs.leases.renew()
     running: set[asyncio.Task[None]] = set()
-    await engine.start({JOBS: _tracked(worker.run, running)})
+    await engine.start({JOBS: _tracked(worker.run, running), WEBHOOKS: _tracked(webhooks.run, running)})
     turns = (
         _repeat("look for dead gateways", lease / 3, jobs.take_over),
         _repeat("queue jobs", UNQUEUED_SECONDS, jobs.requeue),
@@ -174,7 +187,3 @@ async def _end_lease(jobs: Jobs) -> None:
         await jobs.leases.end()
     except Unavailable:
         _log.warning("the store is unavailable; this gateway's jobs wait until its lease ends")
-
-
-async def _nothing(_: Job) -> None:
-    """Nobody is told."""

@@ -26,6 +26,8 @@ from gateway.jobs.recording_options import recording_job
 from gateway.jobs.store import AttemptEnded, JobStore
 from gateway.jobs.summaries import summarize
 from gateway.media.recording import Recording
+from gateway.outgoing.address_rules import AddressRules
+from gateway.outgoing.download import Download, DownloadLimits
 from gateway.progress import ProgressTracker
 from gateway.recognition.diarizer import TritonDiarizer
 from gateway.recognition.recognizer import Recognizer
@@ -50,6 +52,7 @@ class JobWorker:
     services: Services
     store: JobStore
     storage: ObjectStorage
+    rules: AddressRules  # of what is fetched
     on_end: Callable[[Job], Awaitable[None]]  # hears of each job that has ended
 
     async def run(self, identity: str) -> None:
@@ -96,7 +99,8 @@ class JobWorker:
         await self.store.end(job, **values, **self._webhook(job))
         await self.storage.remove(sound_names(job.id))
         _log.info("job %s: %s", job.id, values["status"])
-        await self.on_end(job)
+        if job.webhook_url and (ended := await self.store.find(job.id)) is not None:
+            await self.on_end(ended)
 
     def _webhook(self, job: Job) -> dict[str, Any]:
         return {"webhook_state": "pending", "webhook_next_at": self.store.now()} if job.webhook_url else {}
@@ -150,7 +154,7 @@ class JobWorker:
             if kept is not None:
                 recording = stack.enter_context(kept)
             else:
-                path = await self._fetch(job, asked.upload.path)
+                path = await self._fetch(admitted, job, asked.upload.path)
                 asked = replace(asked, upload=replace(asked.upload, path=path))
                 await _hold_claimed(admitted, asked)
                 recording = stack.enter_context(await decode(admitted, asked, float("inf")))
@@ -158,11 +162,23 @@ class JobWorker:
             await admitted.admission.hold(recording.duration)
             yield recording
 
-    async def _fetch(self, job: Job, path: Path) -> Path:
+    async def _fetch(self, admitted: AdmittedRequest, job: Job, path: Path) -> Path:
+        if job.source_url and not job.stored:
+            await self._download(admitted, job, job.source_url, path)
         try:
             return await self.storage.fetch(job.recording, path)
         except NotStored as problem:
             raise InternalError("The recording is no longer stored.") from problem
+
+    async def _download(self, admitted: AdmittedRequest, job: Job, url: str, path: Path) -> None:
+        """Once: from then on it is stored as if it had been sent."""
+        media = self.services.settings.media
+        largest = min(media.max_upload_bytes, admitted.caller.tier.largest_file)
+        seconds = self.services.settings.outgoing.download_seconds
+        limits = DownloadLimits(largest, media.upload_idle_seconds, seconds)
+        file = await Download(self.rules, limits, path).run(url)
+        await self.storage.put(job.recording, file.path)
+        await self.store.change(job, stored=1, size=file.size)
 
     async def _keep_sound(self, job: Job, recording: Recording) -> None:
         try:

@@ -14,9 +14,12 @@ from starlette.responses import Response
 
 from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
 from gateway.errors import BadParameter, RecordingTooLong, ServiceError, Unavailable
+from gateway.http.connection import while_connected
 from gateway.http.known_speakers import KnownSpeaker
 from gateway.http.uploads import NO_ROOM, Form, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
+from gateway.outgoing.address_rules import AddressRules
+from gateway.outgoing.download import Download, DownloadLimits
 from gateway.progress import ProgressTracker
 from gateway.recognition.doubts import NO_SPEECH
 from gateway.recognition.request import RecognitionRequest
@@ -90,6 +93,7 @@ class RecordingEndpoint:
 
     read: Callable[[Form], RecordingOptions]  # raises BadParameter
     file_field: str = "file"
+    url_field: str = ""  # of a recording's address, instead of the file; "": none is taken
     receive: ReceiveForm = receive_form
     work: RecordingWork | None = None  # None: its transcript
     charged: float = math.inf  # seconds of a recording that are worked on and paid for, at most
@@ -107,6 +111,9 @@ async def receive_job(
         limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received, services.file_writers)
         form = await endpoint.receive(request, limits, folder)
         options = endpoint.read(form)
+        if form.upload is None and (url := form.fields.get(endpoint.url_field, "").strip()):
+            fetching = download(admitted, url, folder / "upload", limits)
+            form = replace(form, upload=await while_connected(request, fetching))
         if form.upload is None:
             raise BadParameter(f"The form has no field `{file_field}`; send the recording there.", file_field)
         if form.upload.size == 0:
@@ -121,6 +128,14 @@ async def receive_job(
             warnings=services.models.stand_in_warning(options.model),
             longest=caller.tier.longest_recording,
         )
+
+
+async def download(admitted: AdmittedRequest, url: str, path: Path, limits: UploadLimits) -> Upload:
+    """As if it had been sent. Raises BadParameter, TooLarge, RequestTimeout"""
+    outgoing = admitted.services.settings.outgoing
+    bounds = DownloadLimits(limits.max_bytes, limits.idle_seconds, outgoing.download_seconds, limits.on_received)
+    file = await Download(AddressRules.of(outgoing), bounds, path).run(url)
+    return Upload(file.path, file.name, file.size)
 
 
 @asynccontextmanager

@@ -103,9 +103,9 @@ async def fingerprint_of(job: RecordingJob) -> str:
     return await file_digest(job.upload.path, job.options.asked)
 
 
-async def file_digest(path: Path, asked: str) -> str:
-    """Hash of what is asked: the file and the options."""
-    digest = await asyncio.to_thread(_digest, path)
+async def file_digest(path: Path | None, asked: str) -> str:
+    """Hash of what is asked: the file, if there is one, and the options."""
+    digest = "" if path is None else await asyncio.to_thread(_digest, path)
     return hashlib.sha256(f"{digest} {asked}".encode()).hexdigest()
 
 

@@ -20,7 +20,7 @@ from gateway.http.connection import while_connected
 from gateway.http.event_stream import EVENT_STREAM, PING_SECONDS
 from gateway.jobs.job import Job
 from gateway.jobs.jobs import Jobs
-from gateway.routes.job_report import job_report
+from gateway.jobs.report import job_report
 from gateway.routes.jobs_access import jobs_of, own_job
 from gateway.services import services_of
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.api.jobs import JobList, JobStatus
 from gateway.errors import BadParameter
 from gateway.jobs.job import Job, JobFilter
-from gateway.routes.job_report import job_report, read_moment
+from gateway.jobs.report import job_report, read_moment
 from gateway.routes.jobs_access import jobs_of, owner
 
 MOST = 100  # jobs in an answer

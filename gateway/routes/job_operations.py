@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.api.jobs import JobChanges, JobForm, JobList, JobReport
+from gateway.api.jobs import JobChanges, JobForm, JobList, JobReport, JobRequest, WebhookSecret
 from gateway.api.transcription import Transcription
 from gateway.errors import (
     BadRequest,
@@ -21,7 +21,15 @@ from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER
 from gateway.routes.job_events import follow_job
 from gateway.routes.job_listing import MOST, STATUSES, list_jobs
 from gateway.routes.job_submission import submit_job
-from gateway.routes.jobs import change_job, remove_job, show_job, show_transcript
+from gateway.routes.jobs import (
+    change_job,
+    remove_job,
+    renew_webhook_secret,
+    resend_webhook,
+    show_job,
+    show_transcript,
+    show_webhook_secret,
+)
 from gateway.routes.transcribe import MODEL_HEADER, WARNINGS_HEADER
 
 IDENTITY = Parameter("identity", "`id` of the job.", "path")
@@ -36,7 +44,7 @@ JOB_OPERATIONS: tuple[Operation, ...] = (
         "Hand a recording over, to come back for its transcript",
         description="Answered once the recording is stored: from then on the job ends, whatever gateway stops. It is "
         "paid for when it is completed. Without a key there are no jobs, and a job is seen by its key alone.",
-        body={"multipart/form-data": JobForm},
+        body={"multipart/form-data": JobForm, JSON: JobRequest},
         parameters=[
             Parameter(
                 IDEMPOTENCY_HEADER,
@@ -177,5 +185,39 @@ JOB_OPERATIONS: tuple[Operation, ...] = (
         replies=[Reply("The events.", {EVENT_STREAM: TEXT})],
         keyed=True,
         errors=[Unauthorized, NotFound, TooManyRequests],
+    ),
+    Operation(
+        "POST",
+        "/v1/jobs/{identity}/webhook",
+        resend_webhook,
+        "resendWebhook",
+        Tag.JOBS,
+        "Send the webhook of a job that has ended again",
+        parameters=[IDENTITY],
+        replies=[Reply("The job, whose webhook is on its way.", {JSON: JobReport}, status=202)],
+        keyed=True,
+        errors=[BadRequest, Unauthorized, NotFound, Conflict, TooManyRequests],
+    ),
+    Operation(
+        "GET",
+        "/v1/webhooks/secret",
+        show_webhook_secret,
+        "showWebhookSecret",
+        Tag.JOBS,
+        "The secret that signs this key's webhooks",
+        replies=[Reply("The secret.", {JSON: WebhookSecret}, [Header("Cache-Control", "`no-store`.")])],
+        keyed=True,
+        errors=[Unauthorized, TooManyRequests],
+    ),
+    Operation(
+        "POST",
+        "/v1/webhooks/secret",
+        renew_webhook_secret,
+        "renewWebhookSecret",
+        Tag.JOBS,
+        "Another secret in its place, from now on",
+        replies=[Reply("The new secret.", {JSON: WebhookSecret}, [Header("Cache-Control", "`no-store`.")])],
+        keyed=True,
+        errors=[Unauthorized, TooManyRequests],
     ),
 )

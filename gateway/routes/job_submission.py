@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,22 +16,26 @@ from starlette.responses import JSONResponse, Response
 from gateway.accounts import Admission, Caller
 from gateway.accounts.idempotency import checked_key
 from gateway.draining import Work
-from gateway.errors import BadParameter, ServiceError, Unavailable
+from gateway.errors import BadParameter, BadRequest, ServiceError, Unavailable
 from gateway.http.uploads import NO_ROOM, FormRules, Upload, UploadLimits, declared_bytes, drain, receive_form
 from gateway.jobs.job import Job
 from gateway.jobs.jobs import Jobs
 from gateway.jobs.recording_options import deployed_model, recording_options
+from gateway.jobs.report import job_report
+from gateway.outgoing.address_rules import AddressRules
 from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER, file_digest
-from gateway.routes.job_report import job_report
-from gateway.routes.jobs_access import jobs_of, owner
+from gateway.routes.jobs_access import jobs_of, owner, read_body
 from gateway.routes.transcribe import RULES
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
 from gateway.summaries.styles import ALIASES, STYLES, find_style
 
 LONGEST_METADATA = 4096  # bytes
+LARGEST_BODY = 12 * 1024**2  # bytes of JSON: known speakers may be in it
+EXAMPLE = '{"url": "https://host/file.mp3", "language": "en"}'
+UNKNOWN_SECONDS = 600  # of sound that is not fetched yet
 BYTES_A_SECOND = 4000  # of a recording whose header does not say how long it is
-OWN_FIELDS = ("metadata", "summary")  # beside those of /v1/transcribe
+OWN_FIELDS = ("metadata", "summary", "url", "webhook_url")  # beside those of /v1/transcribe
 LATER = ("response_format", "speaker_labels")  # are chosen when the transcript is fetched
 
 
@@ -38,15 +43,17 @@ LATER = ("response_format", "speaker_labels")  # are chosen when the transcript 
 class Submission:
     """What a client hands over, checked, its recording in the spool."""
 
-    upload: Upload
+    upload: Upload | None  # None: it is fetched from `url`
+    url: str | None
     fields: Mapping[str, str]
     metadata: str | None  # JSON
     summary: str | None  # a style
+    webhook: str | None  # an address
 
     @property
     def asked(self) -> str:
         """All of it as text, beside the recording."""
-        return json.dumps([dict(self.fields), self.metadata, self.summary], sort_keys=True)
+        return json.dumps([dict(self.fields), self.metadata, self.summary, self.webhook, self.url], sort_keys=True)
 
 
 async def submit_job(request: Request) -> Response:
@@ -69,29 +76,66 @@ async def submit_job(request: Request) -> Response:
             largest = min(services.settings.media.max_upload_bytes, caller.tier.largest_file)
             idle = services.settings.media.upload_idle_seconds
             limits = UploadLimits(largest, idle, progress.received, services.file_writers)
-            submission = await receive(request, limits, folder)
+            submission = _submission(*await receive(request, limits, folder), jobs.rules)
             job = await _job(services, caller, submission, key)
             return await _accept(jobs, admission, submission, job)
 
 
-async def receive(request: Request, limits: UploadLimits, folder: Path) -> Submission:
-    """raises: BadRequest, TooLarge, RequestTimeout, ClientGone"""
+async def receive(request: Request, limits: UploadLimits, folder: Path) -> tuple[Upload | None, Mapping[str, str]]:
+    """The recording and the fields. raises: BadRequest, TooLarge, RequestTimeout, ClientGone"""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        return None, read_json_fields(await read_body(request, LARGEST_BODY))
     form = await receive_form(request, limits, folder, _rules())
-    if form.upload is None:
-        raise BadParameter("The form has no field `file`; send the recording there.", "file")
-    return _submission(form.upload, form.fields)
+    return form.upload, form.fields
+
+
+def read_json_fields(body: bytes) -> dict[str, str]:
+    """As a form would have them. Raises BadRequest"""
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError) as problem:
+        raise BadRequest(f"The body is not JSON; send {EXAMPLE}.") from problem
+    if not isinstance(given, dict):
+        raise BadRequest(f"The body is not a JSON object; send {EXAMPLE}.")
+    fields = {}
+    for name, value in given.items():
+        if isinstance(value, str):
+            fields[name] = value
+        elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+            fields[name] = ",".join(value)
+        elif value is not None:
+            fields[name] = json.dumps(value)
+    if any("\0" in text or text != text.encode("utf-8", "replace").decode() for text in fields.values()):
+        raise BadRequest("The body holds characters that are none.")
+    return fields
 
 
 def _rules() -> FormRules:
     return replace(RULES, single_fields=(*(RULES.single_fields or ()), *OWN_FIELDS))
 
 
-def _submission(upload: Upload, fields: Mapping[str, str]) -> Submission:
+def _submission(upload: Upload | None, fields: Mapping[str, str], rules: AddressRules) -> Submission:
     """raises: BadParameter"""
-    if upload.size == 0:
+    url, webhook = fields.get("url", "").strip(), fields.get("webhook_url", "").strip()
+    if upload is None and not url:
+        raise BadParameter("There is neither a `file` nor a `url`; send the recording in one of them.", "file")
+    if upload is not None and url:
+        raise BadParameter("There are a `file` and a `url`; send one of them.", "url")
+    if upload is not None and upload.size == 0:
         raise BadParameter("The file is empty; send a recording with sound.", "file")
+    if url:
+        rules.check(url)
+    if webhook:
+        rules.check(webhook, "webhook_url")
     own = {name: text for name, text in fields.items() if name in (RULES.single_fields or ()) and name not in LATER}
-    return Submission(upload, own, read_metadata(fields.get("metadata", "")), read_style(fields.get("summary", "")))
+    return Submission(
+        upload=upload,
+        url=url or None,
+        fields=own,
+        metadata=read_metadata(fields.get("metadata", "")),
+        summary=read_style(fields.get("summary", "")),
+        webhook=webhook or None,
+    )
 
 
 def read_metadata(text: str) -> str | None:
@@ -123,24 +167,38 @@ async def _job(services: Services, caller: Caller, submission: Submission, key: 
     upload = submission.upload
     options = recording_options(submission.fields)
     model = deployed_model(services.models, options)
-    claimed = await services.media.inspect(upload.path, upload.name)
     return Job(
         id=secrets.token_hex(16),
         subject=caller.subject,
         caller=caller.name,
         tier=caller.tier.name,
         key_prefix=caller.key,
-        cost=math.ceil(claimed.duration or upload.size / BYTES_A_SECOND),
+        cost=UNKNOWN_SECONDS if upload is None else await _seconds(services, upload),
         model=options.model or model.id,
         parameters=json.dumps(dict(submission.fields), ensure_ascii=False),
         user_metadata=submission.metadata,
-        file_name=upload.name[:255],
-        size=upload.size,
-        stored=1,
+        file_name=_name(submission)[:255],
+        size=0 if upload is None else upload.size,
+        stored=int(upload is not None),
+        source_url=submission.url,
         summary_style=submission.summary,
+        webhook_url=submission.webhook,
+        webhook_state="waiting" if submission.webhook else None,
         idempotency_key=key,
-        fingerprint=None if key is None else await file_digest(upload.path, submission.asked),
+        fingerprint=None if key is None else await file_digest(upload.path if upload else None, submission.asked),
     )
+
+
+async def _seconds(services: Services, upload: Upload) -> int:
+    """Of sound, as far as the file tells. Raises UnsupportedMedia"""
+    claimed = await services.media.inspect(upload.path, upload.name)
+    return math.ceil(claimed.duration or upload.size / BYTES_A_SECOND)
+
+
+def _name(submission: Submission) -> str:
+    if submission.upload is not None:
+        return submission.upload.name
+    return unquote(urlsplit(submission.url or "").path.rpartition("/")[2])
 
 
 async def _accept(jobs: Jobs, admission: Admission, submission: Submission, job: Job) -> Response:
@@ -148,7 +206,8 @@ async def _accept(jobs: Jobs, admission: Admission, submission: Submission, job:
     added = None if job.idempotency_key is None else await jobs.store.by_key(job.subject, job.idempotency_key)
     if added is None:
         try:
-            await jobs.storage.put(job.recording, submission.upload.path)
+            if submission.upload is not None:
+                await jobs.storage.put(job.recording, submission.upload.path)
         except OSError as problem:
             if problem.errno in NO_ROOM:
                 raise Unavailable("There is no room for the recording at the moment.", 60) from problem

@@ -6,17 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.errors import BadParameter, BadRequest, ClientGone, Conflict, NotFound, TooLarge
+from gateway.api.jobs import WebhookSecret
+from gateway.errors import BadParameter, BadRequest, Conflict, NotFound
 from gateway.http.parameters import read_transcribe_parameters
 from gateway.jobs.job import Job, JobTranscript
+from gateway.jobs.report import job_report
 from gateway.jobs.revision import Corrections, revised
 from gateway.requests.jobs import RecordingResult
-from gateway.routes.job_report import job_report
 from gateway.routes.job_submission import read_metadata
-from gateway.routes.jobs_access import jobs_of, own_job
+from gateway.routes.jobs_access import jobs_of, own_job, owner, read_body
 from gateway.routes.transcribe import respond
 from gateway.transcript.rendering import read_fields
 
@@ -67,6 +68,32 @@ async def remove_job(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def resend_webhook(request: Request) -> Response:
+    """raises: BadParameter where there is none, Conflict while it is sent"""
+    job, jobs = await own_job(request), jobs_of(request)
+    if job.webhook_url is None or not job.ended:
+        raise BadRequest("The job has no webhook that could be sent again: it has no `webhook_url`, or has not ended.")
+    again = await jobs.webhooks.store.again(job)
+    if again is None:
+        raise Conflict("The job's webhook is being sent at this moment.", LOOK_AGAIN)
+    await jobs.webhooks.begin(again)
+    return JSONResponse(job_report(again, jobs.settings), 202)
+
+
+async def show_webhook_secret(request: Request) -> Response:
+    return await _secret(request, new=False)
+
+
+async def renew_webhook_secret(request: Request) -> Response:
+    return await _secret(request, new=True)
+
+
+async def _secret(request: Request, *, new: bool) -> Response:
+    caller = await owner(request)
+    answer: WebhookSecret = {"secret": await jobs_of(request).webhooks.store.secret(caller.subject, new=new)}
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
 async def _transcript(request: Request, job: Job) -> JobTranscript:
     """raises: Conflict while there is none yet; NotFound where there will be none"""
     if not job.ended:
@@ -79,15 +106,9 @@ async def _transcript(request: Request, job: Job) -> JobTranscript:
 
 async def _read_json(request: Request) -> dict[str, Any]:
     """raises: BadRequest, TooLarge, ClientGone"""
-    body = bytearray()
+    body = await read_body(request, LARGEST_CHANGE)
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > LARGEST_CHANGE:
-                raise TooLarge("The changes are too large; accepted is 1 MB.")
-        fields = json.loads(bytes(body))
-    except ClientDisconnect as problem:
-        raise ClientGone from problem
+        fields = json.loads(body)
     except (ValueError, RecursionError) as problem:
         raise BadRequest(f"The body is not JSON; send {CHANGES}.") from problem
     if not isinstance(fields, dict):

@@ -23,7 +23,7 @@ WARNINGS_HEADER = "X-Warnings"
 
 
 async def transcribe(request: Request) -> Response:
-    return await serve_recording(request, RecordingEndpoint(read=read_options, receive=receive))
+    return await serve_recording(request, RecordingEndpoint(read=read_options, receive=receive, url_field="url"))
 
 
 async def receive(request: Request, limits: UploadLimits, folder: Path) -> Form:

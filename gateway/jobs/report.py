@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from gateway.api.jobs import JobReport
+from gateway.api.jobs import JobReport, JobWebhook
 from gateway.jobs.job import Job
 from gateway.settings import JobSettings
 
@@ -27,6 +27,19 @@ def job_report(job: Job, settings: JobSettings) -> JobReport:
         "error": None if job.error is None else {"message": job.error, "status": job.error_status or 500},
         "metadata": None if job.user_metadata is None else json.loads(job.user_metadata),
         "summary": None if job.summary is None else json.loads(job.summary),
+        "webhook": _webhook(job),
+    }
+
+
+def _webhook(job: Job) -> JobWebhook | None:
+    if job.webhook_url is None:
+        return None
+    return {
+        "url": job.webhook_url,
+        "state": job.webhook_state or "waiting",
+        "attempts": job.webhook_attempts,
+        "next_attempt_at": None if job.webhook_next_at is None else moment(job.webhook_next_at),
+        "error": job.webhook_error,
     }
 
 

@@ -1,0 +1,1 @@
+"""Requests to addresses that callers name: recordings that are fetched, webhooks that are sent."""
