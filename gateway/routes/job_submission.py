@@ -33,6 +33,11 @@ from gateway.summaries.styles import ALIASES, STYLES, find_style
 LONGEST_METADATA = 4096  # bytes
 LARGEST_BODY = 12 * 1024**2  # bytes of JSON: known speakers may be in it
 EXAMPLE = '{"url": "https://host/file.mp3", "language": "en"}'
+JSON_FIELDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("url", "webhook_url", "summary", "model", "language"), ((str,), "text")),
+    "metadata": ((dict, type(None)), "object"),
+    "diarize": ((bool,), "boolean"),
+}
 UNKNOWN_SECONDS = 600  # of sound that is not fetched yet
 BYTES_A_SECOND = 4000  # of a recording whose header does not say how long it is
 OWN_FIELDS = ("metadata", "summary", "url", "webhook_url")  # beside those of /v1/transcribe
@@ -97,6 +102,9 @@ def read_json_fields(body: bytes) -> dict[str, str]:
         raise BadRequest(f"The body is not JSON; send {EXAMPLE}.") from problem
     if not isinstance(given, dict):
         raise BadRequest(f"The body is not a JSON object; send {EXAMPLE}.")
+    for name, (kinds, called) in JSON_FIELDS.items():
+        if name in given and type(given[name]) not in kinds:
+            raise BadParameter(f"`{name}` is no {called}; accepted is such as {EXAMPLE}.", name)
     fields = {}
     for name, value in given.items():
         if isinstance(value, str):
