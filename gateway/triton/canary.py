@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gateway.triton.client import NO_ACCESS_CONTROL, TritonAccess, TritonClient, TritonFailure, Value
+from gateway.triton.client import NO_ACCESS_CONTROL, TritonAccess, TritonClient, TritonFailure, Value, read_element
 from speech.agreement import normal, prefix_distances
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import AUDIO, CALLER, LANGUAGE, PRIORITY, RESULT, Priority, Tensor, read_result
@@ -75,7 +75,7 @@ async def hear(url: str, model: str, recordings: Sequence[CanaryRecording], acce
             began = time.monotonic()
             answer = await client.infer(model, inputs, timeout=60.0)
             slowest = max(slowest, time.monotonic() - began)
-            heard = words_of(read_result(answer[RESULT.name]).text)
+            heard = words_of(read_result(read_element(answer[RESULT.name])).text)
             errors = prefix_distances(recording.words, heard)[-1]
             print(f"{recording.name}: {errors} of {len(recording.words)} words wrong: {' '.join(heard)}")
             wrong += errors

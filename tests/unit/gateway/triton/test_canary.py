@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import wave
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class SpokenClient:
         pass
 
     async def infer(self, *_: object, **__: object) -> dict[str, bytes]:
-        return {RESULT.name: write_result(WindowResult((), self.said, "en", 1.0, 0.0, 0.0))}
+        payload = write_result(WindowResult((), self.said, "en", 1.0, 0.0, 0.0))
+        return {RESULT.name: struct.pack("<I", len(payload)) + payload}  # as Triton sends strings
 
     async def close(self) -> None:
         pass
