@@ -32,6 +32,8 @@ class StreamQuery(TypedDict):
     """A model that `GET /v1/models` lists."""
     language: NotRequired[Annotated[LanguageName, Field(default="auto")]]
     """`auto`, an ISO 639-1 code, a locale or an English name."""
+    languages: NotRequired[Annotated[str, Field(default="")]]
+    """The only languages that may be heard where `language` names none, with commas between them (`en,fr`)."""
     token: NotRequired[str]
     """An API key, for clients that cannot send an Authorization header; browsers cannot."""
 
@@ -42,6 +44,8 @@ class ConfigFrame(TypedDict):
 
     language: NotRequired[Annotated[LanguageName | None, Field(default="auto")]]
     """`auto`, an ISO 639-1 code, a locale or an English name."""
+    languages: NotRequired[Annotated[str | list[str] | None, Field(default="")]]
+    """The only languages that may be heard where `language` names none: with commas between them, or a list."""
     model: NotRequired[Annotated[ModelName | None, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists."""
 

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 async def listen(options: argparse.Namespace, service: ServiceAddress) -> None:
     """Raises CommandFailed, UnsupportedMedia."""
-    config = {"language": options.language, "model": options.model}
+    config = {"language": options.language, "languages": options.languages, "model": options.model}
     wanted = {name: text for name, text in config.items() if text}
     request = StreamRequest(stream_url(service.url), service.headers, wanted)
     async with open_audio(options.file, options.fast) as pieces:

@@ -182,6 +182,9 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
 
 def _add_language_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", default="auto", help="code or English name (default: detect)")
+    parser.add_argument(
+        "--languages", default="", metavar="CODES", help="the only ones to detect: en,fr (default: any)"
+    )
     parser.add_argument("--model", default="", help="model to use (default: the service's)")
 
 

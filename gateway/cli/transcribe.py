@@ -86,6 +86,7 @@ def make_plan(options: argparse.Namespace) -> TranscribePlan:
     readable = options.format == "txt" and options.output is None and is_terminal(sys.stdout)
     fields = {
         "language": options.language,
+        "languages": options.languages,
         # A picture and text for eyes need the times of JSON: the format that was asked for is made here then.
         "response_format": "json" if options.plot or readable else options.format,
         "task": "" if options.task == "transcribe" else options.task,

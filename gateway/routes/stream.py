@@ -22,7 +22,7 @@ from gateway.errors import (
     ServiceError,
     Unauthorized,
 )
-from gateway.http.parameters import read_language
+from gateway.http.parameters import read_language, read_languages
 from gateway.requests.live import LiveOptions, admit_live_session, open_session
 from gateway.services import Services, services_of
 from gateway.streaming import messages
@@ -125,7 +125,7 @@ class StreamConnection:
         model = self.services.models.resolve(config.model or "")
         self.warnings = self.services.models.stand_in_warning(config.model or "")
         language = read_language(config.language)
-        options = LiveOptions(model=config.model or "", language=language)
+        options = LiveOptions(model=config.model or "", language=language, languages=read_languages(config.languages))
         session = open_session(self.services, caller, options, self.send)
         await self.send(messages.ready(model.id, language or "auto"))
         return session

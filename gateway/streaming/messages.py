@@ -34,7 +34,7 @@ NOTHING_SAID: ServerMessage = {"text": "", "partial": "", **MORE_COMES}
 NOTHING_HEARD = Coverage()
 CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
 STOP_EXAMPLE = '{"action": "stop"}'
-CONFIG_FIELDS = ("model", "language", "token")
+CONFIG_FIELDS = ("model", "language", "languages", "token")
 MAX_TEXT_FRAME = 4096  # characters
 
 
@@ -42,6 +42,7 @@ MAX_TEXT_FRAME = 4096  # characters
 class StreamConfig:
     model: str | None = None  # None: the API's default
     language: str = "auto"
+    languages: str = ""  # the only ones that may be heard, with commas between them; "": any
 
 
 class StopCommand:
@@ -49,10 +50,10 @@ class StopCommand:
 
 
 def read_query(query: dict[str, str]) -> StreamConfig | None:
-    """A stream is configured by its address if that names any of model, language, token."""
+    """A stream is configured by its address if that names any of model, language, languages, token."""
     if not any(name in query for name in CONFIG_FIELDS):
         return None
-    return StreamConfig(query.get("model") or None, query.get("language") or "auto")
+    return StreamConfig(query.get("model") or None, query.get("language") or "auto", query.get("languages") or "")
 
 
 def read_text(frame: str) -> StreamConfig | StopCommand:
@@ -74,11 +75,13 @@ def read_text(frame: str) -> StreamConfig | StopCommand:
 
 
 def read_config(fields: dict[str, Any]) -> StreamConfig:
-    model, language = fields.get("model"), fields.get("language")
-    for name, value in (("model", model), ("language", language)):
+    model, language, languages = fields.get("model"), fields.get("language"), fields.get("languages")
+    if isinstance(languages, list) and all(isinstance(each, str) for each in languages):
+        languages = ",".join(languages)
+    for name, value in (("model", model), ("language", language), ("languages", languages)):
         if value is not None and not isinstance(value, str):
             raise BadParameter(f"{name} is a string; a config looks like {CONFIG_EXAMPLE}")
-    return StreamConfig(model or None, language or "auto")
+    return StreamConfig(model or None, language or "auto", languages or "")
 
 
 def ready(model: str, language: str) -> ReadyMessage:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,15 @@ from gateway.app import create_app
 from gateway.log import REQUEST_LOGGER
 from gateway.models import Models
 from gateway.progress import ProgressRegistry
+from gateway.recognition.request import RecognitionRequest
 from gateway.services import Services
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
+from speech.audio import Pcm
+from speech.transcript import WindowResult
+from tests.recordings import DATA, read_pcm
 
 SILENCE = bytes(32000)  # a second
 STOP = '{"action": "stop"}'
@@ -72,6 +77,34 @@ def test_a_session_has_the_language_of_its_config(client: TestClient) -> None:
     assert final["warnings"] == ["No speech was heard."]
     assert final["coverage"] == {"speech_seconds": 0.0, "covered_seconds": 0.0, "gaps": []}
     assert code == 1000
+
+
+def test_only_the_allowed_languages_are_heard(services: Services) -> None:
+    class Whisper:
+        asked: RecognitionRequest | None = None
+
+        async def recognize(self, pcm: Pcm, request: RecognitionRequest) -> WindowResult:
+            self.asked = request
+            return WindowResult((), "", "en", 0.9, -0.1, 0.0)
+
+    whisper = Whisper()
+    client = TestClient(create_app(replace(services, whisper=cast(Any, whisper))))
+    with client.websocket_connect("/v1/stream?languages=English,zh_TW") as socket:
+        socket.send_bytes(read_pcm(DATA / "young-man.flac").tobytes())
+        socket.send_text(STOP)
+        to_end(socket)
+
+    assert whisper.asked is not None
+    assert (whisper.asked.language, whisper.asked.languages) == (None, ("en", "zh"))
+
+
+@pytest.mark.parametrize("named", ["language=yue", "languages=en,yue"])
+def test_a_language_that_the_model_lacks_is_refused_before_any_audio(client: TestClient, named: str) -> None:
+    with client.websocket_connect(f"/v1/stream?{named}") as socket:
+        messages, code = to_end(socket)
+
+    assert "Cantonese" in messages[0]["error"]
+    assert code == 1008
 
 
 def test_a_config_before_the_audio_replaces_that_of_the_address(client: TestClient) -> None:

@@ -17,6 +17,13 @@ def test_an_address_that_names_a_key_alone_configures_the_stream() -> None:
     assert read_query({"model": "small", "language": "fr"}) == StreamConfig("small", "fr")
 
 
+def test_several_languages_are_named_with_commas_or_as_a_list() -> None:
+    named = StreamConfig(None, "auto", "en,fr")
+
+    assert read_query({"languages": "en,fr"}) == named
+    assert read_text('{"languages": "en,fr"}') == read_text('{"languages": ["en", "fr"]}') == named
+
+
 def test_an_address_that_names_nothing_waits_for_a_config() -> None:
     assert read_query({}) is None
 
@@ -26,7 +33,9 @@ def test_a_text_frame_is_a_config_or_a_stop() -> None:
     assert isinstance(read_text('{"action": "stop"}'), StopCommand)
 
 
-@pytest.mark.parametrize("frame", ["hello", "[1]", '{"action": "go"}', '{"language": 3}', '"x"', " " * 5000])
+@pytest.mark.parametrize(
+    "frame", ["hello", "[1]", '{"action": "go"}', '{"language": 3}', '{"languages": [1]}', '"x"', " " * 5000]
+)
 def test_any_other_text_frame_is_told_what_is_accepted(frame: str) -> None:
     with pytest.raises(BadParameter, match="config"):
         read_text(frame)
