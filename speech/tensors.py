@@ -66,4 +66,5 @@ def read_result(payload: bytes) -> WindowResult:
     fields = json.loads(payload)
     words = tuple(Word(**word) for word in fields.pop("words"))
     regions = tuple(fields.pop("region_languages", ()))
-    return WindowResult(words=words, region_languages=regions, **fields)
+    attention = tuple(fields.pop("attention", ()))
+    return WindowResult(words=words, region_languages=regions, attention=attention, **fields)

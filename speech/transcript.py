@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+ATTENTION_STEP = 0.1  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -106,3 +108,4 @@ class WindowResult:
     temperature: float = 0.0  # at which the text was accepted
     truncated: bool = False  # the token limit ended the text: speech may be missing
     region_languages: tuple[dict[str, float], ...] = ()  # of each region asked about: probability by ISO 639-1
+    attention: tuple[float, ...] = ()  # tokens whose attention lay on each ATTENTION_STEP of the window; (): not told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ LEAST_GAIN = 2.0  # letters
 SHORTEST_GAP = 0.6  # seconds of speech without words that are decoded again
 PAUSE = 0.5  # seconds of silence inside a gap that do not split it
 SHORTEST = 0.02  # seconds that a word lasts at least: one frame of the encoder
+SAME_LETTERS, SAME_SHARE = 4, 0.7  # of two words' beginnings, at least: what follows is an ending
 DOUBLE = 0.6  # seconds within which the same word in two windows is one word
 
 
@@ -47,33 +48,51 @@ def gaps(words: Sequence[Word], speech: Probabilities, span: Region) -> list[Reg
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedSpans:
+    """What is known of a recording's speech beside its words. Seconds."""
+
+    silent: Sequence[Region] = ()  # nobody spoke, whatever voice activity says
+    explained: Sequence[Region] = ()  # the words account for all of the speech
+    lost: Sequence[Region] = ()  # the words account for none of the speech
+
+
+NOTHING_JUDGED = JudgedSpans()
+
+
 def measure(
-    words: Sequence[Word],
-    speech: Probabilities,
-    duration: float,
-    silent: Sequence[Region] = (),
-    explained: Sequence[Region] = (),
+    words: Sequence[Word], speech: Probabilities, duration: float, judged: JudgedSpans = NOTHING_JUDGED
 ) -> Coverage:
     """How much of a recording's speech its words account for; a stretched word accounts for a believable length.
 
     duration: seconds of the recording
-    silent: spans in which nobody spoke, whatever voice activity says
-    explained: spans whose words account for all of their speech
     """
     spoken = np.zeros(len(speech), dtype=bool)
     for region in regions(speech):
         spoken[_chunks(region)] = True
-    for span in silent:
+    for span in judged.silent:
         spoken[_chunks(span)] = False
     in_question = spoken.copy()
-    for span in explained:
+    for span in judged.explained:
         in_question[_chunks(span)] = False
     found = gaps(words, np.where(in_question, speech, 0).astype(np.float32), Region(0.0, len(speech) * CHUNK_SECONDS))
+    found = joined([*found, *judged.lost])
     told = tuple(SpeechGap(gap.start, min(gap.end, duration)) for gap in found)
     seconds = min(float(spoken.sum()) * CHUNK_SECONDS, duration)
     for gap in found:
         spoken[_chunks(gap)] = False
     return Coverage(seconds, min(float(spoken.sum()) * CHUNK_SECONDS, seconds), told)
+
+
+def joined(stretches: Sequence[Region]) -> list[Region]:
+    """In order, those that meet as one."""
+    found: list[Region] = []
+    for each in sorted(stretches, key=lambda stretch: stretch.start):
+        if found and each.start <= found[-1].end:
+            found[-1] = replace(found[-1], end=max(found[-1].end, each.end))
+        else:
+            found.append(each)
+    return found
 
 
 def _chunks(span: Region) -> slice:
@@ -151,10 +170,22 @@ def _runs(chunks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return np.split(chunks, np.flatnonzero(np.diff(chunks) * CHUNK_SECONDS > PAUSE) + 1)
 
 
-def merge(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Word]:
-    """Inserts those words of `found` that lie in the gap; a word that both hold is kept once."""
-    fresh = [word for word in found if gap.start - REACH <= (word.start + word.end) / 2 <= gap.end + REACH]
-    fresh = [word for word in fresh if not any(_same(word, other) for other in words)]
+def in_gap(words: Sequence[Word], found: Sequence[Word], gap: Region) -> list[Word]:
+    """Those of `found` that lie in the gap and are none of the words."""
+    near = [word for word in found if gap.start - REACH <= (word.start + word.end) / 2 <= gap.end + REACH]
+    # What lies in the gap itself cannot be a word beside it, however its alignment reaches over.
+    beside = [word for word in words if not _inside(word, gap)]
+    return [
+        word
+        for word in near
+        if not any(
+            _twice(word, other) if other in beside and _inside(word, gap) else _same(word, other) for other in words
+        )
+    ]
+
+
+def merge(words: Sequence[Word], fresh: Sequence[Word]) -> list[Word]:
+    """In order of time."""
     return sorted([*words, *fresh], key=lambda word: (word.start, word.end))
 
 
@@ -179,7 +210,16 @@ def _same(one: Word, other: Word) -> bool:
     overlap = min(one.end, other.end) - max(one.start, other.start)
     if overlap > 0.5 * max(min(one.end - one.start, other.end - other.start), 1e-3):
         return True
-    return _letters(one) == _letters(other) and abs(one.start - other.start) < DOUBLE
+    return _twice(one, other)
+
+
+def _twice(one: Word, other: Word) -> bool:
+    """The same word, or all but its ending, at the same time."""
+    if abs(one.start - other.start) >= DOUBLE:
+        return False
+    short, long_ = sorted((_letters(one), _letters(other)), key=len)
+    shared = next((at for at, (a, b) in enumerate(zip(short, long_, strict=False)) if a != b), len(short))
+    return short == long_ or shared >= max(SAME_LETTERS, SAME_SHARE * len(long_))
 
 
 def _letters(word: Word) -> str:

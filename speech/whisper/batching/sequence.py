@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.tensors import Priority, Task
 from speech.transcript import WindowResult, Word
+from speech.whisper.attention import attention_profile
 from speech.whisper.batching.rules import Attempt, StopReason, Verdict, frames_of, rank
 from speech.whisper.engine import PendingAlignment
 from speech.whisper.timing import time_words, token_starts
@@ -134,8 +135,10 @@ def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) ->
     written = "en" if sequence.request.task is Task.TRANSLATE else sequence.language
     spans = split_words(tokens, tokenizer, written)
     words: tuple[Word, ...] = ()
+    attention: tuple[float, ...] = ()
     if spans:
-        starts = token_starts(hypothesis.alignment.result())
+        alignment = hypothesis.alignment.result()
+        starts, attention = token_starts(alignment), attention_profile(alignment, spans)
         words = time_words(spans, starts, hypothesis.logprobs, sequence.request.seconds)
     return WindowResult(
         words=words,
@@ -146,6 +149,7 @@ def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) ->
         no_speech_probability=sequence.no_speech,
         temperature=hypothesis.temperature,
         region_languages=sequence.region_languages,
+        attention=attention,
         truncated=hypothesis.stop is not StopReason.END_OF_TEXT and hypothesis.verdict is not Verdict.SILENT,
     )
 

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.recognition.coverage import gaps, in_order, is_better, measure, merge, replace_words, tighten, unexplained
+from gateway.recognition.coverage import (
+    JudgedSpans,
+    gaps,
+    in_gap,
+    in_order,
+    is_better,
+    measure,
+    merge,
+    replace_words,
+    tighten,
+    unexplained,
+)
 from speech.activity import CHUNK_SECONDS, Region
 from speech.transcript import Word
 
@@ -44,8 +55,8 @@ def test_a_word_accounts_for_no_more_speech_than_it_can_last() -> None:
 def test_where_nobody_spoke_or_a_translation_has_words_no_speech_is_missing() -> None:
     words = [said("one", 0.2, 0.6)]
 
-    mistaken = measure(words, SPEECH, 20.0, silent=[Region(1.0, 20.0)])
-    translated = measure(words, SPEECH, 20.0, explained=[Region(0.0, 20.0)])
+    mistaken = measure(words, SPEECH, 20.0, JudgedSpans(silent=[Region(1.0, 20.0)]))
+    translated = measure(words, SPEECH, 20.0, JudgedSpans(explained=[Region(0.0, 20.0)]))
 
     assert mistaken.gaps == translated.gaps == ()
     assert mistaken.covered_seconds == mistaken.speech_seconds == pytest.approx(1.0, abs=CHUNK_SECONDS)
@@ -55,8 +66,16 @@ def test_where_nobody_spoke_or_a_translation_has_words_no_speech_is_missing() ->
 def test_words_found_in_a_gap_are_put_in_place_once() -> None:
     words = [said("one", 0, 1), said("four", 8, 9)]
     found = [said("One", 0.3, 1.1), said("two", 2, 3), said("three", 4, 5), said("four", 8.2, 9.1)]
-    merged = merge(words, found, Region(1.2, 7.9))
+    merged = merge(words, in_gap(words, found, Region(1.2, 7.9)))
     assert [word.text for word in merged] == ["one", "two", "three", "four"]
+
+
+def test_a_word_with_another_ending_is_not_put_beside_itself() -> None:
+    words = [said("conseiller", 0, 1), said("général.", 1.1, 1.6)]
+
+    assert in_gap(words, [said("générales.", 1.2, 2.2), said("five", 2.3, 2.6)], Region(1.7, 2.5)) == [
+        said("five", 2.3, 2.6)
+    ]
 
 
 def test_times_stay_inside_the_recording_and_in_order() -> None:
