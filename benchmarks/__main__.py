@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 
 NAMES = (
-    "limits", "throughput", "accuracy", "memory", "perf_analyzer", "gpu",
+    "limits", "throughput", "accuracy", "perturbations", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
 )  # fmt: skip
 OWN_PACKAGES = ("planning", "chaos", "soak")  # need none but the service's

@@ -46,7 +46,7 @@ def hear(scheduler: Scheduler) -> Hear:
         return await asyncio.wrap_future(scheduler.submit(window))
 
     async def hear(pcm: Pcm, **options: object) -> Transcript:
-        recording = Recording(pcm, activity.probabilities(pcm))
+        recording = Recording(pcm, activity.find_speech(pcm))
         asked = RecognitionRequest(model="base", **options)  # type: ignore[arg-type]
         return await Recognizer(recognize).transcribe(recording, asked)
 
