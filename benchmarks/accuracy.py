@@ -1,7 +1,8 @@
 """Accuracy: words wrong by kind of recording, words invented where nobody speaks, languages recognised.
 
-This service over HTTP against its peers on the same weights, each in its usual mode and, for
-faster-whisper, without voice activity detection too.
+This service over HTTP against its peers on the same weights: whisper.cpp, and faster-whisper sequential with a beam of
+5, batched, and batched without voice activity detection. What a peer heard is remembered, so a run that was ended goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     with ExitStack() as stack:
         entries, versions = _contenders(stack, options)
-        words = {entry.title: _listen(entry, _spoken(options.groups), given=True) for entry in entries}
+        spoken, most = _spoken(options.groups), options.recordings
+        words = {entry.title: _listen(entry, some(spoken, most), given=True) for entry in entries}
         silent = {
             entry.title: _listen(entry, [as_wav(each) for each in load([SILENT])], given=False) for entry in entries
         }
         vad = [entry for entry in entries if entry.vad]
-        foreign = [as_wav(each) for each in load(LANGUAGES) if each.language]
+        foreign = some([each for each in load(LANGUAGES) if each.language], most)
         guessed = {entry.title: _listen(entry, foreign, given=False) for entry in vad}
     tables = [_word_errors(words), _invented(silent), _languages(guessed)]
     data: dict[str, object] = {"words": _plain(words), "silent": _plain(silent), "languages": _plain(guessed)}
@@ -74,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy", description=__doc__)
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), help="groups of recordings to score")
+    parser.add_argument("--recordings", type=int, default=0, help="of each group at most, spread over it (0: all)")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="none: this service alone")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     return parser
@@ -84,8 +87,11 @@ def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[Acc
     versions: dict[str, str] = {}
     if "faster_whisper" in options.peers:
         faster = Remembered(stack.enter_context(Contender("faster_whisper", ctranslate2_folder(), PEERS_PYTHON)))
-        entries.append(AccuracyEntrant("faster-whisper int8", faster))
-        entries.append(AccuracyEntrant("faster-whisper int8, no VAD", faster, vad=False))
+        one_by_one = Contender("faster_whisper_sequential", ctranslate2_folder(), PEERS_PYTHON)
+        sequential = Remembered(stack.enter_context(one_by_one))
+        entries.append(AccuracyEntrant("faster-whisper int8, sequential, beam 5", sequential))
+        entries.append(AccuracyEntrant("faster-whisper int8, batched", faster))
+        entries.append(AccuracyEntrant("faster-whisper int8, batched, no VAD", faster, vad=False))
         versions |= faster.contender.versions
     if "whisper_cpp" in options.peers:
         cpp = Remembered(stack.enter_context(Contender("whisper_cpp", ggml_file(), PEERS_PYTHON)))
@@ -95,7 +101,17 @@ def _contenders(stack: ExitStack, options: argparse.Namespace) -> tuple[list[Acc
 
 
 def _spoken(groups: Sequence[str]) -> list[CorpusRecording]:
-    return [as_wav(recording) for recording in load(groups) if recording.text]
+    return [recording for recording in load(groups) if recording.text]
+
+
+def some(recordings: Sequence[CorpusRecording], most: int) -> list[CorpusRecording]:
+    """At most so many of each group, evenly spread over it; 0: all."""
+    chosen: list[CorpusRecording] = []
+    for group in dict.fromkeys(each.group for each in recordings):
+        members = [each for each in recordings if each.group == group]
+        count = min(most or len(members), len(members))
+        chosen += [as_wav(members[at * len(members) // count]) for at in range(count)]
+    return chosen
 
 
 def _listen(entry: AccuracyEntrant, recordings: Sequence[CorpusRecording], *, given: bool) -> list[ScoredOutcome]:
@@ -158,10 +174,13 @@ def _languages(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
     return report.Table("Language recognised", ("system", *columns), rows, "Language not given.")
 
 
-def _plain(heard: dict[str, list[ScoredOutcome]]) -> dict[str, list[dict[str, object]]]:
+def _plain(heard: dict[str, list[ScoredOutcome]]) -> dict[str, dict[str, list[object]]]:
+    """By system and recording: wrong words, words of the reference, language."""
     return {
-        title: [
-            {"id": each.recording.id, "language": each.outcome.language, "text": each.outcome.text} for each in found
-        ]
+        title: {
+            each.recording.id: [errors.edits, errors.words, each.outcome.language]
+            for each in found
+            for errors in [count_errors(each.recording.text or "", each.outcome.text, each.recording.language)]
+        }
         for title, found in heard.items()
     }

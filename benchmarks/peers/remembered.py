@@ -17,7 +17,7 @@ class Remembered:
         self.name = contender.name
         self.contender = contender
         version = "-".join(f"{name}-{number}" for name, number in sorted(contender.versions.items()))
-        self.path = folder / f"{version}.json"
+        self.path = folder / f"{contender.name}-{version}.json"
         self.answers: dict[str, dict[str, object]] = json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def transcribe(self, recording: CorpusRecording, *, words: bool, language: str = "", vad: bool = True) -> Outcome:
