@@ -10,7 +10,7 @@ SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or 3.12 is neede
   $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve plot test unit browser check format docs development benchmarks device lock clean distclean
+.PHONY: help setup serve page plot test unit browser check format docs development benchmarks device lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -20,6 +20,9 @@ setup:  ## environment, weights and engines
 
 serve:  ## set everything up (once) and run the service
 	$(SETUP) service --serve && exec $(BIN)/stt serve
+
+page:  ## build the web page again (`make serve` builds it once)
+	$(SETUP) page
 
 plot: setup  ## bring what `stt transcribe --plot` draws with (80 MB)
 	$(SETUP) plot
@@ -80,6 +83,7 @@ lock:  ## pin every requirement again (needs uv)
 	$(LOCK_WHOLE) --extra benchmarks -o requirements/benchmarks.txt
 	$(LOCK_WHOLE) --extra agents -o requirements/agents.txt
 	$(LOCK) --extra plot $(TESTED) -o requirements/plot.txt
+	$(LOCK) --extra page $(TESTED) -o requirements/page.txt
 	$(LOCK) --extra build $(TESTED) -o requirements/container-build.txt
 	$(LOCK) --extra gateway $(TESTED) -o requirements/container-gateway.txt
 	$(LOCK) --extra triton --extra models --extra cpu $(TESTED) -o requirements/container-triton-cpu.txt

@@ -39,7 +39,8 @@ ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_
 
 def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
     """jobs: None where they are turned off"""
-    offered = operations(docs=services.settings.server.docs, jobs=services.settings.jobs.enabled)
+    settings = services.settings
+    offered = operations(docs=settings.server.docs, jobs=settings.jobs.enabled, page=settings.server.page)
     origins = services.settings.server.cors_origins
     routes: list[BaseRoute] = [Route(each.path, each.serve, methods=[each.method]) for each in offered]
     routes += [WebSocketRoute(channel.path, channel.serve) for channel in CHANNELS]

@@ -95,6 +95,8 @@ class ServerSettings(SettingsGroup):
     """how log entries are written; auto: as text for people on a terminal, as JSON elsewhere"""
     docs: bool = True
     """whether the service describes its API: the page /docs, /openapi.json and /asyncapi.json"""
+    page: bool = True
+    """whether browsers get the web page at /; where `cors_origins` is set, it has to list the page's own name, too"""
 
 
 class MediaSettings(SettingsGroup):

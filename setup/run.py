@@ -1,4 +1,4 @@
-"""The steps of set-up in their order: `python3 -m setup service|plot|development|benchmarks`."""
+"""The steps of set-up in their order: `python3 -m setup service|page|plot|development|benchmarks`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import NoReturn
 from setup.engines import build_engines, fetch_summarizer, finish_summarizer
 from setup.environment import Environment
 from setup.machine import Machine, describe, this_machine
+from setup.page import NO_PAGE, Page
 from setup.programs import Background, Log
 from setup.requirements import Needs, address, examine
 from setup.steps import SHOWN_LINES, Step, StepFailed, Steps
@@ -74,7 +75,9 @@ def _service(options: argparse.Namespace, log: Log) -> None:
     packages = _packages(environment, SERVICE)
     listens = address(os.environ) if options.serve else None
     machine = _examine(Needs(summarizer, installed=not packages, address=listens))
-    steps = Steps(len(packages) + (2 if packages else 1), log)
+    page = Page(CHECKOUT)
+    unbuilt = not page.is_built()
+    steps = Steps(len(packages) + (2 if packages else 1) + unbuilt, log)
     with Background() as background:
 
         def install(step: Step) -> None:
@@ -87,20 +90,37 @@ def _service(options: argparse.Namespace, log: Log) -> None:
             build_engines(environment, step, steps.say, summarizer=summarizer and not background.started)
             finish_summarizer(background, step, steps)
 
-        engines: Task = ("weights and engines", build)
+        def build_page(step: Step) -> None:
+            try:
+                page.build(environment, step)
+            except StepFailed as failure:
+                step.result = "left out"
+                steps.say(f"{NO_PAGE}: {failure}")
+
+        left: list[Task] = [("web page", build_page)] if unbuilt else []
+        left.append(("weights and engines", build))
         if not packages:
-            _perform(steps, [engines])
+            _perform(steps, left)
             return
         if new:
             steps.say(_announcement(summarizer, log))
         began = time.monotonic()
         preparing = [(title, install if title == SERVICE_PACKAGES else work) for title, work in packages]
-        _perform(steps, [("machine", lambda step: _tell(step, machine)), *preparing, engines])
+        _perform(steps, [("machine", lambda step: _tell(step, machine)), *preparing, *left])
         steps.say(f"Set up in {time.monotonic() - began:.0f} s. On disk: {_sizes()}.")
 
 
 def _sizes() -> str:
     return ", ".join(f"{place} {size_of(CHECKOUT / place) / 1e9:.1f} GB" for place in SHOWN_SIZES)
+
+
+def _page(_options: argparse.Namespace, log: Log) -> None:
+    """The web page, built again."""
+    environment = Environment(CHECKOUT / ".venv")
+    if tasks := _packages(environment, SERVICE):
+        _examine(Needs(summarizer=False))
+    tasks.append(("web page", partial(Page(CHECKOUT).build, environment)))
+    _perform(Steps(len(tasks), log), tasks)
 
 
 def _plot(_options: argparse.Namespace, log: Log) -> None:
@@ -129,7 +149,13 @@ def _benchmarks(_options: argparse.Namespace, log: Log) -> None:
     _perform(Steps(len(tasks), log), tasks)
 
 
-_COMMANDS = {"service": _service, "plot": _plot, "development": _development, "benchmarks": _benchmarks}
+_COMMANDS = {
+    "service": _service,
+    "page": _page,
+    "plot": _plot,
+    "development": _development,
+    "benchmarks": _benchmarks,
+}
 
 
 def _packages(environment: Environment, *locks: Path) -> list[Task]:

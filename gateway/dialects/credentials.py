@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from dataclasses import replace
 
 from starlette.requests import HTTPConnection
@@ -23,11 +24,21 @@ def credentials_of(connection: HTTPConnection) -> Credentials:
     if len(credentials.authorization) == 1 and (key := key_of(credentials.authorization[0])) is not None:
         authorization = () if key.lower() in nobody else (f"Bearer {key}",)
         credentials = replace(credentials, authorization=authorization)
+    return with_subprotocol_key(credentials, connection, nobody)
+
+
+def with_subprotocol_key(
+    credentials: Credentials, connection: HTTPConnection, nobody: Collection[str] = ("",)
+) -> Credentials:
+    """With the key that a live client has among its sub-protocols, unless a header names one.
+
+    nobody: what counts as no key, in small letters
+    """
     offered = [each for each in subprotocols(connection) if each.startswith(KEY_SUBPROTOCOL)]
     key = offered[0].removeprefix(KEY_SUBPROTOCOL) if offered else ""
-    if key.lower() not in nobody and not credentials.authorization:
-        credentials = replace(credentials, token=key)
-    return credentials
+    if key.lower() in nobody or credentials.authorization:
+        return credentials
+    return replace(credentials, token=key)
 
 
 def key_of(header: str) -> str | None:

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.accounts import Caller, Credentials, LiveSession
 from gateway.concurrency import run_together
+from gateway.dialects.credentials import subprotocols, with_subprotocol_key
 from gateway.draining import Work
 from gateway.errors import (
     BadParameter,
@@ -33,6 +34,8 @@ from speech.audio import SAMPLE_RATE
 NORMAL, REFUSED, FAILED, RESTART, TRY_LATER = 1000, 1008, 1011, 1012, 1013  # RFC 6455, 7.4.1, and IANA
 REASON_BYTES = 123  # RFC 6455, 5.5: a closing frame holds 125, its code takes 2
 
+SUBPROTOCOL = "stt"  # of clients that send their key as another one: a browser wants one of its offers taken
+
 BYTES_A_SECOND = 2 * SAMPLE_RATE
 
 _log = logging.getLogger(__name__)
@@ -40,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 async def stream(socket: WebSocket) -> None:
     services = services_of(socket)
-    await socket.accept()
+    await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in subprotocols(socket) else None)
     connection = StreamConnection(socket, services)
     try:
         with services.draining.track(Work.LIVE_SESSION):
@@ -67,7 +70,8 @@ class StreamConnection:
     async def serve(self) -> None:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
         accounts = self.services.accounts
-        caller = await accounts.identify(Credentials.of(self.socket))
+        credentials = with_subprotocol_key(Credentials.of(self.socket), self.socket)
+        caller = await accounts.identify(credentials)
         async with admit_live_session(self.services, caller) as account:
             session = await self._converse(caller, account)
             await self._conclude(session)

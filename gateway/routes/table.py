@@ -32,6 +32,7 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.http.event_stream import EVENT_STREAM
+from gateway.page.files import MEDIA_TYPES as PAGE_FILES
 from gateway.reference.asyncapi import Channel, Frame
 from gateway.reference.openapi import ALLOWANCE, JSON, RETRY_AFTER
 from gateway.reference.operation import BINARY, OBJECT, TEXT, Header, Operation, Parameter, Reply, Tag
@@ -41,6 +42,8 @@ from gateway.routes.catalogue import list_languages, list_models
 from gateway.routes.health import health
 from gateway.routes.index import index
 from gateway.routes.job_operations import JOB_OPERATIONS
+from gateway.routes.page import FILES_PATH as PAGE_FILES_PATH
+from gateway.routes.page import show_page_file
 from gateway.routes.progress import show_progress
 from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_docs_asset, show_openapi
 from gateway.routes.stream import stream
@@ -162,7 +165,22 @@ OPERATIONS: tuple[Operation, ...] = (
         "index",
         Tag.DESCRIPTION,
         "What is at this address",
-        replies=[Reply("The endpoints.", {JSON: ServiceIndex})],
+        description="A browser, which accepts text/html, gets the web page.",
+        replies=[Reply("The endpoints.", {JSON: ServiceIndex, "text/html": TEXT})],
+    ),
+    Operation(
+        "GET",
+        PAGE_FILES_PATH,
+        show_page_file,
+        "showPageFile",
+        Tag.DESCRIPTION,
+        "The files of the web page",
+        parameters=[Parameter("name", "Name of the file.", "path", {"type": "string", "enum": list(PAGE_FILES)})],
+        replies=[
+            Reply("The file.", dict.fromkeys(PAGE_FILES.values(), BINARY)),
+            Reply("It is as `If-None-Match` says.", {}, status=304),
+        ],
+        errors=[NotFound],
     ),
     Operation(
         "GET",
@@ -205,9 +223,11 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def operations(*, docs: bool, jobs: bool = True) -> list[Operation]:
-    """docs: whether the API describes itself, at other addresses than /; jobs: whether it takes jobs"""
-    offered = [each for each in OPERATIONS if docs or each.tag is not Tag.DESCRIPTION or each.path == "/"]
+def operations(*, docs: bool, jobs: bool = True, page: bool = True) -> list[Operation]:
+    """docs: whether the API describes itself, at other addresses than /; jobs: whether it takes jobs; page: whether
+    there is a web page"""
+    kept = {"/": True, PAGE_FILES_PATH: page}
+    offered = [each for each in OPERATIONS if kept.get(each.path, docs or each.tag is not Tag.DESCRIPTION)]
     return [each for each in offered if jobs or each.tag is not Tag.JOBS]
 
 

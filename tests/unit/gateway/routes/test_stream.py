@@ -141,3 +141,14 @@ def test_a_drained_gateway_says_where_to_resume(client: TestClient, services: Se
     assert "go on at 0.000 s" in restart["error"]
     assert final["type"] == "final"
     assert code == 1012
+
+
+def test_a_browser_sends_its_key_as_a_sub_protocol(client: TestClient) -> None:
+    with client.websocket_connect("/v1/stream", subprotocols=["stt", "openai-insecure-api-key.wrong"]) as socket:
+        taken = socket.accepted_subprotocol
+        socket.send_text('{"language": "de"}')
+        (refusal,), code = to_end(socket)
+
+    assert taken == "stt"
+    assert "key" in refusal["error"].lower()
+    assert code == 1008

@@ -1,0 +1,1 @@
+"""The web page: what set-up built of `web/`, and what is said where nothing was built."""

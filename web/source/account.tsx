@@ -1,0 +1,60 @@
+// The key, and what is left to its owner.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Usage, key, readUsage } from "./service";
+import { explained } from "./state";
+import { type TextKey, t } from "./texts";
+
+export function AccountDialog({ close }: { close: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [usage, setUsage] = useState<Usage | null>(null);
+  const [problem, setProblem] = useState("");
+  const look = () => {
+    setProblem("");
+    setUsage(null);
+    readUsage().then(setUsage, (error: unknown) => setProblem(explained(error)));
+  };
+  useEffect(() => {
+    dialog.current?.showModal();
+    look();
+  }, []);
+  return (
+    <dialog ref={dialog} onClose={close} aria-labelledby="key-title">
+      <h2 id="key-title">{t("key")}</h2>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          key.write(String(new FormData(event.currentTarget).get("key") ?? "").trim());
+          look();
+        }}
+      >
+        <label>
+          {t("key_label")}
+          <input name="key" type="password" autocomplete="off" spellcheck={false} defaultValue={key.read()} />
+        </label>
+        <p class="quiet">{t("key_hint")}</p>
+        {usage && <p role="status">{told(usage)}</p>}
+        {problem && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
+        <div class="row">
+          <button class="main">{t("save")}</button>
+          <button type="button" onClick={() => dialog.current?.close()}>
+            {t("close")}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+function told({ tier, transcription, summaries }: Usage): string {
+  return t("usage", {
+    tier,
+    left: transcription.remaining,
+    unit: t(transcription.unit as TextKey),
+    summaries: summaries.remaining,
+    summary_unit: t(summaries.unit as TextKey),
+  });
+}

@@ -1,0 +1,153 @@
+// What the page knows: the talks, newest first, and what goes on with them. One is transcribed at a time.
+import { useEffect, useState } from "preact/hooks";
+import { Refused, type Stage, key, transcribe } from "./service";
+import { type Talk, readSound, readTalks, removeTalk, writeSound, writeTalk } from "./storage";
+import { t } from "./texts";
+import type { Transcript } from "./transcript";
+
+export interface Progress {
+  stage: Stage;
+  share: number;
+}
+
+const BUSY = new Set([429, 503, 409]); // the service says when to try again
+const TRIES = 40;
+
+let talks: readonly Talk[] = [];
+const progress = new Map<string, Progress>();
+const stops = new Map<string, AbortController>();
+const listeners = new Set<() => void>();
+let working = false;
+
+export const allTalks = () => talks;
+export const progressOf = (id: string) => progress.get(id);
+
+export function tell(): void {
+  for (const listener of listeners) listener();
+}
+
+/** Draws a component again whenever something changes. */
+export function useChanges(): void {
+  const [, draw] = useState({});
+  useEffect(() => {
+    const listener = () => draw({});
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }, []);
+}
+
+export async function begin(): Promise<void> {
+  talks = await readTalks();
+  for (const talk of talks) if (talk.status === "working" || talk.status === "sending") keep({ ...talk, status: "waiting" });
+  tell();
+  void work();
+}
+
+/** Keeps a change, on the page at once and in the browser soon after. */
+export function keep(talk: Talk): void {
+  const known = talks.some((other) => other.id === talk.id);
+  talks = known ? talks.map((other) => (other.id === talk.id ? talk : other)) : [talk, ...talks];
+  void writeTalk(talk).catch((problem: unknown) => console.error(problem));
+  tell();
+}
+
+export const update = (id: string, change: Partial<Talk>): void => {
+  const talk = talks.find((other) => other.id === id);
+  if (talk) keep({ ...talk, ...change });
+};
+
+/** Keeps a recording, and sends it when its turn comes. raises: Error where the browser has no room for it */
+export async function add(sound: Blob, name: string, language: string, transcript?: Transcript): Promise<Talk> {
+  const talk: Talk = {
+    id: newIdentity(),
+    name,
+    created: Date.now(),
+    language,
+    status: transcript ? "done" : "waiting",
+    names: {},
+    ...(transcript ? { transcript } : {}),
+  };
+  try {
+    await writeSound(talk.id, sound);
+  } catch (problem) {
+    throw new Error(t("storage", { problem: String(problem) }));
+  }
+  keep(talk);
+  void work();
+  return talk;
+}
+
+export function again(talk: Talk): void {
+  const { transcript: _, problem: __, ...rest } = talk;
+  const fresh: Talk = { ...rest, names: {}, status: "waiting" };
+  talks = talks.map((other) => (other.id === talk.id ? fresh : other));
+  keep(fresh);
+  void work();
+}
+
+export async function remove(talk: Talk): Promise<void> {
+  stops.get(talk.id)?.abort();
+  talks = talks.filter((other) => other.id !== talk.id);
+  tell();
+  await removeTalk(talk.id);
+}
+
+function newIdentity(): string {
+  return `page-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+async function work(): Promise<void> {
+  if (working) return;
+  working = true;
+  try {
+    for (let next = waiting(); next; next = waiting()) await one(next);
+  } finally {
+    working = false;
+  }
+}
+
+const waiting = () => talks.findLast((talk) => talk.status === "waiting");
+
+async function one(talk: Talk): Promise<void> {
+  const stop = new AbortController();
+  stops.set(talk.id, stop);
+  update(talk.id, { status: "working" });
+  try {
+    const sound = await readSound(talk.id);
+    if (!sound) throw new Refused(0, t("failed"));
+    const transcript = await patiently(talk, sound, stop.signal);
+    update(talk.id, { status: "done", transcript });
+  } catch (problem) {
+    if (!stop.signal.aborted) update(talk.id, { status: "failed", problem: explained(problem) });
+  } finally {
+    stops.delete(talk.id);
+    progress.delete(talk.id);
+    tell();
+  }
+}
+
+/** Tries again while the service is busy, at the times that it names. */
+async function patiently(talk: Talk, sound: Blob, stop: AbortSignal): Promise<Transcript> {
+  const show = (stage: Stage, share: number) => {
+    progress.set(talk.id, { stage, share });
+    tell();
+  };
+  for (let tries = 1; ; tries++) {
+    try {
+      return await transcribe(talk.id, sound, talk.name, talk.language, show, stop);
+    } catch (problem) {
+      const busy = problem instanceof Refused && BUSY.has(problem.status) && problem.retryAfter > 0 && problem.retryAfter <= 60;
+      if (!busy || tries === TRIES || stop.aborted) throw problem;
+      show("waiting", 0);
+      await new Promise((resolve) => setTimeout(resolve, problem.retryAfter * 1000));
+    }
+  }
+}
+
+/** A problem in words that help. */
+export function explained(problem: unknown): string {
+  if (!(problem instanceof Refused)) return problem instanceof Error ? problem.message : String(problem);
+  if (problem.status === 401 && key.read()) return `${t("wrong_key")} (${problem.message})`;
+  if (problem.status === 0) return problem.message || t("nobody");
+  return problem.retryAfter ? `${problem.message} ${t("retry_after", { seconds: problem.retryAfter })}` : problem.message;
+}
