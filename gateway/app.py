@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway.dialects.errors import REASON_HEADER, SHOULD_RETRY_HEADER, DialectErrors
@@ -17,6 +21,7 @@ from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMid
 from gateway.http.middleware.trailing_slash import TrailingSlash
 from gateway.jobs.jobs import Jobs
 from gateway.reference.openapi import response_headers
+from gateway.reference.operation import Operation, Serve
 from gateway.requests.recordings import IDEMPOTENCY_HEADER
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, operations
@@ -42,7 +47,7 @@ def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
     settings = services.settings
     offered = operations(docs=settings.server.docs, jobs=settings.jobs.enabled, page=settings.server.page)
     origins = services.settings.server.cors_origins
-    routes: list[BaseRoute] = [Route(each.path, each.serve, methods=[each.method]) for each in offered]
+    routes: list[BaseRoute] = _routes(offered)
     routes += [WebSocketRoute(channel.path, channel.serve) for channel in CHANNELS]
     app = Starlette(
         routes=routes,
@@ -67,3 +72,18 @@ def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
     app.state.jobs = jobs
     app.state.documents = ApiDocuments(offered, CHANNELS)
     return app
+
+
+def _routes(offered: Sequence[Operation]) -> list[BaseRoute]:
+    """One for each path, so that what a path takes is told whole where something else is asked of it."""
+    paths: dict[str, dict[str, Serve]] = {}
+    for each in offered:
+        paths.setdefault(each.path, {})[each.method] = each.serve
+    return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in paths.items()]
+
+
+def _by_method(methods: Mapping[str, Serve]) -> Serve:
+    async def serve(request: Request) -> Response:
+        return await methods["GET" if request.method == "HEAD" else request.method](request)
+
+    return serve
