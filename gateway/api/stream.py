@@ -48,6 +48,8 @@ class ConfigFrame(TypedDict):
     """The only languages that may be heard where `language` names none: with commas between them, or a list."""
     model: NotRequired[Annotated[ModelName | None, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists."""
+    keyterms: NotRequired[Annotated[list[str] | None, Field(default=None, max_length=100)]]
+    """Names and words that matter: more likely wherever they may be said. At most 100 of 80 characters."""
 
 
 @described

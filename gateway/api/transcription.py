@@ -105,7 +105,8 @@ class TranscriptionForm(TypedDict):
 
     file: NotRequired[bytes]
     """The recording, audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG,
-    MPEG and most others that ffmpeg reads. Its first audio track that has sound is transcribed."""
+    MPEG and most others that ffmpeg reads. Of several audio tracks one in which somebody speaks is transcribed, one
+    with the tag of `language` before others; `warnings` names those that were not read."""
     url: NotRequired[Annotated[str, Field(examples=["https://media.example/talk.mp3"])]]
     """The recording's address, http or https, in place of `file`. Private addresses are refused."""
     model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
@@ -135,5 +136,20 @@ class TranscriptionForm(TypedDict):
     keeps none."""
     speaker_labels: NotRequired[Annotated[bool, Field(default=True)]]
     """Whether txt, srt and vtt name the speakers."""
+    channels: NotRequired[Annotated[Literal["mix", "separate"], Field(default="mix")]]
+    """`separate`: each channel is transcribed alone and is a speaker, in one answer in order of time. At most 8; each
+    counts as a recording of its own. What one microphone picks up of another's speaker is left out."""
+    channel_names: NotRequired[Annotated[str, Field(default="")]]
+    """With `channels=separate`: the speakers of the channels in order, as a JSON list or with commas between them
+    (`Agent, Customer`); those without a name are `Channel 1` …"""
+    track: NotRequired[Annotated[int, Field(default=0, ge=0, le=64)]]
+    """The audio track to transcribe, 1 being the file's first; 0: one in which somebody speaks."""
+    tracks: NotRequired[Annotated[Literal["one", "mix"], Field(default="one")]]
+    """`mix`: all audio tracks are heard at once, as of a microphone beside a desktop."""
+    keyterms: NotRequired[Annotated[str, Field(default="")]]
+    """Names and words that matter, as a JSON list or with commas between them: more likely wherever they may be said,
+    and written as they stand here. At most 100 of 80 characters."""
+    keyterms_text: NotRequired[Annotated[str, Field(default="", max_length=4000)]]
+    """A text whose names and unusual words are key terms as well, such as an agenda."""
     prompt: NotRequired[Annotated[str, Field(default="", max_length=2000)]]
     """Names and terms that are likely to be said, or the text before this recording."""

@@ -13,6 +13,7 @@ from gateway.cli.errors import FAILED, WrongUse
 from gateway.cli.job_client import finished, submit_recording
 from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
 from gateway.cli.service_address import find_service
+from gateway.cli.sound_options import sound_fields
 from gateway.cli.terminal import duration, print_result, show_progress, tell
 from gateway.settings import Settings
 
@@ -125,6 +126,7 @@ def form_fields(options: argparse.Namespace) -> dict[str, str]:
         "summary": options.summary or "",
         "metadata": options.metadata or "",
         "webhook_url": options.webhook or "",
+        **sound_fields(options),
     }
     return {name: text for name, text in fields.items() if text}
 

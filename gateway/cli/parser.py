@@ -177,6 +177,14 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         "--summary", choices=[*STYLES, *STYLE_ALIASES], metavar="STYLE", help=f"also summarize: {', '.join(STYLES)}"
     )
     parser.add_argument("--speakers", type=int, default=0, metavar="N", help="number of speakers (default: detect)")
+    parser.add_argument(
+        "--channels", choices=("mix", "separate"), default="mix", help="separate: each channel is a speaker"
+    )
+    parser.add_argument("--channel-names", default="", metavar="NAMES", help="speakers of the channels: Agent,Customer")
+    parser.add_argument("--track", type=int, default=0, metavar="N", help="audio track to read, 1 is the first")
+    parser.add_argument("--tracks", choices=("one", "mix"), default="one", help="mix: read all audio tracks at once")
+    parser.add_argument("--keyterms", default="", metavar="TERMS", help="names that matter, with commas between them")
+    parser.add_argument("--keyterms-text", metavar="FILE", help="a text whose names matter, such as an agenda")
     parser.add_argument("--no-diarize", action="store_true", help="do not tell speakers apart")
 
 

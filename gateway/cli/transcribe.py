@@ -22,6 +22,7 @@ from gateway.cli.outputs import check_picture, choose_targets, summary_target
 from gateway.cli.readable import print_readable
 from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
 from gateway.cli.service_address import ServiceAddress, find_service
+from gateway.cli.sound_options import sound_fields
 from gateway.cli.summarize import content, spoken, summarize
 from gateway.cli.terminal import (
     is_terminal,
@@ -94,6 +95,7 @@ def make_plan(options: argparse.Namespace) -> TranscribePlan:
         "diarize": "false" if options.no_diarize else "true",
         "speakers": str(options.speakers),
         "speaker_labels": "false" if options.no_speaker_labels else "true",
+        **sound_fields(options),
     }
     return TranscribePlan(
         recordings=recordings,

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import BadParameter
+from gateway.http.key_terms import read_keyterms
 from gateway.http.known_speakers import KnownSpeaker, read_known_speakers
+from gateway.http.sound_parameters import read_channel_names, read_track_choice
+from gateway.media.tracks import TrackChoice
 from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
 from speech import languages
@@ -28,6 +31,12 @@ FIELDS = (
     "speaker_vectors",
     "speaker_labels",
     "response_format",
+    "channels",
+    "channel_names",
+    "track",
+    "tracks",
+    "keyterms",
+    "keyterms_text",
 )
 MAX_SPEAKERS = 32
 MAX_PROMPT = 2000  # characters: more than the decoder's 224 tokens hold
@@ -43,6 +52,8 @@ class TranscribeParameters:
     speaker_vectors: bool  # whether json has the speakers' voices
     speaker_labels: bool  # whether txt, srt and vtt name the speakers
     response_format: str  # json, txt, srt or vtt
+    tracks: TrackChoice  # its language is the recognition's
+    channel_names: tuple[str, ...]
 
 
 def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameters:
@@ -54,6 +65,7 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
     allowed = read_languages(fields.get("languages", ""))
     if language and allowed and language not in allowed:
         raise BadParameter(f"`language` is {language}, but `languages` allows only {', '.join(allowed)}.", "language")
+    tracks = read_track_choice(fields)
     return TranscribeParameters(
         recognition=RecognitionRequest(
             model=fields.get("model", "").strip() or DEFAULT_MODEL,
@@ -62,6 +74,7 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
             script=_script(fields),
             task=read_task(fields.get("task", "")),
             prompt=prompt,
+            keyterms=read_keyterms(fields),
             diarize=read_boolean("diarize", fields.get("diarize", ""), default=True),
             speakers=read_integer("speakers", fields.get("speakers", ""), MAX_SPEAKERS),
         ),
@@ -69,6 +82,8 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
         speaker_vectors=read_boolean("speaker_vectors", fields.get("speaker_vectors", ""), default=False),
         speaker_labels=read_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
         response_format=_response_format(fields.get("response_format", "")),
+        tracks=tracks,
+        channel_names=read_channel_names(fields, separate=tracks.separate),
     )
 
 

@@ -20,11 +20,9 @@ from gateway.media.ffmpeg import RAW_DEMUXERS, Ffmpeg, MediaLimits
 from gateway.media.process import DecodingProcess, OnDecoded
 from gateway.media.recording import Recording
 from gateway.media.track_decoding import MediaFile, TrackDecoder
-from gateway.media.tracks import TrackChoice
+from gateway.media.tracks import ONE_TRACK, TrackChoice
 from gateway.media.verdict import check
 from speech.activity import VoiceActivity
-
-ONE_TRACK = TrackChoice()
 
 Result = TypeVar("Result")
 

@@ -43,6 +43,17 @@ def find_origin(path: Path) -> ClockOrigin:
     return ClockOrigin()
 
 
+# FLAC, Ogg, MP3, AIFF, CAF, AU, AMR.
+_ONE_TRACK = (b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd", b"#!AMR")
+
+
+def may_hold_tracks(path: Path) -> bool:
+    """Whether the file's kind can have several audio tracks."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[8:] != b"WAVE" and not head.startswith(_ONE_TRACK) and head[:1] != b"\xff"
+
+
 def _first_cluster(file: IO[bytes]) -> float | None:
     """Seconds."""
     scale = 1_000_000  # nanoseconds

@@ -17,7 +17,7 @@ from gateway.media.chunks import FilePiece
 from gateway.media.downmix import BLOCK
 from gateway.media.edits import find_edits
 from gateway.media.ffmpeg import MediaLimits, decode_arguments, input_arguments
-from gateway.media.origin import ClockOrigin, find_origin
+from gateway.media.origin import ClockOrigin, find_origin, may_hold_tracks
 from gateway.media.pieces import FileStructure, find_structure
 from gateway.media.process import DecodedPiece, DecodingProcess, PieceClock
 from gateway.media.recording import Recording
@@ -116,7 +116,9 @@ class TrackDecoder:
     def _best(self, choice: TrackChoice, sinks: list[TrackSink]) -> tuple[DecodedTrack, list[int]]:
         """The first of the candidates in which somebody speaks; else one that can be heard. Those that turned out
         silent count as read."""
-        first = choice.candidates(self.file.inspect(self.process))[0] if choice.needs_tags else 0
+        first = 0
+        if choice.needs_tags and may_hold_tracks(self.file.path):
+            first = choice.candidates(self.file.inspect(self.process))[0]
         best = self._read(first, sinks, separate=choice.separate)
         silent: list[int] = []
         for number in choice.candidates(best.report)[: self.limits.tracks]:

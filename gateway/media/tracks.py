@@ -50,13 +50,16 @@ class TrackChoice:
         """Tracks in the order in which they are tried, 0 is the first. Raises BadParameter for one that is not there"""
         tracks = list(range(max(1, len(report.audio))))
         if self.track:
-            if report.audio and self.track > len(report.audio):
+            if self.track > len(tracks):
                 accepted = f"1 to {len(tracks)}" if len(tracks) > 1 else "1"
                 raise BadParameter(f"The file has no audio track {self.track}; accepted are {accepted}.", "track")
             return [self.track - 1]
         if self.language is None or self.mix:
             return tracks
         return sorted(tracks, key=lambda at: at >= len(report.tags) or tag_language(report.tags[at]) != self.language)
+
+
+ONE_TRACK = TrackChoice()
 
 
 def tag_language(tag: str) -> str | None:

@@ -19,6 +19,7 @@ class RecognitionRequest:
     task: Task = Task.TRANSCRIBE
     regions: tuple[tuple[int, int], ...] = ()  # of a window, samples: speech whose languages are asked for
     prompt: str = ""  # words that are likely to occur, or the text before
+    keyterms: tuple[str, ...] = ()  # names and words that matter: more likely wherever they may be said
     diarize: bool = False  # whether words get speakers
     speakers: int = 0  # their number; 0: unknown
     caller: str = ""  # for fair sharing between callers

@@ -19,6 +19,7 @@ from speech.audio import Pcm
 from speech.tensors import (
     AUDIO,
     CALLER,
+    KEYTERMS,
     LANGUAGE,
     PRIORITY,
     PROMPT,
@@ -60,6 +61,9 @@ class TritonWhisper:
         except TritonFailure as failure:
             if request.regions and REGIONS.name in failure.message:  # a Triton of the version before
                 return await self.recognize(pcm, replace(request, regions=()))
+            if request.keyterms and KEYTERMS.name in failure.message:
+                prompt = " ".join(filter(None, [", ".join(request.keyterms), request.prompt]))
+                return await self.recognize(pcm, replace(request, keyterms=(), prompt=prompt))
             raise _service_error(failure) from failure
         try:
             return read_result(read_element(outputs[RESULT.name]))
@@ -83,14 +87,16 @@ def triton_name(model: str) -> str:
 
 def write_window(pcm: Pcm, request: RecognitionRequest) -> dict[Tensor, Value]:
     # Only where it is asked for: a Triton of the version before does not know the tensor.
-    task: dict[Tensor, Value] = {} if request.task is Task.TRANSCRIBE else {TASK: request.task.value}
+    asked: dict[Tensor, Value] = {} if request.task is Task.TRANSCRIBE else {TASK: request.task.value}
+    if request.keyterms:
+        asked[KEYTERMS] = "\n".join(request.keyterms)
     inputs: dict[Tensor, Value] = {
         AUDIO: pcm,
         LANGUAGE: request.language or ",".join(request.languages),
         PROMPT: request.prompt,
         PRIORITY: request.priority.value,
         CALLER: request.caller,
-        **task,
+        **asked,
     }
     if request.regions:
         inputs[REGIONS] = np.array(request.regions, dtype=np.int32).reshape(-1)

@@ -18,6 +18,7 @@ from gateway.http.connection import while_connected
 from gateway.http.known_speakers import KnownSpeaker
 from gateway.http.uploads import NO_ROOM, Form, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
+from gateway.media.tracks import ONE_TRACK, TrackChoice
 from gateway.outgoing.address_rules import AddressRules
 from gateway.outgoing.download import Download, DownloadLimits
 from gateway.progress import ProgressTracker
@@ -60,6 +61,8 @@ class RecordingOptions:
     known: Sequence[KnownSpeaker] = ()  # whose voices get their names
     known_parameter: str = "known_speakers"  # the field that they came in
     speaker_vectors: bool = False  # whether the answer has the speakers' voices
+    tracks: TrackChoice = ONE_TRACK  # of the recording, its language left to `recognition`
+    channel_names: tuple[str, ...] = ()  # where channels are transcribed each for itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +156,7 @@ async def paid_recording(
         claimed = await media.inspect(job.upload.path, job.upload.name)
         await admission.hold(min(claimed.duration or 0.0, charged))
     with await decode(admitted, job, charged) as recording:
-        await admission.hold(min(recording.duration, charged))
+        await admission.hold(min(recording.charged, charged))
         yield recording
 
 
@@ -167,8 +170,9 @@ async def decode(admitted: AdmittedRequest, job: RecordingJob, charged: float) -
         paid_for = math.inf
     longest = min(paid_for, job.longest)
     decoder, on_progress = admitted.services.media, admitted.progress.decoded
+    tracks = replace(job.options.tracks, language=job.recognition.language)
     try:
-        return await decoder.decode(job.upload.path, job.upload.name, on_progress, longest)
+        return await decoder.decode(job.upload.path, job.upload.name, on_progress, longest, tracks)
     except OSError as problem:
         if problem.errno in NO_ROOM:
             raise Unavailable("There is no room for the decoded recording at the moment.", 60) from problem

@@ -29,6 +29,7 @@ class LiveOptions:
     language: str | None = None  # ISO 639-1; None: detect
     languages: tuple[str, ...] = ()  # the only ones that may be detected; (): any
     prompt: str = ""
+    keyterms: tuple[str, ...] = ()
     policy: StreamPolicy = field(default_factory=StreamPolicy)
 
 
@@ -60,6 +61,7 @@ def open_session(
         model=resolve_model(services, options).id,
         languages=options.languages,
         prompt=options.prompt,
+        keyterms=options.keyterms,
         priority=Priority.LIVE,
         caller=caller.subject,
     )
@@ -72,7 +74,6 @@ def open_session(
     )
     session.observer = observer or NoObserver()
     session.detect_in(services.activity_threads)
-    session.bound_backlog(services.capacity.backlog_seconds)
     return session
 
 

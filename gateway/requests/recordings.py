@@ -16,6 +16,7 @@ from gateway.draining import Work
 from gateway.http.connection import while_connected
 from gateway.http.uploads import declared_bytes
 from gateway.media.recording import Recording
+from gateway.recognition.channels import ChannelRecognizer
 from gateway.requests.admit import admit
 from gateway.requests.jobs import (
     AdmittedRequest,
@@ -76,7 +77,7 @@ async def answer(admitted: AdmittedRequest, job: RecordingJob, endpoint: Recordi
         result = None
         if fingerprint is not None:
             result = IdempotentResult(fingerprint, StoredResponse(200, bytes(response.body), dict(response.headers)))
-        earlier = await settle(admitted, min(recording.duration, endpoint.charged), result)
+        earlier = await settle(admitted, min(recording.charged, endpoint.charged), result)
     if earlier is not None:
         return replay(earlier, admission)
     response.headers.update(admission.limit.headers())
@@ -92,7 +93,11 @@ def replay(stored: StoredResponse, admission: Admission) -> Response:
 async def transcribe_whole(admitted: AdmittedRequest, job: RecordingJob, recording: Recording) -> Response:
     using = await recognizer_of(admitted, job)
     progress = admitted.progress
-    transcript = await using.recognizer.transcribe(recording, job.recognition, progress.recognized, progress)
+    if recording.channels:
+        apart = ChannelRecognizer(using.recognizer.recognizer, job.options.channel_names)
+        transcript = await apart.transcribe(recording, job.recognition, progress.recognized)
+    else:
+        transcript = await using.recognizer.transcribe(recording, job.recognition, progress.recognized, progress)
     transcript = with_warnings(transcript, (*job.warnings, *using.warnings))
     vectors = using.vectors(admitted, transcript) if job.options.speaker_vectors else {}
     result = RecordingResult(transcript, job.recognition.model, vectors)

@@ -129,7 +129,12 @@ class StreamConnection:
         model = self.services.models.resolve(config.model or "")
         self.warnings = self.services.models.stand_in_warning(config.model or "")
         language = read_language(config.language)
-        options = LiveOptions(model=config.model or "", language=language, languages=read_languages(config.languages))
+        options = LiveOptions(
+            model=config.model or "",
+            language=language,
+            languages=read_languages(config.languages),
+            keyterms=config.keyterms,
+        )
         session = open_session(self.services, caller, options, self.send)
         await self.send(messages.ready(model.id, language or "auto"))
         return session

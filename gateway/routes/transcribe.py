@@ -41,6 +41,8 @@ def read_options(form: Form) -> RecordingOptions:
         asked=str(parameters),
         known=parameters.known_speakers,
         speaker_vectors=parameters.speaker_vectors,
+        tracks=parameters.tracks,
+        channel_names=parameters.channel_names,
     )
 
 

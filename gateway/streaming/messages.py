@@ -22,6 +22,7 @@ from gateway.api.stream import (
     TranscriptMessage,
 )
 from gateway.errors import BadParameter
+from gateway.recognition.term_check import check_keyterms
 from gateway.transcript.rendering import coverage_fields, word_fields
 from gateway.transcript.text import join
 from speech.transcript import Coverage, Word
@@ -35,7 +36,7 @@ NOTHING_HEARD = Coverage()
 CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
 STOP_EXAMPLE = '{"action": "stop"}'
 CONFIG_FIELDS = ("model", "language", "languages", "token")
-MAX_TEXT_FRAME = 4096  # characters
+MAX_TEXT_FRAME = 16_384  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class StreamConfig:
     model: str | None = None  # None: the API's default
     language: str = "auto"
     languages: str = ""  # the only ones that may be heard, with commas between them; "": any
+    keyterms: tuple[str, ...] = ()
 
 
 class StopCommand:
@@ -81,7 +83,15 @@ def read_config(fields: dict[str, Any]) -> StreamConfig:
     for name, value in (("model", model), ("language", language), ("languages", languages)):
         if value is not None and not isinstance(value, str):
             raise BadParameter(f"{name} is a string; a config looks like {CONFIG_EXAMPLE}")
-    return StreamConfig(model or None, language or "auto", languages or "")
+    return StreamConfig(model or None, language or "auto", languages or "", _keyterms(fields.get("keyterms")))
+
+
+def _keyterms(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(term, str) for term in value):
+        raise BadParameter('keyterms is a list of strings, such as ["Siobhan", "Nakagawa"]', "keyterms")
+    return check_keyterms(value)
 
 
 def ready(model: str, language: str) -> ReadyMessage:

@@ -86,12 +86,21 @@ class CompletedAlignment:
         return self.weights
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenBias:
+    """What is added to the logits of some tokens where one is chosen; its log-probability is that without."""
+
+    tokens: NDArray[np.int64]  # (n,)
+    boosts: NDArray[np.float32]  # (n,), above zero
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How one row picks its token. temperature 0 is argmax; else the inverse CDF at `draw`."""
 
     temperature: float = 0.0
     draw: float = 0.0  # uniform in [0, 1), fresh for each step
+    bias: TokenBias | None = None
 
 
 GREEDY = Sampling()
@@ -111,6 +120,7 @@ class Engine(Protocol):
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
     short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
+    biased_steps: bool  # whether `step` follows the bias of a sampling
     partial_contexts: bool  # whether `span_languages` is there
 
     def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:

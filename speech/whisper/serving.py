@@ -24,6 +24,7 @@ from speech.tensors import (
     AUDIO,
     CALLER,
     GPU_METRIC,
+    KEYTERMS,
     LANGUAGE,
     PRIORITY,
     PROMPT,
@@ -214,6 +215,7 @@ class WhisperAdapter:
                 audio=np.array(audio),  # a copy: the request's memory is Triton's
                 language=_text(tensors, LANGUAGE),
                 prompt=_text(tensors, PROMPT),
+                keyterms=tuple(filter(None, _text(tensors, KEYTERMS).split("\n"))),
                 task=Task(_text(tensors, TASK) or Task.TRANSCRIBE),
                 priority=Priority(_text(tensors, PRIORITY) or Priority.FILE),
                 regions=_regions(tensors),

@@ -27,6 +27,7 @@ from speech.whisper.batching.rules import (
 from speech.whisper.batching.sequence import Hypothesis, Sequence, State
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
+from speech.whisper.batching.term_bias import TermTries, as_prompt
 from speech.whisper.engine import GREEDY, Engine, EngineError, PendingAlignment, Sampling
 from speech.whisper.tokenizer import Tokenizer
 
@@ -75,6 +76,7 @@ class DecodeLoop:
         self._tokenizer = tokenizer
         self._schedule = schedule
         self._statistics = statistics
+        self._tries = TermTries(tokenizer)
         self._slot_states = SlotStates(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end_of_text)
         self._in_flight: deque[InFlightStep] = deque()
         self._outcome = StepOutcome()
@@ -207,7 +209,10 @@ class DecodeLoop:
         before: list[int] = []
         if sequence.attempt.prompted:
             context = self._engine.dimensions.n_text_ctx
-            before = previous_tokens(self._tokenizer, sequence.request.prompt, context)
+            prompt = sequence.request.prompt
+            if not self._engine.biased_steps:
+                prompt = as_prompt(sequence.request.keyterms, prompt)
+            before = previous_tokens(self._tokenizer, prompt, context)
         return [*before, *self._tokenizer.sot_sequence(sequence.language, sequence.request.task)]
 
     # Steps
@@ -217,7 +222,7 @@ class DecodeLoop:
         try:
             if slots.size:
                 rows = slots.tolist()
-                pending = self._engine.step(rows, [_sampling(self.occupied[slot]) for slot in rows])
+                pending = self._engine.step(rows, [self._sampling(self.occupied[slot]) for slot in rows])
                 self._in_flight.append(self._slot_states.launch(pending, slots))
                 self._statistics.stepped(len(rows))
             if self._in_flight and (len(self._in_flight) > self._engine.lookahead or not slots.size):
@@ -227,6 +232,15 @@ class DecodeLoop:
         except EngineError as error:
             self._in_flight.clear()
             self._return([each for each in self.occupied.values() if each.state is State.DECODING], error)
+
+    def _sampling(self, sequence: Sequence) -> Sampling:
+        temperature, trie = sequence.attempt.temperature, self._tries.of(sequence.request.keyterms)
+        bias = None
+        if trie is not None and self._engine.biased_steps:
+            bias = trie.bias(self._slot_states.text(sequence.slot))
+        if not temperature:
+            return GREEDY if bias is None else Sampling(bias=bias)
+        return Sampling(temperature, float(sequence.random.random()), bias)
 
     def _finish(self, finished: FinishedText) -> None:
         """A text is complete: it is the answer, or the window is tried again."""
@@ -282,8 +296,3 @@ class DecodeLoop:
 def _noted(probabilities: dict[str, float]) -> dict[str, float]:
     """What is worth telling."""
     return {language: round(share, 4) for language, share in probabilities.items() if share >= LEAST_LANGUAGE}
-
-
-def _sampling(sequence: Sequence) -> Sampling:
-    temperature = sequence.attempt.temperature
-    return Sampling(temperature, float(sequence.random.random())) if temperature else GREEDY

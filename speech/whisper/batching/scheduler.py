@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from speech.audio import SAMPLE_RATE, InvalidAudio
+from speech.keyterms import LONGEST_TERM, MOST_TERMS
 from speech.tensors import QUEUE_IS_FULL
 from speech.transcript import WindowResult
 from speech.whisper.batching.decode_loop import DecodeLoop
@@ -59,6 +60,7 @@ class Scheduler:
         self.statistics = Statistics()
         self._tokenizer = tokenizer
         self._policy = policy or AdmissionPolicy.for_slots(engine.slots)
+        self._biased = engine.biased_steps
         self._allocator = SlotAllocator(engine.slots, engine.encode_batch, self._policy)
         self._decode_loop = DecodeLoop(engine, tokenizer, FallbackSchedule(), self.statistics)
         self._on_device_lost = on_device_lost
@@ -81,7 +83,7 @@ class Scheduler:
         The future fails with EngineError if the engine failed on this window.
         """
         check(request, self._tokenizer)
-        attempt = Attempt(prompted=bool(request.prompt.strip()))
+        attempt = Attempt(prompted=bool(request.prompt.strip() or (request.keyterms and not self._biased)))
         sequence = Sequence(request, Future(), time.monotonic(), attempt, language=_given(request))
         with self._changed:
             if self._closing:
@@ -202,6 +204,8 @@ def check(request: Request, tokenizer: Tokenizer) -> None:
         raise InvalidAudio(f"a window holds 1 to {LONGEST} samples (30 s at 16 kHz), not {len(audio)}")
     for language in request.languages or tokenizer.languages[:1]:
         tokenizer.sot_sequence(language, request.task)
+    if len(request.keyterms) > MOST_TERMS or any(len(term) > LONGEST_TERM for term in request.keyterms):
+        raise ValueError(f"a window has at most {MOST_TERMS} key terms of {LONGEST_TERM} characters")
     for first, stop in request.regions:
         if not 0 <= first < stop <= len(audio):
             raise InvalidAudio(f"a region lies inside the window's {len(audio)} samples, not from {first} to {stop}")

@@ -32,6 +32,7 @@ class Request:
     audio: Pcm  # int16 (n,), 16 kHz mono, at most 30 s
     language: str = ""  # ISO code; several ("en,fr"): detect among them; "": among all
     prompt: str = ""  # text that came before, to set names and style
+    keyterms: tuple[str, ...] = ()  # names and words that are more likely than the model thinks
     task: Task = Task.TRANSCRIBE
     priority: Priority = Priority.FILE
     regions: tuple[tuple[int, int], ...] = ()  # samples: stretches of speech whose languages are asked for

@@ -71,6 +71,11 @@ class SlotStates:
         """Those of the slots that may take another step."""
         return slots[self._launched[slots] < self._limit[slots]]
 
+    def text(self, slot: int) -> list[int]:
+        """The tokens that were read."""
+        tokens: list[int] = self._tokens[slot, : self._length[slot]].tolist()
+        return tokens
+
     def launch(self, pending: PendingStep, slots: Slots) -> InFlightStep:
         """Notes a step that was launched."""
         reading = self._unread[slots] > 0

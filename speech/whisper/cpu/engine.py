@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from speech.audio import Pcm, to_samples
 from speech.whisper.cpu.decoder_kernels import (
     CANDIDATES,
+    MARGIN,
     DecoderLayers,
     new_decoder_workspace,
     new_kv_cache,
@@ -23,7 +24,7 @@ from speech.whisper.cpu.encoders import open_encoder
 from speech.whisper.cpu.float_kernels import MAX_ROWS
 from speech.whisper.cpu.panel_layout import PANEL
 from speech.whisper.cpu.threads import ThreadTeam
-from speech.whisper.engine import CompletedAlignment, CompletedStep, EngineError, Prefill, Sampling, Step
+from speech.whisper.engine import CompletedAlignment, CompletedStep, EngineError, Prefill, Sampling, Step, TokenBias
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
 from speech.whisper.manifest import Manifest, read_manifest
 
@@ -43,6 +44,7 @@ class CpuEngine:
 
     lookahead = 0
     short_contexts = True
+    biased_steps = True
     partial_contexts = True
 
     def __init__(self, folder: Path, slots: int = 16, threads: int = 2, manifest: Manifest | None = None) -> None:
@@ -186,12 +188,22 @@ class CpuEngine:
                 tokens[row], logprobs[row] = token, self._logits[row, token] - sums[row]
                 continue
             candidates = chosen[row][chosen[row] >= 0]
+            if how.bias is not None:
+                candidates = self._raised(self._logits[row], candidates, how.bias)
             exact = self._embedding[candidates].astype(np.float32) @ hidden[row]
-            best = int(exact.argmax())
+            best = int((exact + _boosts(candidates, how.bias)).argmax())
             shift = np.exp(exact - sums[row]).sum() - np.exp(self._logits[row, candidates] - sums[row]).sum()
             tokens[row] = candidates[best]
             logprobs[row] = exact[best] - sums[row] - np.log1p(max(shift, -0.5))
         return tokens, logprobs
+
+    @staticmethod
+    def _raised(logits: Floats, candidates: NDArray[np.int64], bias: TokenBias) -> NDArray[np.int64]:
+        """The candidates, and the biased tokens that may come before them."""
+        least = (logits[candidates] + _boosts(candidates, bias)).max() - MARGIN
+        raised = bias.tokens[logits[bias.tokens] + bias.boosts >= least]
+        joined: NDArray[np.int64] = np.union1d(candidates, raised)
+        return joined
 
     def _read_probabilities(self, slot: int) -> Prefill:
         """Of the languages and of silence, right after <|startoftranscript|>."""
@@ -227,7 +239,20 @@ def _softmax(logits: Floats) -> Floats:
     return result
 
 
+def _boosts(tokens: NDArray[np.int64], bias: TokenBias | None) -> Floats:
+    """What is added to each token's logit: (tokens,)."""
+    boosts = np.zeros(len(tokens), np.float32)
+    if bias is not None and len(bias.tokens):
+        order = np.argsort(bias.tokens)
+        places = order[np.minimum(np.searchsorted(bias.tokens[order], tokens), len(order) - 1)]
+        boosts = np.where(bias.tokens[places] == tokens, bias.boosts[places], np.float32(0))
+    return boosts
+
+
 def _draw(logits: Floats, sampling: Sampling) -> int:
-    """Inverse CDF of softmax(logits / temperature)."""
+    """Inverse CDF of softmax((logits + bias) / temperature)."""
+    if sampling.bias is not None:
+        logits = logits.copy()
+        logits[sampling.bias.tokens] += sampling.bias.boosts
     weights = np.exp((logits.astype(np.float64) - logits.max()) / sampling.temperature)
     return int(np.searchsorted(weights.cumsum(), sampling.draw * weights.sum(), side="right"))

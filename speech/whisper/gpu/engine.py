@@ -41,6 +41,7 @@ class GraphEngine:
     """Engine of one exported model over a runner. Not to be called by several threads at once."""
 
     short_contexts = False  # all 30 s are encoded, whatever is asked
+    biased_steps = False  # the graph chooses, and the next step is launched before the host knows what
     partial_contexts = False
 
     def __init__(self, manifest: Manifest, runner: Runner) -> None:

@@ -20,7 +20,7 @@ from speech.whisper.cpu.encoders import Int8Encoder, OnnxEncoder
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
 from speech.whisper.cpu.threads import ThreadTeam
-from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling
+from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling, TokenBias
 from speech.whisper.log_mel import log_mel
 from speech.whisper.manifest import read_manifest
 from speech.whisper.tokenizer import Tokenizer
@@ -185,3 +185,18 @@ def test_languages_of_a_part_of_the_audio_come_from_that_part_alone(engine: CpuE
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     engine.prefill([0], [engine.manifest.sot_sequence("en")])
     assert decode(engine, [0]) == expected
+
+
+def test_a_bias_decides_what_is_chosen_and_not_how_probable_it_was(engine: CpuEngine) -> None:
+    start(engine, [0, 1])
+    (greedy, probable), (other, likely) = (decode(engine, [slot], steps=1)[slot][0] for slot in (0, 1))
+    start(engine, [0, 1])
+    rare = TokenBias(np.array([other, 5]), np.array([100.0, 0.0], np.float32))
+    nothing = TokenBias(np.array([5, 7]), np.array([1e-4, 1e-4], np.float32))
+
+    step = engine.step([0, 1], [Sampling(bias=rare), Sampling(bias=nothing)]).result()
+
+    assert step.tokens.tolist() == [other, other]
+    assert step.logprobs[0] < 0
+    assert greedy == other or step.logprobs[0] < probable
+    assert step.logprobs[1] == pytest.approx(likely, abs=1e-4)

@@ -32,7 +32,13 @@ async def whisper(*tritons: Triton, patience: float = 5) -> AsyncIterator[Triton
 async def test_a_window_travels_as_the_wire_contract_says() -> None:
     triton = Triton()
     async with whisper(triton) as asked:
-        options = {"language": "de", "prompt": "Vorher", "caller": "me", "regions": ((0, 8), (9, 16))}
+        options = {
+            "language": "de",
+            "prompt": "Vorher",
+            "caller": "me",
+            "regions": ((0, 8), (9, 16)),
+            "keyterms": ("Ann",),
+        }
         request = RecognitionRequest(model="base", task=Task.TRANSLATE, **options)  # type: ignore[arg-type]
         heard = await asked.recognize(WINDOW, request)
 
@@ -43,14 +49,15 @@ async def test_a_window_travels_as_the_wire_contract_says() -> None:
         (tensor.name, tensor.datatype) for tensor in WHISPER_INPUTS
     ]
     assert sent.raw_input_contents[0] == WINDOW.tobytes()
-    assert [read_element(raw) for raw in sent.raw_input_contents[1:6]] == [
+    assert [read_element(raw) for raw in sent.raw_input_contents[1:7]] == [
         b"de",
         b"Vorher",
         b"file",
         b"me",
         b"translate",
+        b"Ann",
     ]
-    assert np.frombuffer(sent.raw_input_contents[6], np.int32).tolist() == [0, 8, 9, 16]
+    assert np.frombuffer(sent.raw_input_contents[7], np.int32).tolist() == [0, 8, 9, 16]
 
 
 async def test_a_transcription_names_no_task_so_that_an_older_triton_takes_it() -> None:

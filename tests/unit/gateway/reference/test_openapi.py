@@ -16,6 +16,7 @@ from gateway.api.transcription import TranscriptionForm
 from gateway.errors import RetryLater, ServiceError
 from gateway.http.parameters import MAX_PROMPT, MAX_SPEAKERS, RESPONSE_FORMATS, read_transcribe_parameters
 from gateway.http.summary_parameters import read_request
+from gateway.media.tracks import TrackChoice
 from gateway.reference.openapi import errors_of
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.table import CHANNELS, OPERATIONS
@@ -74,6 +75,11 @@ def test_a_form_that_leaves_everything_out_gets_the_defaults_that_are_described(
     assert meant["language"] is None
     assert described.pop("known_speakers") == ""
     assert meant["known_speakers"] == ()
+    assert (described.pop("channels"), described.pop("channel_names")) == ("mix", "")
+    assert (described.pop("track"), described.pop("tracks")) == (0, "one")
+    assert meant["tracks"] == asdict(TrackChoice())
+    assert (described.pop("keyterms"), described.pop("keyterms_text")) == ("", "")
+    assert meant["keyterms"] == ()
     assert described.pop("languages") == ",".join(meant["languages"])
     assert {name: meant[name] for name in described} == described
 

@@ -108,3 +108,17 @@ def test_an_unsure_language_settles_late_on_the_likeliest() -> None:
 def test_brackets_without_end_are_not_json() -> None:
     with pytest.raises(BadParameter, match="not JSON"):
         messages.read_text("[" * 4096)
+
+
+def test_key_terms_come_in_the_config() -> None:
+    config = messages.read_text('{"language": "en", "keyterms": ["Siobhan", "Nakagawa  Ltd"]}')
+
+    assert config == messages.StreamConfig(None, "en", keyterms=("Siobhan", "Nakagawa Ltd"))
+
+
+@pytest.mark.parametrize(
+    "terms", ['"Ann, Ben"', "[5]", '["?"]', str([f"t{at}" for at in range(101)]).replace("'", '"')]
+)
+def test_key_terms_that_are_none_are_refused(terms: str) -> None:
+    with pytest.raises(BadParameter, match="keyterms"):
+        messages.read_text(f'{{"keyterms": {terms}}}')

@@ -88,6 +88,7 @@ class ScriptedEngine:
         self.encode_batch = 2
         self.lookahead = lookahead
         self.short_contexts = True
+        self.biased_steps = False
         self.partial_contexts = True
         self.language = "en"
         self.span_language: dict[tuple[int, int], str] = {}  # by frames, where it is not `language`

@@ -1,0 +1,125 @@
+"""Key terms as a bias on the logits: a trie of their tokens, followed along the text.
+
+A token that begins a term, or goes on with one that the text has begun, counts for more. What is added is no part of
+the log-probability that a text is judged by: it decides between readings that are close, and makes none look sure.
+
+source: contextual biasing by shallow fusion (Zhao et al. 2019), for greedy decoding: what was added to a beginning
+cannot be taken back when the term does not come, so a beginning gets less, and more of it the longer the term is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from speech.whisper.engine import TokenBias
+from speech.whisper.tokenizer import Tokenizer
+
+FIRST = (0.5, 1.25, 2.0)  # logits for a beginning of one letter, of two, of three and more: " T" begins many words
+EACH = 0.2  # more for each further token that the term has
+MOST_FIRST = 3.0
+NEXT = (0.75, 2.0, 4.0)  # logits for what goes on with one letter of a term, with two, with three and more
+DEEPER = 0.5  # more for each further letter
+MOST_NEXT = 6.0
+LONGEST = 48  # tokens of a term that are followed
+
+
+@dataclass(slots=True)
+class TermNode:
+    children: dict[int, TermNode] = field(default_factory=dict)
+    longest: int = 0  # tokens of the longest term through it
+
+
+class TermTrie:
+    """The terms' tokens, as they stand after a space and where no space comes before."""
+
+    def __init__(self, terms: Sequence[str], tokenizer: Tokenizer) -> None:
+        self._inside = TermNode()  # after a space
+        self._bare = TermNode()  # without one
+        self._tokenizer = tokenizer
+        self._depth = 0
+        for term in terms:
+            self._add(self._inside, tokenizer.encode(f" {term}")[:LONGEST])
+            self._add(self._bare, tokenizer.encode(term)[:LONGEST])
+
+    def bias(self, text: Sequence[int]) -> TokenBias:
+        """What is added to the next token's logits, after the tokens of a text."""
+        boosts: dict[int, float] = {}
+        for count in range(min(len(text), self._depth), 0, -1):
+            for root in (self._inside, self._bare):
+                node = self._follow(root, text[len(text) - count :])
+                if node is not None and (root is self._inside or self._may_be_bare(text[: len(text) - count])):
+                    _raise(boosts, node, next_boost(self._letters(text[len(text) - count :])))
+        roots = [self._inside] if not self._may_be_bare(text) else [self._inside, self._bare]
+        for root in roots:
+            for token, child in root.children.items():
+                boost = first_boost(self._letters([token]), child.longest)
+                boosts[token] = max(boosts.get(token, 0.0), boost)
+        return TokenBias(np.array(list(boosts), np.int64), np.array(list(boosts.values()), np.float32))
+
+    def _add(self, node: TermNode, tokens: Sequence[int]) -> None:
+        self._depth = max(self._depth, len(tokens) - 1)
+        for token in tokens:
+            node = node.children.setdefault(token, TermNode())
+            node.longest = max(node.longest, len(tokens))
+
+    def _letters(self, tokens: Sequence[int]) -> int:
+        return len(self._tokenizer.decode(tokens).strip())
+
+    def _follow(self, node: TermNode | None, tokens: Sequence[int]) -> TermNode | None:
+        for token in tokens:
+            if node is None:
+                return None
+            node = node.children.get(token)
+        return node if node is not None and node.children else None
+
+    def _may_be_bare(self, text: Sequence[int]) -> bool:
+        """Whether a word may begin without a space: at the beginning, after a mark, after a script without spaces."""
+        if not text:
+            return True
+        before = self._tokenizer.bytes_of(text[-1]).decode("utf-8", errors="replace")[-1:]
+        return not before.isalnum() or ord(before) >= FIRST_SPACELESS
+
+
+FIRST_SPACELESS = 0x0E00  # Thai and what comes after it, Chinese and Japanese among them
+
+
+def first_boost(letters: int, tokens: int) -> float:
+    """Logits for the first token of a term. letters: that it has; tokens: of the whole term"""
+    return min(MOST_FIRST, FIRST[min(max(letters, 1), 3) - 1] + EACH * (tokens - 1))
+
+
+def next_boost(letters: int) -> float:
+    """Logits for what goes on with a term of which so many letters stand."""
+    return min(MOST_NEXT, NEXT[min(max(letters, 1), 3) - 1] + DEEPER * max(0, letters - 3))
+
+
+def _raise(boosts: dict[int, float], node: TermNode, boost: float) -> None:
+    for token in node.children:
+        boosts[token] = max(boosts.get(token, 0.0), boost)
+
+
+class TermTries:
+    """Of the requests at hand: the windows of one recording have the same terms."""
+
+    MOST = 32
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._tries: dict[tuple[str, ...], TermTrie] = {}
+
+    def of(self, terms: tuple[str, ...]) -> TermTrie | None:
+        if not terms:
+            return None
+        if terms not in self._tries:
+            while len(self._tries) >= self.MOST:
+                del self._tries[next(iter(self._tries))]
+            self._tries[terms] = TermTrie(terms, self._tokenizer)
+        return self._tries[terms]
+
+
+def as_prompt(terms: Sequence[str], prompt: str) -> str:
+    """For an engine that follows no bias: the terms before the prompt, whose end counts."""
+    return " ".join(part for part in (", ".join(terms), prompt) if part)
