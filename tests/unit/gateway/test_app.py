@@ -142,7 +142,7 @@ async def test_every_route_is_described_and_nothing_else(client: httpx.AsyncClie
     described = {(path, method.upper()) for path, operations in openapi["paths"].items() for method in operations}
     assert described == {(path, method) for path, method in http if method != "HEAD"}
     assert {channel["address"] for channel in asyncapi["channels"].values()} == channels
-    assert len(routes) == len(described) + len(channels)
+    assert len(routes) == len({path for path, _ in described}) + len(channels)
 
 
 async def test_the_index_names_every_endpoint(client: httpx.AsyncClient) -> None:
