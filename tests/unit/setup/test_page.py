@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from setup.environment import Environment, fingerprint
-from setup.page import Page
+from setup.environment import Environment
+from setup.page import NODE, Page
 from setup.programs import Log
 from setup.steps import Step, StepFailed
 
@@ -23,15 +23,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def environment_with(checkout: Path, npm: str) -> Environment:
-    """One in which Node is installed: `npm` as a shell script, and `node`, which writes the page."""
+    """One in which Node is installed: a shell script that does what npm is to do, or writes the page."""
     environment = Environment(checkout / ".venv")
-    programs = environment.folder / "bin"
-    programs.mkdir(parents=True)
-    for name, script in (("npm", npm), ("node", 'mkdir -p "$2" && echo page > "$2/index.html"')):
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
-    stamp = fingerprint([checkout / "requirements" / "page.txt"])
-    (environment.folder / "page.stamp").write_text(f"{stamp}\n")
+    node = environment.packages / NODE
+    node.parent.mkdir(parents=True)
+    page = 'mkdir -p "$2" && echo page > "$2/index.html"'
+    node.write_text(f"#!/bin/sh\ncase $1 in */npm-cli.js) {npm};; *) {page};; esac\n")
+    node.chmod(0o755)
     return environment
 
 
