@@ -24,6 +24,8 @@ from prometheus_client.registry import Collector
 from gateway.errors import Unavailable
 
 RETRY_SECONDS = (2.0, 15.0)  # between which clients are told to come back, so that they do not all come at once
+LEAST_BACKLOG = 10.0  # seconds of live audio that any session may keep waiting
+BYTES_A_SECOND = 32_000  # of live audio
 
 Resource = Literal["recordings", "live_sessions", "spool_bytes"]
 RESOURCES: tuple[Resource, ...] = get_args(Resource)
@@ -34,6 +36,7 @@ class CapacityLimits:
     recordings: float = math.inf  # from the first byte of an upload to the answer
     live_sessions: float = math.inf
     spool_bytes: float = math.inf  # of uploads, as they were declared
+    backlog_bytes: float = math.inf  # of live audio that waits, of all sessions together
     free_bytes: int = 0  # of the spool's disk, that are left free: decoded sound, the account store, the log
 
     def of(self, resource: Resource) -> float:
@@ -66,6 +69,11 @@ class MachineCapacity:
         """raises: Unavailable"""
         with self._hold("live_sessions", 1, share):
             yield
+
+    def backlog_seconds(self) -> float:
+        """Of audio that one live session may keep waiting now: the more there are, the less each of them."""
+        share = self.limits.backlog_bytes / max(1, self.used["live_sessions"])
+        return max(LEAST_BACKLOG, share / BYTES_A_SECOND)
 
     @contextmanager
     def _hold(self, resource: Resource, amount: int, share: float) -> Iterator[None]:
@@ -108,6 +116,11 @@ class CapacityCollector(Collector):
             limits.add_metric([resource], self._capacity.limits.of(resource))
             refused.add_metric([resource], self._capacity.refused[resource])
         yield from (used, limits, refused)
+        yield GaugeMetricFamily(
+            "stt_live_backlog_limit_seconds",
+            "Of audio that one live session may keep waiting now",
+            value=self._capacity.backlog_seconds(),
+        )
         yield GaugeMetricFamily(
             "stt_spool_free_bytes", "Of the uploads' disk, less what they will take", value=self._capacity.free_bytes
         )

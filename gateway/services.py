@@ -142,7 +142,13 @@ def diarization_timeout(settings: DiarizationSettings) -> DiarizationTimeout:
 
 def capacity_limits(settings: CapacitySettings) -> CapacityLimits:
     spool_bytes = math.inf if settings.spool_bytes is None else settings.spool_bytes
-    return CapacityLimits(settings.recordings, settings.live_sessions, spool_bytes, settings.free_bytes)
+    return CapacityLimits(
+        recordings=settings.recordings,
+        live_sessions=settings.live_sessions,
+        spool_bytes=spool_bytes,
+        backlog_bytes=settings.backlog_bytes,
+        free_bytes=settings.free_bytes,
+    )
 
 
 def media_limits(settings: MediaSettings) -> MediaLimits:

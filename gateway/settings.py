@@ -228,6 +228,8 @@ class CapacitySettings(SettingsGroup):
     """recordings that a gateway has in work at once, uploads included; more are answered 503"""
     live_sessions: int = Field(default=250, gt=0)
     """live sessions that a gateway has at once"""
+    backlog_bytes: int = Field(default=1024**3, gt=0)
+    """bytes of live audio that wait to be heard, of all sessions together: each has its share and then has to wait"""
     spool_bytes: int | None = Field(default=None, gt=0)
     """bytes of uploads that a gateway has on its disk at once; none: as many as there is room for"""
     free_bytes: int = Field(default=512 * 1024**2, ge=0)

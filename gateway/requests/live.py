@@ -74,6 +74,7 @@ def open_session(
     )
     session.observer = observer or NoObserver()
     session.detect_in(services.activity_threads)
+    session.bound_backlog(services.capacity.backlog_seconds)
     return session
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -28,6 +29,7 @@ class AudioInput:
         self.buffer = AudioBuffer()
         self.endpoint = Endpointer(policy.endpoint)
         self.executor: Executor | None = None  # in whose threads voice activity is found; None: on the loop
+        self.most_waiting: Callable[[], float] = lambda: math.inf  # seconds that may wait, beside the policy's
         self._detect = detect
         self._policy = policy
         self._activities: deque[float] = deque()  # of chunks after `endpoint.position`
@@ -71,12 +73,16 @@ class AudioInput:
         """Samples received and not yet analysed."""
         return self.buffer.end - self.endpoint.position
 
+    def _most_waiting(self) -> float:
+        """Samples."""
+        return min(self._policy.backlog, self.most_waiting() * SAMPLE_RATE)
+
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
         async with self._changed:
             self.buffer.append(frame)
             self._changed.notify_all()
-            await self._changed.wait_for(lambda: self._waiting < self._policy.backlog or self._ended)
+            await self._changed.wait_for(lambda: self._waiting < self._most_waiting() or self._ended)
 
     async def end(self) -> None:
         """No more audio will come."""

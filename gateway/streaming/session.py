@@ -57,6 +57,10 @@ class StreamSession:
         """In whose threads voice activity is found, so that many sessions do not stop the event loop."""
         self._input.executor = executor
 
+    def bound_backlog(self, most_waiting: Callable[[], float]) -> None:
+        """most_waiting: seconds of audio that may wait now, before the client is made to wait"""
+        self._input.most_waiting = most_waiting
+
     @property
     def duration(self) -> float:
         """Seconds of audio received."""

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.capacity import RETRY_SECONDS, CapacityCollector, CapacityLimits, MachineCapacity
+from gateway.capacity import LEAST_BACKLOG, RETRY_SECONDS, CapacityCollector, CapacityLimits, MachineCapacity
 from gateway.errors import Unavailable
 
 
@@ -44,6 +44,18 @@ def test_a_part_of_the_disk_stays_free(tmp_path: Path) -> None:
         pass
     with pytest.raises(Unavailable), MachineCapacity(CapacityLimits(free_bytes=1), tmp_path).recording(2**60):
         pass
+
+
+def test_the_more_live_sessions_there_are_the_less_audio_of_each_may_wait() -> None:
+    capacity = MachineCapacity(CapacityLimits(backlog_bytes=20 * 60 * 32_000))
+    alone = capacity.backlog_seconds()
+    with capacity.live_session(), capacity.live_session(), capacity.live_session(), capacity.live_session():
+        shared = capacity.backlog_seconds()
+    capacity.used["live_sessions"] = 100_000
+
+    assert (alone, shared) == (1200, 300)
+    assert capacity.backlog_seconds() == LEAST_BACKLOG
+    assert math.isinf(MachineCapacity().backlog_seconds())
 
 
 def test_every_bound_is_a_metric() -> None:

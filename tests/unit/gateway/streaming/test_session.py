@@ -7,6 +7,7 @@ recogniser can be asked what a window holds and nothing needs to be scripted.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from dataclasses import replace
@@ -245,7 +246,8 @@ async def test_a_triton_that_stays_away_is_an_error() -> None:
         await transcribe(pcm, [8000], away)
 
 
-async def test_a_client_that_sends_too_fast_is_made_to_wait() -> None:
+@pytest.mark.parametrize(("of_session", "of_machine"), [(2.0, math.inf), (600.0, 2.0)])
+async def test_a_client_that_sends_too_fast_is_made_to_wait(of_session: float, of_machine: float) -> None:
     allowed = asyncio.Event()
 
     async def held(pcm: Pcm, language: str | None) -> WindowResult:
@@ -254,7 +256,8 @@ async def test_a_client_that_sends_too_fast_is_made_to_wait() -> None:
 
     async def emit(message: Message) -> None: ...
 
-    session = StreamSession(held, loudness, emit, "en", StreamPolicy(backlog=2 * SAMPLE_RATE))
+    session = StreamSession(held, loudness, emit, "en", StreamPolicy(backlog=round(of_session * SAMPLE_RATE)))
+    session.bound_backlog(lambda: of_machine)
     running = asyncio.create_task(session.run())
     pcm, expected = speech([0.0] * 150)
     sending = asyncio.create_task(session.feed(pcm.tobytes()))
