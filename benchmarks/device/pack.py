@@ -64,7 +64,9 @@ def main() -> None:
         pack(_fetch_wheel(Path(scratch)), chosen.tokenizer, chosen.folder, chosen.architecture)
     size = sum(path.stat().st_size for path in chosen.folder.iterdir())
     print(f"{chosen.folder}: {size / 2**20:.1f} MiB. There, in the checkout with this folder in it:")
-    print(f"    bash benchmarks/device/run.sh {chosen.folder.relative_to(PROJECT)} 200")
+    inside = chosen.folder.resolve().is_relative_to(PROJECT)
+    place = chosen.folder.resolve().relative_to(PROJECT) if inside else chosen.folder
+    print(f"    bash benchmarks/device/run.sh {place} 200")
 
 
 if __name__ == "__main__":
