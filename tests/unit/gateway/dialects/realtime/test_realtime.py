@@ -374,7 +374,7 @@ async def test_case_36_a_full_house_refuses_the_handshake(
             with pytest.raises(websockets.InvalidStatus) as refused:
                 async with connected(service):
                     pass
-        until(lambda: service.services.draining.in_flight == 0)
+        until(lambda: service.services.capacity.used["live_sessions"] == 0)  # the last thing that is given back
         async with connected(service) as next_one:
             await next_one.until("session.created")
 
