@@ -57,7 +57,7 @@ class Parts:
     unanswered: list[str] = field(default_factory=list)
     impaired: int = 0
 
-    async def decode(self, path: Path, name: str, on_progress: Any, longest: float) -> Recording:
+    async def decode(self, path: Path, name: str, on_progress: Any, longest: float, tracks: Any) -> Recording:
         self.uploads.append(path)
         self.longest = longest
         if self.failure:
