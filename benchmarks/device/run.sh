@@ -19,7 +19,7 @@ from pathlib import Path
 carried, site = map(Path, sys.argv[1:])
 packed = carried / "onnxruntime.tar.xz"
 if packed.exists() and not (site / "onnxruntime").exists():
-    tarfile.open(packed).extractall(site, filter="data")
+    tarfile.open(packed).extractall(site, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
 (site / "tokenizer.json").write_bytes(lzma.decompress((carried / "tokenizer.json.xz").read_bytes()))
 UNPACK
 # torch brings CUDA's libraries; ONNX Runtime finds them by the loader's path.
