@@ -18,6 +18,7 @@ const progress = new Map<string, Progress>();
 const stops = new Map<string, AbortController>();
 const listeners = new Set<() => void>();
 let working = false;
+let leaving = false; // the page is closed or loaded again: what ends with it has not failed
 
 export const allTalks = () => talks;
 export const progressOf = (id: string) => progress.get(id);
@@ -37,6 +38,8 @@ export function useChanges(): void {
 }
 
 export async function begin(): Promise<void> {
+  addEventListener("pagehide", () => (leaving = true));
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
   talks = await readTalks();
   for (const talk of talks) if (talk.status === "working" || talk.status === "sending") keep({ ...talk, status: "waiting" });
   tell();
@@ -69,6 +72,7 @@ export async function add(sound: Blob, name: string, language: string, transcrip
   };
   try {
     await writeSound(talk.id, sound);
+    await writeTalk(talk);
   } catch (problem) {
     throw new Error(t("storage", { problem: String(problem) }));
   }
@@ -118,7 +122,7 @@ async function one(talk: Talk): Promise<void> {
     const transcript = await patiently(talk, sound, stop.signal);
     update(talk.id, { status: "done", transcript });
   } catch (problem) {
-    if (!stop.signal.aborted) update(talk.id, { status: "failed", problem: explained(problem) });
+    if (!stop.signal.aborted && !leaving) update(talk.id, { status: "failed", problem: explained(problem) });
   } finally {
     stops.delete(talk.id);
     progress.delete(talk.id);

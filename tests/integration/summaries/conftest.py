@@ -57,7 +57,7 @@ def url(embedded: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
         await embedded.ready()
         async with open_accounts(settings) as accounts:
             app.state.services = SimpleNamespace(
-                summarizer=Summarizer(embedded), accounts=accounts, draining=Draining()
+                summarizer=Summarizer(embedded), accounts=accounts, draining=Draining(), settings=settings
             )
             yield
         await embedded.stop()
