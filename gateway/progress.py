@@ -52,7 +52,7 @@ class ProgressRegistry:
         try:
             yield progress
         finally:
-            if self._entries[identity] is progress:
+            if self._entries.get(identity) is progress:
                 del self._entries[identity]
 
     def find(self, identity: str) -> ProgressTracker | None:

@@ -165,7 +165,7 @@ async def test_a_gateway_that_is_replaced_under_load_finishes_what_it_has(
     assert "connect again" in next(message["error"] for message in talk.heard if message["type"] == "error")
     assert SAID in plain(talk.last["text"]) and SAID in plain(rest.last["text"])
     # Where one gateway ends and the next begins, a word or two may be heard twice, or cut in two.
-    assert jiwer.wer(" ".join([f"and mr {SAID}"] * 2), plain(shown.decode())) < 0.1, shown
+    assert jiwer.wer(" ".join([f"and mr {SAID}"] * 2), plain(shown.decode())) < 0.1, (shown, told)
     assert b"restarts" in told and b"connected again" in told
     assert left - await machines.left(staying) == 3 + 2 + 2
     with pytest.raises(httpx.ConnectError):
