@@ -27,6 +27,14 @@ class Model:
         """Into English. The English models were not trained for it, nor was large-v3-turbo."""
         return self.languages > 1 and self.id != "large-v3-turbo"
 
+    def knows(self, language: str) -> bool:
+        """language: ISO 639-1"""
+        try:
+            self.check_language(language)
+        except BadParameter:
+            return False
+        return True
+
     def check_language(self, language: str) -> None:
         """Raises BadParameter for one that its weights do not have."""
         if self.languages == 1 and language != "en":

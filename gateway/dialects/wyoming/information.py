@@ -37,5 +37,5 @@ def _model(model: Model, version: str) -> dict[str, Any]:
         "attribution": ATTRIBUTION,
         "installed": True,
         "version": version,
-        "languages": sorted(NAMES) if model.languages > 1 else ["en"],
+        "languages": sorted(filter(model.knows, NAMES)),
     }

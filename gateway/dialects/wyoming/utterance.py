@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from gateway.accounts import Caller, LiveSession
-from gateway.dialects.wyoming.framing import BrokenFraming, WyomingEvent
+from gateway.dialects.wyoming.framing import WyomingEvent
 from gateway.errors import BadParameter, ServiceError
 from gateway.http.parameters import MAX_PROMPT, read_language
 from gateway.requests.live import LiveOptions, admit_live_session, open_session
@@ -47,13 +47,13 @@ class Utterance:
         self._told = ""
 
     async def feed(self, chunk: WyomingEvent) -> None:
-        """raises: BrokenFraming for sound that cannot be read; what admission and the session raise"""
+        """raises: BadParameter for sound that cannot be read; what admission and the session raise"""
         sound = SoundFormat(chunk.number("rate", 16_000), chunk.number("width", 2), chunk.number("channels", 1))
         if self._converter is None or self._converter.sound != sound:
             try:
                 self._converter = SoundConverter(sound)
             except ValueError as problem:
-                raise BrokenFraming(str(problem)) from problem
+                raise BadParameter(f"This sound cannot be read: {problem}.") from problem
         await self._feed(self._converter.convert(chunk.payload))
 
     async def finish(self) -> None:
@@ -132,16 +132,20 @@ def live_options(services: Services, asked: WyomingEvent) -> LiveOptions:
     terms = [str(term) for each in lists if isinstance(each, list) for term in each]
     model = asked.text("name")
     try:
-        services.models.resolve(model)
+        known = services.models.resolve(model)
     except ServiceError:
-        model = ""
+        known, model = services.models.resolve(), ""
     try:
         language = read_language(asked.text("language"))
+        if language is not None:
+            known.check_language(language)
     except BadParameter:
         language = None
     return LiveOptions(
         model=model,
         language=language,
         prompt=", ".join(terms)[:MAX_PROMPT],
-        policy=StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS))),
+        policy=StreamPolicy(
+            endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS)),
+        ),
     )

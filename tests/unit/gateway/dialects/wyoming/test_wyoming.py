@@ -77,7 +77,7 @@ async def test_case_37_home_assistant_asks_what_there_is(service: DialectService
     assert (info.tts, info.wake, info.handle, info.intent) == ([], [], [], [])
     assert program.installed and program.supports_transcript_streaming
     assert program.requires_external_vad is False
-    assert set(program.models[0].languages) == set(NAMES)
+    assert set(program.models[0].languages) == set(NAMES) - {"yue"}
 
 
 async def test_case_37_an_utterance_is_transcribed(service: DialectService, pcm: np.ndarray) -> None:
@@ -202,6 +202,29 @@ async def test_case_39_an_engine_that_is_away_is_told(service: DialectService, p
 
     assert error.data["text"] == "The speech engine is away."
     assert end is None
+
+
+async def test_sound_that_cannot_be_read_is_told(service: DialectService) -> None:
+    async with connected(service) as client:
+        await client.write_event(Event("audio-start", {"rate": 16_000, "width": 9, "channels": 1}))
+        await client.write_event(Event("audio-chunk", {"rate": 16_000, "width": 9, "channels": 1}, bytes(9)))
+        (*_, error) = await answered(client, "error")
+
+    assert "accepted are 1, 2, 3 and 4 bytes" in error.data["text"]
+
+
+async def test_a_language_that_the_model_lacks_is_neither_offered_nor_refused(
+    service: DialectService, pcm: np.ndarray
+) -> None:
+    async with connected(service) as client:
+        await client.write_event(Describe().event())
+        (info,) = await answered(client, "info")
+        await client.write_event(Transcribe(language="yue").event())
+        await say(client, pcm.tobytes())
+        await answered(client, "transcript")
+
+    assert "yue" not in info.data["asr"][0]["models"][0]["languages"]
+    assert service.models.requests[0].language is None
 
 
 @pytest.mark.parametrize(
