@@ -83,7 +83,7 @@ async def test_a_damaged_file_is_decoded_or_refused(corpus: list[Path], tmp_path
     outcomes: list[str] = []
     with ThreadPool("decode", 2) as threads:
         decoder = MediaDecoder(spool, LIMITS, executor=threads)
-        before = descriptors()
+        before, processes = descriptors(), family(os.getpid())
 
         async def decode(number: int) -> None:
             original = corpus[number % len(corpus)]
@@ -106,6 +106,6 @@ async def test_a_damaged_file_is_decoded_or_refused(corpus: list[Path], tmp_path
         assert len(outcomes) == FILES
         assert min(outcomes.count(each) for each in ("decoded", "refused")) > FILES / 20
         assert (threads.busy, threads.waiting) == (0, 0)
-        assert family(os.getpid()) == [os.getpid()]
+        assert set(family(os.getpid())) <= set(processes)
         assert descriptors() <= before + 2
         assert list(spool.iterdir()) == []
