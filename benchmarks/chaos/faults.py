@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 import httpx
 
 from benchmarks.chaos.parts import LEASE_SECONDS, RunningPart, SmallDeployment, until_healthy
+from benchmarks.chaos.relays import BreakableRelay
 
+MODEL, TRITON = "_stub", "bin/tritonserver"  # in the command lines of a Triton's processes
 RECOVERY_SECONDS = 120.0  # after which a part counts as lost
 SETTLING = "SELECT count(*) FROM leases WHERE held > 0"
 BUDGETS = {"model": 30.0, "triton": 60.0, "gateway": 15.0, "store": 10.0, "chat": 30.0, "machine": 30.0}  # seconds
@@ -74,51 +76,29 @@ def signal_all(pids: Sequence[int], number: signal.Signals) -> None:
 
 
 async def model_killed(nemesis: Nemesis) -> Sequence[RunningPart]:
-    _, triton = nemesis.any_triton()
-    signal_all(triton.children("_stub"), signal.SIGKILL)
-    return [triton, *nemesis.deployment.gateways]
+    return await _end(nemesis, MODEL, signal.SIGKILL)
 
 
 async def model_hangs(nemesis: Nemesis) -> Sequence[RunningPart]:
-    _, triton = nemesis.any_triton()
-    stubs = triton.children("_stub")
-    signal_all(stubs, signal.SIGSTOP)
-    await nemesis.pause()
-    signal_all(stubs, signal.SIGCONT)
-    return [triton, *nemesis.deployment.gateways]
+    return await _hang(nemesis, MODEL)
 
 
 async def triton_killed(nemesis: Nemesis) -> Sequence[RunningPart]:
-    _, triton = nemesis.any_triton()
-    signal_all(triton.children("bin/tritonserver"), signal.SIGKILL)
-    await asyncio.sleep(0.5)
-    return [triton, *nemesis.deployment.gateways]
+    return await _end(nemesis, TRITON, signal.SIGKILL, noticed=0.5)
 
 
 async def triton_stopped(nemesis: Nemesis) -> Sequence[RunningPart]:
-    _, triton = nemesis.any_triton()
-    signal_all(triton.children("bin/tritonserver"), signal.SIGTERM)
-    await asyncio.sleep(0.5)
-    return [triton, *nemesis.deployment.gateways]
+    return await _end(nemesis, TRITON, signal.SIGTERM, noticed=0.5)
 
 
 async def triton_hangs(nemesis: Nemesis) -> Sequence[RunningPart]:
-    _, triton = nemesis.any_triton()
-    servers = triton.children("bin/tritonserver")
-    signal_all(servers, signal.SIGSTOP)
-    await nemesis.pause()
-    signal_all(servers, signal.SIGCONT)
-    return [triton, *nemesis.deployment.gateways]
+    return await _hang(nemesis, TRITON)
 
 
 async def triton_silent(nemesis: Nemesis) -> Sequence[RunningPart]:
     """The way to it carries nothing and says nothing."""
     number, triton = nemesis.any_triton()
-    relay = nemesis.deployment.triton_relays[number]
-    relay.silent = True
-    await nemesis.pause()
-    relay.cut()
-    relay.silent = False
+    await _silence(nemesis, nemesis.deployment.triton_relays[number])
     return [triton, *nemesis.deployment.gateways]
 
 
@@ -187,11 +167,7 @@ async def store_read_only(nemesis: Nemesis) -> Sequence[RunningPart]:
 async def store_away_from_one(nemesis: Nemesis) -> Sequence[RunningPart]:
     """One gateway's way to it carries nothing, for longer than its leases last."""
     number, gateway = nemesis.any_gateway()
-    relay = nemesis.deployment.store_relays[number]
-    relay.silent = True
-    await nemesis.pause(LEASE_SECONDS + 1)
-    relay.cut()
-    relay.silent = False
+    await _silence(nemesis, nemesis.deployment.store_relays[number], LEASE_SECONDS + 1)
     return [gateway]
 
 
@@ -249,6 +225,30 @@ async def processor_taken(nemesis: Nemesis) -> Sequence[RunningPart]:
         await nemesis.pause()
         busy.kill()
     return nemesis.deployment.gateways
+
+
+async def _end(nemesis: Nemesis, program: str, number: signal.Signals, noticed: float = 0.0) -> Sequence[RunningPart]:
+    """program: in the command line of a Triton's children; noticed: seconds after which its gateway sees it gone"""
+    _, triton = nemesis.any_triton()
+    signal_all(triton.children(program), number)
+    await asyncio.sleep(noticed)
+    return [triton, *nemesis.deployment.gateways]
+
+
+async def _hang(nemesis: Nemesis, program: str) -> Sequence[RunningPart]:
+    _, triton = nemesis.any_triton()
+    processes = triton.children(program)
+    signal_all(processes, signal.SIGSTOP)
+    await nemesis.pause()
+    signal_all(processes, signal.SIGCONT)
+    return [triton, *nemesis.deployment.gateways]
+
+
+async def _silence(nemesis: Nemesis, relay: BreakableRelay, seconds: float | None = None) -> None:
+    relay.silent = True
+    await nemesis.pause(seconds)
+    relay.cut()
+    relay.silent = False
 
 
 async def _limited(
