@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.errors import BadParameter, BadRequest
+from gateway.errors import BadParameter
+from gateway.http.json_body import read_object
 from gateway.http.parameters import read_language
 from gateway.summaries.styles import ALIASES, BRIEF, STYLES, Style, find_style
 from gateway.summaries.utterances import SpokenSegment
@@ -27,12 +27,7 @@ class SummaryOptions:
 
 def read_request(body: bytes) -> SummaryOptions:
     """raises: BadRequest"""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest('The body is not JSON; send {"text": "...", "style": "brief"}.') from error
-    if not isinstance(fields, dict):
-        raise BadRequest('The body is not a JSON object; send {"text": "...", "style": "brief"}.')
+    fields = read_object(body, '{"text": "...", "style": "brief"}')
     content = _content(fields)
     asked = BRIEF.name if fields.get("style") in (None, "") else fields["style"]
     style = find_style(asked) if isinstance(asked, str) else None

@@ -116,7 +116,7 @@ JOB_OPERATIONS: tuple[Operation, ...] = (
         parameters=[IDENTITY],
         replies=[Reply("The job.", {JSON: JobReport})],
         keyed=True,
-        errors=[BadRequest, Unauthorized, NotFound, Conflict, TooLarge, TooManyRequests],
+        errors=[BadRequest, Unauthorized, NotFound, RequestTimeout, Conflict, TooLarge, TooManyRequests],
     ),
     Operation(
         "DELETE",

@@ -17,6 +17,7 @@ from gateway.accounts import Admission, Caller
 from gateway.accounts.idempotency import checked_key
 from gateway.draining import Work
 from gateway.errors import BadParameter, BadRequest, ServiceError, Unavailable
+from gateway.http.json_body import read_body, read_object
 from gateway.http.uploads import NO_ROOM, FormRules, Upload, UploadLimits, declared_bytes, drain, receive_form
 from gateway.jobs.job import Job
 from gateway.jobs.jobs import Jobs
@@ -24,7 +25,7 @@ from gateway.jobs.recording_options import deployed_model, recording_options
 from gateway.jobs.report import job_report
 from gateway.outgoing.address_rules import AddressRules
 from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER, file_digest
-from gateway.routes.jobs_access import jobs_of, owner, read_body
+from gateway.routes.jobs_access import jobs_of, owner
 from gateway.routes.transcribe import RULES
 from gateway.services import Services, services_of
 from gateway.spool import request_folder
@@ -89,19 +90,14 @@ async def submit_job(request: Request) -> Response:
 async def receive(request: Request, limits: UploadLimits, folder: Path) -> tuple[Upload | None, Mapping[str, str]]:
     """The recording and the fields. raises: BadRequest, TooLarge, RequestTimeout, ClientGone"""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
-        return None, read_json_fields(await read_body(request, LARGEST_BODY))
+        return None, read_json_fields(await read_body(request, LARGEST_BODY, limits.idle_seconds))
     form = await receive_form(request, limits, folder, _rules())
     return form.upload, form.fields
 
 
 def read_json_fields(body: bytes) -> dict[str, str]:
     """As a form would have them. Raises BadRequest"""
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as problem:
-        raise BadRequest(f"The body is not JSON; send {EXAMPLE}.") from problem
-    if not isinstance(given, dict):
-        raise BadRequest(f"The body is not a JSON object; send {EXAMPLE}.")
+    given = read_object(body, EXAMPLE)
     for name, (kinds, called) in JSON_FIELDS.items():
         if name in given and type(given[name]) not in kinds:
             raise BadParameter(f"`{name}` is no {called}; accepted is such as {EXAMPLE}.", name)

@@ -11,14 +11,16 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.api.jobs import WebhookSecret
 from gateway.errors import BadParameter, BadRequest, Conflict, NotFound
+from gateway.http.json_body import read_body, read_object
 from gateway.http.parameters import read_transcribe_parameters
 from gateway.jobs.job import Job, JobTranscript
 from gateway.jobs.report import job_report
 from gateway.jobs.revision import Corrections, revised
 from gateway.requests.jobs import RecordingResult
 from gateway.routes.job_submission import read_metadata
-from gateway.routes.jobs_access import jobs_of, own_job, owner, read_body
+from gateway.routes.jobs_access import jobs_of, own_job, owner
 from gateway.routes.transcribe import respond
+from gateway.services import services_of
 from gateway.transcript.rendering import read_fields
 
 LOOK_AGAIN = 5  # seconds until a job may have ended
@@ -44,7 +46,8 @@ async def show_transcript(request: Request) -> Response:
 
 async def change_job(request: Request) -> Response:
     job, jobs = await own_job(request), jobs_of(request)
-    changes = await _read_json(request)
+    idle = services_of(request).settings.media.upload_idle_seconds
+    changes = read_object(await read_body(request, LARGEST_CHANGE, idle), CHANGES)
     if unknown := set(changes) - {"speakers", "words", "metadata"}:
         raise BadParameter(f"`{min(unknown)[:40]}` cannot be changed; accepted is such as {CHANGES}.")
     values: dict[str, Any] = {}
@@ -102,18 +105,6 @@ async def _transcript(request: Request, job: Job) -> JobTranscript:
     if stored is None:
         raise NotFound(f"The job is {job.status}; it has no transcript.")
     return stored
-
-
-async def _read_json(request: Request) -> dict[str, Any]:
-    """raises: BadRequest, TooLarge, ClientGone"""
-    body = await read_body(request, LARGEST_CHANGE)
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as problem:
-        raise BadRequest(f"The body is not JSON; send {CHANGES}.") from problem
-    if not isinstance(fields, dict):
-        raise BadRequest(f"The body is not a JSON object; send {CHANGES}.")
-    return fields
 
 
 def _names(given: Any) -> dict[str, str]:

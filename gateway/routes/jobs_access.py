@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from gateway.accounts import Caller, Credentials
-from gateway.errors import ClientGone, NotFound, TooLarge, Unauthorized
+from gateway.errors import NotFound, Unauthorized
 from gateway.jobs.job import Job
 from gateway.jobs.jobs import Jobs
 from gateway.services import services_of
@@ -31,16 +31,3 @@ async def own_job(request: Request) -> Job:
     if job is None:
         raise NotFound("There is no job of this id, or it was deleted; GET /v1/jobs lists yours.")
     return job
-
-
-async def read_body(request: Request, largest: int) -> bytes:
-    """raises: TooLarge, ClientGone"""
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > largest:
-                raise TooLarge(f"The body is too large; accepted are {largest // 1024**2} MB.")
-    except ClientDisconnect as problem:
-        raise ClientGone from problem
-    return bytes(body)

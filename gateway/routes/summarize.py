@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, suppress
 
@@ -15,11 +14,11 @@ from starlette.responses import JSONResponse, Response
 from gateway.accounts import Admission
 from gateway.api.summary import CompleteEvent, ErrorEvent, StageEvent, SummaryAnswer, SummaryPoint, TokenEvent
 from gateway.draining import Work
-from gateway.errors import InternalError, ServiceError, TooLarge, Unavailable
+from gateway.errors import InternalError, ServiceError, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.event_stream import EVENT_STREAM, PING_SECONDS, EventStream
+from gateway.http.json_body import read_body
 from gateway.http.summary_parameters import SummaryOptions, read_request
-from gateway.http.uploads import UploadLimits, pieces
 from gateway.requests.admit import admit
 from gateway.services import services_of
 from gateway.summaries.chat_protocol import SummarizerFailed, SummarizerUnavailable
@@ -37,7 +36,7 @@ async def summarize(request: Request) -> Response:
     async with AsyncExitStack() as stack:
         stack.enter_context(services.draining.track(Work.SUMMARY))
         _, admission = await stack.enter_async_context(admit(request, services.accounts.admit_summary))
-        wanted = read_request(await _body(request, services.settings.media.upload_idle_seconds))
+        wanted = read_request(await read_body(request, MAX_BODY, services.settings.media.upload_idle_seconds, "text"))
         progress = _translated(services.summarizer.summarize(wanted.content, wanted.style, wanted.language))
         if EVENT_STREAM not in request.headers.get("accept", ""):
             answer = await while_connected(request, _whole(progress, wanted))
@@ -80,17 +79,6 @@ class SummaryEvents:
         if self._delivered:
             with suppress(ServiceError):  # what it has read is all that it gets
                 await self.admission.settle(0)
-
-
-async def _body(request: Request, idle_seconds: float) -> bytes:
-    """raises: TooLarge; RequestTimeout for one that stands still or trickles, as uploads are given up"""
-    body = bytearray()
-    limits = UploadLimits(MAX_BODY, idle_seconds)
-    async for piece in pieces(request, limits, sys.maxsize):  # its words for what is too large are a file's
-        body += piece
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"The text is too large; accepted are {MAX_BODY // 1024**2} MB.")
-    return bytes(body)
 
 
 async def _available(summarizer: Summarizer) -> None:

@@ -199,3 +199,17 @@ def test_a_job_that_fails_says_why_and_costs_nothing(service: ServiceProcess, lo
         assert "4 credits" in job["error"]["message"]
         assert owner.get(f"/v1/jobs/{job['id']}/transcript").status_code == 404
         assert owner.get("/v1/usage").json()["transcription"]["remaining"] == 3
+
+
+def test_a_request_whose_json_stands_still_is_given_up(full: ServiceProcess) -> None:
+    secret = stt_keys(full.data, "create", "--tier", "paid", "--credits", "10").stdout.strip()
+
+    def begun() -> Iterator[bytes]:
+        yield b'{"url": '
+        time.sleep(3)  # longer than the service waits
+        yield b'"https://host/a.mp3"}'
+
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    answer = httpx.post(f"{full.url}/v1/jobs", content=begun(), headers=headers, timeout=60)
+
+    assert answer.status_code == 408

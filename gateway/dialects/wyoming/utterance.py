@@ -145,7 +145,5 @@ def live_options(services: Services, asked: WyomingEvent) -> LiveOptions:
         model=model,
         language=language,
         prompt=", ".join(terms)[:MAX_PROMPT],
-        policy=StreamPolicy(
-            endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS)),
-        ),
+        policy=StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS))),
     )
