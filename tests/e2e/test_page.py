@@ -57,9 +57,25 @@ class Visitor:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(f"{service.url}/")
 
+    def sign_in(self, key: str) -> None:
+        """As one whose transcriptions are not counted with those of other tests from this address."""
+        self.page.get_by_role("button", name="Key").click()
+        self.page.get_by_label("API key").fill(key)
+        self.page.get_by_role("button", name="Save").click()
+        self.page.get_by_text("credits left").wait_for()
+        self.page.get_by_role("button", name="Close").click()
+
     def bring(self, recording: Path) -> None:
         self.page.set_input_files("input[type=file]", recording)
-        self.page.wait_for_selector(".transcript")
+        self.wait_for_transcript()
+
+    def wait_for_transcript(self) -> None:
+        """raises: AssertionError with what the page shows instead"""
+        try:
+            self.page.wait_for_selector(".transcript")
+        except playwright.TimeoutError:
+            shown = [self.page.locator(part).inner_text() for part in ("aside ul", "main")]
+            raise AssertionError(f"no transcript, but: {shown}; {self.complaints}") from None
 
     @property
     def transcript(self) -> str:
@@ -115,7 +131,7 @@ def test_a_file_becomes_a_transcript_that_is_still_there_after_a_reload(
 ) -> None:
     assert "leisure to consider" in visitor.transcript
     visitor.page.reload()
-    visitor.page.wait_for_selector(".transcript")
+    visitor.wait_for_transcript()
 
     assert "leisure to consider" in visitor.transcript
     assert [url for url in visitor.asked if not url.startswith((service.url, "blob:"))] == []
@@ -127,7 +143,7 @@ def test_a_reload_in_the_middle_loses_nothing(browser: Any, service: ServiceProc
     someone.page.set_input_files("input[type=file]", dashwood)
     someone.page.wait_for_selector(".working")
     someone.page.reload()
-    someone.page.wait_for_selector(".transcript")
+    someone.wait_for_transcript()
 
     assert "leisure to consider" in someone.transcript
 
@@ -208,13 +224,13 @@ def test_the_page_speaks_other_languages_and_keeps_the_choice(visitor: Visitor) 
 def test_on_a_phone_nothing_is_wider_than_the_screen(visitor: Visitor) -> None:
     size = visitor.page.viewport_size
     visitor.page.set_viewport_size(PHONE)
-    visitor.page.wait_for_selector(".transcript")
+    visitor.wait_for_transcript()
 
     wide = "document.documentElement.scrollWidth > innerWidth"
     assert not visitor.page.evaluate(wide)
     visitor.page.get_by_text("Back to the list").click()
     visitor.page.get_by_role("link", name="dashwood.flac").click()
-    visitor.page.wait_for_selector(".transcript")
+    visitor.wait_for_transcript()
     assert visitor.violations() == []
     visitor.page.set_viewport_size(size)
 
@@ -224,7 +240,7 @@ def test_what_is_spoken_is_read_at_once_and_kept(browser: Any, service: ServiceP
     someone.page.get_by_role("button", name="Record").click()
     someone.page.get_by_text("young man").first.wait_for()
     someone.page.get_by_role("button", name="Stop").click()
-    someone.page.wait_for_selector(".transcript")
+    someone.wait_for_transcript()
     again = someone.page.get_by_role("button", name="Transcribe again, with speakers")
 
     assert "young man" in someone.transcript
@@ -252,6 +268,7 @@ def test_a_key_is_sent_and_never_in_an_address(browser: Any, full: ServiceProces
 
 def test_a_summary_leads_to_where_it_was_said(browser: Any, full: ServiceProcess, dashwood: Path) -> None:
     someone = Visitor(browser, full)
+    someone.sign_in(stt_keys(full.data, "create", "--tier", "paid", "--credits", "20").stdout.strip())
     someone.bring(dashwood)
     someone.page.get_by_role("button", name="Summarize").click()
     someone.page.get_by_role("button", name=re.compile(r"Play 0:0\d")).first.click()

@@ -11,7 +11,11 @@ export interface Progress {
 }
 
 const BUSY = new Set([429, 503, 409]); // the service says when to try again
+const LOST = new Set([0, 408]); // nobody answered, or the sound came too slowly: it is sent again under its id
+const LOST_SECONDS = 2;
+const LOST_TRIES = 5;
 const TRIES = 40;
+const LONGEST_WAIT = 60; // seconds
 
 let talks: readonly Talk[] = [];
 const progress = new Map<string, Progress>();
@@ -40,8 +44,11 @@ export function useChanges(): void {
 export async function begin(): Promise<void> {
   addEventListener("pagehide", () => (leaving = true));
   addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
-  talks = await readTalks();
-  for (const talk of talks) if (talk.status === "working" || talk.status === "sending") keep({ ...talk, status: "waiting" });
+  const kept = await readTalks();
+  const brought = new Set(talks.map(({ id }) => id)); // while those of before were read
+  const before = kept.filter(({ id }) => !brought.has(id));
+  talks = [...talks, ...before];
+  for (const talk of before) if (talk.status === "working" || talk.status === "sending") keep({ ...talk, status: "waiting" });
   tell();
   void work();
 }
@@ -130,7 +137,7 @@ async function one(talk: Talk): Promise<void> {
   }
 }
 
-/** Tries again while the service is busy, at the times that it names. */
+/** Tries again while the service is busy, at the times that it names, and where the connection was lost. */
 async function patiently(talk: Talk, sound: Blob, stop: AbortSignal): Promise<Transcript> {
   const show = (stage: Stage, share: number) => {
     progress.set(talk.id, { stage, share });
@@ -140,12 +147,19 @@ async function patiently(talk: Talk, sound: Blob, stop: AbortSignal): Promise<Tr
     try {
       return await transcribe(talk.id, sound, talk.name, talk.language, show, stop);
     } catch (problem) {
-      const busy = problem instanceof Refused && BUSY.has(problem.status) && problem.retryAfter > 0 && problem.retryAfter <= 60;
-      if (!busy || tries === TRIES || stop.aborted) throw problem;
+      const pause = secondsUntilNext(problem, tries);
+      if (!pause || stop.aborted || leaving) throw problem;
       show("waiting", 0);
-      await new Promise((resolve) => setTimeout(resolve, problem.retryAfter * 1000));
+      await new Promise((resolve) => setTimeout(resolve, pause * 1000));
     }
   }
+}
+
+/** 0: it is not tried again. */
+function secondsUntilNext(problem: unknown, tries: number): number {
+  if (!(problem instanceof Refused)) return 0;
+  if (LOST.has(problem.status)) return tries < LOST_TRIES ? LOST_SECONDS : 0;
+  return BUSY.has(problem.status) && problem.retryAfter <= LONGEST_WAIT && tries < TRIES ? problem.retryAfter : 0;
 }
 
 /** A problem in words that help. */
