@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.dialects.keywords import check_keywords, prompt_with
+from gateway.dialects.keywords import read_keywords
 from gateway.errors import BadParameter
 from gateway.http.known_speakers import KnownSpeaker, known_speakers
-from gateway.http.parameters import MAX_SPEAKERS, read_boolean, read_integer, read_language, read_task
+from gateway.http.parameters import MAX_PROMPT, MAX_SPEAKERS, read_boolean, read_integer, read_language, read_task
 from gateway.http.uploads import Form
 from gateway.recognition.request import RecognitionRequest
 from speech.languages import Script, find_script
@@ -49,6 +49,7 @@ def read_transcription(form: Form) -> OpenAiOptions:
         script=_script(fields),
         task=read_task(fields.one("task")),
         prompt=_prompt(fields),
+        keyterms=read_keywords(fields.many("keywords", commas=False)),
         diarize=response_format == "diarized_json",
         speakers=read_integer("speakers", fields.one("speakers"), MAX_SPEAKERS),
     )
@@ -154,7 +155,7 @@ def _script(fields: OpenAiFields) -> Script | None:
 
 
 def _prompt(fields: OpenAiFields) -> str:
-    """The prompt and the keywords. Raises BadParameter for them, and for a temperature that is none."""
+    """Of a long one the end, as with Whisper. Raises BadParameter for a temperature that is none."""
     temperature = fields.one("temperature") or "0"
     try:
         sensible = 0.0 <= float(temperature) <= 1.0
@@ -162,9 +163,7 @@ def _prompt(fields: OpenAiFields) -> str:
         sensible = False
     if not sensible:
         raise BadParameter(f"`temperature` is {temperature[:40]!r}; accepted are numbers from 0 to 1.", "temperature")
-    keywords = fields.many("keywords", commas=False)
-    check_keywords(keywords)
-    return prompt_with(keywords, fields.one("prompt"))
+    return fields.one("prompt")[-MAX_PROMPT:]
 
 
 def _check_strategy(fields: OpenAiFields) -> None:

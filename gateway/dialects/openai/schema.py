@@ -60,8 +60,10 @@ class TranscriptionRequest(TypedDict):
     """What `json` and a stream have beside the text: one logprob a word."""
     languages: NotRequired[Annotated[list[SpokenLanguage], Field(alias="languages[]")]]
     """Instead of `language`: those that may be spoken."""
-    keywords: NotRequired[Annotated[list[str], Field(alias="keywords[]", max_length=200)]]
-    """Names and terms that are likely to be said: one line each, without < and >."""
+    keywords: NotRequired[
+        Annotated[list[Annotated[str, Field(max_length=80)]], Field(alias="keywords[]", max_length=100)]
+    ]
+    """Names and words that matter: more likely wherever they may be said. One line each, without < and >."""
     stream: NotRequired[Annotated[bool, Field(default=False)]]
     """Server-sent events, which begin while the recording is still worked on."""
     known_speaker_names: NotRequired[Annotated[list[str], Field(alias="known_speaker_names[]", max_length=4)]]

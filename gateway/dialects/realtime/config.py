@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.dialects.keywords import check_keywords, prompt_with
+from gateway.dialects.keywords import read_keywords
 from gateway.errors import BadParameter
-from gateway.http.parameters import read_language
+from gateway.http.parameters import MAX_PROMPT, read_language
 from gateway.requests.live import LiveOptions
 from gateway.streaming.endpoint import EndpointPolicy
 from gateway.streaming.policy import StreamPolicy, samples
@@ -63,7 +63,8 @@ class RealtimeConfig:
             model=asked.get("model") or "",
             language=languages[0] if len(languages) == 1 else read_language(asked.get("language") or ""),
             languages=languages,
-            prompt=prompt_with(asked.get("keywords") or (), asked.get("prompt") or ""),
+            prompt=(asked.get("prompt") or "")[-MAX_PROMPT:],
+            keyterms=read_keywords(asked.get("keywords") or ()),
             policy=turn_policy(self.turn_detection),
         )
 
@@ -127,7 +128,7 @@ def _transcription(asked: object, before: Mapping[str, Any]) -> Mapping[str, Any
     for name in ("model", "language", "prompt", "delay"):
         if not isinstance(wanted.get(name) or "", str):
             raise BadParameter(f"`{name}` is {str(wanted[name])[:40]!r}; accepted is a text.", name)
-    check_keywords(_texts(wanted.get("keywords"), "keywords"))
+    _texts(wanted.get("keywords"), "keywords")
     if _texts(wanted.get("languages"), "languages") and wanted.get("language"):
         raise BadParameter("`language` and `languages` were both sent; accepted is one of them.", "languages")
     replaced = {"language", "languages"} if wanted.keys() & {"language", "languages"} else set()

@@ -48,7 +48,7 @@ class SessionUpdateEvent(ClientEvent):
     """`audio.input` with `format` (`audio/pcm` with a rate of 24000, 16000 or 8000, `audio/pcmu`, `audio/pcma`),
     `transcription` (`model`, `language`, `languages`, `keywords`, `prompt`; with `delay`, text comes while its turn
     goes on), `turn_detection` (`server_vad`, `semantic_vad`, or null for commits by the client), `noise_reduction` (not
-    used); `include`. Or the fields of the beta."""
+    used); `include`. `keywords` are key terms, at most 100 of 80 characters. Or the fields of the beta."""
 
 
 @described

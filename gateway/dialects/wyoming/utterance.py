@@ -11,6 +11,7 @@ from gateway.accounts import Caller, LiveSession
 from gateway.dialects.wyoming.framing import WyomingEvent
 from gateway.errors import BadParameter, ServiceError
 from gateway.http.parameters import MAX_PROMPT, read_language
+from gateway.recognition.term_check import choose_keyterms
 from gateway.requests.live import LiveOptions, admit_live_session, open_session
 from gateway.services import Services
 from gateway.streaming.endpoint import EndpointPolicy
@@ -126,10 +127,10 @@ class PauseObserver(NoObserver):
 
 
 def live_options(services: Services, asked: WyomingEvent) -> LiveOptions:
-    """What is unknown is left to the service, as the protocol's own servers do."""
+    """What is unknown is left to the service, as with the protocol's own servers; terms over the limit are prompted."""
     silence = SILENCE_SECONDS.get(asked.text("vad_sensitivity"), SILENCE_SECONDS["default"])
     lists = [asked.data.get(name) for name in ("transcript_names", "transcript_terms")]
-    terms = [str(term) for each in lists if isinstance(each, list) for term in each]
+    keyterms, others = choose_keyterms(str(term) for each in lists if isinstance(each, list) for term in each)
     model = asked.text("name")
     try:
         known = services.models.resolve(model)
@@ -144,6 +145,7 @@ def live_options(services: Services, asked: WyomingEvent) -> LiveOptions:
     return LiveOptions(
         model=model,
         language=language,
-        prompt=", ".join(terms)[:MAX_PROMPT],
+        prompt=", ".join(others)[:MAX_PROMPT],
+        keyterms=keyterms,
         policy=StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS))),
     )

@@ -334,6 +334,8 @@ def test_case_16_languages(service: DialectService, clip: bytes, language: str, 
         ({"include[]": "everything"}, "include"),
         ({"stream": "perhaps"}, "stream"),
         ({"keywords[]": "a<b"}, "keywords"),
+        ({"keywords[]": "x" * 81}, "keywords"),
+        ({"keywords[]": json.dumps([f"term{at}" for at in range(101)])}, "keywords"),
     ],
 )
 def test_case_16_and_17_what_is_wrong_is_named(
@@ -352,7 +354,8 @@ def test_case_17_keywords_and_languages(client: openai.OpenAI, service: DialectS
         extra_body={"keywords": ["Triton", "Kubernetes"], "languages": ["en", "id"]},
     )
 
-    assert service.models.requests[0].prompt == "Triton, Kubernetes A talk."
+    assert service.models.requests[0].prompt == "A talk."
+    assert service.models.requests[0].keyterms == ("Triton", "Kubernetes")
     assert service.models.requests[0].language is None
 
 

@@ -284,7 +284,7 @@ async def test_semantic_vad_and_options_are_taken(service: DialectService, pcm: 
         completed = await client.until(f"{ASR}.completed")
 
     request = service.models.requests[0]
-    assert (request.language, request.prompt) == ("id", "Triton A talk.")
+    assert (request.language, request.prompt, request.keyterms) == ("id", "A talk.", ("Triton",))
     assert updated["session"]["audio"]["input"]["turn_detection"]["eagerness"] == "high"
     assert completed["languages"] == [{"code": "id"}]
     deltas = [event for event in client.seen if event["type"].endswith(".delta")]
@@ -316,6 +316,8 @@ async def test_semantic_vad_and_options_are_taken(service: DialectService, pcm: 
         (transcription(languages=["en", "de"], language="en"), "languages"),
         (transcription(keywords="Triton"), "keywords"),
         (transcription(keywords=["a<b"]), "keywords"),
+        (transcription(keywords=["x" * 81]), "keywords"),
+        (transcription(keywords=[f"term{at}" for at in range(101)]), "keywords"),
         (transcription(prompt=5), "prompt"),
         (transcription(language="yue"), "language"),
     ],

@@ -90,6 +90,20 @@ async def test_case_37_an_utterance_is_transcribed(service: DialectService, pcm:
     assert service.models.requests[0].language == "en"
 
 
+async def test_names_and_terms_are_key_terms_and_those_beyond_the_limit_a_prompt(
+    service: DialectService, pcm: np.ndarray
+) -> None:
+    names, terms = [f"Lamp {at}" for at in range(99)], ["Siobhan", "?!", "the hall", "x" * 81]
+    async with connected(service) as client:
+        await client.write_event(Transcribe(transcript_names=names, transcript_terms=terms).event())
+        await say(client, pcm.tobytes())
+        await heard(client)
+
+    request = service.models.requests[0]
+    assert request.keyterms == (*names, "Siobhan")
+    assert request.prompt == f"?!, the hall, {'x' * 81}"
+
+
 @pytest.mark.parametrize(
     ("rate", "width", "channels"), [(44_100, 2, 2), (16_000, 1, 1), (16_000, 3, 1), (48_000, 4, 1)]
 )
