@@ -45,6 +45,7 @@ class Recording:
     warnings: tuple[str, ...] = ()  # what could not be decoded, one sentence each
     file: PcmFile | None = None
     channels: tuple[Recording, ...] = ()  # each for itself, where that was asked for; the first is this recording's
+    begins: float = 0.0  # seconds of the whole recording that lie before it, where it is a part of one
 
     @property
     def charged(self) -> float:
@@ -57,9 +58,12 @@ class Recording:
         return len(self.pcm) / SAMPLE_RATE
 
     def part(self, start: int, end: int) -> Recording:
-        """Samples `start` to `end` of it, which need this one open. start: on a chunk of voice activity"""
+        """Samples `start` to `end` of it, which need this one open; `warnings` stay with the whole.
+
+        start: on a chunk of voice activity
+        """
         chunks = slice(start // CHUNK, -(-end // CHUNK))
-        return Recording(self.pcm[start:end], self.speech[chunks], self.warnings)
+        return Recording(self.pcm[start:end], self.speech[chunks], begins=self.begins + start / SAMPLE_RATE)
 
     def close(self) -> None:
         self.pcm = np.zeros(0, dtype=np.int16)

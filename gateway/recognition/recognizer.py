@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from gateway.media.recording import Recording
@@ -26,7 +27,7 @@ from gateway.transcript.text import join
 from speech.activity import Region, regions
 from speech.audio import SAMPLE_RATE
 from speech.tensors import Task
-from speech.transcript import Transcript
+from speech.transcript import Transcript, Word
 from speech.windows import Window, plan
 
 LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
@@ -47,7 +48,7 @@ class Recognizer:
     async def transcribe(
         self, recording: Recording, request: RecognitionRequest, on_progress: OnProgress = _ignore
     ) -> Transcript:
-        """Cancelling this cancels every window in flight."""
+        """Cancelling this cancels every window in flight. Of a part of a recording the times are the whole's."""
         transcriber = WindowTranscriber(self._recognize, recording.pcm, request, on_progress)
         windows = await asyncio.to_thread(_plan, recording)
         transcripts = await transcriber.transcribe([(window, request.language) for window in windows], self._on_window)
@@ -72,8 +73,10 @@ def _transcript(
     transcripts: of the windows, in their own languages; completed: the words that go out; doubts: of the language
     """
     translated = request.task is Task.TRANSLATE
-    words = in_order(in_one_script(completed.words, request.script), recording.duration)
+    in_part = in_order(in_one_script(completed.words, request.script), recording.duration)
+    words = [_shifted(word, recording.begins) for word in in_part] if recording.begins else in_part
     language = TRANSLATED_INTO if translated else request.language or _main_language(transcripts)
+    lost = _warnings(completed.lost, recording.begins)
     segments = segment(words, language)
     judged = JudgedSpans(
         silent=[_span(each) for each in transcripts if not each.is_speech],
@@ -85,9 +88,9 @@ def _transcript(
         segments=segments,
         language=language,
         duration=recording.duration,
-        warnings=(*recording.warnings, *_warnings(completed.lost), *doubts, *segment_doubts(segments)),
+        warnings=(*recording.warnings, *lost, *doubts, *segment_doubts(segments)),
         text=join(words, language),
-        coverage=measure(words, recording.speech, recording.duration, judged),
+        coverage=measure(in_part, recording.speech, recording.duration, judged).shifted(recording.begins),
     )
 
 
@@ -126,9 +129,13 @@ def _in_languages(spoken: Sequence[WindowTranscript], allowed: Sequence[str]) ->
     return {each.window: split_by_language(each.window, list(islice(path, len(each.heard)))) for each in spoken}
 
 
-def _warnings(lost: Sequence[Region]) -> list[str]:
+def _shifted(word: Word, seconds: float) -> Word:
+    return replace(word, start=word.start + seconds, end=word.end + seconds)
+
+
+def _warnings(lost: Sequence[Region], begins: float) -> list[str]:
     return [
-        f"Speech from {gap.start:.1f} s to {gap.end:.1f} s could not be turned into words."
+        f"Speech from {begins + gap.start:.1f} s to {begins + gap.end:.1f} s could not be turned into words."
         for gap in lost
         if gap.end - gap.start >= LOST
     ]

@@ -12,7 +12,6 @@ from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.windows import OnProgress
 from gateway.transcript.text import join
 from speech.activity import CHUNK, regions
-from speech.audio import SAMPLE_RATE
 from speech.transcript import Coverage, Segment, Transcript, Word
 from speech.windows import Window, plan
 
@@ -70,10 +69,7 @@ class SectionedRecognizer:
         in_flight: asyncio.Semaphore | None = None,
     ) -> Transcript:
         async with in_flight or asyncio.Semaphore():
-            part = await self.recognizer.transcribe(recording.part(*bounds), request, _ignore)
-        offset = bounds[0] / SAMPLE_RATE
-        segments = tuple(_shifted(piece, offset) for piece in part.segments)
-        return replace(part, segments=segments, coverage=part.coverage.shifted(offset))
+            return await self.recognizer.transcribe(recording.part(*bounds), request, _ignore)
 
 
 def section_bounds(recording: Recording) -> list[tuple[int, int]]:
@@ -91,19 +87,15 @@ def _joined(recording: Recording, parts: Sequence[Transcript]) -> Transcript:
     segments = tuple(piece for part in parts for piece in part.segments)
     spoken = [part for part in parts if part.segments] or list(parts)
     language = spoken[0].language
+    warnings = [*recording.warnings, *(warning for part in parts for warning in part.warnings)]
     return Transcript(
         segments=segments,
         language=language,
         duration=recording.duration,
-        warnings=recording.warnings,
+        warnings=tuple(dict.fromkeys(warnings)),
         text=join([word for piece in segments for word in piece.words], language),
         coverage=sum((part.coverage for part in parts), Coverage()),
     )
-
-
-def _shifted(piece: Segment, offset: float) -> Segment:
-    words = tuple(replace(word, start=word.start + offset, end=word.end + offset) for word in piece.words)
-    return replace(piece, words=words)
 
 
 def _ignore(decoded: float, planned: float) -> None:
