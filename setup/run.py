@@ -17,7 +17,7 @@ from typing import NoReturn
 from setup.engines import build_engines, fetch_summarizer, finish_summarizer
 from setup.environment import Environment
 from setup.machine import Machine, describe, this_machine
-from setup.page import NO_PAGE, Page
+from setup.page import Page, begin_page, finish_page
 from setup.programs import Background, Log
 from setup.requirements import Needs, address, examine
 from setup.steps import SHOWN_LINES, Step, StepFailed, Steps
@@ -75,10 +75,9 @@ def _service(options: argparse.Namespace, log: Log) -> None:
     packages = _packages(environment, SERVICE)
     listens = address(os.environ) if options.serve else None
     machine = _examine(Needs(summarizer, installed=not packages, address=listens))
-    page = Page(CHECKOUT)
-    unbuilt = not page.is_built()
-    steps = Steps(len(packages) + (2 if packages else 1) + unbuilt, log)
-    with Background() as background:
+    unbuilt = not Page(CHECKOUT).is_built()
+    steps = Steps(len(packages) + (2 if packages else 1), log)
+    with Background() as background, Background() as bundling:
 
         def install(step: Step) -> None:
             environment.install_installers(SERVICE, step)
@@ -87,18 +86,13 @@ def _service(options: argparse.Namespace, log: Log) -> None:
             _install(environment, SERVICE, step)
 
         def build(step: Step) -> None:
+            if unbuilt:
+                begin_page(bundling, steps, CHECKOUT)
             build_engines(environment, step, steps.say, summarizer=summarizer and not background.started)
             finish_summarizer(background, step, steps)
+            finish_page(bundling, step, steps)
 
-        def build_page(step: Step) -> None:
-            try:
-                page.build(environment, step)
-            except StepFailed as failure:
-                step.result = "left out"
-                steps.say(f"{NO_PAGE}: {failure}")
-
-        left: list[Task] = [("web page", build_page)] if unbuilt else []
-        left.append(("weights and engines", build))
+        left: list[Task] = [("weights and engines", build)]
         if not packages:
             _perform(steps, left)
             return

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from setup.environment import Environment
-from setup.page import NODE, Page
-from setup.programs import Log
-from setup.steps import Step, StepFailed
+from setup.page import NO_PAGE, NODE, Page, finish_page
+from setup.programs import Background, Log
+from setup.steps import Step, StepFailed, Steps
 
 
 @pytest.fixture
@@ -56,3 +58,14 @@ def test_where_its_packages_cannot_be_had_it_is_not_taken_for_built(checkout: Pa
     with pytest.raises(StepFailed, match="npm"):
         page.build(environment_with(checkout, "echo no network; exit 1"), step(checkout))
     assert not page.is_built()
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, ""), (1, f"{NO_PAGE}\n")])
+def test_set_up_goes_on_without_it_and_says_so(checkout: Path, code: int, told: str) -> None:
+    out = StringIO()
+    log = Log(checkout / "setup.log")
+    with Background() as background:
+        background.start([sys.executable, "-c", f"raise SystemExit({code})"], log, lambda _line: True, checkout)
+        finish_page(background, step(checkout), Steps(1, log, out))
+
+    assert out.getvalue() == told
