@@ -17,6 +17,7 @@ from gateway.accounts.keeper import LeaseKeeper, RunningWork
 from gateway.accounts.leases import Kind
 from gateway.accounts.live_session import LiveSession
 from gateway.accounts.local_access import LOCAL, LocalAccess
+from gateway.accounts.outstanding import OutstandingCharges
 from gateway.accounts.registry import Registry
 from gateway.accounts.request_rate import RequestRates
 from gateway.accounts.terms import Grant, Terms
@@ -48,6 +49,7 @@ class AccountStatus:
     renewal_age: float  # seconds since the leases were renewed
     running: int  # admissions of this gateway
     failures: Mapping[str, int]  # transactions that the store did not do, by kind
+    outstanding: int = 0  # charges for what clients have, to be made when the store is back
 
 
 class Accounts:
@@ -63,6 +65,7 @@ class Accounts:
         self._registry = Registry(database, policy.tiers, clock)
         self._rates = RequestRates()
         self._running: dict[str, RunningWork] = {}  # by lease
+        self._outstanding = OutstandingCharges()
         self._keeper = LeaseKeeper(
             self._transactions, self._registry, self._running, policy.lease_seconds, self._time_source
         )
@@ -72,12 +75,13 @@ class Accounts:
     async def __aenter__(self) -> Accounts:
         await self._database.migrate()
         await self._transactions.sweep()
-        self._keeper.start()
+        self._keeper.start(self._outstanding.settle)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._keeper.close()
+        await self._outstanding.close()
         await self._database.close()
 
     @property
@@ -88,7 +92,11 @@ class Accounts:
     @property
     def status(self) -> AccountStatus:
         return AccountStatus(
-            self._policy.lease_seconds, self._keeper.renewal_age, len(self._running), self._database.failures
+            self._policy.lease_seconds,
+            self._keeper.renewal_age,
+            len(self._running),
+            self._database.failures,
+            len(self._outstanding),
         )
 
     async def identify(self, credentials: Credentials) -> Caller:
@@ -192,6 +200,8 @@ class Accounts:
         try:
             await admission.end()
         finally:
+            if admission.unpaid:
+                self._outstanding.add(admission)
             self._running.pop(admission.id, None)
 
     async def _open(self, terms: Terms, wanted: int) -> Grant:

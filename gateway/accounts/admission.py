@@ -27,6 +27,7 @@ from gateway.errors import ServiceError, Unavailable
 
 FIRST_RETRY = 0.1  # seconds; doubles
 LONGEST_RETRY = 2.0  # seconds
+LEAST_ATTEMPTS = 3  # also where the lease is over: a process that stood still finds its connections dead at first
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -50,6 +51,7 @@ class Admission:
         self._grant = grant
         self._time_source = time_source or TimeSource()
         self._settled = False
+        self._unpaid: Charge | None = None  # for what the client has already
         self._last: asyncio.Task[Any] | None = None
 
     @property
@@ -102,10 +104,38 @@ class Admission:
         earlier = (await self._charge(charge)).earlier
         return None if earlier is None or result is None else earlier.response_to(result.fingerprint)
 
+    async def settle_delivered(self, seconds: float) -> None:
+        """Charge for so much audio whose text the client has already, as far as the cost is left.
+
+        Where the store is unavailable until the lease ends, or the caller is cancelled, the charge stays `unpaid`.
+        """
+        if self._settled or self._unpaid is not None:
+            return
+        cost = self._terms.allowance.cost(seconds)
+        self._unpaid = Charge(cost, round(seconds * 1000), as_far_as_possible=True)
+        try:
+            await self._charge(self._unpaid)
+        except Unavailable as error:
+            log.warning("%s is charged when the store is back: %s", self.describe_unpaid(), error.__cause__)
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether something is due for what the client has."""
+        return self._unpaid is not None and not self._settled
+
+    async def pay(self) -> None:
+        """Try once to charge what is unpaid. raises: Unavailable"""
+        if self._unpaid is not None and not self._settled:
+            await self._run(self._settle(self._unpaid))
+
+    def describe_unpaid(self) -> str:
+        seconds = self._unpaid.milliseconds / 1000 if self._unpaid else 0.0
+        return f"admission {self.id} of {self._terms.subject}, {seconds:.0f} s of audio"
+
     async def end(self) -> None:
         """Give back what was not settled; after a settle there is nothing to do."""
         await self._quiet()
-        if self._settled:
+        if self._settled or self.unpaid:
             return
         try:
             await self._transactions.release(self._terms.subject, self._grant.lease)
@@ -133,12 +163,13 @@ class Admission:
 
     async def _patiently(self, transaction: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Made again while the store is unavailable, until the lease ends. raises: Unavailable, then"""
-        wait = FIRST_RETRY
+        wait, attempts = FIRST_RETRY, 0
         while True:
+            attempts += 1
             try:
                 return await self._run(transaction())
             except Unavailable:
-                if self._time_source.clock() + wait >= self._grant.expires_at:
+                if attempts >= LEAST_ATTEMPTS and self._time_source.clock() + wait >= self._grant.expires_at:
                     raise
             log.warning("the store is unavailable; admission %s asks again", self.id)
             await self._time_source.pause(wait * random.uniform(0.5, 1.0))

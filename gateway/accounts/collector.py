@@ -28,6 +28,11 @@ class AccountCollector(Collector):
             value=status.renewal_age,
         )
         yield GaugeMetricFamily("stt_leases", "Of this gateway's running work", value=status.running)
+        yield GaugeMetricFamily(
+            "stt_outstanding_charges",
+            "Due for what clients have, to be made when the account store is back",
+            value=status.outstanding,
+        )
         failures = CounterMetricFamily(
             "stt_account_store_failures", "Transactions that the account store did not do, by kind", labels=["kind"]
         )

@@ -1,4 +1,5 @@
-"""What a gateway does for its accounts again and again: leases are renewed, dead ones swept, revoked keys ended.
+"""What a gateway does for its accounts again and again: leases are renewed, dead ones swept, charges made
+that the store could not take, revoked keys ended.
 
 Whatever goes wrong in a turn is logged, and the next turn comes. A task that ends all the same is started
 again: leases that nobody renews are charged and given away while their work goes on.
@@ -67,9 +68,11 @@ class LeaseKeeper:
         """Seconds since every lease of this gateway was renewed; a lease lasts three turns."""
         return max(0.0, self._time_source.clock() - self._renewed)
 
-    def start(self) -> None:
+    def start(self, settle: Work) -> None:
+        """settle: what makes the charges that are outstanding"""
         self._start("renew leases", self._turn, self.renew)
         self._start("sweep leases", self._turn, self._transactions.sweep)
+        self._start("settle outstanding charges", self._turn, settle)
         self._start("end revoked work", min(self._turn, REVOCATION_SECONDS), self.end_revoked)
 
     async def close(self) -> None:

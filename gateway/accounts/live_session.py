@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 
 from gateway.accounts.admission import Admission, TimeSource
-from gateway.accounts.terms import Charge, Grant, Need, Terms
+from gateway.accounts.terms import Grant, Need, Terms
 from gateway.accounts.tiers import SECONDS_A_MINUTE
 from gateway.accounts.transactions import AccountTransactions
 from gateway.concurrency import run_together
-from gateway.errors import ServiceError, TooManyRequests, Unavailable
+from gateway.errors import TooManyRequests, Unavailable
 
 MINUTES_AHEAD = 1  # held beyond the minute that runs: on them a session goes on while the store is unavailable
 LONGEST_WAIT = 1.0  # seconds that audio which is paid for waits for the store
 RETRY_AHEAD = 5.0  # seconds until the minutes ahead are asked for again
-
-log = logging.getLogger(__name__)
 
 
 class LiveSession(Admission):
@@ -62,11 +59,7 @@ class LiveSession(Admission):
             await asyncio.gather(self._extension, return_exceptions=True)
         await self._quiet()
         if self._seconds > 0:
-            cost = self._terms.allowance.cost(self._seconds)
-            try:
-                await self._charge(Charge(cost, round(self._seconds * 1000), as_far_as_possible=True))
-            except ServiceError as error:
-                log.warning("live session %s: what it used since its last minute is not charged: %s", self.id, error)
+            await self.settle_delivered(self._seconds)
         await super().end()
 
     async def _hold_ahead(self, need: Need, minutes: int) -> None:

@@ -192,6 +192,12 @@ async def settle(
     return earlier
 
 
+async def settle_delivered(admitted: AdmittedRequest, seconds: float) -> None:
+    """As `settle`, for text that the client has: it is charged later where the store is unavailable."""
+    await admitted.admission.settle_delivered(seconds)
+    admitted.services.metrics.count_audio("file", seconds)
+
+
 def with_warnings(transcript: Transcript, warnings: Sequence[str]) -> Transcript:
     """warnings: of what was known before the work"""
     silent = [] if transcript.segments else [NO_SPEECH]

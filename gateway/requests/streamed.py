@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -17,7 +17,14 @@ from gateway.http.connection import while_connected
 from gateway.http.event_stream import PING_SECONDS, EventStream
 from gateway.media.recording import Recording
 from gateway.recognition.sections import SectionedRecognizer
-from gateway.requests.jobs import AdmittedRequest, EventWriter, RecordingJob, paid_recording, settle, with_warnings
+from gateway.requests.jobs import (
+    AdmittedRequest,
+    EventWriter,
+    RecordingJob,
+    paid_recording,
+    settle_delivered,
+    with_warnings,
+)
 from gateway.requests.known_voices import JobRecognizer, recognizer_of
 from speech.transcript import Segment, Transcript
 
@@ -79,8 +86,7 @@ class SectionStream:
     async def left(self) -> None:
         """What was sent was had."""
         if self._told:
-            with suppress(ServiceError):
-                await settle(self.admitted, self._told)
+            await settle_delivered(self.admitted, self._told)
 
     async def aclose(self) -> None:
         await self._events.aclose()
@@ -101,7 +107,7 @@ class SectionStream:
                     if not working.done():
                         yield COMMENT
             transcript = with_warnings(working.result(), (*self.job.warnings, *self.using.warnings))
-        await settle(self.admitted, self.recording.duration)
+        await settle_delivered(self.admitted, self.recording.duration)
         yield self.writer.done(transcript)
 
     async def _transcribe(self, told: asyncio.Queue[tuple[str, float]]) -> Transcript:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -62,7 +62,7 @@ class SummaryEvents:
             async with aclosing(_with_pauses(self._progress)) as events:
                 async for event in events:
                     if isinstance(event, Summary):
-                        await self.admission.settle(0)
+                        await self.admission.settle_delivered(0)
                     self._delivered = self._delivered or isinstance(event, SummaryDelta)
                     yield ": waiting\n\n" if event is None else _event(event, self._wanted)
         except ServiceError as error:
@@ -77,8 +77,7 @@ class SummaryEvents:
     async def left(self) -> None:
         """The client is gone."""
         if self._delivered:
-            with suppress(ServiceError):  # what it has read is all that it gets
-                await self.admission.settle(0)
+            await self.admission.settle_delivered(0)
 
 
 async def _available(summarizer: Summarizer) -> None:

@@ -58,6 +58,7 @@ MINUTE = 60
 SKEWS = (0.0, 0.0, 0.0, 5.0, 61.0, 90.0, -90.0)  # seconds
 IDEMPOTENCY_KEYS = (None, None, "once", "twice")
 MOST_AT_ONCE = 5  # requests of one history
+ROOMY = 3600  # minor units that are enough, whatever the other requests of a history hold
 FINGERPRINT = "f" * 64
 
 Result = TypeVar("Result")
@@ -139,8 +140,14 @@ class AccountModel(RuleBasedStateMachine):
         self.undisturbed_since = NOON
 
     def teardown(self) -> None:
-        self._wait(self._close())
-        self.runner.close()
+        try:
+            self._wait(self._close())
+            if self.gateways:
+                entries, _ = self._wait(self._look())
+                self._check_sessions(entries)
+        finally:
+            self._wait(self.truth.close())
+            self.runner.close()
 
     @initialize(first=st.sampled_from(SKEWS), second=st.sampled_from(SKEWS), credits=st.integers(1, 12))
     def start(self, first: float, second: float, credits: int) -> None:
@@ -299,6 +306,20 @@ class AccountModel(RuleBasedStateMachine):
             allowance = {"credits": 0, "transcriptions": 3}.get(name.partition("/")[0], 600 * MINUTE)
             held = sum(lease.held for lease in leases if (lease.subject, lease.bucket) == (subject, name))
             assert balance + allowance - held >= 0, f"{name} is overdrawn: {balance}, {held} of it held"
+
+    def _check_sessions(self, entries: Sequence[Any]) -> None:
+        """Where the store came back and enough was left all the time, every minute of every session was paid."""
+        allowances = {item.caller.subject: item.allowance for item in self.items if item.caller is not None}
+        left = {subject: allowance.minor_units for subject, allowance in allowances.items()}
+        for entry in entries:
+            room = allowances[entry.subject].minor_units + entry.balance
+            left[entry.subject] = min(left[entry.subject], room)
+        for item in self.items:
+            if item.kind != "live" or item.killed or item.admission is None or item.caller is None:
+                continue
+            if left[item.caller.subject] >= ROOMY:
+                paid = -sum(entry.amount for entry in entries if entry.admission == item.admission)
+                assert paid == item.allowance.cost(item.heard), f"{item} was charged {paid} in the end"
 
     def _check_idempotency(self, taken: dict[str, int]) -> None:
         for payer in self.payers:
@@ -500,7 +521,6 @@ class AccountModel(RuleBasedStateMachine):
                 gateway.store.heal()
                 gateway.time.fire()
             await asyncio.sleep(0.001)
-        await self.truth.close()
 
 
 def test_every_history_leaves_every_caller_charged_what_it_got(store: AccountStore) -> None:

@@ -182,6 +182,84 @@ async def test_a_live_session_whose_time_is_used_up_waits_for_the_store(store: A
     assert await store.balance() == 7
 
 
+@pytest.mark.parametrize("swept", [False, True])
+async def test_a_live_session_that_ends_in_an_outage_pays_all_its_minutes_later(
+    store: AccountStore, swept: bool
+) -> None:
+    """Its lease ends before the store is back; another gateway charges what the store knew of, or nobody did."""
+    key = await store.key(credits=20)
+    async with faulty_gateway(store) as gateway, store.gateway() as other:
+        caller = await identify(gateway.accounts, key)
+        async with gateway.accounts.admit_session(caller) as session:
+            await gateway.finish(_speak(session, 1, 61))
+            gateway.store.outage = Fault("starting up")
+            await gateway.finish(_speak(session, 62, 170))
+            ending = asyncio.create_task(gateway.wait(LEASE + 5))
+        await ending
+        assert gateway.accounts.status.outstanding == 1
+        if swept:
+            store.clock.now = gateway.time.clock()
+            async with other.admit(await identify(other, key)):
+                pass
+            assert [entry.kind for entry in await store.entries()] == ["grant", "lapse"]
+        gateway.store.heal()
+        await gateway.wait(2 * TURN)
+        assert gateway.accounts.status.outstanding == 0
+        assert await store.leases() == []
+
+    assert await store.balance() == 17
+    assert (await store.entries())[-1].milliseconds == 170_000
+
+
+async def test_a_gateway_that_stops_charges_what_is_outstanding(store: AccountStore) -> None:
+    key = await store.key(credits=20)
+    async with faulty_gateway(store) as gateway:
+        async with gateway.accounts.admit_session(await identify(gateway.accounts, key)) as session:
+            await session.meter(50)
+            gateway.store.outage = Fault("starting up")
+            ending = asyncio.create_task(gateway.wait(LEASE + 5))
+        await ending
+        gateway.store.heal()
+
+    assert await store.balance() == 19
+
+
+async def test_a_gateway_that_stood_still_beyond_its_lease_charges_though_its_connections_are_dead(
+    store: AccountStore,
+) -> None:
+    """Waking up, it finds its lease over and the first answer of the store to be that its connection is gone."""
+    key = await store.key(credits=10)
+    async with (
+        faulty_gateway(store) as gateway,
+        gateway.accounts.admit(await identify(gateway.accounts, key)) as admission,
+    ):
+        gateway.time.world.now += LEASE + 6
+        gateway.store.once.append(Fault("connection lost"))
+        await gateway.finish(admission.settle(60.0))
+
+    assert await store.balance() == 9
+
+
+async def test_text_that_was_sent_is_charged_when_its_reader_is_gone_and_the_store_is_back(store: AccountStore) -> None:
+    key = await store.key(credits=10)
+    async with faulty_gateway(store) as gateway:
+
+        async def read() -> None:
+            async with gateway.accounts.admit(await identify(gateway.accounts, key)) as admission:
+                await admission.hold(170.0)
+                gateway.store.outage = Fault("shutting down", hangs=True)
+                await admission.settle_delivered(170.0)
+
+        reading = asyncio.create_task(read())
+        await gateway.wait(5)
+        reading.cancel()
+        gateway.store.heal()
+        await gateway.wait(2 * TURN)
+        assert reading.cancelled()
+        assert await store.balance() == 7
+        assert await store.leases() == []
+
+
 @pytest.mark.parametrize("error", sorted(ERRORS))
 async def test_leases_are_renewed_after_every_kind_of_failure(store: AccountStore, error: str) -> None:
     key = await store.key(credits=10)

@@ -16,8 +16,9 @@ def test_the_age_of_the_renewal_is_read_at_every_scrape() -> None:
 
 def test_what_runs_and_what_the_store_refused_are_counted() -> None:
     registry = CollectorRegistry()
-    registry.register(AccountCollector(lambda: AccountStatus(60.0, 0.0, 3, {"read-only": 2})))
+    registry.register(AccountCollector(lambda: AccountStatus(60.0, 0.0, 3, {"read-only": 2}, 4)))
 
     assert registry.get_sample_value("stt_leases") == 3
+    assert registry.get_sample_value("stt_outstanding_charges") == 4
     assert registry.get_sample_value("stt_lease_seconds") == 60
     assert registry.get_sample_value("stt_account_store_failures_total", {"kind": "read-only"}) == 2
