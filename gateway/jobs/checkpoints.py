@@ -24,6 +24,8 @@ from speech.diarization.windows import LocalSpeech
 from speech.tensors import read_result, write_result
 from speech.transcript import WindowResult
 
+CHARGED = "charged"  # among the digests: seconds of sound that the job costs
+
 
 @dataclass(slots=True)
 class Checkpoints:
@@ -46,6 +48,15 @@ class Checkpoints:
 
     def keep(self, digest: str, result: bytes) -> None:
         self._new[digest] = result
+
+    @property
+    def charged(self) -> float | None:
+        """Seconds of sound, where an earlier attempt has decoded it."""
+        kept = self.known.get(CHARGED)
+        return None if kept is None else float(kept)
+
+    def keep_charged(self, seconds: float) -> None:
+        self.keep(CHARGED, repr(seconds).encode())
 
     def say(self, window: WindowTranscript) -> None:
         """In order of time; what an earlier attempt has told is not told again."""

@@ -24,7 +24,8 @@ def sound_names(identity: str) -> tuple[str, str]:
 
 
 async def keep_sound(storage: ObjectStorage, job: Job, recording: Recording) -> None:
-    if recording.duration < WORTH_SECONDS:
+    """Channels that are transcribed each for itself are decoded again: they are as many times the sound."""
+    if recording.duration < WORTH_SECONDS or recording.channels:
         return
     samples, speech = sound_names(job.id)
     await storage.put(samples, in_pieces(recording.pcm.data.cast("B")))

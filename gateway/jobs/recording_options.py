@@ -8,7 +8,6 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from gateway.errors import BadParameter
 from gateway.http.parameters import read_transcribe_parameters
 from gateway.http.uploads import Upload
 from gateway.jobs.job import Job
@@ -20,9 +19,6 @@ from speech.tensors import Priority
 def recording_options(fields: Mapping[str, str]) -> RecordingOptions:
     """raises: BadParameter"""
     parameters = read_transcribe_parameters(fields)
-    if parameters.tracks.separate:
-        message = "A job keeps one channel of sound; send a recording with `channels=separate` to POST /v1/transcribe."
-        raise BadParameter(message, "channels")
     return RecordingOptions(
         model=fields.get("model", "").strip(),
         recognition=replace(parameters.recognition, priority=Priority.FILE),
@@ -31,6 +27,7 @@ def recording_options(fields: Mapping[str, str]) -> RecordingOptions:
         known=parameters.known_speakers,
         speaker_vectors=parameters.speaker_vectors,
         tracks=parameters.tracks,
+        channel_names=parameters.channel_names,
     )
 
 

@@ -29,6 +29,7 @@ from gateway.media.recording import Recording
 from gateway.outgoing.address_rules import AddressRules
 from gateway.outgoing.download import Download, DownloadLimits
 from gateway.progress import ProgressTracker
+from gateway.recognition.channels import ChannelRecognizer
 from gateway.recognition.diarizer import TritonDiarizer
 from gateway.recognition.recognizer import Recognizer
 from gateway.requests.jobs import AdmittedRequest, RecordingJob, decode, with_warnings
@@ -117,34 +118,44 @@ class JobWorker:
 
     async def _recognize(self, job: Job, caller: Caller, checkpoints: Checkpoints) -> None:
         async with self.services.accounts.admit_job(caller, job.id) as admission:
-            duration = job.duration
+            charged = checkpoints.charged or job.duration or 0.0
             if await self.store.transcript(job.id) is None:
                 progress = JobProgress(checkpoints=checkpoints)
                 admitted = AdmittedRequest(self._services(checkpoints), caller, admission, progress)
-                duration = await self._transcribe(admitted, job, checkpoints)
-            await admission.settle(duration or 0.0)
-        self.services.metrics.count_audio("file", duration or 0.0)
+                charged = await self._transcribe(admitted, job, checkpoints)
+            await admission.settle(charged)
+        self.services.metrics.count_audio("file", charged)
         if job.summary_style:
             await summarize(self.services, self.store, job, caller)
 
     async def _transcribe(self, admitted: AdmittedRequest, job: Job, checkpoints: Checkpoints) -> float:
-        """returns: seconds of sound"""
+        """returns: seconds of sound that are charged"""
         with request_folder(self.services.spool) as folder:
             asked = recording_job(admitted, job, folder / "recording")
             async with self._decoded(admitted, job, asked) as recording:
                 await self.store.change(job, duration=recording.duration)
+                checkpoints.keep_charged(recording.charged)
                 using = await recognizer_of(admitted, asked)
                 progress = admitted.progress
-                transcript = await using.recognizer.transcribe(
-                    recording, asked.recognition, progress.recognized, progress
-                )
+                if recording.channels:
+                    apart = self._channel_recognizer(asked, checkpoints)
+                    transcript = await apart.transcribe(recording, asked.recognition, progress.recognized)
+                else:
+                    transcript = await using.recognizer.transcribe(
+                        recording, asked.recognition, progress.recognized, progress
+                    )
                 transcript = with_warnings(transcript, (*asked.warnings, *using.warnings))
                 answer: dict[str, Any] = {**fields(transcript, asked.recognition.model)}
                 if asked.options.speaker_vectors:
                     answer["speaker_vectors"] = using.vectors(admitted, transcript)
                 await checkpoints.write()
                 await self.store.keep(job, answer, model=asked.recognition.model)
-                return recording.duration
+                return recording.charged
+
+    def _channel_recognizer(self, asked: RecordingJob, checkpoints: Checkpoints) -> ChannelRecognizer:
+        """Tells no text meanwhile: channels are at different places of the recording."""
+        recognizer = Recognizer(CheckpointedWhisper(self.services.whisper.recognize, checkpoints))
+        return ChannelRecognizer(recognizer, asked.options.channel_names)
 
     @asynccontextmanager
     async def _decoded(self, admitted: AdmittedRequest, job: Job, asked: RecordingJob) -> AsyncIterator[Recording]:
@@ -159,7 +170,7 @@ class JobWorker:
                 await _hold_claimed(admitted, asked)
                 recording = stack.enter_context(await decode(admitted, asked, float("inf")))
                 await stack.enter_async_context(run_together(self._keep_sound(job, recording)))
-            await admitted.admission.hold(recording.duration)
+            await admitted.admission.hold(recording.charged)
             yield recording
 
     async def _fetch(self, admitted: AdmittedRequest, job: Job, path: Path) -> Path:

@@ -75,6 +75,17 @@ def client(service: ServiceProcess, described: DescribedApi) -> Iterator[httpx.C
 
 
 @pytest.fixture(scope="session")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds of two speakers, each on a channel, one after the other."""
+    path = tmp_path_factory.mktemp("call") / "call.wav"
+    sources = ("-i", str(DATA / "dashwood.flac"), "-i", str(DATA / "young-man.flac"))
+    turns = "[1:a]adelay=7500:all=1[b];[0:a]apad=pad_dur=8[a];[a][b]join=inputs=2:channel_layout=stereo"
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([ffmpeg, "-v", "error", *sources, "-filter_complex", turns, "-t", "12", str(path)], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
 def dashwood() -> Path:
     """Seven seconds of English."""
     return DATA / "dashwood.flac"

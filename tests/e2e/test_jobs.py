@@ -101,6 +101,17 @@ def test_it_costs_its_length_once(service: ServiceProcess, dashwood: Path) -> No
         assert (usage["remaining"], usage["requests"]) == (9, 1)
 
 
+def test_each_channel_of_its_recording_may_be_a_speaker(owner: httpx.Client, call: Path) -> None:
+    form = {"language": "en", "channels": "separate", "channel_names": "Agent, Customer"}
+
+    job = ended(owner, submit(owner, call, form).json()["id"])
+
+    fetched = owner.get(f"/v1/jobs/{job['id']}/transcript").json()
+    assert fetched["speakers"] == ["Agent", "Customer"]
+    assert "Dashwood" in " ".join(each["text"] for each in fetched["segments"] if each["speaker"] == "Agent")
+    assert fetched["duration"] == job["duration"]
+
+
 def test_nobody_else_sees_it(
     service: ServiceProcess, owner: httpx.Client, completed: dict[str, Any], described: DescribedApi
 ) -> None:

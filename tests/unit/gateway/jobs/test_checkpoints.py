@@ -80,6 +80,16 @@ async def test_text_that_was_told_is_not_told_again() -> None:
     assert [said.number for said in store.said] == [0, 1, 2]
 
 
+async def test_what_the_job_costs_is_known_to_the_attempt_that_only_charges() -> None:
+    store = RememberingStore()
+    first = await _open(store)
+    first.keep_charged(24.5)
+    await first.write()
+
+    assert (await _open(store)).charged == 24.5
+    assert (await _open(RememberingStore())).charged is None
+
+
 def test_a_chunk_of_the_diarizer_is_read_as_it_was_written() -> None:
     chunk = LocalSpeech(
         np.ones((2, FRAMES), np.uint8), np.zeros((1, 5), np.int32), np.full((1, VECTOR), 0.25, np.float32)
