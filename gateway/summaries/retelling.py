@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.summaries.items import Item
-from gateway.summaries.task_rules import SpokenTask
+from gateway.summaries.task_clauses import SpokenTask
 from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import LanguageWords
 
