@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import random
 import tempfile
 import time
@@ -70,7 +71,7 @@ async def run_campaign(plan: CampaignPlan) -> CampaignResult:
             result.problems += checkers.check_charges(result.history, store)
             result.problems += checkers.check_ledger(store)
             result.problems += checkers.check_leftovers(deployment, store)
-            result.problems += checkers.check_recovery(result.struck)
+            result.problems += checkers.check_recovery(result.struck, os.getloadavg()[1] / (os.cpu_count() or 1))
             result.problems += checkers.check_logs(deployment.gateways)
         result.problems += checkers.check_processes(deployment.mark)
     return result

@@ -161,7 +161,8 @@ class Clients:
             await talk.run()
             words += talk.words
             operation.statuses.append(talk.code)
-            (operation.heard if talk.code in (NORMAL, RESTART) else operation.broken).append(talk.sent)
+            operation.sent.append(talk.sent)
+            operation.heard.append(talk.heard if talk.code in (NORMAL, RESTART) else 0.0)
             operation.told = f"{talk.code} {talk.error}"
             if talk.code == NORMAL and talk.complete:
                 operation.answers.append(" ".join(words).encode())
@@ -185,6 +186,7 @@ class LiveTalk:
         self.code = 0  # of the closing frame; 0: none came
         self.error = ""
         self.sent = 0.0  # seconds
+        self.heard = 0.0  # seconds that the last message tells of; a gateway that drains takes in no more
         self.complete = False
         self._url, self._at = url, at
         self._pcm = pcm[round(at * 16_000) * 2 :]
@@ -220,6 +222,6 @@ class LiveTalk:
         elif message["type"] == "error":
             self.error = message["error"]
         elif message["type"] == "final":
-            self.complete = True
+            self.complete, self.heard = True, message["duration"]
             if "connect again" in self.error:
                 self.complete, self.resume = False, self._at + message["duration"]

@@ -32,8 +32,8 @@ class ClientOperation:
     lost: int = 0  # requests whose answer never came: they may have been charged, once each
     told: str = ""  # the last refusal, or what was wrong
     statuses: list[int] = field(default_factory=list)  # of every attempt; 0: no answer
-    heard: list[float] = field(default_factory=list)  # seconds that each whole connection of a live session sent
-    broken: list[float] = field(default_factory=list)  # the same of those that ended without a word
+    sent: list[float] = field(default_factory=list)  # seconds that each connection of a live session sent
+    heard: list[float] = field(default_factory=list)  # of these, what it was told was heard; 0: it ended without a word
 
     @property
     def name(self) -> str:

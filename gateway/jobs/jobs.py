@@ -176,6 +176,8 @@ async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[None]]
     while True:
         try:
             await work()
+        except Unavailable as error:
+            _log.warning("the store is unavailable; next try to %s in %.0f s: %s", name, seconds, error.__cause__)
         except Exception:
             _log.exception("could not %s; next try in %.0f s", name, seconds)
         await asyncio.sleep(seconds)

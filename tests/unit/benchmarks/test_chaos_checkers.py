@@ -68,7 +68,7 @@ def test_what_no_client_should_ever_see_is_found(change: dict[str, object]) -> N
 
 
 def test_a_session_costs_its_minutes_and_at_most_one_more_for_each_connection() -> None:
-    talk = replace(answered("live"), heard=[61.0], broken=[10.0])
+    talk = replace(answered("live"), sent=[61.0, 10.0], heard=[61.0, 0.0])
 
     problems = [check_charges([talk], store(*[60_000] * minutes)) for minutes in range(8)]
 
@@ -88,6 +88,8 @@ def test_the_ledger_is_a_chain_that_never_falls_below_nothing() -> None:
 def test_what_does_not_come_back_in_time_is_told() -> None:
     assert check_recovery([StruckFault("gateway killed", 1.0, 3.0)]) == []
     assert check_recovery([StruckFault("gateway killed", 1.0, float("inf"))]) != []
+    assert check_recovery([StruckFault("gateway killed", 1.0, 20.0)]) != []
+    assert check_recovery([StruckFault("gateway killed", 1.0, 20.0)], crowding=2.0) == []
 
 
 def test_a_long_run_strikes_with_every_fault_in_its_share() -> None:
