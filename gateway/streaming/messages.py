@@ -37,6 +37,7 @@ CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
 STOP_EXAMPLE = '{"action": "stop"}'
 CONFIG_FIELDS = ("model", "language", "languages", "token")
 MAX_TEXT_FRAME = 16_384  # characters
+TRANSCRIBE = "transcribe"  # the only task: what is stable of a translation is not known before its sentence ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def read_query(query: dict[str, str]) -> StreamConfig | None:
     """A stream is configured by its address if that names any of model, language, languages, token."""
     if not any(name in query for name in CONFIG_FIELDS):
         return None
+    _check_task(query.get("task"))
     return StreamConfig(query.get("model") or None, query.get("language") or "auto", query.get("languages") or "")
 
 
@@ -77,6 +79,7 @@ def read_text(frame: str) -> StreamConfig | StopCommand:
 
 
 def read_config(fields: dict[str, Any]) -> StreamConfig:
+    _check_task(fields.get("task"))
     model, language, languages = fields.get("model"), fields.get("language"), fields.get("languages")
     if isinstance(languages, list) and all(isinstance(each, str) for each in languages):
         languages = ",".join(languages)
@@ -84,6 +87,14 @@ def read_config(fields: dict[str, Any]) -> StreamConfig:
         if value is not None and not isinstance(value, str):
             raise BadParameter(f"{name} is a string; a config looks like {CONFIG_EXAMPLE}")
     return StreamConfig(model or None, language or "auto", languages or "", _keyterms(fields.get("keyterms")))
+
+
+def _check_task(task: object) -> None:
+    if task not in (None, "", TRANSCRIBE):
+        message = (
+            f"A live session has the task {TRANSCRIBE} alone; to translate, send a recording to POST /v1/transcribe."
+        )
+        raise BadParameter(message, "task")
 
 
 def _keyterms(value: object) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class FakeService:
     events: list[dict[str, Any]] = field(default_factory=list)  # of a summary
     release: threading.Event = field(default_factory=threading.Event)  # until then transcriptions are in flight
     started: list[str] = field(default_factory=list)  # names of files, in the order of their arrival
+    forms: list[dict[str, str]] = field(default_factory=list)  # of transcriptions, without their files
     keys: list[str] = field(default_factory=list)
     asked: int = 0  # how far a request is
     release_after: int = 0  # such questions
@@ -63,6 +64,7 @@ class FakeService:
         form = await request.form()
         name = str(form["file"].filename)  # type: ignore[union-attr]
         self.started.append(name)
+        self.forms.append({field: value for field, value in form.items() if isinstance(value, str)})
         self.running += 1
         self.most = max(self.most, self.running)
         while not self.release.is_set():

@@ -43,6 +43,20 @@ def test_one_transcript_is_printed_as_it_is(
     assert capsys.readouterr() == (LINES, "")
 
 
+def test_a_translation_channels_and_key_terms_are_asked_for(
+    service: FakeService, recordings: list[str], tmp_path: Path
+) -> None:
+    agenda = tmp_path / "agenda.txt"
+    agenda.write_text("Lunch with Nakagawa.", encoding="utf-8")
+    options = ("--task", "translate", "--channels", "separate", "--channel-names", "Agent,Customer")
+
+    assert transcribe(service, *options, "--keyterms", "Siobhan", "--keyterms-text", str(agenda), recordings[0]) == 0
+
+    (form,) = service.forms
+    assert (form["task"], form["channels"], form["channel_names"]) == ("translate", "separate", "Agent,Customer")
+    assert (form["keyterms"], form["keyterms_text"]) == ("Siobhan", "Lunch with Nakagawa.")
+
+
 def test_several_are_printed_in_order_with_headers(
     service: FakeService, recordings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,6 +110,14 @@ def test_brackets_without_end_are_not_json() -> None:
         messages.read_text("[" * 4096)
 
 
+def test_a_translation_is_refused_live() -> None:
+    assert messages.read_text('{"language": "de", "task": "transcribe"}') == messages.StreamConfig(None, "de")
+    with pytest.raises(BadParameter, match="POST /v1/transcribe"):
+        messages.read_text('{"language": "de", "task": "translate"}')
+    with pytest.raises(BadParameter, match="POST /v1/transcribe"):
+        messages.read_query({"language": "de", "task": "translate"})
+
+
 def test_key_terms_come_in_the_config() -> None:
     config = messages.read_text('{"language": "en", "keyterms": ["Siobhan", "Nakagawa  Ltd"]}')
 
