@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -54,6 +54,11 @@ class ProgressRegistry:
         finally:
             if self._entries.get(identity) is progress:
                 del self._entries[identity]
+
+    @property
+    def entries(self) -> Mapping[str, ProgressTracker]:
+        """As they are now, by request id."""
+        return dict(self._entries)
 
     def find(self, identity: str) -> ProgressTracker | None:
         return self._entries.get(identity)

@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from gateway.accounts import Accounts
 from gateway.accounts.collector import AccountCollector
 from gateway.accounts.from_settings import open_accounts
+from gateway.accounts.shared_progress import SharedProgress, share_progress
 from gateway.capacity import CapacityCollector, CapacityLimits, MachineCapacity
 from gateway.draining import Draining
 from gateway.health import GpuFinder
@@ -62,6 +63,7 @@ class Services:
     capacity: MachineCapacity = field(default_factory=MachineCapacity)
     file_writers: Executor | None = None  # whose threads write uploads; None: the loop's
     activity_threads: Executor | None = None  # that find voice activity in live sessions; None: on the loop
+    shared_progress: SharedProgress | None = None  # of all gateways; None: this one is the only one
     voices: VoiceSigner = field(default_factory=VoiceSigner.random)
 
     def unavailable_models(self) -> list[str]:
@@ -91,6 +93,7 @@ async def open_services(
     """
     served = triton_models(models, settings.diarization)
     fleet = Fleet(triton_urls, served, settings.triton, access=access)
+    progress = ProgressRegistry()
     decodes = settings.capacity.decodes or len(os.sched_getaffinity(0))
     with (
         open_spool(settings.server.data) as spool,
@@ -101,6 +104,7 @@ async def open_services(
         async with (
             watched(fleet),
             open_accounts(settings) as accounts,
+            share_progress(accounts.database, progress) as shared_progress,
             open_summarizer(settings) as summarizer,
             open_diarizer(fleet, settings, spool) as diarizer,
         ):
@@ -122,7 +126,8 @@ async def open_services(
                 whisper=whisper,
                 recognizer=DiarizedRecognizer(recognizer, diarizer, diarization_timeout(settings.diarization)),
                 activity=activity,
-                progress=ProgressRegistry(),
+                progress=progress,
+                shared_progress=shared_progress,
                 accounts=accounts,
                 summarizer=summarizer,
                 draining=Draining(settings.server.drain_seconds, settings.server.shutdown_seconds),

@@ -85,6 +85,10 @@ class Accounts:
         await self._database.close()
 
     @property
+    def database(self) -> Database:
+        return self._database
+
+    @property
     def local_key(self) -> str:
         """Makes its holder the machine's own user; "" where there is none."""
         return self._policy.local.key if self._policy.local else ""

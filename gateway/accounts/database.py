@@ -88,10 +88,16 @@ class Database:
     ) -> None:
         parsed = driver_url(url)
         self._history = history
+        self._shared = parsed.drivername != "sqlite"
         self.failures = Counter(dict.fromkeys(KINDS, 0))  # transactions that the store did not do, by kind
         with self._failures():
             store = _open(parsed, durable)
             self._store = store if through is None else through(store)
+
+    @property
+    def shared(self) -> bool:
+        """Whether gateways on several machines may use it."""
+        return self._shared
 
     async def migrate(self) -> None:
         """Bring the schema to the newest version; several gateways may try at once."""

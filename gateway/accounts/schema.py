@@ -109,3 +109,16 @@ secrets = Table(
     Column("name", String(32), primary_key=True),
     Column("value", String(64), nullable=False),
 )
+
+# How far requests in hand are, at each gateway. Rows that their gateway does not write again count no more.
+progress = Table(
+    "progress",
+    metadata,
+    Column("request", String(64), primary_key=True),  # X-Request-Id
+    Column("owner", String(200), primary_key=True),  # the gateway process
+    Column("stage", String(16), nullable=False),
+    Column("thousandths", Integer, nullable=False),  # of the stage that are done
+    Column("began_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("progress_by_owner", "owner"),
+)

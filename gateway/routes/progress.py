@@ -11,8 +11,11 @@ from gateway.services import services_of
 
 
 async def show_progress(request: Request) -> Response:
-    progress = services_of(request).progress.find(request.path_params["identity"])
+    services, identity = services_of(request), request.path_params["identity"]
+    progress = services.progress.find(identity)
+    if progress is None and services.shared_progress is not None:
+        progress = await services.shared_progress.find(identity)
     if progress is None:
-        raise NotFound("No request with this X-Request-Id is in hand here.")
+        raise NotFound("No request with this X-Request-Id is in hand.")
     answer: RequestProgress = {"stage": progress.stage, "done": round(progress.done, 3)}
     return JSONResponse(answer)

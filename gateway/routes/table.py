@@ -93,7 +93,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "showProgress",
         Tag.TRANSCRIPTION,
         "How far a request in hand is",
-        description="Ask the same gateway, and send your own `X-Request-Id` with the request that you will ask about.",
+        description="Send your own `X-Request-Id` with the request that you will ask about. Gateways that share a "
+        "PostgreSQL know of each other's within a second; without one, ask the same gateway.",
         parameters=[Parameter("identity", "`X-Request-Id` of the request.", "path")],
         replies=[Reply("How far it is.", {JSON: RequestProgress})],
         errors=[NotFound],
