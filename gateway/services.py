@@ -23,6 +23,7 @@ from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import MediaLimits
 from gateway.metrics import Metrics
 from gateway.models import Models
+from gateway.processes.memory import memory_bytes
 from gateway.progress import ProgressRegistry
 from gateway.recognition.diarized_recognizer import DiarizationTimeout, DiarizedRecognizer, Diarizer
 from gateway.recognition.diarizer import MODEL as DIARIZER
@@ -42,6 +43,7 @@ from gateway.triton.fleet import Fleet, watched
 from speech.activity import VoiceActivity
 
 WRITERS = 4  # threads that write uploads
+DECODING_SHARE = 0.75  # of the memory, that all ffmpegs together may take: 3 of every 4 GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,13 @@ async def open_services(
     served = triton_models(models, settings.diarization)
     fleet = Fleet(triton_urls, served, settings.triton, access=access)
     progress = ProgressRegistry()
-    decodes = settings.capacity.decodes or len(os.sched_getaffinity(0))
+    processors = len(os.sched_getaffinity(0))
+    decodes = settings.capacity.decodes or decodes_at_once(processors, memory_bytes())
     with (
         open_spool(settings.server.data) as spool,
         ThreadPool("decode", decodes) as decoders,
         ThreadPool("write", WRITERS) as writers,
-        ThreadPool("activity", decodes) as listeners,
+        ThreadPool("activity", processors) as listeners,
     ):
         async with (
             watched(fleet),
@@ -139,6 +142,11 @@ async def open_services(
             )
             metrics.registry.register(StateCollector(lambda: services.status))
             yield services
+
+
+def decodes_at_once(processors: int, memory: int) -> int:
+    """One for each processor, as far as all ffmpegs may take what they are allowed. memory: bytes"""
+    return max(1, min(processors, int(memory * DECODING_SHARE) // MediaLimits().memory))
 
 
 def diarization_timeout(settings: DiarizationSettings) -> DiarizationTimeout:

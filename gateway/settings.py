@@ -235,7 +235,7 @@ class CapacitySettings(SettingsGroup):
     free_bytes: int = Field(default=512 * 1024**2, ge=0)
     """bytes of that disk that uploads leave free"""
     decodes: int | None = Field(default=None, gt=0)
-    """recordings that a gateway decodes at once; none: one for each processor"""
+    """recordings that a gateway decodes at once; none: one a processor, as memory allows (4 GiB each)"""
 
 
 class JobSettings(SettingsGroup):

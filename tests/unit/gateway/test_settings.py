@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.media.ffmpeg import MediaLimits
-from gateway.services import media_limits
+from gateway.services import decodes_at_once, media_limits
 from gateway.settings import MediaSettings, Settings
 
 
@@ -48,3 +48,8 @@ def test_a_secret_lies_in_a_file_of_its_name(monkeypatch: pytest.MonkeyPatch, tm
 def test_what_a_file_may_cost_can_be_set_and_is_what_it_was_otherwise() -> None:
     assert media_limits(MediaSettings()) == MediaLimits()
     assert media_limits(MediaSettings(longest_seconds=60, decode_seconds=5)) == MediaLimits(60, wall=5, processor=5)
+
+
+@pytest.mark.parametrize(("processors", "gigabytes", "decodes"), [(2, 8, 2), (64, 8, 2), (4, 64, 4), (4, 2, 1)])
+def test_all_decoders_together_fit_into_the_memory(processors: int, gigabytes: int, decodes: int) -> None:
+    assert decodes_at_once(processors, gigabytes * 2**30) == decodes
