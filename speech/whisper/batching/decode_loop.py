@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speech.languages import weigh
+from speech.whisper.batching.prompt_echo import bears_out, repeats_prompt
 from speech.whisper.batching.rules import (
     FRAME_SAMPLES,
+    Attempt,
     FallbackSchedule,
     StopReason,
+    Verdict,
     frames_of,
     judge,
     previous_tokens,
@@ -24,7 +27,7 @@ from speech.whisper.batching.rules import (
     short_context,
     token_limit,
 )
-from speech.whisper.batching.sequence import Hypothesis, Sequence, State
+from speech.whisper.batching.sequence import Hypothesis, Request, Sequence, State
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.batching.term_bias import TermTries, as_prompt
@@ -209,10 +212,7 @@ class DecodeLoop:
         before: list[int] = []
         if sequence.attempt.prompted:
             context = self._engine.dimensions.n_text_ctx
-            prompt = sequence.request.prompt
-            if not self._engine.biased_steps:
-                prompt = as_prompt(sequence.request.keyterms, prompt)
-            before = previous_tokens(self._tokenizer, prompt, context)
+            before = previous_tokens(self._tokenizer, self._prompt_text(sequence.request), context)
         return [*before, *self._tokenizer.sot_sequence(sequence.language, sequence.request.task)]
 
     # Steps
@@ -232,6 +232,9 @@ class DecodeLoop:
         except EngineError as error:
             self._in_flight.clear()
             self._return([each for each in self.occupied.values() if each.state is State.DECODING], error)
+
+    def _prompt_text(self, request: Request) -> str:
+        return request.prompt if self._engine.biased_steps else as_prompt(request.keyterms, request.prompt)
 
     def _sampling(self, sequence: Sequence) -> Sampling:
         temperature, trie = sequence.attempt.temperature, self._tries.of(sequence.request.keyterms)
@@ -257,9 +260,15 @@ class DecodeLoop:
             average_logprob=finished.average_logprob,
             alignment=self._alignment(finished, sequence.frames),
         )
-        best = sequence.offer(hypothesis)
-        whole = sequence.context >= self._engine.dimensions.n_audio_ctx
-        attempt = self._schedule.next(sequence.attempt, verdict, whole)
+        attempt: Attempt | None
+        if sequence.attempt.prompted and repeats_prompt(text, self._prompt_text(sequence.request)):
+            sequence.echo = hypothesis
+            attempt = replace(sequence.attempt, prompted=False)
+        else:
+            hypothesis = self._judged_beside_echo(sequence, hypothesis, text)
+            best = sequence.offer(hypothesis)
+            whole = sequence.context >= self._engine.dimensions.n_audio_ctx
+            attempt = self._schedule.next(sequence.attempt, hypothesis.verdict, whole)
         if attempt is None:
             self.release(sequence)
             self._outcome.answered.append((sequence, best))
@@ -268,6 +277,13 @@ class DecodeLoop:
             sequence.attempt = attempt
             sequence.move(State.RETRY)
             self._slot_states.discard(sequence.slot)
+
+    def _judged_beside_echo(self, sequence: Sequence, hypothesis: Hypothesis, text: str) -> Hypothesis:
+        """The text with the prompt, where the one without it bears it out."""
+        echo = sequence.echo
+        if echo is None or hypothesis.verdict is Verdict.SILENT:
+            return hypothesis
+        return echo if bears_out(text, self._tokenizer.decode(echo.tokens.tolist())) else hypothesis
 
     def _alignment(self, finished: FinishedText, frames: int) -> PendingAlignment:
         count = len(finished.tokens)

@@ -99,6 +99,7 @@ class Sequence:
     region_languages: tuple[dict[str, float], ...] = ()
     no_speech: float = 0.0
     best: Hypothesis | None = None
+    echo: Hypothesis | None = None  # a text that repeats the prompt: believed if one without it is alike
     engine_failures: int = 0
     prefilled: int = 0  # tokens of the prompt that the slot has read already
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))  # one draw per sampled token
