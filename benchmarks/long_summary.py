@@ -10,14 +10,17 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.long_talk import long_talk
-from benchmarks.processes import MemoryWatch, memory
+from benchmarks.processes import MemoryWatch, memory, processor_seconds
 from benchmarks.service import Service
 from benchmarks.summary_facts import Meeting, SummaryScore, read_meetings, score
 
 PLANTED = ("launch", "budget", "outage")  # at the beginning, in the middle, at the end
 LOOK_SECONDS = 5.0  # between two looks at the memory
 READY_SECONDS = 180
-COLUMNS = ("style", "answer", "seconds", "first event after", "longest silence", "events", "kept", "invented")
+COLUMNS = (
+    "style", "answer", "seconds", "processor seconds", "first event after", "longest silence", "events", "kept",
+    "invented",
+)  # fmt: skip
 NAMES = {"stt": "gateway", "python": "summarizer", "python3": "summarizer", "python3.11": "summarizer"}
 
 
@@ -40,14 +43,16 @@ def measure(asked: Sequence[tuple[str, bool]], words: int, arguments: Sequence[s
         wait_for_summarizer(service)
         for style, events in asked:
             ready = named(memory(service.process.pid))
+            processor = processor_seconds(service.process.pid)
             with MemoryWatch(service.process.pid, LOOK_SECONDS) as watch:
                 told = ask(service, meeting.transcript, style, events)
+            processor = processor_seconds(service.process.pid) - processor
             scored = score(meeting, style, told.summary, told.seconds)
             looks = [named(look) for look in watch.samples]
             used = [(style, name, ready[name], max(look.get(name, 0.0) for look in looks)) for name in ready]
             length = f"{len(meeting.transcript.split())} words, {len(meeting.transcript)} characters; {told.model}."
             tables = [
-                report.Table("Three hours of speech", COLUMNS, [row(told, scored, events)], length),
+                report.Table("Three hours of speech", COLUMNS, [row(told, scored, events, processor)], length),
                 report.Table("Memory", ("style", "process", "ready", "largest"), used, "PSS in MB."),
             ]
             seen = {
@@ -100,10 +105,12 @@ def in_words(event: dict[str, object]) -> str:
     return f"{event['stage']} {event['done']}/{event['total']}" if event["type"] == "stage" else str(event["type"])
 
 
-def row(told: Told, scored: SummaryScore, events: bool) -> tuple[object, ...]:
+def row(told: Told, scored: SummaryScore, events: bool, processor: float) -> tuple[object, ...]:
+    """processor: seconds that all the service's processes had, of which a busy machine gives less in the same time"""
     kept, invented = f"{scored.kept} of {scored.expected}", f"{scored.invented} of {scored.statements}"
     shown = [told.events[0][0], round(told.silence, 1), len(told.events)] if events else ["-", "-", "-"]
-    return (scored.style, "events" if events else "JSON", round(told.seconds), *shown, kept, invented)
+    answer = "events" if events else "JSON"
+    return (scored.style, answer, round(told.seconds), round(processor), *shown, kept, invented)
 
 
 def named(sizes: dict[str, float]) -> dict[str, float]:
