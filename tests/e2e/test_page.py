@@ -15,6 +15,7 @@ import httpx
 import imageio_ffmpeg
 import pytest
 
+from benchmarks.page import SECONDS, WORDS, made_transcript, open_transcript, silence
 from tests.e2e.service_process import ServiceProcess, stt_keys
 from tests.web_packages import web_package
 
@@ -25,6 +26,11 @@ playwright = pytest.importorskip("playwright.sync_api", reason="no driver: pip i
 
 TIMEOUT = 60_000  # milliseconds
 PHONE = {"width": 360, "height": 740}
+SPOKEN_IS_SEEN = """() => {
+  const word = document.querySelector(".now")?.getBoundingClientRect();
+  return word !== undefined && word.top > 0 && word.bottom < innerHeight;
+}"""
+DRAWN = 3_000  # words that are drawn one by one, at most
 COMPRESSED = 200_000  # bytes of script, at most
 
 
@@ -50,7 +56,16 @@ class Visitor:
     def __init__(self, browser: Any, service: ServiceProcess, **options: Any) -> None:
         self.complaints: list[str] = []
         self.asked: list[str] = []
-        self.page = browser.new_context(locale="en-GB", **options).new_page()
+        self.context = browser.new_context(locale="en-GB", **options)
+        self._open(service)
+
+    def come_again(self, service: ServiceProcess) -> None:
+        """After the tab was closed."""
+        self.page.close()
+        self._open(service)
+
+    def _open(self, service: ServiceProcess) -> None:
+        self.page = self.context.new_page()
         self.page.set_default_timeout(TIMEOUT)
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -59,7 +74,7 @@ class Visitor:
 
     def sign_in(self, key: str) -> None:
         """As one whose transcriptions are not counted with those of other tests from this address."""
-        self.page.get_by_role("button", name="Key").click()
+        self.page.get_by_role("button", name="Key", exact=True).click()
         self.page.get_by_label("API key").fill(key)
         self.page.get_by_role("button", name="Save").click()
         self.page.get_by_text("credits left").wait_for()
@@ -252,7 +267,7 @@ def test_what_is_spoken_is_read_at_once_and_kept(browser: Any, service: ServiceP
 def test_a_key_is_sent_and_never_in_an_address(browser: Any, full: ServiceProcess, dashwood: Path) -> None:
     key = stt_keys(full.data, "create", "--tier", "paid", "--credits", "77").stdout.strip()
     someone = Visitor(browser, full)
-    someone.page.get_by_role("button", name="Key").click()
+    someone.page.get_by_role("button", name="Key", exact=True).click()
     someone.page.get_by_label("API key").fill("wrong")
     someone.page.get_by_role("button", name="Save").click()
     someone.page.get_by_text("The key is not valid").wait_for()
@@ -275,3 +290,90 @@ def test_a_summary_leads_to_where_it_was_said(browser: Any, full: ServiceProcess
     someone.page.wait_for_selector(".now")
 
     assert "leisure" in someone.page.locator(".summary li").first.inner_text()
+
+
+def test_a_closed_tab_loses_nothing_that_was_handed_over(
+    browser: Any, service: ServiceProcess, key: str, dashwood: Path
+) -> None:
+    someone = Visitor(browser, service)
+    someone.sign_in(key)
+    files = [dashwood, dashwood.with_name("young-man.flac")]
+    someone.page.set_input_files("input[type=file]", files)
+    someone.page.get_by_role("link", name=files[0].name).click()
+    someone.page.get_by_text("this tab may be closed").wait_for()
+    someone.come_again(service)
+    someone.page.get_by_role("link", name=files[0].name).click()
+    someone.page.get_by_text("Enter the key that it was handed over with").wait_for()
+    someone.sign_in(key)
+    someone.wait_for_transcript()
+
+    assert "leisure to consider" in someone.transcript
+    someone.page.get_by_role("link", name=files[1].name).click()
+    someone.page.get_by_text("young").first.wait_for()
+    assert [url for url in someone.asked if url.endswith("/v1/transcribe") or key in url] == []
+
+
+def test_a_recording_at_an_address_is_fetched_by_the_service(browser: Any, service: ServiceProcess, key: str) -> None:
+    someone = Visitor(browser, service)
+    someone.page.get_by_label("Or paste addresses").fill("https://127.0.0.1/talk.mp3")
+    someone.page.get_by_role("button", name="Fetch").click()
+    someone.page.get_by_text("fetched for the owner of a key").wait_for()
+    someone.sign_in(key)
+    someone.page.get_by_text("leads to a private address").wait_for()
+
+    assert someone.page.get_by_role("button", name="Try again").is_visible()
+    assert someone.violations() == []
+
+
+def test_a_day_that_is_used_up_says_until_when_and_what_is_too_large_what_helps(
+    browser: Any, full: ServiceProcess, dashwood: Path, tmp_path: Path
+) -> None:
+    someone = Visitor(browser, full, extra_http_headers={"X-Forwarded-For": "198.51.100.77"})
+    large = tmp_path / "large.wav"
+    large.write_bytes(bytes(9 * 1024**2))
+    files = []
+    for number in range(4):
+        files.append(tmp_path / f"file-{number}.flac")
+        files[-1].write_bytes(dashwood.with_name("young-man.flac").read_bytes())
+    someone.page.set_input_files("input[type=file]", [large, *files])
+    someone.page.get_by_role("link", name="file-3.flac").click()
+    someone.page.get_by_text("Accepted again from").wait_for()
+    someone.page.get_by_role("link", name="large.wav").click()
+    someone.page.get_by_text("With a key, larger files are accepted").wait_for()
+    someone.page.get_by_role("link", name="file-2.flac").click()
+    someone.wait_for_transcript()
+
+    assert someone.page.get_by_role("link", name="failed").count() == 2
+
+
+def test_a_service_out_of_reach_is_waited_for(browser: Any, service: ServiceProcess, dashwood: Path) -> None:
+    someone = Visitor(browser, service)
+    someone.page.context.set_offline(True)
+    someone.page.set_input_files("input[type=file]", dashwood)
+    someone.page.locator(".working").get_by_text("does not answer").wait_for()
+    someone.page.context.set_offline(False)
+    someone.wait_for_transcript()
+
+    assert "leisure to consider" in someone.transcript
+
+
+def test_of_three_hours_only_what_is_near_is_drawn_word_by_word(
+    browser: Any, service: ServiceProcess, tmp_path: Path
+) -> None:
+    someone, transcript = Visitor(browser, service), made_transcript(WORDS, SECONDS)
+    open_transcript(someone.page, service.url, transcript, silence(tmp_path, SECONDS))
+    words, last = someone.page.locator("[data-start]"), len(transcript["segments"]) - 1
+    someone.page.locator(".far").last.scroll_into_view_if_needed()
+    someone.page.locator(f"[data-segment='{last}']").wait_for()
+    drawn = [words.count()]
+    someone.page.get_by_label("Position").fill(str(SECONDS // 3))
+    someone.page.wait_for_function(SPOKEN_IS_SEEN)
+    drawn.append(words.count())
+    spoken = someone.page.locator(".now")
+
+    assert float(spoken.get_attribute("data-start")) <= SECONDS / 3 < float(spoken.get_attribute("data-end")) + 1
+    assert max(drawn) < DRAWN
+    whole = someone.page.locator(".transcript").inner_text() + someone.page.locator(".transcript").text_content()
+    assert all(segment["text"][:40] in whole for segment in transcript["segments"][:: last // 9])
+    assert someone.violations() == []
+    assert someone.complaints == []

@@ -1,7 +1,7 @@
 // The key, and what is left to its owner.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Usage, key, readUsage } from "./service";
-import { explained } from "./state";
+import { explained, resume } from "./queue";
 import { type TextKey, t } from "./texts";
 
 export function AccountDialog({ close }: { close: () => void }) {
@@ -25,6 +25,7 @@ export function AccountDialog({ close }: { close: () => void }) {
           event.preventDefault();
           key.write(String(new FormData(event.currentTarget).get("key") ?? "").trim());
           look();
+          resume();
         }}
       >
         <label>

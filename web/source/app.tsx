@@ -3,8 +3,9 @@ import { useEffect, useState } from "preact/hooks";
 import { AccountDialog } from "./account";
 import { Intake } from "./intake";
 import { List } from "./list";
+import { begin } from "./queue";
 import { BASE } from "./service";
-import { allTalks, begin, useChanges } from "./state";
+import { allTalks, useChanges } from "./state";
 import { LANGUAGES, chooseLanguage, language, t } from "./texts";
 import { TalkView } from "./talk";
 
@@ -86,7 +87,7 @@ export function App() {
           <Intake tell={setProblem} />
           <List chosen={chosen} />
         </aside>
-        <main>{talk ? <TalkView key={talk.id} talk={talk} tell={setProblem} /> : <Welcome />}</main>
+        <main>{talk ? <TalkView key={talk.id} talk={talk} tell={setProblem} askKey={() => ask(true)} /> : <Welcome />}</main>
       </div>
       {asking && <AccountDialog close={() => ask(false)} />}
     </div>

@@ -1,8 +1,8 @@
 // How recordings come in: dropped, chosen, or spoken into the microphone.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Heard, type LiveSession, listen } from "./live";
+import { add, explained } from "./queue";
 import { readLanguages } from "./service";
-import { add, explained } from "./state";
 import { language as pageLanguage, t } from "./texts";
 
 const CHOICE = "stt-spoken";
@@ -14,32 +14,44 @@ export function Intake({ tell }: { tell: (problem: string) => void }) {
   const files = useRef<HTMLInputElement>(null);
   useEffect(() => void readLanguages().then(setLanguages, () => undefined), []);
 
-  const take = async (list: FileList | null | undefined) => {
-    const taken = [...(list ?? [])]; // the list is emptied with its input
-    for (const file of taken) {
+  const take = async (given: readonly { sound?: Blob; url?: string; name: string }[]) => {
+    for (const each of given) {
       try {
-        const talk = await add(file, file.name, spoken);
-        if (taken.length === 1) location.hash = talk.id;
+        const talk = await add({ ...each, language: spoken });
+        if (given.length === 1) location.hash = talk.id;
       } catch (problem) {
         tell(explained(problem));
       }
     }
+  };
+  const takeFiles = (list: FileList | null | undefined) => take([...(list ?? [])].map((sound) => ({ sound, name: sound.name })));
+  const takeAddresses = (text: string): boolean => {
+    const found = addresses(text);
+    void take(found.map((url) => ({ url, name: nameIn(url) })));
+    return found.length > 0;
   };
   useEffect(() => {
     const drag = (event: DragEvent) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
       setOver(event.type === "dragover");
-      if (event.type === "drop") void take(event.dataTransfer.files);
+      if (event.type === "drop") void takeFiles(event.dataTransfer.files);
+    };
+    const paste = (event: ClipboardEvent) => {
+      if ((event.target as HTMLElement).closest("input, textarea")) return;
+      if (event.clipboardData?.files.length) void takeFiles(event.clipboardData.files);
+      else takeAddresses(event.clipboardData?.getData("text") ?? "");
     };
     const leave = (event: DragEvent) => event.relatedTarget === null && setOver(false);
     addEventListener("dragover", drag);
     addEventListener("drop", drag);
     addEventListener("dragleave", leave);
+    addEventListener("paste", paste);
     return () => {
       removeEventListener("dragover", drag);
       removeEventListener("drop", drag);
       removeEventListener("dragleave", leave);
+      removeEventListener("paste", paste);
     };
   }, [spoken]);
 
@@ -60,10 +72,11 @@ export function Intake({ tell }: { tell: (problem: string) => void }) {
         hidden
         aria-label={t("choose")}
         onChange={(event) => {
-          void take(event.currentTarget.files);
+          void takeFiles(event.currentTarget.files);
           event.currentTarget.value = "";
         }}
       />
+      <Addresses take={takeAddresses} tell={tell} />
       <label class="quiet">
         {t("spoken")}{" "}
         <select
@@ -85,6 +98,40 @@ export function Intake({ tell }: { tell: (problem: string) => void }) {
   );
 }
 
+/** Addresses of recordings, as many as there are. */
+function Addresses({ take, tell }: { take: (text: string) => boolean; tell: (problem: string) => void }) {
+  return (
+    <form
+      class="row"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const form = event.currentTarget;
+        if (take(String(new FormData(form).get("addresses") ?? ""))) form.reset();
+        else tell(t("no_address"));
+      }}
+    >
+      <textarea name="addresses" rows={1} aria-label={t("address")} placeholder={t("address")} required spellcheck={false} />
+      <button>{t("fetch")}</button>
+    </form>
+  );
+}
+
+/** Those that a text consists of; none where there is anything else in it. */
+function addresses(text: string): string[] {
+  const parts = text.split(/\s+/).filter(Boolean);
+  return parts.every((part) => /^https?:\/\/[^/]/i.test(part) && URL.canParse(part)) ? parts : [];
+}
+
+const nameIn = (url: string) => {
+  const { host, pathname } = new URL(url);
+  const last = pathname.split("/").at(-1);
+  try {
+    return last ? decodeURIComponent(last) : host;
+  } catch {
+    return last || host;
+  }
+};
+
 function nameOf(code: string, name: string): string {
   try {
     return new Intl.DisplayNames([pageLanguage()], { type: "language", fallback: "none" }).of(code) ?? name;
@@ -104,7 +151,7 @@ function Recorder({ spoken, tell }: { spoken: string; tell: (problem: string) =>
       setHeard({ settled: "", partial: "" });
       const take = await session.current.taken;
       const when = new Date().toLocaleString(pageLanguage(), { dateStyle: "medium", timeStyle: "short" });
-      const talk = await add(take.sound, t("recording_name", { when }), spoken, take.transcript);
+      const talk = await add({ ...take, name: t("recording_name", { when }), language: spoken });
       location.hash = talk.id;
     } catch (problem) {
       tell(problem instanceof DOMException || problem instanceof TypeError ? t("no_microphone") : explained(problem));

@@ -6,10 +6,9 @@ import type { Transcript } from "./transcript";
 export type Usage = components["schemas"]["UsageReport"];
 export type Point = components["schemas"]["SummaryPoint"];
 export type Style = "brief" | "detailed" | "bullet_points" | "action_items" | "headline";
-export type Stage = "sending" | "waiting" | "receiving" | "decoding" | "recognizing" | "diarizing";
+export type Stage = "sending" | "waiting" | "receiving" | "decoding" | "recognizing" | "diarizing" | "offline";
 
 const KEY = "stt-key";
-const POLL = 800; // milliseconds between two looks at the progress
 export const BASE = new URL(".", document.baseURI).href.replace(/\/$/, "");
 
 /** A refusal of the service, in its own words. */
@@ -23,14 +22,17 @@ export class Refused extends Error {
   }
 }
 
+/** What the service says of a job that has failed: asking again changes nothing. */
+export class JobFailed extends Refused {}
+
 export const key = {
   read: () => sessionStorage.getItem(KEY) ?? "",
   write: (value: string) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
 };
 
-const authorization = (): Record<string, string> => (key.read() ? { Authorization: `Bearer ${key.read()}` } : {});
+export const authorization = (): Record<string, string> => (key.read() ? { Authorization: `Bearer ${key.read()}` } : {});
 
-const client = createClient<paths>({ baseUrl: BASE });
+export const client = createClient<paths>({ baseUrl: BASE });
 client.use({
   onRequest({ request }) {
     for (const [name, value] of Object.entries(authorization())) request.headers.set(name, value);
@@ -48,49 +50,15 @@ export async function readLanguages(): Promise<{ code: string; name: string }[]>
   return data?.languages ?? [];
 }
 
-function refusal(status: number, body: unknown, retry: string | null): Refused {
+export function refusal(status: number, body: unknown, retry: string | null): Refused {
   const told = (body as { error?: unknown } | undefined)?.error;
   return new Refused(status, typeof told === "string" ? told : `HTTP ${status}`, Number(retry ?? 0));
 }
 
-/** Sends a recording and waits for its transcript. `show` gets the stage, and the share of it that is done. */
-export function transcribe(
-  id: string,
-  file: Blob,
-  name: string,
-  language: string,
-  show: (stage: Stage, share: number) => void,
-  stop: AbortSignal,
-): Promise<Transcript> {
-  const form = new FormData();
-  form.append("language", language);
-  form.append("file", file, name);
-  const request = new XMLHttpRequest();
-  let polling = 0;
-  const poll = async () => {
-    const { data } = await client.GET("/v1/progress/{identity}", { params: { path: { identity: id } } });
-    if (data && request.readyState !== XMLHttpRequest.DONE) show(data.stage, data.done);
-  };
-  return new Promise<Transcript>((resolve, reject) => {
-    request.open("POST", `${BASE}/v1/transcribe`);
-    request.responseType = "json";
-    for (const [header, value] of Object.entries(authorization())) request.setRequestHeader(header, value);
-    request.setRequestHeader("X-Request-Id", id);
-    request.setRequestHeader("Idempotency-Key", id);
-    request.upload.onprogress = ({ loaded, total }) => show("sending", total ? loaded / total : 0);
-    request.upload.onload = () => {
-      show("waiting", 0);
-      polling = window.setInterval(() => void poll().catch(() => undefined), POLL);
-    };
-    request.onload = () =>
-      request.status === 200
-        ? resolve(request.response as Transcript)
-        : reject(refusal(request.status, request.response, request.getResponseHeader("Retry-After")));
-    request.onerror = () => reject(new Refused(0, ""));
-    request.onabort = () => reject(new DOMException("stopped", "AbortError"));
-    stop.addEventListener("abort", () => request.abort());
-    request.send(form);
-  }).finally(() => window.clearInterval(polling));
+/** Whether anybody answers at the service's address. */
+export async function isThere(): Promise<boolean> {
+  const answer = await fetch(`${BASE}/health`).catch(() => null);
+  return answer !== null && answer.status !== 502 && answer.status !== 504;
 }
 
 export interface SummaryEvents {

@@ -4,12 +4,18 @@ import type { Names, Transcript } from "./transcript";
 export type Status = "waiting" | "sending" | "working" | "done" | "failed";
 
 export interface Talk {
-  id: string; // also the id of its request: sent again, it is charged once
+  id: string; // also of its request: sent again, it is charged once
   name: string;
   created: number; // milliseconds since 1970
   language: string; // as asked for
   status: Status;
+  url?: string; // where the service finds the recording; there is no sound here
+  keyed?: boolean; // whether it was given with a key
+  job?: string; // its id at the service
+  attempts?: number; // how often it was sent anew, each time under another id
   problem?: string;
+  refusal?: number; // HTTP status of the problem
+  until?: number; // milliseconds since 1970: not accepted before
   transcript?: Transcript;
   names: Names;
 }

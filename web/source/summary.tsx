@@ -1,7 +1,7 @@
 // A summary while it is written; each of its statements leads to where it was said.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Point, type Style, summarize } from "./service";
-import { explained } from "./state";
+import { explained } from "./queue";
 import { t } from "./texts";
 import { type Names, type Transcript, clock } from "./transcript";
 

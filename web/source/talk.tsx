@@ -3,9 +3,10 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { FORMATS, exported, save } from "./exports";
 import { stateOf } from "./list";
 import { Player, type Playing, usePlaying } from "./player";
+import { again, remove } from "./queue";
 import { cut } from "./sound";
 import { Speakers } from "./speakers";
-import { again, progressOf, remove, update } from "./state";
+import { progressOf, update } from "./state";
 import { type Talk, readSound } from "./storage";
 import { Summary } from "./summary";
 import { language, t } from "./texts";
@@ -17,7 +18,9 @@ interface Props {
   tell: (problem: string) => void;
 }
 
-export function TalkView({ talk, tell }: Props) {
+const FOR_A_KEY = [401, 402, 403, 413, 429]; // refusals that another key may change
+
+export function TalkView({ talk, tell, askKey }: Props & { askKey: () => void }) {
   const [sound, setSound] = useState<Blob | null>(null);
   useEffect(() => void readSound(talk.id).then((kept) => setSound(kept ?? null)), [talk.id]);
   const leave = () => {
@@ -39,22 +42,29 @@ export function TalkView({ talk, tell }: Props) {
       {talk.status === "done" && talk.transcript ? (
         <Whole talk={talk} transcript={talk.transcript} sound={sound} tell={tell} />
       ) : (
-        <Unfinished talk={talk} />
+        <Unfinished talk={talk} askKey={askKey} />
       )}
     </article>
   );
 }
 
-function Unfinished({ talk }: { talk: Talk }) {
+function Unfinished({ talk, askKey }: { talk: Talk; askKey: () => void }) {
   if (talk.status === "failed")
     return (
       <div>
         <p class="problem" role="alert">
           {talk.problem}
         </p>
-        <button type="button" class="main" onClick={() => again(talk)}>
-          {t("again")}
-        </button>
+        <div class="row">
+          <button type="button" class="main" onClick={() => again(talk)}>
+            {t("again")}
+          </button>
+          {FOR_A_KEY.includes(talk.refusal ?? 0) && (
+            <button type="button" onClick={askKey}>
+              {t("enter_key")}
+            </button>
+          )}
+        </div>
       </div>
     );
   const share = progressOf(talk.id)?.share;
@@ -62,6 +72,7 @@ function Unfinished({ talk }: { talk: Talk }) {
     <div class="working">
       <p role="status">{stateOf(talk)}</p>
       <progress aria-label={stateOf(talk)} max={1} {...(share ? { value: share } : {})} />
+      {talk.job && <p class="quiet">{t("handed_over")}</p>}
     </div>
   );
 }
@@ -82,6 +93,7 @@ function Whole({ talk, transcript, sound, tell }: Props & { transcript: Transcri
   return (
     <>
       <Player playing={playing} sound={sound} transcript={transcript} />
+      {talk.url && <p class="quiet">{t("elsewhere")}</p>}
       <div class="row tools">
         <Exports talk={talk} transcript={transcript} sound={sound} tell={tell} />
         <button type="button" onClick={undo} disabled={!past.current.length}>
@@ -143,8 +155,9 @@ function selected(): [number, number] | null {
   const selection = getSelection();
   if (!selection?.rangeCount || selection.isCollapsed) return null;
   const range = selection.getRangeAt(0);
-  const words = [...document.querySelectorAll<HTMLElement>("[data-start]")].filter((word) => range.intersectsNode(word));
-  return words.length ? [Number(words[0]!.dataset.start), Number(words.at(-1)!.dataset.end)] : null;
+  const parts = [...document.querySelectorAll<HTMLElement>("[data-start], .part:has(> .far)")].filter((part) => range.intersectsNode(part));
+  const [first, last] = [parts[0]?.dataset, parts.at(-1)?.dataset];
+  return first && last ? [Number(first.start ?? first.begin), Number(last.end ?? last.finish)] : null;
 }
 
 function useKeys(playing: Playing, transcript: Transcript, undo: () => void): void {

@@ -1,13 +1,19 @@
-// The words, each of which plays from itself; the one that is spoken is marked. Long transcripts are drawn in parts.
+// The words, each of which plays from itself; the one that is spoken is marked.
 import { memo } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useMark } from "./mark";
 import type { Playing } from "./player";
 import { colourOf } from "./speakers";
 import { t } from "./texts";
-import { type Names, type Segment, type Transcript, UNSURE, clock, named, placeAt } from "./transcript";
+import { type Names, type Segment, type Transcript, UNSURE, clock, named } from "./transcript";
+import { PART, useWindow } from "./window";
 
-const PART = 40; // segments that are drawn at a time
 const NEW = "\u0000new";
+// About what the style sheet makes of a segment: a part that was never drawn is given so much room.
+const LINE = 80; // characters
+const LINE_HEIGHT = 25; // pixels
+const BETWEEN = 5; // pixels from one segment to the next
+const TURN = 11; // pixels more where another speaker begins
 
 interface Props {
   transcript: Transcript;
@@ -20,47 +26,62 @@ interface Props {
 export function TranscriptView(props: Props) {
   const { transcript, playing } = props;
   const whole = useRef<HTMLDivElement>(null);
-  const [drawn, draw] = useState(PART);
   const count = transcript.segments.length;
-  useEffect(() => {
-    if (drawn >= count) return;
-    const later = setTimeout(() => draw(drawn + PART), 8); // between two parts the page answers
-    return () => clearTimeout(later);
-  }, [drawn, count]);
-  useEffect(() => mark(whole.current!, transcript, playing), [transcript]);
+  const window = useWindow(whole, Math.ceil(count / PART));
+  useMark(whole, transcript.segments, playing, window);
   if (!count) return <p>{t("no_words")}</p>;
   const play = (event: MouseEvent) => {
     const word = (event.target as HTMLElement).closest<HTMLElement>("[data-start]");
     if (word && getSelection()?.isCollapsed !== false) playing.playFrom(Number(word.dataset.start));
   };
-  const parts = Array.from({ length: Math.ceil(Math.min(drawn, count) / PART) }, (_, part) => part * PART);
+  const parts = Array.from({ length: Math.ceil(count / PART) }, (_, part) => transcript.segments.slice(part * PART, (part + 1) * PART));
   return (
     <div ref={whole} class="transcript" lang={transcript.language} onClick={play}>
-      {parts.map((first) => (
-        <Part key={first} first={first} segments={transcript.segments.slice(first, first + PART)} {...props} />
+      {parts.map((segments, part) => (
+        <Part key={part} part={part} segments={segments} isDrawn={window.drawn.has(part)} {...props} />
       ))}
     </div>
   );
 }
 
-type PartProps = Props & { first: number; segments: Segment[] };
+type PartProps = Props & { part: number; segments: Segment[]; isDrawn: boolean };
 
+/** Far from what is seen a part is its plain text, in one piece: it is found, copied and read aloud all the same. */
 const Part = memo(
-  function Part({ first, segments, ...props }: PartProps) {
+  function Part({ part, segments, isDrawn, ...props }: PartProps) {
     return (
-      <div class="part">
-        {segments.map((segment, place) => (
-          <SegmentView key={`${segment.start} ${segment.text}`} index={first + place} segment={segment} {...props} />
-        ))}
+      <div
+        class="part"
+        data-part={part}
+        data-begin={segments[0]!.start}
+        data-finish={segments.at(-1)!.end}
+        style={{ containIntrinsicHeight: `auto ${heightOf(segments)}px` }}
+      >
+        {isDrawn ? (
+          segments.map((segment, place) => (
+            <SegmentView key={`${segment.start} ${segment.text}`} index={part * PART + place} segment={segment} {...props} />
+          ))
+        ) : (
+          <p class="far">{segments.map(({ text }) => text).join("\n")}</p>
+        )}
       </div>
     );
   },
   (before: PartProps, after: PartProps) =>
+    before.isDrawn === after.isDrawn &&
     before.names === after.names &&
     before.transcript.speakers === after.transcript.speakers &&
     before.segments.length === after.segments.length &&
     before.segments.every((segment, place) => segment === after.segments[place]),
 );
+
+function heightOf(segments: readonly Segment[]): number {
+  const heights = segments.map(({ text, speaker }, place) => {
+    const turn = place > 0 && segments[place - 1]!.speaker !== speaker ? TURN : 0;
+    return Math.ceil(text.length / LINE) * LINE_HEIGHT + BETWEEN + turn;
+  });
+  return heights.reduce((sum, height) => sum + height, 0);
+}
 
 function SegmentView({ index, segment, transcript, names, correct, give }: Props & { index: number; segment: Segment }) {
   const [editing, edit] = useState(false);
@@ -104,14 +125,12 @@ function SegmentView({ index, segment, transcript, names, correct, give }: Props
           />
         ) : (
           <p data-segment={index} onDblClick={() => edit(true)}>
-            {segment.words.map((word, place) => (
-              <>
-                <span data-start={word.start} data-end={word.end} class={word.confidence < UNSURE ? "unsure" : undefined}>
-                  {word.word}
-                </span>
-                {place < segment.words.length - 1 && spaced(segment.language) ? " " : ""}
-              </>
-            ))}
+            {segment.words.flatMap((word, place) => [
+              place > 0 && spaced(segment.language) ? " " : "",
+              <span data-start={word.start} data-end={word.end} class={word.confidence < UNSURE ? "unsure" : undefined}>
+                {word.word}
+              </span>,
+            ])}
           </p>
         )}
         <button type="button" class="plain edit" aria-label={`${t("edit")}, ${clock(segment.start)}`} title={t("edit")} onClick={() => edit(true)}>
@@ -153,18 +172,4 @@ function Editor({ text, done }: { text: string; done: (text: string | null) => v
       }}
     />
   );
-}
-
-/** Marks the word that is spoken, without drawing anything else again. */
-function mark(whole: HTMLElement | null, transcript: Transcript, playing: Playing): () => void {
-  let marked: Element | null = null;
-  return playing.watch((time) => {
-    const place = placeAt(transcript.segments, time);
-    const word = place && whole?.querySelector(`[data-segment="${place.segment}"]`)?.children[place.word];
-    if (!word || word === marked) return;
-    marked?.classList.remove("now");
-    word.classList.add("now");
-    marked = word;
-    if (!playing.audio.paused) word.scrollIntoView({ block: "nearest" });
-  });
 }
