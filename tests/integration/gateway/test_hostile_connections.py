@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -25,7 +28,7 @@ PIECE = bytes(256 * 1024)
 
 @dataclass
 class Application:
-    """Sends without end to whoever connects at /, and listens at /listen."""
+    """Sends without end to whoever connects at /, listens at /listen, and answers at /answer."""
 
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -37,6 +40,9 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/answer":
+            await send({"type": "http.response.body", "body": b"well"})
+            return
         gone = asyncio.create_task(self._gone(receive))
         while not gone.done():
             await send({"type": "http.response.body", "body": PIECE, "more_body": True})
@@ -58,10 +64,36 @@ class Application:
 
 class HastyHttp(HeaderTimeoutProtocol):
     write_seconds = 0.2
+    head_seconds = 3.0
 
 
 class HastyWebSocket(LimitedWebSocketProtocol):
     write_seconds = 0.2
+
+
+def head(path: str, websocket: bool = False) -> bytes:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" if websocket else ""
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" if websocket else ""
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode()
+
+
+@contextmanager
+def deaf_peer(port: int, opening: bytes) -> Iterator[socket.socket]:
+    """Says so much, and reads nothing."""
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.connect(("127.0.0.1", port))
+        peer.setblocking(False)
+        peer.send(opening)
+        yield peer
+
+
+async def answered(peer: socket.socket) -> None:
+    """Until something came for it, which it does not read."""
+    watched = select.poll()
+    watched.register(peer, select.POLLIN)
+    while not watched.poll(0):
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -70,28 +102,45 @@ def application() -> Application:
 
 
 @pytest.fixture
-async def port(application: Application) -> AsyncIterator[int]:
+async def server(application: Application) -> AsyncIterator[uvicorn.Server]:
     config = http_config(application, Settings())
     config.http, config.ws, config.port = HastyHttp, HastyWebSocket, 0
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
+    yield server
     server.should_exit = True
     await running
 
 
+@pytest.fixture
+def port(server: uvicorn.Server) -> int:
+    return int(server.servers[0].sockets[0].getsockname()[1])
+
+
 @pytest.mark.parametrize("websocket", [False, True])
 async def test_a_client_that_never_reads_is_cut_off(port: int, application: Application, websocket: bool) -> None:
-    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" if websocket else ""
-    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" if websocket else ""
-    with socket.socket() as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        peer.connect(("127.0.0.1", port))
-        peer.sendall(f"GET / HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+    with deaf_peer(port, head("/", websocket)):
         async with asyncio.timeout(60):
             await application.left.wait()
+
+
+async def test_while_three_hundred_sockets_misbehave_everybody_else_is_answered(
+    server: uvicorn.Server, port: int
+) -> None:
+    """Heads that never end, answers that are never read, sockets that only ping: then all of them are gone."""
+    with ExitStack() as stack:
+        openings = (b"GET /answer HTTP/1.1\r\nHost: x", head("/"), head("/listen", websocket=True))
+        peers = [stack.enter_context(deaf_peer(port, opening)) for opening in openings for _ in range(100)]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+            for peer in peers[-100:]:
+                await answered(peer)
+                peer.send(PING * 1000)
+                assert (await client.get("/answer")).text == "well"
+        async with asyncio.timeout(120):
+            while server.server_state.connections:
+                await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("flood", [PING * 1000, TEXT_BEGINS + EMPTY_FRAGMENT * 1000], ids=["pings", "fragments"])
