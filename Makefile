@@ -10,7 +10,7 @@ SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or 3.12 is neede
   $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve page plot test unit browser check format docs development benchmarks device lock clean distclean
+.PHONY: help setup serve page plot mcp test unit browser check format docs development benchmarks device lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -26,6 +26,9 @@ page:  ## build the web page again (`make serve` builds it once)
 
 plot: setup  ## bring what `stt transcribe --plot` draws with (80 MB)
 	$(SETUP) plot
+
+mcp: setup  ## bring what `stt mcp` serves with (25 MB)
+	$(SETUP) mcp
 
 development:
 	$(SETUP) development
@@ -83,6 +86,7 @@ lock:  ## pin every requirement again (needs uv)
 	$(LOCK_WHOLE) --extra benchmarks -o requirements/benchmarks.txt
 	$(LOCK_WHOLE) --extra agents -o requirements/agents.txt
 	$(LOCK) --extra plot $(TESTED) -o requirements/plot.txt
+	$(LOCK) --extra mcp $(TESTED) -o requirements/mcp.txt
 	$(LOCK) --extra page $(TESTED) -o requirements/page.txt
 	$(LOCK) --extra build $(TESTED) -o requirements/container-build.txt
 	$(LOCK) --extra gateway $(TESTED) -o requirements/container-gateway.txt

@@ -1,4 +1,4 @@
-"""The steps of set-up in their order: `python3 -m setup service|page|plot|development|benchmarks`."""
+"""The steps of set-up in their order: `python3 -m setup service|page|plot|mcp|development|benchmarks`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from setup.steps import SHOWN_LINES, Step, StepFailed, Steps
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = CHECKOUT / "pyproject.toml"
-SERVICE, PLOT, DEVELOPMENT, BENCHMARKS = (
-    CHECKOUT / "requirements" / f"{name}.txt" for name in ("service", "plot", "development", "benchmarks")
+SERVICE, PLOT, MCP, DEVELOPMENT, BENCHMARKS = (
+    CHECKOUT / "requirements" / f"{name}.txt" for name in ("service", "plot", "mcp", "development", "benchmarks")
 )
 SERVICE_PACKAGES = f"packages ({SERVICE.stem})"
 LOGS = CHECKOUT / "var" / "log"
@@ -119,8 +119,16 @@ def _page(_options: argparse.Namespace, log: Log) -> None:
 
 def _plot(_options: argparse.Namespace, log: Log) -> None:
     """What `stt transcribe --plot` needs besides."""
-    environment = Environment(CHECKOUT / ".venv")
-    if tasks := _packages(environment, PLOT):
+    _add(PLOT, log)
+
+
+def _mcp(_options: argparse.Namespace, log: Log) -> None:
+    """What `stt mcp` needs besides."""
+    _add(MCP, log)
+
+
+def _add(lock: Path, log: Log) -> None:
+    if tasks := _packages(Environment(CHECKOUT / ".venv"), lock):
         _perform(Steps(len(tasks), log), tasks)
 
 
@@ -147,6 +155,7 @@ _COMMANDS = {
     "service": _service,
     "page": _page,
     "plot": _plot,
+    "mcp": _mcp,
     "development": _development,
     "benchmarks": _benchmarks,
 }

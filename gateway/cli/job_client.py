@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +20,8 @@ COME_BACK_SECONDS = 2.0  # after a connection that broke
 MOST_BREAKS = 150  # one after the other: five minutes
 ENDED = ("completed", "failed", "cancelled")
 
+ADDRESSES = ("http://", "https://")  # of recordings that the service fetches
+TYPED_FIELDS = ("diarize", "metadata")  # whose text is JSON
 SHAPE_FIELDS = ("response_format", "speaker_labels")  # of the transcript, which is rendered when it is fetched
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
@@ -34,6 +37,16 @@ async def submit_recording(
     return job
 
 
+async def submit_address(client: ServiceClient, address: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The job of a recording that the service fetches. fields: of the form, which JSON has with their types.
+
+    raises: RequestFailed
+    """
+    typed = {name: json.loads(text) if name in TYPED_FIELDS else text for name, text in fields.items()}
+    job: dict[str, Any] = await client.post("/v1/jobs", {**typed, "url": address})
+    return job
+
+
 async def transcribe_as_job(
     client: ServiceClient, path: Path, name: str, fields: dict[str, str], on_stage: OnStage
 ) -> httpx.Response:
@@ -44,11 +57,24 @@ async def transcribe_as_job(
         if event == "progress":
             on_stage("recognizing" if data["status"] == "processing" else "waiting", data["progress"], 1.0)
 
-    ended = await finished(client, job["id"], on_event)
+    with tell_where_it_goes_on(job["id"]):
+        ended = await finished(client, job["id"], on_event)
     if ended["status"] != "completed":
         raise RequestFailed(ended["error"]["message"] if ended["error"] else f"the job {job['id']} was cancelled")
     shape = {name: fields[name] for name in SHAPE_FIELDS if name in fields}
     return await client.answer(f"/v1/jobs/{job['id']}/transcript?{urlencode(shape)}")
+
+
+@contextmanager
+def tell_where_it_goes_on(identity: str) -> Iterator[None]:
+    """Whoever ends the command, or loses the service, has the job still."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        print(f"The job goes on: stt jobs watch {identity}", file=sys.stderr)
+        raise
+    except RequestFailed as problem:
+        raise RequestFailed(f"{problem}; the job may go on: `stt jobs watch {identity}`") from problem
 
 
 async def finished(client: ServiceClient, identity: str, on_event: OnEvent) -> dict[str, Any]:

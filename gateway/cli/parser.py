@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_summarize,
         _add_status,
         _add_keys,
+        _add_mcp,
         _add_completion,
     ):
         add(commands)
@@ -154,6 +155,19 @@ def _add_keys(commands: Subparsers) -> None:
         action.add_argument("key", metavar="KEY", help="the key, or its prefix as `stt keys list` shows it")
     for name, action in actions.choices.items():
         action.set_defaults(action=name)
+
+
+def _add_mcp(commands: Subparsers) -> None:
+    about = "offer your transcripts as tools to a program that speaks MCP, which starts this command"
+    parser = _add(commands, "mcp", about, module="mcp.command")
+    parser.add_argument(
+        "--root",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="whose files may be transcribed and written; may be given again (default: the working directory)",
+    )
+    _add_url(parser)
 
 
 def _add_completion(commands: Subparsers) -> None:

@@ -21,6 +21,7 @@ LONGEST = 60.0  # seconds, after which a paragraph ends with its segment
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     start: float  # seconds
+    end: float  # seconds
     speaker: str | None
     text: str
 
@@ -33,7 +34,8 @@ def paragraphs(transcript: Transcript) -> list[Paragraph]:
             groups.append([])
         groups[-1].append(piece)
     return [
-        Paragraph(group[0].start, group[0].speaker, separator.join(piece.text for piece in group)) for group in groups
+        Paragraph(group[0].start, group[-1].end, group[0].speaker, separator.join(piece.text for piece in group))
+        for group in groups
     ]
 
 

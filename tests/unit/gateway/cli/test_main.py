@@ -13,7 +13,10 @@ from gateway.cli.parser import FORMATS, STYLE_ALIASES, STYLES, build_parser
 from gateway.http.parameters import RESPONSE_FORMATS
 from gateway.summaries import styles
 
-COMMANDS = ("serve", "transcribe", "listen", "summarize", "status", "models", "usage", "keys", "completion")
+COMMANDS = (
+    *("serve", "transcribe", "listen", "jobs", "summarize"),
+    *("status", "models", "usage", "keys", "mcp", "completion"),
+)
 HEAVY = ("httpx", "matplotlib", "numpy", "pydantic", "rich", "sqlalchemy", "starlette", "uvicorn", "websockets")
 
 
