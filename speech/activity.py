@@ -25,6 +25,7 @@ LEVEL = 2500.0  # RMS, of 32768: what `levelled` brings quiet sound up to, -22 d
 MOST_GAIN = 300.0  # 50 dB
 SHORTEST_QUIET = 0.4  # seconds of speech that only the levelled sound holds
 BESIDE = 10  # chunks beside speech that stay as they are: 0.3 s
+WARM_UP = 128  # chunks that the network hears before a pause: 4 s
 REACH = 16  # chunks before and after whose loudest sets the gain: half a second
 
 Probabilities = NDArray[np.float32]  # (chunks,), 0..1
@@ -67,18 +68,32 @@ class VoiceActivity:
         heard: those of the sound as it is, where they are known already
         """
         heard = self.probabilities(pcm) if heard is None else heard
-        stream = self.stream()
-        found = [stream.feed(levelled(pcm, at, at + BLOCK * CHUNK)) for at in range(0, len(pcm), BLOCK * CHUNK)]
-        louder = np.concatenate([*found, stream.flush()])
-        for region in regions(heard):
-            first, stop = round(region.start / CHUNK_SECONDS), round(region.end / CHUNK_SECONDS)
-            louder[max(0, first - BESIDE) : stop + BESIDE] = 0.0
+        louder = self._levelled(pcm, _long_pauses(heard))
         told = heard.copy()
         for region in regions(louder):
             if region.end - region.start >= SHORTEST_QUIET:
                 part = slice(round(region.start / CHUNK_SECONDS), round(region.end / CHUNK_SECONDS))
                 told[part] = np.maximum(heard[part], louder[part])
         return told
+
+    def _levelled(self, pcm: Pcm, pauses: list[tuple[int, int]]) -> Probabilities:
+        """Probabilities of the levelled sound in the pauses, and 0 outside of them. (ceil(n / CHUNK),)
+
+        pauses: first and last chunk (exclusive) of each, in order
+        """
+        found = np.zeros(-(-len(pcm) // CHUNK), dtype=np.float32)
+        stream, read = self.stream(), 0
+        for first, stop in pauses:
+            if first - WARM_UP > read:
+                stream, read = self.stream(), first - WARM_UP
+            for at in range(read, stop, BLOCK):
+                end = min(at + BLOCK, stop)
+                heard = stream.feed(levelled(pcm, at * CHUNK, end * CHUNK))
+                heard = np.concatenate([heard, stream.flush()])  # of a last chunk that is not full
+                seen = max(at, first)
+                found[seen:end] = heard[seen - at :]
+            read = stop
+        return found
 
     def stream(self) -> ActivityStream:
         """A new stream, for audio that arrives piece by piece."""
@@ -149,6 +164,15 @@ def _loudness(pcm: Pcm) -> NDArray[np.float32]:
 
 
 LENIENT = ActivityThresholds()
+
+
+def _long_pauses(heard: Probabilities) -> list[tuple[int, int]]:
+    """First and last chunk (exclusive) of each stretch without speech, less what is beside speech."""
+    spoken = [(round(each.start / CHUNK_SECONDS), round(each.end / CHUNK_SECONDS)) for each in regions(heard)]
+    starts = [0, *(stop + BESIDE for _, stop in spoken)]
+    stops = [*(first - BESIDE for first, _ in spoken), len(heard)]
+    shortest = SHORTEST_QUIET / CHUNK_SECONDS
+    return [(first, stop) for first, stop in zip(starts, stops, strict=True) if stop - first >= shortest]
 
 
 def regions(probabilities: Probabilities, thresholds: ActivityThresholds = LENIENT) -> list[Region]:

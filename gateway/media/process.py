@@ -19,12 +19,14 @@ from gateway.media.downmix import BLOCK
 from gateway.media.edits import Edit, placed
 from gateway.media.ffmpeg import Ffmpeg, MediaLimits
 from gateway.media.matroska import Frames, read_frames
+from gateway.media.plain_wav import PlainWav
 from gateway.media.report import MAX_LINES, MediaReport, read_report
 from gateway.media.sink import TrackSink
 from speech.audio import SAMPLE_RATE
 
 MAX_LINE = 2000  # bytes of one line of ffmpeg's report
 HEADER_LINES = 100  # of the report, among which the duration stands
+TOO_COSTLY = "decoding it takes more time or memory than allowed"
 
 OnDecoded = Callable[[float, float], None]  # seconds decoded, seconds that the file claims
 
@@ -90,8 +92,7 @@ class DecodingProcess:
 
         alone: whether it is all of the file, so that its length is the file's
         """
-        stopped, too_long, clock = "", False, SampleClock(when.origin)
-        longest = int(self._limits.duration * SAMPLE_RATE)
+        stopped, clock = "", SampleClock(when.origin)
         with self._run(path, arguments) as (child, lines):
             claimed = None
             for block in self._read(child, clock, when.edits):
@@ -99,17 +100,36 @@ class DecodingProcess:
                 claimed = claimed or read_report(lines[:HEADER_LINES]).duration
                 if claimed and alone:
                     self._on_progress(sink.samples / SAMPLE_RATE, claimed)
-                if sink.sound > longest:
-                    stopped, too_long = f"it is longer than {duration_text(self._limits.duration)}", True
+                if stopped := self._too_long(sink):
                     child.kill()
                     break
             code = child.wait()
+        too_long = bool(stopped)
         # -9 and -24 (SIGXCPU) come from the limits, unless it was this method's own kill.
         if code < 0 and not stopped:
-            stopped = "decoding it takes more time or memory than allowed"
+            stopped = TOO_COSTLY
         report = read_report(lines)
         length = None if report.duration is None else report.duration - when.origin
         return DecodedPiece(report, code != 0, stopped, too_long, clock.filled, length)
+
+    def read(self, wav: PlainWav, sink: TrackSink) -> DecodedPiece:
+        """All of a file that needs no decoding."""
+        report = wav.report
+        for block in wav.read():
+            if self._cancelled:
+                raise DecodingCancelled("reading was cancelled")
+            sink.write(block)
+            self._on_progress(sink.samples / SAMPLE_RATE, report.duration or 0.0)
+            if stopped := self._too_long(sink):
+                return DecodedPiece(report, failed=False, stopped=stopped, too_long=True)
+            if time.monotonic() > self._deadline:
+                return DecodedPiece(report, failed=False, stopped=TOO_COSTLY)
+        return DecodedPiece(report, failed=False, stopped="", claimed=report.duration)
+
+    def _too_long(self, sink: TrackSink) -> str:
+        """The limit that is passed, or ""."""
+        longest = self._limits.duration
+        return f"it is longer than {duration_text(longest)}" if sink.sound > int(longest * SAMPLE_RATE) else ""
 
     def _read(self, child: subprocess.Popen[bytes], clock: SampleClock, edits: tuple[Edit, ...]) -> Iterator[Frames]:
         """The sound and its silence by the file's clock, in blocks of BLOCK samples."""

@@ -19,6 +19,7 @@ from gateway.media.edits import find_edits
 from gateway.media.ffmpeg import MediaLimits, decode_arguments, input_arguments
 from gateway.media.origin import ClockOrigin, find_origin, may_hold_tracks
 from gateway.media.pieces import FileStructure, find_structure
+from gateway.media.plain_wav import PlainWav, find_plain_wav
 from gateway.media.process import DecodedPiece, DecodingProcess, PieceClock
 from gateway.media.recording import Recording
 from gateway.media.report import MediaReport
@@ -40,13 +41,18 @@ class MediaFile:
     def structure(self) -> FileStructure:
         return find_structure(self.path)
 
+    @cached_property
+    def plain(self) -> PlainWav | None:
+        """The file, where it can be read as it lies."""
+        return None if self.demuxer else find_plain_wav(self.path)
+
     @property
     def pieces(self) -> Sequence[FilePiece | None]:
         """None: the file as it is."""
         return self.structure.pieces or (None,)
 
     def inspect(self, process: DecodingProcess) -> MediaReport:
-        return process.inspect(self.path, input_arguments(self.demuxer))
+        return self.plain.report if self.plain else process.inspect(self.path, input_arguments(self.demuxer))
 
     @contextmanager
     def open_piece(self, piece: FilePiece | None, workdir: Path) -> Iterator[Path]:
@@ -165,6 +171,8 @@ class TrackDecoder:
         return DecodedTrack(number, sink, tuple(pieces), sink.finish())
 
     def _run(self, path: Path, number: int, sink: TrackSink) -> DecodedPiece:
+        if self.file.plain and number == 0:
+            return self.process.read(self.file.plain, sink)
         origin, before = find_origin(path), sink.samples
         decoded = self._run_from(origin, path, number, sink)
         if origin.every_stream and decoded.failed and not decoded.stopped and sink.samples == before:

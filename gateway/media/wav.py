@@ -15,14 +15,14 @@ def wav_pieces(data: Data) -> Pieces:
     """Every `data` chunk, whatever the header says of its length."""
     pieces, claimed, at = [], None, 0
     while at < len(data):
-        form = _Wav(data, at)
+        form = RiffWave(data, at)
         pieces.append(form.piece)
         claimed = claimed if form.claimed is None else (claimed or 0.0) + form.claimed
         at = form.end
     return pieces, claimed
 
 
-class _Wav:
+class RiffWave:
     """One RIFF of WAVE, from `start` on."""
 
     def __init__(self, data: Data, start: int) -> None:

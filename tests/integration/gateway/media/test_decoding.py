@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.processes import family
-from gateway.errors import UnsupportedMedia
+from gateway.errors import RecordingTooLong, UnsupportedMedia
 from gateway.media.decoding import MediaDecoder
-from gateway.media.ffmpeg import MediaLimits
+from gateway.media.ffmpeg import Ffmpeg, MediaLimits
 from speech.activity import regions
 from tests.media_files import BROKEN, FORMATS, SECONDS, SENTENCE, make_broken, make_media
 
@@ -211,3 +211,32 @@ async def test_two_joined_mp3_files_are_whole(decoder: MediaDecoder, make: Make,
     with await decoder.decode(joined) as recording:
         assert recording.duration > 2 * SECONDS - 0.3
         assert recording.warnings == ()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (8_000, 1)])
+async def test_a_plain_wav_sounds_as_ffmpeg_reads_it(
+    decoder: MediaDecoder, make: Make, rate: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("-ar", str(rate), "-ac", str(channels), "-c:a", "pcm_s16le")
+    with await decoder.decode(make("by-ffmpeg.wav", *options, "-rf64", "always")) as recording:
+        expected = np.array(recording.pcm, dtype=float)
+    monkeypatch.setattr(Ffmpeg, "spawn", _started)
+    with await decoder.decode(make("plain.wav", *options)) as recording:
+        heard = np.array(recording.pcm, dtype=float)
+
+    assert abs(len(heard) - len(expected)) <= 2
+    shared = min(len(heard), len(expected))
+    assert np.corrcoef(heard[:shared], expected[:shared])[0, 1] > 0.999
+    assert recording.warnings == ()
+
+
+def _started(*_: object) -> subprocess.Popen[bytes]:
+    raise AssertionError("a program was started for a file that can be read as it lies")
+
+
+async def test_a_plain_wav_is_not_read_beyond_its_limits(tmp_path: Path, make: Make) -> None:
+    path = make("plain.wav", "-ac", "1", "-ar", "16000")
+    with pytest.raises(RecordingTooLong, match="longer than"):
+        await MediaDecoder(tmp_path, MediaLimits(duration=3)).decode(path)
+    with pytest.raises(UnsupportedMedia, match="more time or memory than allowed"):
+        await MediaDecoder(tmp_path, MediaLimits(wall=0)).decode(path)
