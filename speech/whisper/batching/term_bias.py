@@ -43,20 +43,18 @@ class TermTrie:
         for term in terms:
             self._add(self._inside, tokenizer.encode(f" {term}")[:LONGEST])
             self._add(self._bare, tokenizer.encode(term)[:LONGEST])
+        self._begins = self._beginnings(self._inside)
+        self._begins_bare = _highest(self._begins, self._beginnings(self._bare))
 
     def bias(self, text: Sequence[int]) -> TokenBias:
         """What is added to the next token's logits, after the tokens of a text."""
-        boosts: dict[int, float] = {}
+        boosts = dict(self._begins_bare if self._may_be_bare(text) else self._begins)
         for count in range(min(len(text), self._depth), 0, -1):
             for root in (self._inside, self._bare):
                 node = self._follow(root, text[len(text) - count :])
                 if node is not None and (root is self._inside or self._may_be_bare(text[: len(text) - count])):
-                    _raise(boosts, node, next_boost(self._letters(text[len(text) - count :])))
-        roots = [self._inside] if not self._may_be_bare(text) else [self._inside, self._bare]
-        for root in roots:
-            for token, child in root.children.items():
-                boost = first_boost(self._letters([token]), child.longest)
-                boosts[token] = max(boosts.get(token, 0.0), boost)
+                    boost = next_boost(self._letters(text[len(text) - count :]))
+                    boosts = _highest(boosts, dict.fromkeys(node.children, boost))
         return TokenBias(np.array(list(boosts), np.int64), np.array(list(boosts.values()), np.float32))
 
     def _add(self, node: TermNode, tokens: Sequence[int]) -> None:
@@ -64,6 +62,9 @@ class TermTrie:
         for token in tokens:
             node = node.children.setdefault(token, TermNode())
             node.longest = max(node.longest, len(tokens))
+
+    def _beginnings(self, root: TermNode) -> dict[int, float]:
+        return {token: first_boost(self._letters([token]), child.longest) for token, child in root.children.items()}
 
     def _letters(self, tokens: Sequence[int]) -> int:
         return len(self._tokenizer.decode(tokens).strip())
@@ -96,9 +97,8 @@ def next_boost(letters: int) -> float:
     return min(MOST_NEXT, NEXT[min(max(letters, 1), 3) - 1] + DEEPER * max(0, letters - 3))
 
 
-def _raise(boosts: dict[int, float], node: TermNode, boost: float) -> None:
-    for token in node.children:
-        boosts[token] = max(boosts.get(token, 0.0), boost)
+def _highest(one: dict[int, float], other: dict[int, float]) -> dict[int, float]:
+    return one | {token: max(boost, one.get(token, 0.0)) for token, boost in other.items()}
 
 
 class TermTries:
