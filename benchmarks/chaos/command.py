@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         longest=options.minutes * 60,
     )
     result = asyncio.run(run_campaign(plan))
+    result.problems += [*result.late, *result.complaints]
     for problem in result.problems:
         print(problem)
     name = f"chaos-{options.mutant}" if options.mutant else "chaos"

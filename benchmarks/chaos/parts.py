@@ -156,14 +156,14 @@ def echo_repository(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, mutant: str = "") -> AsyncIterator[SmallDeployment]:
+async def deployed(folder: Path, mutant: str = "", triton_count: int = 2) -> AsyncIterator[SmallDeployment]:
     """mutant: a fault that is built into the gateways on purpose, by name"""
     mark = f"{os.getpid()}-{time.time_ns()}"
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(PostgresServer(durable=True))
         common = {MARK: mark, "STT_DIARIZATION_DEPLOYED": "false", "STT_SERVER_LOG_LEVEL": "info"}
         repository = echo_repository(folder / "models")
-        tritons = [_triton(folder / f"triton-{number}", repository, common) for number in range(2)]
+        tritons = [_triton(folder / f"triton-{number}", repository, common) for number in range(triton_count)]
         chat_port = free_port()
         script = str(Path(__file__).with_name("chat_model.py"))
         chat = RunningPart("chat", [sys.executable, script, str(chat_port)], common, folder / "chat")
