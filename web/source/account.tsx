@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Usage, key, readUsage } from "./service";
 import { explained, resume } from "./queue";
-import { type TextKey, t } from "./texts";
+import { type TextKey, language, t } from "./texts";
+
+const NO_LIMIT = 1_000_000_000; // transcriptions a day, of the tier that has none
 
 export function AccountDialog({ close }: { close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -50,12 +52,17 @@ export function AccountDialog({ close }: { close: () => void }) {
   );
 }
 
-function told({ tier, transcription, summaries }: Usage): string {
-  return t("usage", {
+function told({ tier, largest_file_bytes, transcription, summaries }: Usage): string {
+  const largest = t("largest", { size: shown(Math.floor(largest_file_bytes / 1024 ** 2)) });
+  if ((transcription.limit ?? 0) >= NO_LIMIT) return `${t("usage_open", { tier })} ${largest}`;
+  const left = t("usage", {
     tier,
-    left: transcription.remaining,
+    left: shown(transcription.remaining),
     unit: t(transcription.unit as TextKey),
-    summaries: summaries.remaining,
+    summaries: shown(summaries.remaining),
     summary_unit: t(summaries.unit as TextKey),
   });
+  return `${left} ${largest}`;
 }
+
+const shown = (value: number) => value.toLocaleString(language());

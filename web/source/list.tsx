@@ -5,13 +5,21 @@ import type { Talk } from "./storage";
 import { language, t } from "./texts";
 import { clock } from "./transcript";
 
+const texts = new WeakMap<Talk, string>(); // what is searched: of long transcripts it takes a while to make
+
+function textOf(talk: Talk): string {
+  let text = texts.get(talk);
+  if (text === undefined) {
+    text = `${talk.name} ${talk.transcript?.text ?? ""} ${Object.values(talk.names).join(" ")}`.toLowerCase();
+    texts.set(talk, text);
+  }
+  return text;
+}
+
 export function List({ chosen }: { chosen: string }) {
   const [wanted, search] = useState("");
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = allTalks().filter((talk) => {
-    const text = `${talk.name} ${talk.transcript?.text ?? ""} ${Object.values(talk.names).join(" ")}`.toLowerCase();
-    return words.every((word) => text.includes(word));
-  });
+  const found = words.length ? allTalks().filter((talk) => words.every((word) => textOf(talk).includes(word))) : allTalks();
   if (!allTalks().length) return null;
   return (
     <section class="list" aria-label={t("list")}>
