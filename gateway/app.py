@@ -19,6 +19,7 @@ from gateway.http.middleware.metrics import MetricsMiddleware
 from gateway.http.middleware.origin_check import OriginCheck
 from gateway.http.middleware.request_log import REQUEST_ID_HEADER, RequestLogMiddleware
 from gateway.http.middleware.trailing_slash import TrailingSlash
+from gateway.http.upload_headers import UPLOAD_HEADERS
 from gateway.jobs.jobs import Jobs
 from gateway.reference.openapi import response_headers
 from gateway.reference.operation import Operation, Serve
@@ -39,7 +40,11 @@ SDK_HEADERS = (  # that OpenAI's clients send from a browser
         )
     ),
 )
-ALLOWED_HEADERS = ("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, *SDK_HEADERS)
+ALLOWED_HEADERS = (
+    *("Authorization", "Content-Type", IDEMPOTENCY_HEADER, REQUEST_ID_HEADER),
+    *SDK_HEADERS,
+    *UPLOAD_HEADERS,
+)
 
 
 def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
@@ -60,7 +65,7 @@ def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
             Middleware(
                 JsonCorsMiddleware,
                 allow_origins=origins,
-                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
                 allow_headers=ALLOWED_HEADERS,
                 expose_headers=[*response_headers(offered), SHOULD_RETRY_HEADER, REASON_HEADER],
             ),
@@ -70,6 +75,7 @@ def create_app(services: Services, jobs: Jobs | None = None) -> Starlette:
     )
     app.state.services = services
     app.state.jobs = jobs
+    app.state.uploads = None if jobs is None else jobs.uploads
     app.state.documents = ApiDocuments(offered, CHANNELS)
     return app
 
@@ -84,6 +90,7 @@ def _routes(offered: Sequence[Operation]) -> list[BaseRoute]:
 
 def _by_method(methods: Mapping[str, Serve]) -> Serve:
     async def serve(request: Request) -> Response:
-        return await methods["GET" if request.method == "HEAD" else request.method](request)
+        method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
+        return await methods[method](request)
 
     return serve

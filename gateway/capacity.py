@@ -59,7 +59,13 @@ class MachineCapacity:
     @contextmanager
     def recording(self, upload_bytes: int, share: float = 1.0) -> Iterator[None]:
         """One recording, until the block ends. share: of the machine, that its tier may fill. raises: Unavailable"""
-        with self._hold("recordings", 1, share), self._hold("spool_bytes", upload_bytes, share):
+        with self._hold("recordings", 1, share), self.spool(upload_bytes, share):
+            yield
+
+    @contextmanager
+    def spool(self, upload_bytes: int, share: float = 1.0) -> Iterator[None]:
+        """Room for so much more of a recording that is in work, until the block ends. raises: Unavailable"""
+        with self._hold("spool_bytes", upload_bytes, share):
             if not self._disk_left():
                 raise self._refusal("spool_bytes")
             yield

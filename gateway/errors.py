@@ -12,11 +12,15 @@
     ├── NotFound 404
     ├── MethodNotAllowed 405
     ├── RequestTimeout 408     the client stopped sending in the middle of its request
+    ├── PreconditionFailed 412 another version of a protocol
     ├── TooLarge 413
+    ├── UnsupportedContentType 415
+    ├── ChecksumMismatch 460
     ├── ClientGone 499         the client disconnected; it exists for the log
     ├── InternalError 500
     └── RetryLater             carries Retry-After
         ├── Conflict 409       the same request is in progress
+        │   └── OffsetConflict an upload does not go on where the client thinks
         ├── TooManyRequests 429
         └── Unavailable 503
 
@@ -42,6 +46,7 @@ RENDER_ERROR = "render_error"  # in a request's state: a RenderError, where erro
 
 class ServiceError(Exception):
     status: ClassVar[int] = 500
+    phrase: ClassVar[str] = ""  # of a status that is a protocol's own
 
     def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -116,10 +121,29 @@ class RequestTimeout(ServiceError):
     status = 408
 
 
+class PreconditionFailed(ServiceError):
+    """The version of tus is not that of the header `Tus-Version`."""
+
+    status = 412
+
+
 class TooLarge(ServiceError):
     """The file is larger than the caller's tier allows, or the text larger than 8 MB."""
 
     status = 413
+
+
+class UnsupportedContentType(ServiceError):
+    """The body is sent as something else than `application/offset+octet-stream`."""
+
+    status = 415
+
+
+class ChecksumMismatch(ServiceError):
+    """What came is not what `Upload-Checksum` says; none of it is kept."""
+
+    status = 460
+    phrase = "Checksum Mismatch"
 
 
 class RetryLater(ServiceError):
@@ -134,6 +158,10 @@ class Conflict(RetryLater):
     """A request with the same Idempotency-Key is in work; ask again after `Retry-After`."""
 
     status = 409
+
+
+class OffsetConflict(Conflict):
+    """The upload does not go on at `Upload-Offset`; `HEAD` says where it does."""
 
 
 class TooManyRequests(RetryLater):

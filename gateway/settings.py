@@ -250,6 +250,10 @@ credentials of those clients' own variables); none: the folder `jobs` in the dat
     """how long a recording is kept, at least until its job has ended"""
     transcript_hours: float = Field(default=168.0, gt=0)
     """how long a job that has ended is kept, with its transcript"""
+    upload_hours: float = Field(default=24.0, gt=0)
+    """how long a resumable upload (/v1/uploads) is kept after its last piece, unless it becomes a job"""
+    upload_bytes: int = Field(default=20 * 1024**3, gt=0)
+    """bytes of all resumable uploads that one account may have at once"""
 
 
 class OutgoingSettings(SettingsGroup):

@@ -48,7 +48,7 @@ def endpoints() -> str:
 def request_headers() -> str:
     parameters = [*COMMON_PARAMETERS, *(each for operation in OPERATIONS for each in operation.parameters)]
     rows = [(f"`{each.name}`", each.description) for each in parameters if each.where == "header"]
-    return table(("header of a request", "meaning"), rows)
+    return table(("header of a request", "meaning"), dict.fromkeys(rows))
 
 
 def answer_headers() -> str:

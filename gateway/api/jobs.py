@@ -31,10 +31,13 @@ class JobForm(TranscriptionForm, total=False):
 
 @described
 class JobRequest(TypedDict):
-    """A job whose recording is fetched. All other fields of the form may be there, too, as the JSON that they are."""
+    """A job whose recording is fetched or was uploaded before: it has a `url` or an `upload`. All other fields of the
+    form may be there, too, as the JSON that they are."""
 
-    url: Annotated[str, Field(examples=["https://media.example/talk.mp3"])]
+    url: NotRequired[Annotated[str, Field(examples=["https://media.example/talk.mp3"])]]
     """The recording's address, http or https. Private addresses are refused."""
+    upload: NotRequired[Annotated[str, Field(examples=["5d1f0a7c2b9e4d6f8a3c5e7f9b1d2c4a"])]]
+    """A resumable upload that is complete, and which the job takes over."""
     webhook_url: NotRequired[str]
     """Where the end of the job is told."""
     metadata: NotRequired[dict[str, Any] | None]

@@ -29,6 +29,7 @@ from gateway.errors import (
 RIGHT_BASE_URL = "the base URL of this service ends in /v1, as in http://host:port/v1"
 SHOULD_RETRY_HEADER = "x-should-retry"
 REASON_HEADER = "X-Error"
+UPLOADS = "/v1/uploads/"  # whose HEAD is a question with an answer of its own, and no GET without a body
 WORTH_WAITING = 60  # seconds that SDKs wait before they try again
 
 
@@ -65,6 +66,8 @@ class DialectErrors:
             for paths, render in SHAPES.items():
                 if paths.fullmatch(scope["path"]):
                     scope.setdefault("state", {})[RENDER_ERROR] = render
+            if scope.get("method") == "HEAD" and scope["path"].startswith(UPLOADS):
+                scope.setdefault("state", {})[RENDER_ERROR] = empty_error
         await self.app(scope, receive, send)
 
 
@@ -117,7 +120,8 @@ def _code(error: ServiceError) -> str | None:
 
 
 def empty_error(error: ServiceError) -> Response:
-    """No body: a program writes it into a file of subtitles, whatever the status is. The reason is in a header."""
+    """No body: to HEAD, or because a program writes it into a file of subtitles, whatever the status is. The reason is
+    in a header."""
     reason = " ".join(error.message.split()).encode("ascii", "backslashreplace").decode()
     return PlainTextResponse("", error.status, {**error.headers, REASON_HEADER: reason})
 

@@ -148,7 +148,7 @@ async def pieces(request: Request, limits: UploadLimits, largest: int) -> AsyncI
             raise ClientGone("The client left during the upload.") from None
         received += len(piece)
         if received > largest:
-            raise _too_large(limits.max_bytes)
+            raise too_large(limits.max_bytes)
         limits.on_received(received, expected)
         if received < SLOWEST * (time.monotonic() - began - limits.idle_seconds):
             raise RequestTimeout(f"The upload is slower than {SLOWEST} bytes a second and was given up.")
@@ -192,7 +192,7 @@ def _boundary(request: Request, rules: FormRules) -> bytes:
 
 def _check_content_length(request: Request, largest: int, max_bytes: int) -> None:
     if declared_bytes(request) > largest:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
 
 
 def declared_bytes(request: Request) -> int:
@@ -201,7 +201,7 @@ def declared_bytes(request: Request) -> int:
     return int(declared) if declared.isdigit() else 0
 
 
-def _too_large(max_bytes: int) -> TooLarge:
+def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"The file is too large: at most {_size(max_bytes)} are accepted.")
 
 
@@ -300,7 +300,7 @@ class _FormWriter:
         if self._is_file:
             self.size += end - start
             if self.size > self.max_bytes:
-                raise _too_large(self.max_bytes)
+                raise too_large(self.max_bytes)
             self._pending.append(data[start:end])
             self.gathered += end - start
             return

@@ -25,6 +25,8 @@ from gateway.outgoing.address_rules import AddressRules
 from gateway.services import Services
 from gateway.settings import JobSettings, Settings
 from gateway.storage.objects import ObjectStorage
+from gateway.uploads.store import UploadStore
+from gateway.uploads.uploads import ResumableUploads
 
 HISTORY = SchemaHistory("gateway.jobs:migrations", "jobs_version")
 UNQUEUED_SECONDS = 10.0  # after which a job that never reached the engine is queued by whoever sees it
@@ -43,6 +45,7 @@ class Jobs:
     engine: JobEngine
     leases: GatewayLeases
     webhooks: WebhookSender
+    uploads: ResumableUploads
     rules: AddressRules  # of what callers may have this service connect to
 
     async def submit(self, job: Job) -> Job:
@@ -89,6 +92,7 @@ class Jobs:
             await self.remove(old)
         while old := await self.store.with_old_recordings(now - round(self.settings.recording_hours * 3_600_000)):
             await self._remove_files(old)
+        await self.uploads.expire()
         await self._remove_orphans()
 
     async def _enqueue(self, job: Job) -> None:
@@ -102,7 +106,8 @@ class Jobs:
 
     async def _remove_orphans(self) -> None:
         names = [name async for name in self.storage.older(ORPHAN_SECONDS)]
-        existing = await self.store.existing(sorted({name.partition("/")[0] for name in names}))
+        folders = sorted({name.partition("/")[0] for name in names})
+        existing = await self.store.existing(folders) | await self.uploads.store.existing(folders)
         await self.storage.remove([name for name in names if name.partition("/")[0] not in existing])
 
 
@@ -128,7 +133,9 @@ async def open_jobs(services: Services) -> AsyncIterator[Jobs | None]:
     rules = AddressRules.of(settings.outgoing)
     webhooks = WebhookSender(WebhookStore(store), engine, rules, lambda job: dict(job_report(job, settings.jobs)))
     gateways = GatewayLeases(database, executor, lease, store.now)
-    jobs = Jobs(settings.jobs, store, storage, engine, gateways, webhooks, rules)
+    upload_store = UploadStore(database, round(settings.jobs.upload_hours * 3_600_000), store.now)
+    uploads = ResumableUploads(upload_store, storage, settings.jobs.upload_bytes)
+    jobs = Jobs(settings.jobs, store, storage, engine, gateways, webhooks, uploads, rules)
     worker = JobWorker(services, store, storage, rules, webhooks.begin)
     await jobs.leases.renew()
     running: set[asyncio.Task[None]] = set()

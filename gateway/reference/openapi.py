@@ -102,7 +102,7 @@ def _operation(operation: Operation) -> Schema:
         "responses": dict(sorted((refused | answered).items())),
     }
     if operation.body:
-        described["requestBody"] = {"required": True, "content": _contents(operation.body)}
+        described["requestBody"] = {"required": operation.body_required, "content": _contents(operation.body)}
     if operation.keyed:
         described["security"] = [{KEY: []}, {}]
     return described
@@ -136,7 +136,7 @@ def _error(error: type[ServiceError], body: type | None) -> Schema:
         headers.append(CHALLENGE)
     if issubclass(error, PaymentRequired | TooManyRequests):
         headers += ALLOWANCE
-    status = http.HTTPStatus(error.status).phrase
+    status = error.phrase or http.HTTPStatus(error.status).phrase
     return {
         "description": f"{status}. {in_one_line(error.__doc__)}",
         "headers": _headers(headers),

@@ -39,6 +39,7 @@ class Tag(StrEnum):
     """The group that an operation is shown in; the value is what the group holds."""
 
     TRANSCRIPTION = "Transcription"
+    UPLOADS = "Resumable uploads"
     JOBS = "Jobs"
     SUMMARIES = "Summaries"
     OFFER = "What is offered"
@@ -91,6 +92,7 @@ class Operation:
     replies: Sequence[Reply]
     description: str = ""
     body: Contents = field(default_factory=dict)  # of the request
+    body_required: bool = True
     parameters: Sequence[Parameter] = ()
     keyed: bool = False  # whether it reads an API key
     errors: Sequence[type[ServiceError]] = ()  # beside those that every operation has

@@ -24,6 +24,7 @@ from gateway.outgoing.download import Download, DownloadLimits
 from gateway.progress import ProgressTracker
 from gateway.recognition.doubts import NO_SPEECH
 from gateway.recognition.request import RecognitionRequest
+from gateway.requests.uploads import upload_as_file
 from gateway.services import Services
 from gateway.spool import request_folder
 from speech.transcript import Segment, Transcript
@@ -97,6 +98,7 @@ class RecordingEndpoint:
     read: Callable[[Form], RecordingOptions]  # raises BadParameter
     file_field: str = "file"
     url_field: str = ""  # of a recording's address, instead of the file; "": none is taken
+    upload_field: str = ""  # of a resumable upload's id, instead of the file; "": none is taken
     receive: ReceiveForm = receive_form
     work: RecordingWork | None = None  # None: its transcript
     charged: float = math.inf  # seconds of a recording that are worked on and paid for, at most
@@ -108,7 +110,7 @@ async def receive_job(
 ) -> AsyncIterator[RecordingJob]:
     """The request's form, checked. Its files are gone when the context ends."""
     services, caller = admitted.services, admitted.caller
-    media, file_field = services.settings.media, endpoint.file_field
+    media = services.settings.media
     with request_folder(services.spool) as folder:
         largest = min(media.max_upload_bytes, caller.tier.largest_file)
         limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received, services.file_writers)
@@ -117,20 +119,37 @@ async def receive_job(
         if form.upload is None and (url := form.fields.get(endpoint.url_field, "").strip()):
             fetching = download(admitted, url, folder / "upload", limits)
             form = replace(form, upload=await while_connected(request, fetching))
-        if form.upload is None:
-            raise BadParameter(f"The form has no field `{file_field}`; send the recording there.", file_field)
-        if form.upload.size == 0:
-            raise BadParameter("The file is empty; send a recording with sound.", file_field)
-        model = services.models.resolve(options.model, options.recognition.task)
-        for language in filter(None, (options.recognition.language, *options.recognition.languages)):
-            model.check_language(language)
-        yield RecordingJob(
-            upload=form.upload,
-            options=options,
-            recognition=replace(options.recognition, model=model.id, caller=caller.subject),
-            warnings=services.models.stand_in_warning(options.model),
-            longest=caller.tier.longest_recording,
-        )
+        async with _recording_of(request, caller, endpoint, form, folder / "upload") as upload:
+            if upload.size == 0:
+                raise BadParameter("The file is empty; send a recording with sound.", endpoint.file_field)
+            model = services.models.resolve(options.model, options.recognition.task)
+            for language in filter(None, (options.recognition.language, *options.recognition.languages)):
+                model.check_language(language)
+            yield RecordingJob(
+                upload=upload,
+                options=options,
+                recognition=replace(options.recognition, model=model.id, caller=caller.subject),
+                warnings=services.models.stand_in_warning(options.model),
+                longest=caller.tier.longest_recording,
+            )
+
+
+@asynccontextmanager
+async def _recording_of(
+    request: Request, caller: Caller, endpoint: RecordingEndpoint, form: Form, path: Path
+) -> AsyncIterator[Upload]:
+    """What came with the form, or was uploaded before. Raises BadParameter"""
+    identity = form.fields.get(endpoint.upload_field, "").strip()
+    if identity and form.upload is not None:
+        raise BadParameter("There is a recording beside the `upload`; send one of them.", endpoint.upload_field)
+    if identity:
+        async with upload_as_file(request, caller, identity, path) as upload:
+            yield upload
+    elif form.upload is not None:
+        yield form.upload
+    else:
+        field = endpoint.file_field
+        raise BadParameter(f"The form has no field `{field}`; send the recording there.", field)
 
 
 async def download(admitted: AdmittedRequest, url: str, path: Path, limits: UploadLimits) -> Upload:

@@ -58,7 +58,7 @@ JOB_OPERATIONS: tuple[Operation, ...] = (
                 "The job, which waits for its turn.",
                 {JSON: JobReport},
                 [
-                    Header("Location", "Path of the job.", always=True),
+                    Header("Location", "Path of what was made, a job or an upload.", always=True),
                     Header(REPLAYED_HEADER, "`true`: the job was handed over before, under the same key."),
                     *ALLOWANCE,
                 ],

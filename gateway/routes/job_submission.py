@@ -6,6 +6,7 @@ import json
 import math
 import secrets
 from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,8 @@ from gateway.jobs.recording_options import deployed_model, recording_options
 from gateway.jobs.report import job_report
 from gateway.outgoing.address_rules import AddressRules
 from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER, file_digest
+from gateway.requests.uploads import FIELD as UPLOAD_FIELD
+from gateway.requests.uploads import upload_as_file
 from gateway.routes.jobs_access import jobs_of, owner
 from gateway.routes.transcribe import RULES
 from gateway.services import Services, services_of
@@ -35,13 +38,14 @@ LONGEST_METADATA = 4096  # bytes
 LARGEST_BODY = 12 * 1024**2  # bytes of JSON: known speakers may be in it
 EXAMPLE = '{"url": "https://host/file.mp3", "language": "en"}'
 JSON_FIELDS: Mapping[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(("url", "webhook_url", "summary", "model", "language"), ((str,), "text")),
+    **dict.fromkeys(("url", UPLOAD_FIELD, "webhook_url", "summary", "model", "language"), ((str,), "text")),
     "metadata": ((dict, type(None)), "object"),
     "diarize": ((bool,), "boolean"),
 }
 UNKNOWN_SECONDS = 600  # of sound that is not fetched yet
 BYTES_A_SECOND = 4000  # of a recording whose header does not say how long it is
-OWN_FIELDS = ("metadata", "summary", "url", "webhook_url")  # beside those of /v1/transcribe
+OWN_FIELDS = ("metadata", "summary", UPLOAD_FIELD, "url", "webhook_url")  # beside those of /v1/transcribe
+OTHER_REQUEST = "This Idempotency-Key was used for another file or other options; use a new one."
 LATER = ("response_format", "speaker_labels")  # are chosen when the transcript is fetched
 
 
@@ -49,8 +53,9 @@ LATER = ("response_format", "speaker_labels")  # are chosen when the transcript 
 class Submission:
     """What a client hands over, checked, its recording in the spool."""
 
-    upload: Upload | None  # None: it is fetched from `url`
+    upload: Upload | None  # None: it is fetched from `url`, or was uploaded before
     url: str | None
+    resumable: str | None  # id of the upload
     fields: Mapping[str, str]
     metadata: str | None  # JSON
     summary: str | None  # a style
@@ -59,7 +64,13 @@ class Submission:
     @property
     def asked(self) -> str:
         """All of it as text, beside the recording."""
-        return json.dumps([dict(self.fields), self.metadata, self.summary, self.webhook, self.url], sort_keys=True)
+        asked = [dict(self.fields), self.metadata, self.summary, self.webhook, self.url]
+        return json.dumps([*asked, *filter(None, [self.resumable])], sort_keys=True)
+
+    async def fingerprint(self) -> str:
+        """Of a resumable upload its id stands for its content, so that a job has it still when the upload is gone."""
+        path = self.upload.path if self.upload and not self.resumable else None
+        return await file_digest(path, self.asked)
 
 
 async def submit_job(request: Request) -> Response:
@@ -83,8 +94,14 @@ async def submit_job(request: Request) -> Response:
             idle = services.settings.media.upload_idle_seconds
             limits = UploadLimits(largest, idle, progress.received, services.file_writers)
             submission = _submission(*await receive(request, limits, folder), jobs.rules)
-            job = await _job(services, caller, submission, key)
-            return await _accept(jobs, admission, submission, job)
+            if (earlier := await _earlier(jobs, caller, submission, key)) is not None:
+                return _answer(jobs, admission, earlier, replayed=True)
+            async with AsyncExitStack() as stack:
+                if submission.resumable:
+                    fetching = upload_as_file(request, caller, submission.resumable, folder / "upload")
+                    submission = replace(submission, upload=await stack.enter_async_context(fetching))
+                job = await _job(services, caller, submission, key)
+                return await _accept(jobs, admission, submission, job)
 
 
 async def receive(request: Request, limits: UploadLimits, folder: Path) -> tuple[Upload | None, Mapping[str, str]]:
@@ -121,10 +138,12 @@ def _rules() -> FormRules:
 def _submission(upload: Upload | None, fields: Mapping[str, str], rules: AddressRules) -> Submission:
     """raises: BadParameter"""
     url, webhook = fields.get("url", "").strip(), fields.get("webhook_url", "").strip()
-    if upload is None and not url:
-        raise BadParameter("There is neither a `file` nor a `url`; send the recording in one of them.", "file")
-    if upload is not None and url:
-        raise BadParameter("There are a `file` and a `url`; send one of them.", "url")
+    resumable = fields.get(UPLOAD_FIELD, "").strip()
+    given = [name for name, it in (("file", upload), ("url", url), (UPLOAD_FIELD, resumable)) if it]
+    if not given:
+        raise BadParameter("There is neither a `file` nor a `url` nor an `upload`; send the recording as one.", "file")
+    if len(given) > 1:
+        raise BadParameter(f"There are `{given[0]}` and `{given[1]}`; send one of them.", given[1])
     if upload is not None and upload.size == 0:
         raise BadParameter("The file is empty; send a recording with sound.", "file")
     if url:
@@ -135,6 +154,7 @@ def _submission(upload: Upload | None, fields: Mapping[str, str], rules: Address
     return Submission(
         upload=upload,
         url=url or None,
+        resumable=resumable or None,
         fields=own,
         metadata=read_metadata(fields.get("metadata", "")),
         summary=read_style(fields.get("summary", "")),
@@ -189,7 +209,7 @@ async def _job(services: Services, caller: Caller, submission: Submission, key: 
         webhook_url=submission.webhook,
         webhook_state="waiting" if submission.webhook else None,
         idempotency_key=key,
-        fingerprint=None if key is None else await file_digest(upload.path if upload else None, submission.asked),
+        fingerprint=None if key is None else await submission.fingerprint(),
     )
 
 
@@ -203,6 +223,16 @@ def _name(submission: Submission) -> str:
     if submission.upload is not None:
         return submission.upload.name
     return unquote(urlsplit(submission.url or "").path.rpartition("/")[2])
+
+
+async def _earlier(jobs: Jobs, caller: Caller, submission: Submission, key: str | None) -> Job | None:
+    """The job that took this resumable upload over under the same Idempotency-Key. Raises BadParameter"""
+    if key is None or submission.resumable is None:
+        return None
+    found = await jobs.store.by_key(caller.subject, key)
+    if found is not None and found.fingerprint != await submission.fingerprint():
+        raise BadParameter(OTHER_REQUEST)
+    return found
 
 
 async def _accept(jobs: Jobs, admission: Admission, submission: Submission, job: Job) -> Response:
@@ -220,8 +250,15 @@ async def _accept(jobs: Jobs, admission: Admission, submission: Submission, job:
         if added.id != job.id:
             await jobs.storage.remove([job.recording])
     if added.fingerprint != job.fingerprint:
-        raise BadParameter("This Idempotency-Key was used for another file or other options; use a new one.")
-    headers = {"Location": f"/v1/jobs/{added.id}", **admission.limit.headers()}
-    if added.id != job.id:
+        raise BadParameter(OTHER_REQUEST)
+    if submission.resumable is not None:
+        with suppress(Unavailable):  # it expires
+            await jobs.uploads.remove(submission.resumable)
+    return _answer(jobs, admission, added, replayed=added.id != job.id)
+
+
+def _answer(jobs: Jobs, admission: Admission, job: Job, *, replayed: bool) -> Response:
+    headers = {"Location": f"/v1/jobs/{job.id}", **admission.limit.headers()}
+    if replayed:
         headers[REPLAYED_HEADER] = "true"
-    return JSONResponse(job_report(added, jobs.settings), 202, headers)
+    return JSONResponse(job_report(job, jobs.settings), 202, headers)

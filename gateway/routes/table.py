@@ -49,6 +49,7 @@ from gateway.routes.reference import DOCS_PATH, show_asyncapi, show_docs, show_d
 from gateway.routes.stream import stream
 from gateway.routes.summarize import summarize
 from gateway.routes.transcribe import MODEL_HEADER, WARNINGS_HEADER, transcribe
+from gateway.routes.upload_operations import UPLOAD_OPERATIONS
 from gateway.routes.usage import show_usage
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -86,6 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=[BadRequest, Unauthorized, PaymentRequired, RequestTimeout, Conflict, TooLarge, TooManyRequests],
     ),
     *JOB_OPERATIONS,
+    *UPLOAD_OPERATIONS,
     Operation(
         "GET",
         "/v1/progress/{identity}",
@@ -225,11 +227,11 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def operations(*, docs: bool, jobs: bool = True, page: bool = True) -> list[Operation]:
-    """docs: whether the API describes itself, at other addresses than /; jobs: whether it takes jobs; page: whether
-    there is a web page"""
+    """docs: whether the API describes itself, at other addresses than /; jobs: whether it takes jobs and resumable
+    uploads; page: whether there is a web page"""
     kept = {"/": True, PAGE_FILES_PATH: page}
     offered = [each for each in OPERATIONS if kept.get(each.path, docs or each.tag is not Tag.DESCRIPTION)]
-    return [each for each in offered if jobs or each.tag is not Tag.JOBS]
+    return [each for each in offered if jobs or each.tag not in (Tag.JOBS, Tag.UPLOADS)]
 
 
 CHANNELS: tuple[Channel, ...] = (

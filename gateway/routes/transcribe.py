@@ -13,6 +13,7 @@ from gateway.http.parameters import FIELDS, TranscribeParameters, read_transcrib
 from gateway.http.uploads import Form, FormRules, UploadLimits, receive_form
 from gateway.requests.jobs import RecordingEndpoint, RecordingOptions, RecordingResult
 from gateway.requests.recordings import serve_recording
+from gateway.requests.uploads import FIELD as UPLOAD_FIELD
 from gateway.transcript.rendering import MEDIA_TYPES, fields, render, warnings_header
 
 RULES = FormRules(
@@ -23,7 +24,8 @@ WARNINGS_HEADER = "X-Warnings"
 
 
 async def transcribe(request: Request) -> Response:
-    return await serve_recording(request, RecordingEndpoint(read=read_options, receive=receive, url_field="url"))
+    endpoint = RecordingEndpoint(read=read_options, receive=receive, url_field="url", upload_field=UPLOAD_FIELD)
+    return await serve_recording(request, endpoint)
 
 
 async def receive(request: Request, limits: UploadLimits, folder: Path) -> Form:

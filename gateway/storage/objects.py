@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import obstore
 from obstore.store import LocalStore, from_url
@@ -25,17 +26,19 @@ class NotStored(Exception):
 
 class ObjectStorage:
     def __init__(self, url: str, folder: Path, options: dict[str, Any] | None = None) -> None:
-        """url: s3://bucket/prefix, gs://…, az://…; "": the folder. options: of the client, as obstore names them
+        """url: s3://bucket/prefix, gs://…, az://…, file:///folder; "": the folder. options: of the client, as obstore
+        names them
 
         raises: ValueError
         """
-        self.folder = None if url else folder
+        scheme, _, path = url.partition("://")
+        self.folder = Path(unquote(path)) if scheme == "file" else None if url else folder
         try:
-            if url:
+            if self.folder is None:
                 self._store: Any = from_url(url, **(options or {}))
             else:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._store = LocalStore(prefix=folder)
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._store = LocalStore(prefix=self.folder)
         except Exception as problem:
             raise ValueError(f"STT_JOBS_STORAGE cannot be used: {problem}") from problem
 
@@ -78,6 +81,12 @@ class ObjectStorage:
                 continue
             if self.folder is not None:
                 await asyncio.to_thread(_remove_empty, (self.folder / name).parent)
+
+    async def names(self, folder: str) -> AsyncIterator[str]:
+        """Of all files below it."""
+        async for batch in obstore.list(self._store, prefix=folder):
+            for entry in batch:
+                yield str(entry["path"])
 
     async def older(self, seconds: float) -> AsyncIterator[str]:
         """Names of all files that were stored so long ago."""

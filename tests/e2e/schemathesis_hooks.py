@@ -7,6 +7,8 @@ from pathlib import Path
 import schemathesis
 from hypothesis import strategies as st
 
+from gateway.http.upload_headers import BODY
+
 RECORDING = Path(__file__).parents[1] / "data" / "young-man.flac"
 
 for media_type in ("audio/flac", "video/x-matroska"):
@@ -14,3 +16,5 @@ for media_type in ("audio/flac", "video/x-matroska"):
 schemathesis.openapi.format("language", st.sampled_from(["auto", "en", "pt-BR", "german", "yue"]))
 schemathesis.openapi.format("openai-model", st.sampled_from(["whisper-1", "gpt-4o-transcribe", "base"]))
 schemathesis.openapi.format("whisper-model", st.sampled_from(["large-v3-turbo", "large-v3", "medium", "small", "base"]))
+schemathesis.serializer.alias(BODY, "application/octet-stream")
+schemathesis.openapi.media_type(BODY, st.binary(max_size=100))

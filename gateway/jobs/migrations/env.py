@@ -3,11 +3,12 @@
 from alembic import context
 
 from gateway.jobs.schema import metadata
+from gateway.uploads.schema import metadata as uploads
 
 context.configure(
     connection=context.config.attributes["connection"],
     version_table=context.config.attributes["version_table"],
-    target_metadata=metadata,
+    target_metadata=[metadata, uploads],
     transaction_per_migration=False,
 )
 with context.begin_transaction():

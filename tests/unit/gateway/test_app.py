@@ -133,6 +133,7 @@ async def test_every_route_is_described_and_nothing_else(client: httpx.AsyncClie
         for route in routes
         if isinstance(route, Route)
         for method in route.methods or ()
+        if method != "HEAD" or "GET" not in (route.methods or ())  # which Starlette adds to GET
     }
     channels = {route.path for route in routes if isinstance(route, WebSocketRoute)}
 
@@ -140,7 +141,7 @@ async def test_every_route_is_described_and_nothing_else(client: httpx.AsyncClie
     asyncapi = (await client.get("/asyncapi.json")).json()
 
     described = {(path, method.upper()) for path, operations in openapi["paths"].items() for method in operations}
-    assert described == {(path, method) for path, method in http if method != "HEAD"}
+    assert described == http
     assert {channel["address"] for channel in asyncapi["channels"].values()} == channels
     assert len(routes) == len({path for path, _ in described}) + len(channels)
 

@@ -69,7 +69,7 @@ def test_errors_that_pass_say_when_to_come_back() -> None:
 def test_a_form_that_leaves_everything_out_gets_the_defaults_that_are_described() -> None:
     parameters = read_transcribe_parameters({})
     meant = asdict(parameters.recognition) | asdict(parameters)
-    described = {name: field["default"] for name, field in FORM.items() if name not in ("file", "url")}
+    described = {name: field["default"] for name, field in FORM.items() if name not in ("file", "url", "upload")}
 
     assert described.pop("language") == "auto"
     assert meant["language"] is None

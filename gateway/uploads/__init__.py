@@ -1,0 +1,1 @@
+"""Recordings that arrive piece by piece, over as many connections as it takes."""
