@@ -205,6 +205,10 @@ def hint(answer: httpx.Response, address: ServiceAddress) -> str:
     """What helps against a refusal, where the user can do something."""
     if answer.status_code == HTTPStatus.PAYMENT_REQUIRED:
         return " Whoever runs the service adds credits with `stt keys grant`."
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        return " `stt keys create` makes a key; STT_CLIENT_KEY is the one that is sent."
+    if answer.status_code == HTTPStatus.NOT_FOUND and answer.request.url.path == "/v1/jobs":
+        return " This service has no jobs: they are turned off, or it is older than they are."
     wait = answer.headers.get("Retry-After", "")
     said = f" (try again in {duration(int(wait))})" if wait.isdigit() else ""
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and not address.key:

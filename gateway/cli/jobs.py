@@ -5,19 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
+
+from rich.progress import Progress
 
 from gateway.cli.client import ServiceClient, connect
-from gateway.cli.errors import FAILED, WrongUse
-from gateway.cli.job_client import finished, submit_recording
+from gateway.cli.errors import FAILED, CommandFailed, WrongUse
+from gateway.cli.job_client import ADDRESSES, ENDED, finished, submit_address, submit_recording, tell_where_it_goes_on
 from gateway.cli.recordings import RecordingFile, find_recordings, on_disk
 from gateway.cli.service_address import find_service
 from gateway.cli.sound_options import sound_fields
-from gateway.cli.terminal import duration, print_result, show_progress, tell
+from gateway.cli.terminal import duration, print_result, show_progress, tell, without_progress
 from gateway.settings import Settings
 
-MOST_IN_A_LIST = 100
+MOST_ON_A_PAGE = 100  # that the service gives in one answer
 
 JobAction = Callable[[argparse.Namespace, ServiceClient], Awaitable[int]]
 
@@ -27,39 +32,74 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def submit(options: argparse.Namespace, client: ServiceClient) -> int:
-    """An id on each line, in the order of the command line."""
+    """An id on each line, in the order of the command line. A recording that fails costs its own job only."""
     fields = form_fields(options)
+    sources: list[str | RecordingFile] = []
     for each in options.files:
-        if each.startswith(("http://", "https://")):
-            jobs = [await client.post("/v1/jobs", {**fields, "url": each})]
-        else:
-            jobs = [await _send(client, recording, fields) for recording in find_recordings([each])]
-        for job in jobs:
-            print_result(json.dumps(job, ensure_ascii=False) if options.json else job["id"])
-    return 0
+        sources += [each] if each.startswith(ADDRESSES) else find_recordings([each])
+    code = 0
+    with show_progress() as progress:
+        for source in sources:
+            label = source if isinstance(source, str) else source.label
+            try:
+                job = await _hand_over(client, source, fields, progress)
+            except CommandFailed as problem:
+                tell(progress.console, f"{label}: {problem}" if len(sources) > 1 else f"stt: {problem}", "red")
+                code = max(code, problem.code)
+                continue
+            with without_progress(progress):
+                print_result(json.dumps(job, ensure_ascii=False) if options.json else job["id"])
+    return code
 
 
-async def _send(client: ServiceClient, recording: RecordingFile, fields: Mapping[str, str]) -> dict[str, Any]:
-    async with on_disk(recording) as path:
-        return await submit_recording(client, path, recording.name, fields)
+async def _hand_over(
+    client: ServiceClient, source: str | RecordingFile, fields: Mapping[str, str], progress: Progress
+) -> Mapping[str, Any]:
+    """raises: CommandFailed"""
+    if isinstance(source, str):
+        return await submit_address(client, source, fields)
+    task = progress.add_task(f"{source.name}: uploading", total=None)
+    try:
+        async with on_disk(source) as path:
+            return await submit_recording(
+                client, path, source.name, fields, lambda _, done, of: progress.update(task, completed=done, total=of)
+            )
+    except OSError as problem:
+        raise CommandFailed(f"the file cannot be read: {problem.strerror or problem}") from problem
+    finally:
+        progress.remove_task(task)
 
 
 async def resend(options: argparse.Namespace, client: ServiceClient) -> int:
     """The webhook of a job that has ended, once more."""
-    await client.post(f"/v1/jobs/{options.id}/webhook", {})
+    job = await client.post(f"/v1/jobs/{options.id}/webhook", {})
+    print(f"The webhook is on its way to {job['webhook']['url']}.", file=sys.stderr)
     return 0
 
 
 async def show_list(options: argparse.Namespace, client: ServiceClient) -> int:
-    query = f"?limit={options.limit}" + (f"&status={options.status}" if options.status else "")
-    answer = await client.get(f"/v1/jobs{query}")
+    jobs, more = await _newest(client, options.limit, options.status or "")
     if options.json:
-        print_result(json.dumps(answer, ensure_ascii=False))
+        print_result(json.dumps({"jobs": jobs}, ensure_ascii=False))
         return 0
     print_result(_line("ID", "STATUS", "DONE", "HANDED OVER", "FILE"))
-    for job in answer["jobs"]:
+    for job in jobs:
         print_result(_line(job["id"], job["status"], _percent(job), _moment(job["created_at"]), job["file_name"]))
+    if more:
+        print(f"There are older ones; --limit {2 * options.limit} shows some of them.", file=sys.stderr)
     return 0
+
+
+async def _newest(client: ServiceClient, limit: int, status: str) -> tuple[list[Mapping[str, Any]], bool]:
+    """So many jobs, page by page, and whether there are more."""
+    jobs: list[Mapping[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None and len(jobs) < limit:
+        query = {"limit": min(limit - len(jobs), MOST_ON_A_PAGE), "status": status, "cursor": cursor}
+        answer = await client.get(f"/v1/jobs?{urlencode(query)}")
+        jobs += answer["jobs"]
+        cursor = answer["next_cursor"]
+    return jobs, cursor is not None
 
 
 async def show(options: argparse.Namespace, client: ServiceClient) -> int:
@@ -75,16 +115,19 @@ async def show(options: argparse.Namespace, client: ServiceClient) -> int:
 
 async def watch(options: argparse.Namespace, client: ServiceClient) -> int:
     """Text as it is recognized, then what became of the job."""
+    job = await client.get(f"/v1/jobs/{options.id}")  # a service that is away now is not waited for
     with show_progress() as progress:
-        task = progress.add_task(options.id, total=1.0)
+        task = progress.add_task(job["status"], total=1.0)
 
         def on_event(name: str, data: Mapping[str, Any]) -> None:
             if name == "text":
-                print_result(data["text"])
+                with without_progress(progress):
+                    print_result(data["text"])
             elif name == "progress":
                 progress.update(task, completed=data["progress"], description=data["status"])
 
-        job = await finished(client, options.id, on_event)
+        with tell_where_it_goes_on(options.id):
+            job = await finished(client, options.id, on_event)
         tell(progress.console, describe(job))
     return 0 if job["status"] == "completed" else FAILED
 
@@ -92,9 +135,10 @@ async def watch(options: argparse.Namespace, client: ServiceClient) -> int:
 async def cancel(options: argparse.Namespace, client: ServiceClient) -> int:
     """One that has ended stays as it is."""
     job = await client.get(f"/v1/jobs/{options.id}")
-    if job["status"] not in ("queued", "processing"):
+    if job["status"] in ENDED:
         raise WrongUse(f"the job is {job['status']}; `stt jobs delete` removes it")
-    await client.delete(f"/v1/jobs/{options.id}")
+    if await client.delete(f"/v1/jobs/{options.id}") is None:
+        raise CommandFailed("the job ended at that moment, and was deleted")
     return 0
 
 
@@ -117,18 +161,28 @@ ACTIONS: dict[str, JobAction] = {
 
 
 def form_fields(options: argparse.Namespace) -> dict[str, str]:
+    """raises: WrongUse, before anything is sent"""
     fields = {
         "language": options.language,
+        "languages": options.languages,
         "task": "" if options.task == "transcribe" else options.task,
         "model": options.model,
         "diarize": "false" if options.no_diarize else "true",
         "speakers": str(options.speakers),
         "summary": options.summary or "",
-        "metadata": options.metadata or "",
+        "metadata": _json_object(options.metadata) if options.metadata else "",
         "webhook_url": options.webhook or "",
         **sound_fields(options),
     }
     return {name: text for name, text in fields.items() if text}
+
+
+def _json_object(text: str) -> str:
+    """raises: WrongUse"""
+    with suppress(ValueError):
+        if isinstance(json.loads(text), dict):
+            return text
+    raise WrongUse(f"--metadata {text}: accepted is a JSON object, such as '{{\"ticket\": 4711}}'")
 
 
 def describe(job: Mapping[str, Any]) -> str:
@@ -140,6 +194,8 @@ def describe(job: Mapping[str, Any]) -> str:
         lines.append(f"error: {job['error']['message']}")
     if job["summary"]:
         lines.append(job["summary"].get("text") or f"no summary: {job['summary'].get('error', '')}")
+    if job["webhook"]:
+        lines.append(f"webhook: {job['webhook']['state']}, {job['webhook']['error'] or job['webhook']['url']}")
     if job["expires_at"]:
         lines.append(f"kept until {_moment(job['expires_at'])} UTC")
     return "\n".join(lines)

@@ -79,11 +79,11 @@ def _add_jobs(commands: Subparsers) -> None:
     submit = _add(actions, "submit", "hand recordings over and print the ids of their jobs", module="jobs")
     submit.add_argument("files", nargs="+", metavar="FILE", help="a recording, a folder of them, an address, or -")
     _add_recognition(submit)
-    submit.add_argument("--webhook", metavar="ADDRESS", help="where the end of the jobs is told")
+    submit.add_argument("--webhook", type=_url, metavar="ADDRESS", help="where the end of the jobs is told")
     submit.add_argument("--metadata", metavar="JSON", help="an object of yours that comes back with the job")
     listing = _add(actions, "list", "list your jobs, newest first", module="jobs")
     listing.add_argument("--status", choices=JOB_STATUSES, help="only jobs of this status")
-    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many, at most 100 (default: 20)")
+    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="how many (default: 20)")
     show = _add(actions, "show", "show a job, or its transcript", module="jobs")
     show.add_argument("--format", choices=FORMATS, help="print the transcript in this format")
     for each in (
@@ -223,6 +223,12 @@ def _url(text: str) -> str:
         return web_address(text)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; accepted: 1, 20, 500")
+    return int(text)
 
 
 def _duration(text: str) -> float:
