@@ -63,7 +63,8 @@ def close_codes(codes: Mapping[int, str] = CLOSE_CODES) -> str:
 
 def errors() -> str:
     kinds = {error for operation in OPERATIONS for error in errors_of(operation)} | {MethodNotAllowed}
-    rows = [(str(kind.status), in_one_line(kind.__doc__)) for kind in sorted(kinds, key=lambda kind: kind.status)]
+    in_order = sorted(kinds, key=lambda kind: (kind.status, kind.__name__))
+    rows = [(str(kind.status), in_one_line(kind.__doc__)) for kind in in_order]
     return table(("status", "meaning"), rows)
 
 

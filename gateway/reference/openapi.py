@@ -184,4 +184,4 @@ def _models(operations: Sequence[Operation]) -> Iterator[type]:
 
 def _errors(operations: Sequence[Operation]) -> list[type[ServiceError]]:
     found = {error for operation in operations for error in errors_of(operation)}
-    return sorted(found, key=lambda error: error.status)
+    return sorted(found, key=lambda error: (error.status, error.__name__))
