@@ -9,6 +9,7 @@ export interface Progress {
 }
 
 let talks: readonly Talk[] = [];
+const unwritten = new Set<string>(); // ids
 const progress = new Map<string, Progress>();
 const listeners = new Set<() => void>();
 
@@ -46,8 +47,17 @@ export async function load(): Promise<void> {
 /** Keeps a change, on the page at once and in the browser soon after. */
 export function keep(talk: Talk): void {
   talks = findTalk(talk.id) ? talks.map((other) => (other.id === talk.id ? talk : other)) : [talk, ...talks];
-  void writeTalk(talk).catch((problem: unknown) => console.error(problem));
+  if (!unwritten.size) setTimeout(write); // to copy a long transcript is a task of its own
+  unwritten.add(talk.id);
   tell();
+}
+
+function write(): void {
+  for (const id of unwritten) {
+    const talk = findTalk(id);
+    if (talk) void writeTalk(talk).catch((problem: unknown) => console.error(problem));
+  }
+  unwritten.clear();
 }
 
 export function update(id: string, change: Partial<Talk>): void {
