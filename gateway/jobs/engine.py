@@ -21,6 +21,7 @@ from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy.engine import URL, make_url
 
 from gateway.accounts.database import driver_url
+from gateway.jobs.engine_log import RepeatedEntries
 
 Run = Callable[[str], Awaitable[None]]
 
@@ -83,7 +84,7 @@ class JobEngine:
         }
         DBOS(config=config)
         log = logging.getLogger("dbos")  # writes to the terminal by itself
-        log.handlers[:], log.propagate = [], True
+        log.handlers[:], log.filters[:], log.propagate = [], [RepeatedEntries()], True
         DBOS.launch()
         for name, limits in self.limits.items():
             bounds: dict[str, Any] = {"worker_concurrency": limits.at_once}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import lease_owner
 from gateway.accounts.database import Database, SchemaHistory
+from gateway.accounts.store_errors import unavailability
 from gateway.concurrency import run_together
 from gateway.errors import Unavailable
 from gateway.jobs.decoded_sound import sound_names
@@ -180,13 +181,17 @@ def _tracked(
 
 
 async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    failures = 0
     while True:
         try:
             await work()
-        except Unavailable as error:
-            _log.warning("the store is unavailable; next try to %s in %.0f s: %s", name, seconds, error.__cause__)
-        except Exception:
-            _log.exception("could not %s; next try in %.0f s", name, seconds)
+            failures = 0
+        except Exception as problem:
+            failures += 1
+            if not isinstance(problem, Unavailable) and unavailability(problem) is None:
+                _log.exception("could not %s; next try in %.0f s", name, seconds)
+            elif failures.bit_count() == 1:  # the first time, the second, the fourth, …
+                _log.warning("could not %s: the store is away; tried %d times", name, failures)
         await asyncio.sleep(seconds)
 
 
