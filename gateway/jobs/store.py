@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts.database import Database
@@ -100,16 +101,19 @@ class JobStore:
     async def checkpoint(
         self, job: Job, progress: float, results: Mapping[str, bytes], said: Sequence[JobText]
     ) -> None:
-        """What is known since the last one. results: by digest. Raises AttemptEnded."""
+        """What is known since the last one. results: by digest. Raises AttemptEnded.
+
+        What the store has already stays: a write may be done and yet seem to have failed, and is made again.
+        """
         packed = [{"job": job.id, "digest": key, "result": zlib.compress(each)} for key, each in results.items()]
         told = [{"job": job.id, **asdict(each)} for each in said]
 
         def work(connection: Connection) -> None:
             _change(connection, job, {"progress": progress})
             if packed:
-                connection.execute(insert(windows), packed)
+                connection.execute(_insert_new(connection, windows), packed)
             if told:
-                connection.execute(insert(texts), told)
+                connection.execute(_insert_new(connection, texts), told)
 
         await self.database.write(job.id, work)
 
@@ -234,3 +238,10 @@ def _change(connection: Connection, job: Job, values: Mapping[str, Any]) -> None
 
 def _packed(transcript: JobTranscript) -> bytes:
     return zlib.compress(json.dumps(transcript, ensure_ascii=False).encode())
+
+
+def _insert_new(connection: Connection, table: Table) -> Executable:
+    """Of rows whose key is not there yet."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

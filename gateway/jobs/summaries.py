@@ -28,7 +28,7 @@ async def summarize(services: Services, store: JobStore, job: Job, caller: Calle
     try:
         async with services.accounts.admit_job(caller, _admission(job), "summary") as admission:
             written = await _write(services.summarizer, transcript, style)
-            await admission.settle(0)
+            await admission.settle_delivered(0)  # what is written is kept while the store is away, too
         summary |= {"text": written.text, "model": written.model}
     except ServiceError as error:
         summary["error"] = error.message
