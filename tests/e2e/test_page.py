@@ -311,6 +311,8 @@ def test_a_closed_tab_loses_nothing_that_was_handed_over(
     someone.page.get_by_role("link", name=files[1].name).click()
     someone.page.get_by_text("young").first.wait_for()
     assert [url for url in someone.asked if url.endswith("/v1/transcribe") or key in url] == []
+    assert f"{service.url}/v1/uploads" in someone.asked
+    assert key not in str(someone.page.evaluate("Object.entries(localStorage)"))
 
 
 def test_a_recording_at_an_address_is_fetched_by_the_service(browser: Any, service: ServiceProcess, key: str) -> None:

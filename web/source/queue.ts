@@ -1,7 +1,8 @@
 // How talks become transcripts. One is sent at a time; jobs, which the service has already, are followed side by side.
 import { follow, forget, offersJobs, submit } from "./jobs";
 import { patiently } from "./patience";
-import { type Show, transcribe } from "./recordings";
+import { sendInPieces } from "./pieces";
+import { type Recording, type Show, transcribe } from "./recordings";
 import { Refused, key } from "./service";
 import { allTalks, drop, findTalk, keep, load, showProgress, update } from "./state";
 import { type Talk, readSound, removeTalk, writeSound, writeTalk } from "./storage";
@@ -59,7 +60,7 @@ export async function add({ sound, url, name, language, transcript }: Given): Pr
 
 /** Sends it anew where it ended; goes on with it where it did not, as after a wrong key. */
 export function again(talk: Talk): void {
-  const { transcript: _, problem: __, refusal, until: ___, keyed: ____, job, attempts = 0, ...rest } = talk;
+  const { transcript: _, problem: __, refusal, until: ___, keyed: ____, upload: _____, job, attempts = 0, ...rest } = talk;
   const goesOn = job !== undefined && refusal === 401;
   const isNew = !goesOn && (job !== undefined || talk.transcript !== undefined);
   const keyed = key.read() !== "";
@@ -117,14 +118,19 @@ function followJobs(): void {
       });
 }
 
-function send({ id, name, language, url, keyed, attempts }: Talk): Promise<void> {
+function send({ id, name, language, url, keyed, attempts, upload }: Talk): Promise<void> {
   return attempt(id, async (show, stop) => {
     if (keyed && !key.read()) throw new Refused(401, t("locked")); // it would be somebody else's, and counted otherwise
     const sound = await readSound(id);
     if (!sound && !url) throw new Refused(0, t("failed"));
     const request = attempts ? `${id}-${attempts}` : id;
-    const recording = { name, language, ...(sound ? { sound } : {}), ...(url ? { url } : {}) };
+    const recording: Recording = { name, language, ...(sound ? { sound } : {}), ...(url ? { url } : {}), ...(upload ? { upload } : {}) };
     if (await patiently(offersJobs, show, stop)) {
+      if (sound && !recording.upload) {
+        const sending = (share: number) => show("sending", share);
+        recording.upload = await patiently(() => sendInPieces(request, sound, name, sending, stop), show, stop);
+        update(id, { upload: recording.upload });
+      }
       const job = await patiently(() => submit(request, recording, show, stop), show, stop);
       update(id, { status: "waiting", job });
     } else if (!sound) throw new Refused(401, t(key.read() ? "no_jobs" : "url_needs_key"));

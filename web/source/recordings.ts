@@ -8,16 +8,18 @@ const POLL = 800; // milliseconds between two looks at the progress
 export interface Recording {
   sound?: Blob;
   url?: string; // where the service finds it, in place of `sound`
+  upload?: string; // id of what was sent in pieces, in place of both
   name: string;
   language: string;
 }
 
 export type Show = (stage: Stage, share: number) => void; // share of the stage that is done, 0 to 1
 
-export function formOf({ sound, url, name, language }: Recording): FormData {
+export function formOf({ sound, url, upload, name, language }: Recording): FormData {
   const form = new FormData();
   form.append("language", language);
-  if (sound) form.append("file", sound, name);
+  if (upload) form.append("upload", upload);
+  else if (sound) form.append("file", sound, name);
   else form.append("url", url ?? "");
   return form;
 }

@@ -11,6 +11,7 @@ export interface Talk {
   status: Status;
   url?: string; // where the service finds the recording; there is no sound here
   keyed?: boolean; // whether it was given with a key
+  upload?: string; // id of its sound at the service, sent in pieces for a job
   job?: string; // its id at the service
   attempts?: number; // how often it was sent anew, each time under another id
   problem?: string;
