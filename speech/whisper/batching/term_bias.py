@@ -17,12 +17,12 @@ import numpy as np
 from speech.whisper.engine import TokenBias
 from speech.whisper.tokenizer import Tokenizer
 
-FIRST = (0.5, 1.25, 2.0)  # logits for a beginning of one letter, of two, of three and more: " T" begins many words
-EACH = 0.2  # more for each further token that the term has
-MOST_FIRST = 3.0
-NEXT = (0.75, 2.0, 4.0)  # logits for what goes on with one letter of a term, with two, with three and more
-DEEPER = 0.5  # more for each further letter
-MOST_NEXT = 6.0
+FIRST = (0.75, 1.875, 3.0)  # logits for a beginning of one letter, of two, of three and more: " T" begins many words
+EACH = 0.3  # more for each further token that the term has
+MOST_FIRST = 4.5
+NEXT = (1.5, 4.0, 8.0)  # logits for what goes on with one letter of a term, with two, with three and more
+DEEPER = 1.0  # more for each further letter
+MOST_NEXT = 12.0
 LONGEST = 48  # tokens of a term that are followed
 
 
