@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.api.described import LanguageName, ModelName, Probability, Seconds, described
+from gateway.api.described import Count, LanguageName, ModelName, Probability, Seconds, described
 from gateway.api.transcription import TranscriptionCoverage, TranscriptionWord
 
 CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
@@ -22,6 +22,9 @@ CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
     1012: "The service restarts: connect again, and go on at the second that the last error names.",
     1013: "Try again later: the allowance or all slots are used up, or what is needed is away.",
 }
+
+
+Encoding = Literal["pcm16", "float32", "mulaw", "alaw", "webm", "ogg"]
 
 
 @described
@@ -36,11 +39,30 @@ class StreamQuery(TypedDict):
     """The only languages that may be heard where `language` names none, with commas between them (`en,fr`)."""
     token: NotRequired[str]
     """An API key, for clients that cannot send an Authorization header; browsers cannot."""
+    encoding: NotRequired[Annotated[Encoding, Field(default="pcm16")]]
+    """What the frames hold."""
+    sample_rate: NotRequired[Annotated[int, Field(default=16_000, ge=8_000, le=48_000)]]
+    """Samples a second."""
+    channels: NotRequired[Annotated[int, Field(default=1, ge=1, le=8)]]
+    """Interleaved; they are mixed."""
+
+
+@described
+class ResumeFrame(TypedDict):
+    """Where a session goes on by another connection, at this or another gateway."""
+
+    session: str
+    """Its id, of `ready`."""
+    position: Count
+    """The sample that comes first: the last `acknowledged`, or 0."""
+    words: NotRequired[list[TranscriptionWord]]
+    """Final words that came and end after it, so that none comes twice."""
 
 
 @described
 class ConfigFrame(TypedDict):
-    """The client's first frame, unless the address named model, language or token: how to listen."""
+    """The client's first frame, unless the address named one of its fields: how to listen. In the middle of the audio
+    another one may change `language`, `keyterms` and `prompt`; what it leaves out stays, and `ready` comes again."""
 
     language: NotRequired[Annotated[LanguageName | None, Field(default="auto")]]
     """`auto`, an ISO 639-1 code, a locale or an English name."""
@@ -50,6 +72,17 @@ class ConfigFrame(TypedDict):
     """A model that `GET /v1/models` lists."""
     keyterms: NotRequired[Annotated[list[str] | None, Field(default=None, max_length=100)]]
     """Names and words that matter: more likely wherever they may be said. At most 100 of 80 characters."""
+    encoding: NotRequired[Annotated[Encoding | None, Field(default="pcm16")]]
+    """What the frames hold: samples, little endian, or a `webm` or `ogg` stream as a MediaRecorder makes it."""
+    sample_rate: NotRequired[Annotated[int | None, Field(default=16_000, ge=8_000, le=48_000)]]
+    """Samples a second, of frames that hold samples."""
+    channels: NotRequired[Annotated[int | None, Field(default=1, ge=1, le=8)]]
+    """Interleaved, of frames that hold samples; they are mixed."""
+    prompt: NotRequired[Annotated[str | None, Field(default="")]]
+    """The same as a text, or the text before this speech; of a long one the end counts."""
+    resume: NotRequired[bool | ResumeFrame]
+    """`true`: this session may go on by another connection. It does by the object, with the samples from its `position`
+    on; `webm` and `ogg` cannot."""
 
 
 @described
@@ -78,6 +111,19 @@ class ServerMessage(TypedDict):
     final: Annotated[bool, Field(description="The same, for clients that read this field.")]
 
 
+class ReadyFields(TypedDict, total=False):
+    """Fields of `ready` that may be missing."""
+
+    ignored: list[str]
+    session: str
+
+
+class TranscriptFields(TypedDict, total=False):
+    """A field of `transcript` that may be missing."""
+
+    acknowledged: int
+
+
 @described
 class ReadyMessage(ServerMessage):
     """The session is configured: audio may come."""
@@ -90,6 +136,10 @@ class ReadyMessage(ServerMessage):
     """The model that answers."""
     language: str
     """The language that was asked for, or `auto`."""
+    ignored: NotRequired[Annotated[list[str], Field(examples=[["punctuate"]])]]
+    """Fields of the config that mean nothing here; left out where there are none."""
+    session: NotRequired[Annotated[str, Field(examples=["live_5f0c1b2a9d"])]]
+    """Its id, with `resume`."""
 
 
 @described
@@ -116,6 +166,8 @@ class TranscriptMessage(ServerMessage):
     """Where its last word ends."""
     words: list[TranscriptionWord]
     """Its words."""
+    acknowledged: NotRequired[Count]
+    """With `resume`: how many samples need not be kept, for no other connection will need them."""
 
 
 @described
@@ -140,6 +192,8 @@ class FinalMessage(ServerMessage):
     """Code of the language."""
     duration: Seconds
     """Seconds of audio whose text this is."""
+    acknowledged: NotRequired[Count]
+    """With `resume`: how many samples another connection will not need; the one that follows begins there."""
     warnings: list[str]
     """What is to be doubted, as for a file: the language, words, nobody speaking, a stand-in; mostly empty."""
     coverage: TranscriptionCoverage

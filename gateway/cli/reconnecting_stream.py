@@ -21,10 +21,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from gateway.cli.audio_source import AudioSource
-from gateway.cli.committed_words import CommittedTranscript
 from gateway.cli.display import TranscriptDisplay
 from gateway.cli.errors import CommandFailed
 from gateway.cli.service_address import ADVICE
+from gateway.streaming.committed_words import CommittedTranscript
 from speech.audio import SAMPLE_RATE
 
 RESTART = 1012
@@ -152,8 +152,8 @@ class ReconnectingStream:
             self.display.note(f"stt: warning: {warning}")
         code = socket.close_code or 0
         if last is not None and code == RESTART:
-            self.transcript.complete(last["duration"])
-            if not self.source.is_over(round(self.transcript.end * SAMPLE_RATE)):
+            joint = self.transcript.hand_over(last["duration"])
+            if not self.source.is_over(round(joint * SAMPLE_RATE)):
                 raise ConnectionLost(problem or "the service restarts", announced=True)
         elif last is None:
             said = problem or socket.close_reason or "the connection was lost"

@@ -7,6 +7,7 @@ the same, the sandbox leaves it nothing to reach, and its processor time and mem
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -82,6 +83,22 @@ class Ffmpeg:
             )
         return cls(ranked[-1], Sandbox.find().fitting(ranked[-1], "-version"))
 
+    async def spawn_live(self, arguments: list[str], limits: MediaLimits) -> asyncio.subprocess.Process:
+        """Starts ffmpeg on what will be written to its standard input; its standard output is a pipe.
+
+        It dies with the thread that calls this.
+        """
+        return await asyncio.create_subprocess_exec(
+            *self.sandbox.command(self.executable, _limited(limits)),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={"LC_ALL": "C"},
+            cwd="/",
+            start_new_session=True,
+        )
+
     def spawn(self, arguments: list[str], source: int, limits: MediaLimits) -> subprocess.Popen[bytes]:
         """Starts ffmpeg on the open file `source`; standard output and error are pipes.
 
@@ -118,6 +135,16 @@ def input_arguments(demuxer: str | None = None) -> list[str]:
         *("-max_streams", str(MAX_STREAMS)),
         *(("-f", demuxer) if demuxer else ()),
         *("-i", "fd:"),
+    ]
+
+
+def live_arguments(demuxer: str) -> list[str]:
+    """The first audio track as bare samples, 16 kHz int16 mono, each packet as soon as it has come."""
+    return [
+        *("-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0"),
+        *input_arguments(demuxer),
+        *("-map", "0:a:0", "-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le"),
+        *("-flush_packets", "1", "-f", "s16le", "pipe:1"),
     ]
 
 

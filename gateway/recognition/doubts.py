@@ -44,3 +44,8 @@ def segment_doubts(segments: Sequence[Segment]) -> list[str]:
     ]
     more = len(stretches) - len(told)
     return [*told, f"So are those of {more} stretches more."] if more else told
+
+
+def lost_speech(start: float, end: float) -> str:
+    """start, end: seconds between which somebody speaks and no word was found"""
+    return f"Speech from {start:.1f} s to {end:.1f} s could not be turned into words."

@@ -9,7 +9,7 @@ from itertools import islice
 
 from gateway.media.recording import Recording
 from gateway.recognition.coverage import JudgedSpans, in_order, measure
-from gateway.recognition.doubts import language_doubts, segment_doubts
+from gateway.recognition.doubts import language_doubts, lost_speech, segment_doubts
 from gateway.recognition.languages import main_language, split_by_language, spoken_languages
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.scripts import in_one_script
@@ -134,11 +134,7 @@ def _shifted(word: Word, seconds: float) -> Word:
 
 
 def _warnings(lost: Sequence[Region], begins: float) -> list[str]:
-    return [
-        f"Speech from {begins + gap.start:.1f} s to {begins + gap.end:.1f} s could not be turned into words."
-        for gap in lost
-        if gap.end - gap.start >= LOST
-    ]
+    return [lost_speech(begins + gap.start, begins + gap.end) for gap in lost if gap.end - gap.start >= LOST]
 
 
 def _main_language(transcripts: Sequence[WindowTranscript]) -> str:

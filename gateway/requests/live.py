@@ -14,7 +14,7 @@ from gateway.recognition.whisper import TritonWhisper
 from gateway.services import Services
 from gateway.streaming.messages import Message
 from gateway.streaming.policy import StreamPolicy
-from gateway.streaming.session import StreamSession
+from gateway.streaming.session import Recognize, StreamSession
 from gateway.streaming.utterances import NoObserver, UtteranceObserver
 from speech.audio import Pcm
 from speech.tensors import Priority
@@ -57,16 +57,8 @@ def open_session(
     observer: UtteranceObserver | None = None,
 ) -> StreamSession:
     """raises: BadParameter, ModelNotFound, Unavailable"""
-    request = RecognitionRequest(
-        model=resolve_model(services, options).id,
-        languages=options.languages,
-        prompt=options.prompt,
-        keyterms=options.keyterms,
-        priority=Priority.LIVE,
-        caller=caller.subject,
-    )
     session = StreamSession(
-        recognize=partial(recognize, services.whisper, request),
+        recognize=recognition_of(services, caller, options),
         detect=services.activity.stream().feed,
         emit=emit,
         language=options.language,
@@ -76,6 +68,24 @@ def open_session(
     session.detect_in(services.activity_threads)
     session.bound_backlog(services.capacity.backlog_seconds)
     return session
+
+
+def reconfigure_session(services: Services, caller: Caller, session: StreamSession, options: LiveOptions) -> None:
+    """For what is decoded from now on. raises: BadParameter"""
+    session.reconfigure(recognition_of(services, caller, options), options.language)
+
+
+def recognition_of(services: Services, caller: Caller, options: LiveOptions) -> Recognize:
+    """raises: BadParameter, ModelNotFound, Unavailable"""
+    request = RecognitionRequest(
+        model=resolve_model(services, options).id,
+        languages=options.languages,
+        prompt=options.prompt,
+        keyterms=options.keyterms,
+        priority=Priority.LIVE,
+        caller=caller.subject,
+    )
+    return partial(recognize, services.whisper, request)
 
 
 async def recognize(

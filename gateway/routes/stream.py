@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -23,11 +23,15 @@ from gateway.errors import (
     ServiceError,
     Unauthorized,
 )
-from gateway.http.parameters import read_language, read_languages
-from gateway.requests.live import LiveOptions, admit_live_session, open_session
+from gateway.recognition.doubts import lost_speech
+from gateway.requests.live import admit_live_session, open_session, reconfigure_session
+from gateway.requests.live_sound import live_options, open_sound
 from gateway.services import Services, services_of
-from gateway.streaming import messages
-from gateway.streaming.messages import CONFIG_EXAMPLE, Message, StopCommand, StreamConfig
+from gateway.streaming import commands, messages
+from gateway.streaming.commands import CONFIG_EXAMPLE, StopCommand, StreamConfig
+from gateway.streaming.incoming import IncomingSound
+from gateway.streaming.messages import Message
+from gateway.streaming.resumable import ResumableText
 from gateway.streaming.session import StreamSession
 from speech.audio import SAMPLE_RATE
 
@@ -37,6 +41,7 @@ REASON_BYTES = 123  # RFC 6455, 5.5: a closing frame holds 125, its code takes 2
 SUBPROTOCOL = "stt"  # of clients that send their key as another one: a browser wants one of its offers taken
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
+LOST = 1.5  # seconds of speech without words that are worth a warning
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +71,9 @@ class StreamConnection:
     overdrawn: ServiceError | None = None  # why the account let no more audio in
     ending: int = NORMAL  # close code
     warnings: Sequence[str] = ()  # for the last message, of what is known before the first
+    config: StreamConfig = field(default_factory=StreamConfig)  # as it is now
+    caller: Caller | None = None
+    resumable: ResumableText | None = None  # what is told, of a session that may go on by another connection
 
     async def serve(self) -> None:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
@@ -92,8 +100,14 @@ class StreamConnection:
         if self.ending == RESTART:
             until = session.resume
             await self.send(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
-        warnings = [*self.warnings, *session.doubts]
-        await self.send(messages.complete(session.text, session.language, until, warnings, session.coverage(until)))
+        coverage = session.coverage(until)
+        lost = [lost_speech(gap.start, gap.end) for gap in coverage.gaps if gap.end - gap.start >= LOST]
+        warnings = [*self.warnings, *lost, *session.doubts]
+        last = messages.complete(session.text, session.language, until, warnings, coverage)
+        if self.resumable is not None:
+            last["text"], last["duration"] = self.resumable.text, round(self.resumable.start + until, 3)
+            last["acknowledged"] = self.resumable.acknowledged
+        await self.send(last)
 
     async def send(self, message: Message) -> None:
         if self.socket.client_state is WebSocketState.DISCONNECTED:
@@ -110,7 +124,7 @@ class StreamConnection:
 
     async def _read_config(self) -> StreamConfig:
         """What the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
-        if (config := messages.read_query(dict(self.socket.query_params))) is not None:
+        if (config := commands.read_query(dict(self.socket.query_params))) is not None:
             return config
         limit = self.services.settings.stream.config_seconds
         try:
@@ -119,25 +133,28 @@ class StreamConnection:
             raise RequestTimeout(f"No config came within {limit:.0f} s; send {CONFIG_EXAMPLE} first.") from None
         if isinstance(frame, bytes):
             raise BadParameter(f"Audio came before the config; send {CONFIG_EXAMPLE} first and wait for ready.")
-        command = messages.read_text(frame)
+        command = commands.read_text(frame)
         if isinstance(command, StopCommand):
             raise BadParameter(f"The stream was stopped before it began; send {CONFIG_EXAMPLE} first, then audio.")
         return command
 
     async def _open_session(self, config: StreamConfig, caller: Caller) -> StreamSession:
         """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
-        model = self.services.models.resolve(config.model or "")
+        self.config, self.caller = config, caller
         self.warnings = self.services.models.stand_in_warning(config.model or "")
-        language = read_language(config.language)
-        options = LiveOptions(
-            model=config.model or "",
-            language=language,
-            languages=read_languages(config.languages),
-            keyterms=config.keyterms,
-        )
-        session = open_session(self.services, caller, options, self.send)
-        await self.send(messages.ready(model.id, language or "auto"))
+        emit = self.send
+        if config.resume is not None:
+            self.resumable = ResumableText(config.resume, config.sound.rate, self.send)
+            emit = self.resumable.emit
+        session = open_session(self.services, caller, live_options(config), emit)
+        await self._say_ready(config.ignored)
         return session
+
+    async def _say_ready(self, ignored: Sequence[str]) -> None:
+        options = live_options(self.config)
+        model = self.services.models.resolve(options.model)
+        identity = self.resumable.session if self.resumable is not None else ""
+        await self.send(messages.ready(model.id, options.language or "auto", ignored, identity))
 
     async def _run(self, session: StreamSession, account: LiveSession) -> StreamConfig | None:
         """Until all is final, or the client sent another config instead of audio: that is returned."""
@@ -163,26 +180,55 @@ class StreamConnection:
 
     async def _feed(self, session: StreamSession, account: LiveSession) -> StreamConfig | None:
         """Feeds the session until the client stops, or sends another config. Raises BadParameter on other text."""
+
+        async def take(pcm: bytes) -> None:
+            if await self._paid(account, session.duration + len(pcm) / BYTES_A_SECOND):
+                await session.feed(pcm)
+
+        sound = await open_sound(self.services, self.config, take)
+        try:
+            config = await self._receive(session, sound)
+            await sound.end()
+        finally:
+            await sound.close()
+        await session.stop()
+        return config
+
+    async def _receive(self, session: StreamSession, sound: IncomingSound) -> StreamConfig | None:
+        """Until the client stops, is ended, or sends another config before its sound."""
         limits = self.services.settings.stream
-        config: StreamConfig | None = None
-        while session.duration < limits.longest_seconds:
+        while session.duration < limits.longest_seconds and self.overdrawn is None:
             try:
                 frame = await asyncio.wait_for(self._frame(), limits.idle_seconds)
             except TimeoutError:
                 await self.send(messages.failure(f"No audio came for {limits.idle_seconds:.0f} s: the stream ends."))
-                break
-            if isinstance(frame, str):
-                config = read_command(frame, session)
-                break
+                return None
             if not frame:  # an empty frame is the end of a published client's stream
-                break
-            if not await self._paid(account, session.duration + len(frame) / BYTES_A_SECOND):
-                break
-            await session.feed(frame)
-        else:
+                return None
+            if isinstance(frame, bytes):
+                await sound.feed(frame)
+                continue
+            command = commands.read_text(frame)
+            if isinstance(command, StopCommand):
+                return None
+            if not session.duration:
+                return command
+            await self._reconfigure(session, command)
+        if self.overdrawn is None:
             await self.send(messages.failure(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here."))
-        await session.stop()
-        return config
+        return None
+
+    async def _reconfigure(self, session: StreamSession, asked: StreamConfig) -> None:
+        """What a config in the middle of the sound changes. One that cannot be had is told, and changes nothing."""
+        try:
+            config = commands.changed(self.config, asked)
+            assert self.caller is not None
+            reconfigure_session(self.services, self.caller, session, live_options(config))
+        except BadParameter as problem:
+            await self.send(messages.failure(problem.message))
+            return
+        self.config = config
+        await self._say_ready(asked.ignored)
 
     async def _paid(self, account: LiveSession, seconds: float) -> bool:
         """Whether the account covers so much audio. If not, what was heard is still finished."""
@@ -198,19 +244,6 @@ class StreamConnection:
             raise WebSocketDisconnect(message.get("code", NORMAL))
         text: str | None = message.get("text")
         return text if text is not None else bytes(message["bytes"])
-
-
-def read_command(frame: str, session: StreamSession) -> StreamConfig | None:
-    """A text frame during a session: a stop (None), or the config of a client whose address named something already.
-
-    raises: BadParameter
-    """
-    command = messages.read_text(frame)
-    if isinstance(command, StopCommand):
-        return None
-    if session.duration:
-        raise BadParameter("A config came after the audio; it is sent once, before the audio.")
-    return command
 
 
 def close_code(error: ServiceError) -> int:

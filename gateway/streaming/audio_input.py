@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
 
-from gateway.streaming.buffer import AudioBuffer
+from gateway.streaming.buffer import SAMPLE_BYTES, AudioBuffer
 from gateway.streaming.endpoint import Endpointer
 from gateway.streaming.policy import StreamPolicy
 from speech.activity import CHUNK, Probabilities
 from speech.audio import SAMPLE_RATE, Pcm
+
+MOST_PATIENCE = 10.0  # seconds
+LEAST_PATIENCE = 0.05  # seconds, also after a long decoding
+CALMING = 0.95  # of its unsteadiness that an input keeps from frame to frame
 
 DetectActivity = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
 
@@ -35,6 +40,8 @@ class AudioInput:
         self._activities: deque[float] = deque()  # of chunks after `endpoint.position`
         self._speech = bytearray()  # probability of each chunk that was analysed, of 255: 112 KB an hour
         self._ended = False
+        self._fed_at: float | None = None  # of the monotonic clock, when the last frame came
+        self._unsteady = 0.0  # seconds: how long a frame was away of late
         self._changed = asyncio.Condition()
 
     @property
@@ -77,8 +84,21 @@ class AudioInput:
         """Samples."""
         return min(self._policy.backlog, self.most_waiting() * SAMPLE_RATE)
 
+    @property
+    def patience(self) -> float | None:
+        """Seconds left until its client has muted: more where sound comes in large or unsteady pieces.
+
+        None: whatever stays away, it has not.
+        """
+        least = self._policy.muted_seconds
+        if least is None or self._fed_at is None:
+            return None
+        patience = min(max(least, 2 * self._unsteady), MOST_PATIENCE)
+        return max(self._fed_at + patience - time.monotonic(), LEAST_PATIENCE)
+
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
+        self._time(len(frame) / SAMPLE_BYTES / SAMPLE_RATE)
         async with self._changed:
             self.buffer.append(frame)
             self._changed.notify_all()
@@ -90,9 +110,13 @@ class AudioInput:
             self._ended = True
             self._changed.notify_all()
 
-    async def wait(self) -> bool:
-        """Waits for a whole chunk; False when the input has ended and was analysed to its end."""
-        async with self._changed:
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Waits for a whole chunk; False when the input has ended and was analysed to its end.
+
+        seconds: at most; None: for ever
+        raises: TimeoutError
+        """
+        async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: self._waiting >= CHUNK or self._ended)
             return self._waiting > 0
 
@@ -119,6 +143,15 @@ class AudioInput:
         if self.executor is None:
             return self._detect(stride)
         return await asyncio.get_running_loop().run_in_executor(self.executor, self._detect, stride)
+
+    def _time(self, seconds: float) -> None:
+        """Learns how steadily frames come. seconds: of the next one's sound"""
+        now = time.monotonic()
+        away = 0.0 if self._fed_at is None else now - self._fed_at
+        self._fed_at = now
+        self._unsteady = max(
+            away if away < MOST_PATIENCE else 0.0, min(seconds, MOST_PATIENCE), self._unsteady * CALMING
+        )
 
     def _next_stride(self) -> Pcm:
         """Whole chunks of audio not yet analysed; the last one of a session is padded with silence."""

@@ -1,4 +1,4 @@
-"""What both sides of /v1/stream say: the client's text frames, and the one shape of every server message.
+"""What the service says in a stream: the one shape of all its messages.
 
 Every message carries type, text, partial, is_final and final, so that a client which reads only one of
 them (the published ones differ) works on all of them.
@@ -6,10 +6,7 @@ them (the published ones differ) works on all of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from gateway.api.stream import (
     ErrorMessage,
@@ -17,12 +14,12 @@ from gateway.api.stream import (
     LanguageMessage,
     MessageEnds,
     PartialMessage,
+    ReadyFields,
     ReadyMessage,
     ServerMessage,
+    TranscriptFields,
     TranscriptMessage,
 )
-from gateway.errors import BadParameter
-from gateway.recognition.term_check import check_keyterms
 from gateway.transcript.rendering import coverage_fields, word_fields
 from gateway.transcript.text import join
 from speech.transcript import Coverage, Word
@@ -33,80 +30,14 @@ MORE_COMES: MessageEnds = {"is_final": False, "final": False}
 NOTHING_SAID: ServerMessage = {"text": "", "partial": "", **MORE_COMES}
 
 NOTHING_HEARD = Coverage()
-CONFIG_EXAMPLE = '{"language": "en", "model": "large-v3-turbo"}'
-STOP_EXAMPLE = '{"action": "stop"}'
-CONFIG_FIELDS = ("model", "language", "languages", "token")
-MAX_TEXT_FRAME = 16_384  # characters
-TRANSCRIBE = "transcribe"  # the only task: what is stable of a translation is not known before its sentence ends
 
 
-@dataclass(frozen=True, slots=True)
-class StreamConfig:
-    model: str | None = None  # None: the API's default
-    language: str = "auto"
-    languages: str = ""  # the only ones that may be heard, with commas between them; "": any
-    keyterms: tuple[str, ...] = ()
-
-
-class StopCommand:
-    """The client has sent all of its audio."""
-
-
-def read_query(query: dict[str, str]) -> StreamConfig | None:
-    """A stream is configured by its address if that names any of model, language, languages, token."""
-    if not any(name in query for name in CONFIG_FIELDS):
-        return None
-    _check_task(query.get("task"))
-    return StreamConfig(query.get("model") or None, query.get("language") or "auto", query.get("languages") or "")
-
-
-def read_text(frame: str) -> StreamConfig | StopCommand:
-    """A text frame is a config or a stop. Raises BadParameter on anything else."""
-    accepted = f"accepted are a config {CONFIG_EXAMPLE} before the audio and {STOP_EXAMPLE} after it"
-    if len(frame) > MAX_TEXT_FRAME:
-        raise BadParameter(f"a text frame has at most {MAX_TEXT_FRAME} characters; {accepted}")
-    try:
-        fields = json.loads(frame)
-    except (ValueError, RecursionError):
-        raise BadParameter(f"this text frame is not JSON; {accepted}; audio is sent in binary frames") from None
-    if not isinstance(fields, dict):
-        raise BadParameter(f"a text frame is a JSON object; {accepted}")
-    if "action" in fields:
-        if fields["action"] != "stop":
-            raise BadParameter(f'unknown action; the only one is "stop"; {accepted}')
-        return StopCommand()
-    return read_config(fields)
-
-
-def read_config(fields: dict[str, Any]) -> StreamConfig:
-    _check_task(fields.get("task"))
-    model, language, languages = fields.get("model"), fields.get("language"), fields.get("languages")
-    if isinstance(languages, list) and all(isinstance(each, str) for each in languages):
-        languages = ",".join(languages)
-    for name, value in (("model", model), ("language", language), ("languages", languages)):
-        if value is not None and not isinstance(value, str):
-            raise BadParameter(f"{name} is a string; a config looks like {CONFIG_EXAMPLE}")
-    return StreamConfig(model or None, language or "auto", languages or "", _keyterms(fields.get("keyterms")))
-
-
-def _check_task(task: object) -> None:
-    if task not in (None, "", TRANSCRIBE):
-        message = (
-            f"A live session has the task {TRANSCRIBE} alone; to translate, send a recording to POST /v1/transcribe."
-        )
-        raise BadParameter(message, "task")
-
-
-def _keyterms(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(term, str) for term in value):
-        raise BadParameter('keyterms is a list of strings, such as ["Siobhan", "Nakagawa"]', "keyterms")
-    return check_keyterms(value)
-
-
-def ready(model: str, language: str) -> ReadyMessage:
-    return {"type": "ready", **NOTHING_SAID, "status": "ready", "model": model, "language": language}
+def ready(model: str, language: str, ignored: Sequence[str] = (), session: str = "") -> ReadyMessage:
+    """ignored: names of the config's fields that mean nothing here; session: id of one that may be resumed"""
+    more: ReadyFields = {"ignored": list(ignored)} if ignored else {}
+    if session:
+        more["session"] = session
+    return {"type": "ready", **NOTHING_SAID, "status": "ready", "model": model, "language": language, **more}
 
 
 def partial_text(words: Sequence[Word], language: str) -> PartialMessage:
@@ -119,8 +50,9 @@ def partial_text(words: Sequence[Word], language: str) -> PartialMessage:
     }
 
 
-def final_text(words: Sequence[Word], language: str) -> TranscriptMessage:
-    """Words that will never change."""
+def final_text(words: Sequence[Word], language: str, acknowledged: int | None = None) -> TranscriptMessage:
+    """Words that will never change. acknowledged: samples that no other connection needs; None: none resumes"""
+    more: TranscriptFields = {} if acknowledged is None else {"acknowledged": acknowledged}
     return {
         "type": "transcript",
         "text": join(words, language),
@@ -130,6 +62,7 @@ def final_text(words: Sequence[Word], language: str) -> TranscriptMessage:
         "start": round(words[0].start, 3),
         "end": round(words[-1].end, 3),
         "words": [word_fields(word) for word in words],
+        **more,
     }
 
 

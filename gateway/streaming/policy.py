@@ -27,6 +27,7 @@ class StreamPolicy:
     trim: int = samples(12.0)  # window from which committed audio leaves it
     breath: int = samples(3.0)  # pause after which a new utterance does not go on in the window of the last one
     longest: int = samples(25.0)  # window that is committed though nobody paused
+    muted_seconds: float | None = 0.6  # without sound, after which what was said is final; None: never
     every_pause: bool = False  # whether each ends an utterance, also of a session that lags behind
     stride: int = samples(1.0)  # of audio given to voice activity detection at a time
     backlog: int = samples(600.0)  # of audio that may wait before the client is made to wait (19 MB)

@@ -10,15 +10,16 @@ import soxr
 
 from speech.audio import SAMPLE_RATE, Pcm
 
-Coding = Literal["pcm", "ulaw", "alaw"]
+Coding = Literal["pcm", "float", "ulaw", "alaw"]
 WIDTHS = (1, 2, 3, 4)  # bytes of a sample; one byte is unsigned, as in WAV
 RATES = (4_000, 192_000)  # lowest, highest
 MOST_CHANNELS = 8
+FULL_SCALE = 32767  # of 16 bits
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """Of what a client sends, little endian. ulaw and alaw have a byte a sample."""
+    """Of what a client sends, little endian. ulaw and alaw have a byte a sample, float four."""
 
     rate: int = SAMPLE_RATE  # Hz
     width: int = 2  # bytes of a sample
@@ -76,10 +77,11 @@ class SoundConverter:
 def decode(held: bytes, sound: SoundFormat) -> Pcm:
     """int16 (n,), channels interleaved."""
     match sound.coding, sound.width:
-        case "ulaw", _:
-            return ULAW[np.frombuffer(held, np.uint8)]
-        case "alaw", _:
-            return ALAW[np.frombuffer(held, np.uint8)]
+        case "ulaw" | "alaw", _:
+            return (ULAW if sound.coding == "ulaw" else ALAW)[np.frombuffer(held, np.uint8)]
+        case "float", _:
+            values = np.nan_to_num(np.frombuffer(held, "<f4"), posinf=1.0, neginf=-1.0)
+            return (np.clip(values, -1.0, 1.0) * FULL_SCALE).round().astype(np.int16)
         case _, 1:
             return (np.frombuffer(held, np.uint8).astype(np.int16) - 128) << 8
         case _, 3:

@@ -43,7 +43,7 @@ class StreamSession:
         self.observer: UtteranceObserver = NoObserver()
         self._recognize, self._emit = recognize, emit
         self._policy = policy
-        self._vote = LanguageVote(language)
+        self._asked_language, self._vote = language, LanguageVote(language)
         self._input = AudioInput(detect, policy)
         self._window = SpeechWindow(self._input.buffer, policy)
         self._final = 0  # samples: up to where all speech is final
@@ -93,6 +93,12 @@ class StreamSession:
         speech = self._input.speech[: round(until / CHUNK_SECONDS)]
         return measure([word for word in self._words if word.start < until], speech, until)
 
+    def reconfigure(self, recognize: Recognize, language: str | None) -> None:
+        """From the next decoding on. language: ISO 639-1; None: detect; one that is asked for already stays settled"""
+        self._recognize = recognize
+        if language != self._asked_language:
+            self._asked_language, self._vote = language, LanguageVote(language)
+
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
         await self._input.feed(frame)
@@ -108,13 +114,23 @@ class StreamSession:
 
     async def run(self) -> None:
         """Raises what `recognize` raises, Unavailable when its retries are exhausted."""
-        while await self._input.wait():
+        while await self._next_sound():
             speech_start = await self._input.advance()
             if speech_start is not None:
                 self._window.open(speech_start)
                 await self.observer.began(speech_start / SAMPLE_RATE)
             await self._react()
         await self._conclude()
+
+    async def _next_sound(self) -> bool:
+        """Waits for audio to analyse; if it stays away, what was said before is final. False at the end of it all."""
+        if self._has_uncommitted:
+            try:
+                return await self._input.wait(self._input.patience)
+            except TimeoutError:
+                self._input.endpoint.close()
+                await self._close()
+        return await self._input.wait()
 
     async def _react(self) -> None:
         """Decodes, commits or forgets, as the audio that was just analysed asks for."""

@@ -80,7 +80,7 @@ def first_config(query: Mapping[str, str]) -> RealtimeConfig:
 
 def turn_policy(detection: Mapping[str, Any] | None) -> StreamPolicy:
     if detection is None:
-        return StreamPolicy()
+        return StreamPolicy(muted_seconds=None)
     if detection["type"] == "semantic_vad":
         silence = EAGER_SECONDS[detection.get("eagerness") or "auto"]
         return StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS)), every_pause=True)

@@ -147,5 +147,8 @@ def live_options(services: Services, asked: WyomingEvent) -> LiveOptions:
         language=language,
         prompt=", ".join(others)[:MAX_PROMPT],
         keyterms=keyterms,
-        policy=StreamPolicy(endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS))),
+        policy=StreamPolicy(
+            endpoint=EndpointPolicy(silence_chunks=round(silence / CHUNK_SECONDS)),
+            muted_seconds=None,  # a satellite whose network stutters goes on speaking
+        ),
     )

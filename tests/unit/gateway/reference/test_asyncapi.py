@@ -12,7 +12,7 @@ from gateway.api.stream import CLOSE_CODES
 from gateway.routes.reference import ApiDocuments
 from gateway.routes.stream import NORMAL, RESTART, close_code
 from gateway.routes.table import CHANNELS, OPERATIONS
-from gateway.streaming import messages
+from gateway.streaming import commands, messages
 from speech.transcript import Word
 from tests.described_api import check_message
 
@@ -21,6 +21,7 @@ WORDS = [Word("Hello,", 0.0, 0.41234, 0.98765), Word("world.", 0.5, 0.9, 0.8)]
 
 SAID = [
     messages.ready("base", "auto"),
+    messages.ready("base", "auto", ["punctuate"]),
     messages.partial_text(WORDS, "en"),
     messages.partial_text([], "en"),
     messages.final_text(WORDS, "en"),
@@ -42,10 +43,10 @@ def test_what_is_described_is_said() -> None:
 
 
 def test_frames_that_are_described_are_read() -> None:
-    assert messages.read_text('{"language": null, "model": "base"}') == messages.StreamConfig("base", "auto")
-    assert isinstance(messages.read_text('{"action": "stop"}'), messages.StopCommand)
+    assert commands.read_text('{"language": null, "model": "base"}') == commands.StreamConfig("base", "auto")
+    assert isinstance(commands.read_text('{"action": "stop"}'), commands.StopCommand)
     query = DOCUMENT["channels"]["stream"]["bindings"]["ws"]["query"]["properties"]
-    assert set(query) == set(messages.CONFIG_FIELDS)
+    assert set(query) == set(commands.CONFIG_FIELDS)
 
 
 def test_every_close_code_is_described() -> None:

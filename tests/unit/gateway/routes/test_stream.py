@@ -119,16 +119,19 @@ def test_a_config_before_the_audio_replaces_that_of_the_address(client: TestClie
     assert code == 1000
 
 
-def test_a_config_after_the_audio_is_refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_config_after_the_audio_changes_no_model(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, REQUEST_LOGGER)
     with client.websocket_connect("/v1/stream?language=fr") as socket:
         socket.send_bytes(SILENCE)
+        socket.send_text('{"model": "small"}')
         socket.send_text('{"language": "de"}')
-        (_, refusal), code = to_end(socket)
+        socket.send_text(STOP)
+        (first, refusal, second, final), code = to_end(socket)
 
     assert "before the audio" in refusal["error"]
-    assert code == 1008
-    assert [vars(entry)["status"] for entry in caplog.records if entry.name == REQUEST_LOGGER] == [1008]
+    assert [first["language"], second["language"], final["language"]] == ["fr", "de", "de"]
+    assert code == 1000
+    assert [vars(entry)["status"] for entry in caplog.records if entry.name == REQUEST_LOGGER] == [1000]
 
 
 def test_a_drained_gateway_says_where_to_resume(client: TestClient, services: Services) -> None:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from gateway.errors import BadParameter
 from gateway.streaming import messages
 from gateway.streaming.buffer import AudioBuffer
+from gateway.streaming.commands import StopCommand, StreamConfig, read_query, read_text
 from gateway.streaming.language import LanguageVote
-from gateway.streaming.messages import StopCommand, StreamConfig, read_query, read_text
 from speech.transcript import Word
 
 HELLO = [Word("Hello,", 0.1, 0.4, 0.9), Word("there.", 0.5, 0.8, 0.8)]
@@ -107,21 +107,21 @@ def test_an_unsure_language_settles_late_on_the_likeliest() -> None:
 
 def test_brackets_without_end_are_not_json() -> None:
     with pytest.raises(BadParameter, match="not JSON"):
-        messages.read_text("[" * 4096)
+        read_text("[" * 4096)
 
 
 def test_a_translation_is_refused_live() -> None:
-    assert messages.read_text('{"language": "de", "task": "transcribe"}') == messages.StreamConfig(None, "de")
+    assert read_text('{"language": "de", "task": "transcribe"}') == StreamConfig(None, "de")
     with pytest.raises(BadParameter, match="POST /v1/transcribe"):
-        messages.read_text('{"language": "de", "task": "translate"}')
+        read_text('{"language": "de", "task": "translate"}')
     with pytest.raises(BadParameter, match="POST /v1/transcribe"):
-        messages.read_query({"language": "de", "task": "translate"})
+        read_query({"language": "de", "task": "translate"})
 
 
 def test_key_terms_come_in_the_config() -> None:
-    config = messages.read_text('{"language": "en", "keyterms": ["Siobhan", "Nakagawa  Ltd"]}')
+    config = read_text('{"language": "en", "keyterms": ["Siobhan", "Nakagawa  Ltd"]}')
 
-    assert config == messages.StreamConfig(None, "en", keyterms=("Siobhan", "Nakagawa Ltd"))
+    assert config == StreamConfig(None, "en", keyterms=("Siobhan", "Nakagawa Ltd"))
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_key_terms_come_in_the_config() -> None:
 )
 def test_key_terms_that_are_none_are_refused(terms: str) -> None:
     with pytest.raises(BadParameter, match="keyterms"):
-        messages.read_text(f'{{"keyterms": {terms}}}')
+        read_text(f'{{"keyterms": {terms}}}')

@@ -185,6 +185,35 @@ async def test_speech_without_a_pause_is_committed_before_it_ends() -> None:
     assert len([m for m in sent if m["type"] == "transcript"]) > 5
 
 
+async def test_a_client_that_mutes_gets_its_last_words_and_goes_on_later() -> None:
+    sent: list[Message] = []
+    settled = asyncio.Event()
+
+    class Settles(NoObserver):
+        async def settled(self) -> None:
+            settled.set()
+
+    async def emit(message: Message) -> None:
+        sent.append(message)
+
+    pcm, words = speech([0.0, 0.0, 0.0, 0.0])
+    half = SAMPLE_RATE // 2 + 2 * (WORD + GAP) - GAP // 2  # where the client mutes: just after a word
+    session = StreamSession(read, loudness, emit, "en", StreamPolicy(muted_seconds=0.05))
+    session.observer = Settles()
+    running = asyncio.create_task(session.run())
+    for frame in np.array_split(pcm[:half], 20):
+        await session.feed(frame.tobytes())
+    async with asyncio.timeout(60):
+        await settled.wait()
+    before = finals(sent)
+    await session.feed(pcm[half:].tobytes())
+    await session.stop()
+    await running
+
+    assert before == words[:2]
+    assert finals(sent) == words
+
+
 @pytest.mark.parametrize("every_pause", [True, False])
 async def test_each_pause_may_be_told_however_fast_the_speech_comes(every_pause: bool) -> None:
     told: list[float] = []

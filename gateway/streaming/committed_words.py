@@ -10,6 +10,7 @@ from speech.agreement import MAX_BOUNDARY, split, widest_pause
 from speech.transcript import Word
 
 OVERLAP = 5.0  # seconds of committed words; the next session starts in the widest pause among them
+SAFE_PAUSE = 1.0  # seconds of silence in which no word is cut
 LEAD = 0.3  # seconds before a word where there is no pause to choose
 
 
@@ -40,10 +41,25 @@ class CommittedTranscript:
         before, after = pause
         return (before.end + after.start) / 2
 
+    @classmethod
+    def resumed(cls, words: Sequence[Word]) -> CommittedTranscript:
+        """Goes on after words that were committed before."""
+        return cls(_committed=list(words))
+
     def start_session(self, start: float) -> None:
         """A new session gets the audio from `start` (seconds)."""
         self._session_start, self._session_words = start, []
         self._overlapping = [word for word in self._committed if (word.start + word.end) / 2 >= start]
+
+    def hand_over(self, duration: float) -> float:
+        """The current session ends, and all speech in its first `duration` seconds is committed; returns where that is.
+
+        Where a word ends just there it may be cut by what its time was taken for, and the next session hears it again.
+        """
+        joint = self._session_start + duration
+        if joint - self.end > SAFE_PAUSE:
+            self.complete(duration)
+        return joint
 
     def complete(self, duration: float) -> None:
         """All speech in the first `duration` seconds of the current session is committed."""
