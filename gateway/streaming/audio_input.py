@@ -19,6 +19,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 
 MOST_PATIENCE = 10.0  # seconds
 LEAST_PATIENCE = 0.05  # seconds, also after a long decoding
+LEAD_FORGOTTEN = 1.2  # seconds in each one: a client's clock that is fast is no burst
 CALMING = 0.95  # of its unsteadiness that an input keeps from frame to frame
 
 DetectActivity = Callable[[Pcm], Probabilities]  # speech probability of each whole chunk; keeps state between calls
@@ -42,6 +43,7 @@ class AudioInput:
         self._ended = False
         self._fed_at: float | None = None  # of the monotonic clock, when the last frame came
         self._unsteady = 0.0  # seconds: how long a frame was away of late
+        self._ahead = 0.0  # seconds of sound that came sooner than it can have been spoken
         self._changed = asyncio.Condition()
 
     @property
@@ -86,14 +88,14 @@ class AudioInput:
 
     @property
     def patience(self) -> float | None:
-        """Seconds left until its client has muted: more where sound comes in large or unsteady pieces.
+        """Seconds left until its client has muted: more where sound comes in large or unsteady pieces, or in a burst.
 
         None: whatever stays away, it has not.
         """
         least = self._policy.muted_seconds
         if least is None or self._fed_at is None:
             return None
-        patience = min(max(least, 2 * self._unsteady), MOST_PATIENCE)
+        patience = min(max(least, 2 * self._unsteady, self._ahead), MOST_PATIENCE)
         return max(self._fed_at + patience - time.monotonic(), LEAST_PATIENCE)
 
     async def feed(self, frame: bytes) -> None:
@@ -149,6 +151,7 @@ class AudioInput:
         now = time.monotonic()
         away = 0.0 if self._fed_at is None else now - self._fed_at
         self._fed_at = now
+        self._ahead = max(0.0, self._ahead - LEAD_FORGOTTEN * away) + seconds
         self._unsteady = max(
             away if away < MOST_PATIENCE else 0.0, min(seconds, MOST_PATIENCE), self._unsteady * CALMING
         )
