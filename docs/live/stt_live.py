@@ -111,7 +111,7 @@ class LiveStream:
             socket = await stack.enter_async_context(
                 connect(self.url, additional_headers=headers, max_size=None, ping_timeout=None)
             )
-            await socket.send(json.dumps(self._asked()))
+            await socket.send(json.dumps(self.request()))
             with suppress(ConnectionClosed):
                 async for text in socket:
                     message = json.loads(text)
@@ -120,7 +120,7 @@ class LiveStream:
                         sending = asyncio.create_task(self._send(socket))
                         stack.callback(sending.cancel)
                     error = message.get("error", error)
-                    self._acknowledge(message)
+                    self.acknowledge(message)
                     last = message
                     if not message["final"]:
                         yield message
@@ -130,11 +130,13 @@ class LiveStream:
         if self.complete and last is not None:
             yield last
 
-    def _asked(self) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
+        """The config that the next connection begins with."""
         resume = {"session": self.session, "position": self.position, "words": self.words} if self.session else True
         return {**self.config, "encoding": self.encoding, "sample_rate": self.sample_rate, "resume": resume}
 
-    def _acknowledge(self, message: Mapping[str, Any]) -> None:
+    def acknowledge(self, message: Mapping[str, Any]) -> None:
+        """Takes in what a message says of the sound that need not be sent again."""
         self.words += message.get("words", []) if message["type"] == "transcript" else []
         self.position = message.get("acknowledged", self.position)
         self.words = [word for word in self.words if word["end"] * self.sample_rate > self.position]

