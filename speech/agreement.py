@@ -34,17 +34,21 @@ class Agreement:
 
         until: seconds; words that end later are not committed yet, the audio that decides them is too short
         """
-        continuation = tuple(hypothesis[split(hypothesis, self.committed) :])
+        continuation = self.continuation(hypothesis)
         agreed = common_prefix(self.provisional, [word for word in continuation if word.end <= until])
         self.committed.extend(continuation[:agreed])
         self.provisional = continuation[agreed:]
         return continuation[:agreed]
 
+    def continuation(self, hypothesis: Sequence[Word] | None) -> tuple[Word, ...]:
+        """What a decoding (None: the last one given) says after the committed words."""
+        if hypothesis is None:
+            return self.provisional
+        return tuple(hypothesis[split(hypothesis, self.committed) :])
+
     def finish(self, hypothesis: Sequence[Word] | None = None) -> tuple[Word, ...]:
         """Commits the whole decoding (None: the last one given); the window ends with it."""
-        rest = self.provisional
-        if hypothesis is not None:
-            rest = tuple(hypothesis[split(hypothesis, self.committed) :])
+        rest = self.continuation(hypothesis)
         self.committed.extend(rest)
         self.provisional = ()
         return rest

@@ -13,6 +13,7 @@ from speech.activity import Probabilities, Region
 from speech.transcript import Word
 
 LEAST_MISSED = 1.0  # seconds of speech without words that are worth another decoding
+SAME_CUT = 0.5  # seconds: a cut that differs by less from what was decoded is not worth another decoding
 MARGIN = REACH + 0.1  # seconds around them that are decoded with them: up to the words beside them
 
 DecodeSpan = Callable[[Region], Awaitable[Sequence[Word]]]  # the words of a stretch, in the session's time
@@ -26,15 +27,16 @@ async def find_missed_words(
     known: words before them that are final already; speech: of the whole session; span: where words may be missing
     """
     found = list(words)
-    tried: list[float] = []  # seconds: starts of gaps that nothing was found in
+    tried: list[float] = []  # seconds: starts of gaps
     while gap := _next_gap([*known, *found], speech, span, tried):
         beside = [*known, *found]
         stretch = Region(max(span.start, gap.start - MARGIN), min(span.end, gap.end + MARGIN))
+        if not beside and stretch.end - stretch.start > span.end - span.start - SAME_CUT:
+            break
         fresh = in_gap(beside, await decode(stretch), gap)
         if fresh and is_believable(fresh, beside):
             found = merge(found, fresh)
-        else:
-            tried.append(gap.start)
+        tried.append(gap.start)
     return found
 
 

@@ -10,22 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 
 from gateway.recognition.coverage import measure
 from gateway.recognition.doubts import NO_SPEECH, language_guess, segment_doubts
-from gateway.recognition.windows import believable_words, is_speech
+from gateway.recognition.windows import is_speech
 from gateway.streaming import messages
 from gateway.streaming.audio_input import AudioInput, DetectActivity
 from gateway.streaming.language import LanguageVote
 from gateway.streaming.messages import Message
+from gateway.streaming.missed_speech import find_missed_words
 from gateway.streaming.policy import StreamPolicy, samples
 from gateway.streaming.utterances import NoObserver, UtteranceObserver
-from gateway.streaming.window import SpeechWindow
+from gateway.streaming.window import SpeechWindow, words_in_session
 from gateway.transcript.segments import segment
 from gateway.transcript.text import join
-from speech.activity import CHUNK, CHUNK_SECONDS
-from speech.agreement import split, widest_pause
+from speech.activity import CHUNK, CHUNK_SECONDS, Region
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import Coverage, WindowResult, Word
 
@@ -197,7 +196,7 @@ class StreamSession:
         covered = self._window.decoded >= min(speech_end + self._policy.padding // 2, end)
         words = None if covered else await self._decode(end)
         known = len(self._window.agreement.committed)
-        await self._commit(self._window.agreement.finish(words))
+        await self._commit(self._window.agreement.finish(await self._completed(words, end)))
         if self._unspoken and len(self._window.agreement.committed) == known:
             self._input.dismiss(max(self._window.start, self._final), end)
         self._final = speech_end
@@ -206,7 +205,7 @@ class StreamSession:
 
     async def _cut(self) -> None:
         """Nobody pauses: what comes before the widest late gap between words is final, the rest goes on."""
-        words = await self._decode(self._input.analysed)
+        words = await self._completed(await self._decode(self._input.analysed), self._input.analysed)
         cut = self._window.late_pause(words, self._policy.longest)
         await self._commit(self._window.agreement.finish([word for word in words if word.end <= cut]))
         self._window.move_to(min(samples(cut), self._input.analysed))
@@ -225,16 +224,26 @@ class StreamSession:
         The last word is never part of it, for its end may not have been heard.
         """
         words = await self._decode(self._input.analysed)
+        kept, resume = self._window.before_widest_pause(words)
+        await self._commit(self._window.agreement.finish([*self._window.agreement.committed, *kept]))
+        self._resume = min(samples(resume), self._input.analysed)
+
+    async def _completed(self, words: Sequence[Word] | None, end: int) -> list[Word]:
+        """A decoding of the window (None: the last one) with the words of speech that it passed over."""
         known = self._window.agreement.committed
-        open_words = [*known[-1:], *words[split(words, known) :]]
-        pause = widest_pause(open_words)
-        if pause is None:
-            self._resume = samples(known[-1].end) if known else self._window.start
-            return
-        before, after = pause
-        kept = open_words[len(known[-1:]) : open_words.index(after)]
-        await self._commit(self._window.agreement.finish([*known, *kept]))
-        self._resume = min(samples((before.end + after.start) / 2), self._input.analysed)
+        rest = self._window.agreement.continuation(words)
+        if self._unspoken:
+            return [*known, *rest]
+        start = max(self._final / SAMPLE_RATE, self._window.offset, *(word.end for word in known[-1:]))
+        span = Region(start, max(start, end / SAMPLE_RATE))
+        return [*known, *await find_missed_words(rest, known, self._input.speech, span, self._decode_span)]
+
+    async def _decode_span(self, span: Region) -> list[Word]:
+        start, end = (
+            min(max(samples(edge), self._input.buffer.start), self._input.analysed) for edge in (span.start, span.end)
+        )
+        result = await self._recognize(self._input.buffer.samples(start, end), self._vote.settled)
+        return words_in_session(result, start / SAMPLE_RATE)
 
     async def _decode(self, end: int) -> list[Word]:
         """Words of the window up to sample `end`, in session time."""
@@ -247,8 +256,7 @@ class StreamSession:
             await self._emit(messages.language_settled(self._vote.best, self._vote.share))
         window.decoded = end
         self._unspoken = not is_speech(result)
-        words = () if self._unspoken else believable_words(result)
-        return [replace(word, start=word.start + window.offset, end=word.end + window.offset) for word in words]
+        return words_in_session(result, window.offset)
 
     def _pace(self, elapsed: float) -> None:
         """Under load the next decoding waits for more audio: it updates less often, and never falls behind."""

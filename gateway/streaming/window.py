@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from gateway.recognition.windows import believable_words, is_speech
 from gateway.streaming.buffer import AudioBuffer
 from gateway.streaming.policy import StreamPolicy, samples
 from speech.agreement import Agreement, widest_pause
 from speech.audio import SAMPLE_RATE
-from speech.transcript import Word
+from speech.transcript import WindowResult, Word
 
 
 class SpeechWindow:
@@ -66,3 +68,22 @@ class SpeechWindow:
             return middle if not late else min(late[0].start, middle)
         before, after = pause
         return (before.end + after.start) / 2
+
+    def before_widest_pause(self, words: Sequence[Word]) -> tuple[list[Word], float]:
+        """Words of a decoding that come before its widest pause since the last final word, and the second inside it.
+
+        Where there is no pause: none, and the second at which the final words end.
+        """
+        known = self.agreement.committed[-1:]
+        open_words = [*known, *self.agreement.continuation(words)]
+        pause = widest_pause(open_words)
+        if pause is None:
+            return [], known[-1].end if known else self.offset
+        before, after = pause
+        return open_words[len(known) : open_words.index(after)], (before.end + after.start) / 2
+
+
+def words_in_session(result: WindowResult, offset: float) -> list[Word]:
+    """In the session's time; none where nobody spoke. offset: seconds"""
+    words = believable_words(result) if is_speech(result) else ()
+    return [replace(word, start=word.start + offset, end=word.end + offset) for word in words]

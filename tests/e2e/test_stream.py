@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jiwer
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.relay import relaying
+from docs.live.stt_live import LiveStream
+from tests.e2e.relay import Relay, relaying
 from tests.e2e.service_process import STT, ServiceProcess, run_service
 
 Message = dict[str, Any]
@@ -98,6 +102,49 @@ async def test_text_settles_while_it_is_spoken(service: ServiceProcess, pcm: byt
     check_whole([m for m in messages if m["type"] in ("partial", "transcript", "final")])
     assert any(m["partial"] for m in messages)
     assert not any(m["text"] for m in messages if m["type"] == "partial")
+
+
+@pytest.mark.parametrize("start", [0.0, 0.65])  # seconds; after the second one Whisper ends its text too early
+async def test_a_sentence_that_is_said_twice_is_heard_twice(service: ServiceProcess, pcm: bytes, start: float) -> None:
+    async with connect(stream_url(service, "?language=en")) as socket:
+        await send_pieces(socket, (pcm * 2)[round(start * 16000) * 2 :], 3200)
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+    assert plain(messages[-1]["text"]).count("how much there might be prudently in his power to do for them") == 2
+    assert messages[-1]["warnings"] == []
+
+
+async def test_a_session_goes_on_by_another_connection_wherever_the_line_is_cut(
+    service: ServiceProcess, pcm: bytes
+) -> None:
+    draw = random.Random(21)
+    places = sorted(draw.randrange(20_000, len(pcm)) for _ in range(2))  # bytes
+
+    async def choose() -> str:
+        return service.url
+
+    async def spoken() -> AsyncIterator[bytes]:
+        for start in range(0, len(pcm), 3200):
+            yield pcm[start : start + 3200]
+            await asyncio.sleep(0.05)
+
+    async def cut(relay: Relay) -> None:
+        for place in places:
+            while relay.carried < place:
+                await asyncio.sleep(0.01)
+            relay.cut()
+
+    async with relaying(choose) as relay:
+        cutting = asyncio.create_task(cut(relay))
+        stream = LiveStream(f"{relay.url.replace('http', 'ws')}/v1/stream", config={"language": "en"})
+        async with asyncio.timeout(120):
+            heard = [message async for message in stream.listen(spoken())]
+        await cutting
+
+    assert relay.connections == 3
+    text = " ".join(message["text"] for message in heard if message["type"] == "transcript")
+    # Where a word was cut in two, it may be heard otherwise.
+    assert jiwer.wer(f"and mr {SAID}", plain(text)) < 0.1
 
 
 async def test_silence_gives_no_words(service: ServiceProcess) -> None:

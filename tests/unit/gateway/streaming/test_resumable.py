@@ -26,7 +26,7 @@ from speech.audio import SAMPLE_RATE
 from speech.transcript import WindowResult, Word
 from tests.e2e.relay import Relay, relaying
 from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
-from tests.unit.gateway.streaming.test_session import loudness, play, speech, written_words
+from tests.unit.gateway.streaming.test_session import SENTENCE, loudness, play, speech, written_words
 
 HERE = Path(__file__).parent
 PAUSES = [0.0, 0.2, 0.0, 0.05, 0.8, 0.0, 0.2, 0.0, 1.2, 0.0, 0.05, 0.2]
@@ -100,7 +100,8 @@ async def answers(pcm: np.ndarray, config: dict[str, Any]) -> list[Message]:
         told.append(message)
 
     async def read(samples: Any, language: str | None) -> WindowResult:
-        return written_words(samples)
+        heard = written_words(samples)
+        return replace(heard, words=tuple(replace(word, text=said_at(word.text)) for word in heard.words))
 
     asked = read_config(config)
     assert asked.resume is not None
@@ -126,18 +127,23 @@ async def connections(pcm: np.ndarray, client: LiveStream, heard: list[str], cut
                 yield each
 
 
+def said_at(number: str) -> str:
+    """Word w1, w2 … as it is said: the same sentence again and again."""
+    return SENTENCE[(int(number[1:]) - 1) % len(SENTENCE)]
+
+
 def said(told: Sequence[Message]) -> list[str]:
     return [word["word"] for message in told if message["type"] == "transcript" for word in message["words"]]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_a_session_that_is_cut_twice_after_any_of_its_messages_is_whole(seed: int) -> None:
     draw = random.Random(seed)
     pcm, words = speech([draw.choice([0.0, 0.0, 0.05, 0.2, 0.8, 1.5]) for _ in range(10)])
     tries = [heard async for heard in connections(pcm, LiveStream("", config={"language": "en"}), [], cuts=2)]
 
     assert len(tries) > 20
-    assert [heard for heard in tries if heard != words] == []
+    assert [heard for heard in tries if heard != list(map(said_at, words))] == []
 
 
 async def test_a_gateway_that_leaves_hands_the_session_over(service: DialectService, tmp_path: Any) -> None:

@@ -35,6 +35,7 @@ from speech.transcript import WindowResult, Word
 from tests.unit.gateway.triton.triton_fakes import Triton, listening
 
 WORD, GAP = 4800, 1600  # samples
+SENTENCE = ("Close", "the", "door,", "please.")
 # Pauses of speech of which two words were lost when it came in frames of 6 s.
 IN_LARGE_FRAMES = [
     *(0.8, 0.2, 0.2, 2.0, 0.2, 0.8, 0.5, 0.8, 0.5, 0.0, 0.0, 0.2, 0.5, 2.0, 2.0, 0.0, 0.0, 2.0, 2.0, 0.2, 2.0, 0.8),
@@ -144,6 +145,47 @@ async def test_the_end_tells_how_much_of_the_speech_has_words() -> None:
     assert gap.end > 2.4
     assert part.coverage(part.duration).covered_seconds < part.coverage(part.duration).speech_seconds
     assert mistaken.coverage(mistaken.duration).speech_seconds == 0.0
+
+
+@pytest.mark.parametrize("frames", [[3200], [200_001]], ids=["as it is spoken", "in a burst"])
+@pytest.mark.parametrize("pauses", [[0.0] * 16, [*[0.0] * 7, 1.0, *[0.0] * 8], [0.0] * 150], ids=["one", "two", "long"])
+async def test_what_a_decoding_passes_over_is_decoded_again_by_itself(pauses: list[float], frames: list[int]) -> None:
+    async def ends_early(pcm: Pcm, language: str | None) -> WindowResult:
+        """As Whisper does now and then after the first of two sentences that are alike."""
+        heard = written_words(pcm)
+        return replace(heard, words=heard.words[: 9 if len(heard.words) > 13 else None])
+
+    pcm, expected = speech(pauses)
+    session, sent = await transcribe(pcm, frames, ends_early)
+
+    assert finals(sent) == expected
+    assert session.coverage(session.duration).gaps == ()
+
+
+async def test_a_sentence_that_is_said_twice_is_final_twice() -> None:
+    async def first_of_them(pcm: Pcm, language: str | None) -> WindowResult:
+        """The same four words again and again; of more than five, only the first four."""
+        heard = written_words(pcm).words
+        words = tuple(replace(word, text=SENTENCE[(int(word.text[1:]) - 1) % 4]) for word in heard)
+        return replace(written_words(pcm), words=words[: 4 if len(words) > 5 else None])
+
+    pcm, _ = speech([*[0.0] * 3, 1.0] * 2)
+    _, sent = await transcribe(pcm, [3200], first_of_them)
+
+    assert finals(sent) == [*SENTENCE] * 2
+
+
+async def test_what_nobody_believes_is_not_filled_in() -> None:
+    async def guesses(pcm: Pcm, language: str | None) -> WindowResult:
+        heard = written_words(pcm)
+        if pcm[SAMPLE_RATE // 2] == 1:  # the first word: it is the whole window
+            return replace(heard, words=heard.words[:4])
+        return replace(heard, words=tuple(replace(word, confidence=0.2) for word in heard.words))
+
+    pcm, expected = speech([0.0] * 12)
+    _, sent = await transcribe(pcm, [200_001], guesses)
+
+    assert finals(sent) == expected[:4]
 
 
 async def test_where_nobody_spoke_that_is_told_unless_another_gateway_goes_on() -> None:
