@@ -34,7 +34,8 @@ def test_a_language_has_every_text_with_the_same_slots(language: str) -> None:
 
 
 def test_every_text_is_shown_somewhere() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in SOURCE.glob("*.ts*"))
+    written = (path for path in SOURCE.glob("*.ts*") if path.name != "api.d.ts")  # which is made, and not everywhere
+    code = "".join(path.read_text(encoding="utf-8") for path in written)
     named = set(re.findall(r'"(\w+)"', code))
 
-    assert set(texts("en")) - named - {"transcriptions", "minutes", "credits"} == set()
+    assert set(texts("en")) - named - {"transcriptions", "minutes", "credits", "summaries"} == set()
