@@ -75,14 +75,15 @@ UV_COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-header
   --no-emit-index-url --no-config
 # Containers run the versions that the tests run; NVIDIA's images bring Python 3.12.
 LOCK_WHOLE = $(UV_COMPILE) --python-version 3.11
-LOCK = $(LOCK_WHOLE) --override requirements/never-imported.in
+LOCK_TESTS = $(LOCK_WHOLE) --override requirements/never-imported.in
+LOCK = $(LOCK_TESTS) --override requirements/imported-by-tests.in
 LOCK_NVIDIA = $(UV_COMPILE) --python-version 3.12
 TESTED = --constraint requirements/service.txt
 TRITON_GPU = requirements/container-triton-gpu.txt
 
 lock:  ## pin every requirement again (needs uv)
 	$(LOCK) --extra serving --extra export -o requirements/service.txt
-	$(LOCK) --extra serving --extra export --extra development $(TESTED) -o requirements/development.txt
+	$(LOCK_TESTS) --extra serving --extra export --extra development $(TESTED) -o requirements/development.txt
 	$(LOCK_WHOLE) --extra benchmarks -o requirements/benchmarks.txt
 	$(LOCK_WHOLE) --extra agents -o requirements/agents.txt
 	$(LOCK) --extra plot $(TESTED) -o requirements/plot.txt

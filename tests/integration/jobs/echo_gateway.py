@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -32,12 +33,15 @@ from speech.activity import VoiceActivity
 from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import WindowResult, Word
 
+HELD = "held"
+
 
 @dataclass
 class EchoWhisper:
     """Says how loud each second of a window is."""
 
     seconds: float  # that a window takes
+    held: Path  # while this file is there, no window ends
     asked: int = 0
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
@@ -46,6 +50,8 @@ class EchoWhisper:
             await asyncio.sleep(self.seconds)
         self.asked += 1
         print("window", flush=True)
+        while self.held.exists():
+            await asyncio.sleep(0.05)
         words = tuple(_words(pcm))
         return WindowResult(words, " ".join(word.text for word in words), "en", 1.0, -0.1, 0.0)
 
@@ -66,7 +72,7 @@ def _words(pcm: Pcm) -> Sequence[Word]:
 async def main(listener: socket.socket, seconds: float) -> None:
     settings = Settings()
     settings.server.data.mkdir(parents=True, exist_ok=True)
-    whisper = EchoWhisper(seconds)
+    whisper = EchoWhisper(seconds, settings.server.data / HELD)
     part = cast(Any, whisper)
     activity = VoiceActivity()
     with open_spool(settings.server.data) as spool:

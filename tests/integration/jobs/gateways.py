@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import imageio_ffmpeg
 
+from tests.integration.jobs.echo_gateway import HELD
+
 GATEWAY = Path(__file__).with_name("echo_gateway.py")
 SPEECH = Path(__file__).parents[2] / "data" / "dashwood.flac"
 PATIENCE = 120.0  # seconds: the machine may be busy
@@ -64,6 +66,16 @@ class EchoGateway:
     def windows(self) -> int:
         """That its models were asked about, over all of its lives."""
         return (self.data / "out.log").read_text().count("window\n")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No window that is asked for meanwhile ends before the block does, however long the test takes."""
+        hold = self.data / HELD
+        hold.touch()
+        try:
+            yield
+        finally:
+            hold.unlink()
 
     def kill(self) -> None:
         self.process.kill()

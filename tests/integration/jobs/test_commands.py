@@ -133,10 +133,10 @@ def test_a_recording_at_an_address_is_fetched_by_the_service(stt: Stt, gateway: 
     assert json.loads(stt("jobs", "show", identity, "--json").out)["metadata"] == {"far": True}
 
 
-def test_a_job_in_work_is_cancelled_and_then_deleted(stt: Stt, talk: Path) -> None:
-    identity = submitted(stt, talk)
-
-    cancelled = stt("jobs", "cancel", identity)
+def test_a_job_in_work_is_cancelled_and_then_deleted(stt: Stt, gateway: EchoGateway, talk: Path) -> None:
+    with gateway.held():
+        identity = submitted(stt, talk)
+        cancelled = stt("jobs", "cancel", identity)
     again = stt("jobs", "cancel", identity)
     watched = stt("jobs", "watch", identity)
     deleted = stt("jobs", "delete", identity)
@@ -148,10 +148,10 @@ def test_a_job_in_work_is_cancelled_and_then_deleted(stt: Stt, talk: Path) -> No
     assert "There is no job of this id" in stt("jobs", "show", identity).err
 
 
-def test_a_job_in_work_is_deleted_at_once(stt: Stt, talk: Path) -> None:
-    identity = submitted(stt, talk)
-
-    assert stt("jobs", "delete", identity).code == 0
+def test_a_job_in_work_is_deleted_at_once(stt: Stt, gateway: EchoGateway, talk: Path) -> None:
+    with gateway.held():
+        identity = submitted(stt, talk)
+        assert stt("jobs", "delete", identity).code == 0
     assert stt("jobs", "show", identity).code == 1
 
 
@@ -178,28 +178,52 @@ def test_a_webhook_is_sent_again(stt: Stt, gateway: EchoGateway) -> None:
     assert "no webhook that could be sent again" in refused.err
 
 
-@pytest.mark.parametrize("command", [["jobs", "watch"], ["transcribe", "--job"]], ids=" ".join)
-def test_whoever_ends_the_command_is_told_where_the_job_is(
-    stt: Stt, gateway: EchoGateway, talk: Path, command: list[str]
-) -> None:
-    subject = talk if command[0] == "transcribe" else submitted(stt, talk)
-    before = gateway.windows
-    process = subprocess.Popen([STT, *command, subject], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    if command[0] == "jobs":
-        assert process.stdout.readline()
-    else:
-        deadline = time.monotonic() + PATIENCE
-        while gateway.windows == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+def test_whoever_stops_watching_is_told_where_the_job_is(stt: Stt, gateway: EchoGateway, talk: Path) -> None:
+    before = quiet_windows(gateway)
+    identity = submitted(stt, talk)
+    wait_for_windows(gateway, before + 4)
+    with gateway.held():
+        watching = start("jobs", "watch", identity)
+        assert watching.stdout is not None and watching.stdout.readline()  # text of before
+        interrupt(stt, watching)
 
+
+def test_whoever_ends_a_transcription_is_told_where_the_job_is(stt: Stt, gateway: EchoGateway, talk: Path) -> None:
+    before = quiet_windows(gateway)
+    with gateway.held():
+        transcribing = start("transcribe", "--job", talk)
+        wait_for_windows(gateway, before + 4)
+        interrupt(stt, transcribing)
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([STT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def interrupt(stt: Stt, process: subprocess.Popen[str]) -> None:
+    """It says where the job is, which goes on."""
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
 
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     identity = said.removeprefix("The job goes on: stt jobs watch ").strip()
     assert stt("jobs", "delete", identity).code == 0, said
+
+
+def quiet_windows(gateway: EchoGateway) -> int:
+    """How many there were, once those of jobs that were ended before are over."""
+    before = -1
+    while before != gateway.windows:
+        before = gateway.windows
+        time.sleep(4 * WINDOW_SECONDS)
+    return before
+
+
+def wait_for_windows(gateway: EchoGateway, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while gateway.windows < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("action", ["show", "watch", "cancel", "delete", "resend"])
