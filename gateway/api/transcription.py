@@ -109,7 +109,7 @@ class TranscriptionForm(TypedDict):
     with the tag of `language` before others; `warnings` names those that were not read."""
     url: NotRequired[Annotated[str, Field(examples=["https://media.example/talk.mp3"])]]
     """The recording's address, http or https, in place of `file`. Private addresses are refused."""
-    upload: NotRequired[Annotated[str, Field(examples=["5d1f0a7c2b9e4d6f8a3c5e7f9b1d2c4a"])]]
+    upload: NotRequired[Annotated[str, Field(examples=[""])]]
     """A resumable upload that is complete (`POST /v1/uploads`), in place of `file`."""
     model: NotRequired[Annotated[ModelName, Field(default="large-v3-turbo")]]
     """A model that `GET /v1/models` lists. For one that is not deployed a stand-in answers and is named."""
