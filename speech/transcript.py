@@ -16,6 +16,10 @@ class Word:
     speaker: str | None = None
     language: str | None = None  # ISO 639-1; None: the transcript's
 
+    def shifted(self, offset: float) -> Word:
+        """offset: seconds"""
+        return replace(self, start=self.start + offset, end=self.end + offset)
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

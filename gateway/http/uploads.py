@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -25,10 +24,10 @@ from gateway.errors import (
     TooLarge,
     Unavailable,
 )
+from gateway.spool import NO_ROOM
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 16 * 1024
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of the process
 WRITE_BYTES = 1024 * 1024  # gathered before a thread writes them
 DRAIN_SECONDS = 5.0
 NO_FORM = "The body is not valid multipart/form-data."

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from gateway.recognition.windows import WindowTranscript
+from speech.activity import Region
 from speech.languages import NAMES
-from speech.transcript import Segment
+from speech.transcript import Segment, SpeechGap
 
 # Over 140 recordings of 1 to 60 s in 13 languages, Whisper base: of the 3 below it 2 were in the wrong language.
 DOUBTFUL_LANGUAGE = 0.5  # share of the probability that the detected language has, by seconds of speech
 DOUBTFUL_SEGMENT = 0.4  # confidence: in the same recordings 2 segments of clean read English lie below
+LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
 MOST_STRETCHES = 5  # told one by one
 NO_SPEECH = "No speech was heard."
 
@@ -46,6 +48,10 @@ def segment_doubts(segments: Sequence[Segment]) -> list[str]:
     return [*told, f"So are those of {more} stretches more."] if more else told
 
 
-def lost_speech(start: float, end: float) -> str:
-    """start, end: seconds between which somebody speaks and no word was found"""
-    return f"Speech from {start:.1f} s to {end:.1f} s could not be turned into words."
+def lost_speech(stretches: Iterable[Region | SpeechGap], begins: float = 0.0) -> list[str]:
+    """stretches: in which somebody speaks and no word was found; begins: seconds of the recording before their zero"""
+    return [
+        f"Speech from {begins + each.start:.1f} s to {begins + each.end:.1f} s could not be turned into words."
+        for each in stretches
+        if each.end - each.start >= LOST
+    ]

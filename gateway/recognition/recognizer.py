@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 
 from gateway.media.recording import Recording
@@ -27,10 +26,8 @@ from gateway.transcript.text import join
 from speech.activity import Region, regions
 from speech.audio import SAMPLE_RATE
 from speech.tensors import Task
-from speech.transcript import Transcript, Word
+from speech.transcript import Transcript
 from speech.windows import Window, plan
-
-LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
 
 
 def _ignore(decoded: float, planned: float) -> None:
@@ -74,9 +71,9 @@ def _transcript(
     """
     translated = request.task is Task.TRANSLATE
     in_part = in_order(in_one_script(completed.words, request.script), recording.duration)
-    words = [_shifted(word, recording.begins) for word in in_part] if recording.begins else in_part
+    words = [word.shifted(recording.begins) for word in in_part] if recording.begins else in_part
     language = TRANSLATED_INTO if translated else request.language or _main_language(transcripts)
-    lost = _warnings(completed.lost, recording.begins)
+    lost = lost_speech(completed.lost, recording.begins)
     segments = segment(words, language)
     judged = JudgedSpans(
         silent=[_span(each) for each in transcripts if not each.is_speech],
@@ -127,14 +124,6 @@ def _in_languages(spoken: Sequence[WindowTranscript], allowed: Sequence[str]) ->
     """Each window in pieces of one language."""
     path = iter(spoken_languages([heard for each in spoken for heard in each.heard], allowed))
     return {each.window: split_by_language(each.window, list(islice(path, len(each.heard)))) for each in spoken}
-
-
-def _shifted(word: Word, seconds: float) -> Word:
-    return replace(word, start=word.start + seconds, end=word.end + seconds)
-
-
-def _warnings(lost: Sequence[Region], begins: float) -> list[str]:
-    return [lost_speech(begins + gap.start, begins + gap.end) for gap in lost if gap.end - gap.start >= LOST]
 
 
 def _main_language(transcripts: Sequence[WindowTranscript]) -> str:

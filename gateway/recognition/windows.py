@@ -145,4 +145,4 @@ def _bounds(window: Window) -> tuple[tuple[int, int], ...]:
 
 
 def _place(word: Word, offset: float, language: str) -> Word:
-    return replace(word, start=word.start + offset, end=word.end + offset, language=language)
+    return replace(word.shifted(offset), language=language)

@@ -16,7 +16,7 @@ from gateway.accounts import Admission, Caller, IdempotentResult, StoredResponse
 from gateway.errors import BadParameter, RecordingTooLong, ServiceError, Unavailable
 from gateway.http.connection import while_connected
 from gateway.http.known_speakers import KnownSpeaker
-from gateway.http.uploads import NO_ROOM, Form, Upload, UploadLimits, receive_form
+from gateway.http.uploads import Form, Upload, UploadLimits, receive_form
 from gateway.media.recording import Recording
 from gateway.media.tracks import ONE_TRACK, TrackChoice
 from gateway.outgoing.address_rules import AddressRules
@@ -26,7 +26,7 @@ from gateway.recognition.doubts import NO_SPEECH
 from gateway.recognition.request import RecognitionRequest
 from gateway.requests.uploads import upload_as_file
 from gateway.services import Services
-from gateway.spool import request_folder
+from gateway.spool import NO_ROOM, request_folder
 from speech.transcript import Segment, Transcript
 
 ReceiveForm = Callable[[Request, UploadLimits, Path], Awaitable[Form]]

@@ -19,7 +19,7 @@ from gateway.accounts.idempotency import checked_key
 from gateway.draining import Work
 from gateway.errors import BadParameter, BadRequest, ServiceError, Unavailable
 from gateway.http.json_body import read_body, read_object
-from gateway.http.uploads import NO_ROOM, FormRules, Upload, UploadLimits, declared_bytes, drain, receive_form
+from gateway.http.uploads import FormRules, Upload, UploadLimits, declared_bytes, drain, receive_form
 from gateway.jobs.job import Job
 from gateway.jobs.jobs import Jobs
 from gateway.jobs.recording_options import deployed_model, recording_options
@@ -31,7 +31,7 @@ from gateway.requests.uploads import upload_as_file
 from gateway.routes.jobs_access import jobs_of, owner
 from gateway.routes.transcribe import RULES
 from gateway.services import Services, services_of
-from gateway.spool import request_folder
+from gateway.spool import NO_ROOM, request_folder
 from gateway.summaries.styles import ALIASES, STYLES, find_style
 
 LONGEST_METADATA = 4096  # bytes

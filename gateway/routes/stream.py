@@ -41,7 +41,6 @@ REASON_BYTES = 123  # RFC 6455, 5.5: a closing frame holds 125, its code takes 2
 SUBPROTOCOL = "stt"  # of clients that send their key as another one: a browser wants one of its offers taken
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
-LOST = 1.5  # seconds of speech without words that are worth a warning
 
 _log = logging.getLogger(__name__)
 
@@ -101,8 +100,7 @@ class StreamConnection:
             until = session.resume
             await self.send(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
         coverage = session.coverage(until)
-        lost = [lost_speech(gap.start, gap.end) for gap in coverage.gaps if gap.end - gap.start >= LOST]
-        warnings = [*self.warnings, *lost, *session.doubts]
+        warnings = [*self.warnings, *lost_speech(coverage.gaps), *session.doubts]
         last = messages.complete(session.text, session.language, until, warnings, coverage)
         if self.resumable is not None:
             last["text"], last["duration"] = self.resumable.text, round(self.resumable.start + until, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from speech.agreement import MAX_BOUNDARY, split, widest_pause
@@ -89,5 +89,4 @@ class CommittedTranscript:
 
     def _words(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
         words = [Word(each["word"], each["start"], each["end"], each["confidence"]) for each in fields]
-        offset = self._session_start
-        return [replace(word, start=word.start + offset, end=word.end + offset) for word in words]
+        return [word.shifted(self._session_start) for word in words]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gateway.errors import BadParameter
 from gateway.media.live_decoding import LiveDecoder
-from gateway.streaming.recognizable import HEAD_BYTES, unlike_samples
+from gateway.streaming.recognizable import HEAD_BYTES, MARKS, unlike_samples
 from gateway.streaming.resampling import SoundConverter, SoundFormat
 
 ACCEPTED = (
@@ -17,7 +17,7 @@ ACCEPTED = (
     '`"channels"`), or with `"encoding": "webm"` or `"ogg"` what a MediaRecorder makes'
 )
 
-BEGINS = {"webm": b"\x1aE\xdf\xa3", "ogg": b"OggS"}
+BEGINS = {"webm": MARKS["WebM"], "ogg": MARKS["Ogg"]}
 
 Sink = Callable[[bytes], Awaitable[None]]  # PCM16, 16 kHz, mono
 

@@ -10,6 +10,7 @@ HEAD_BYTES = 8192  # of a stream that are looked at: a quarter of a second of PC
 LEAST_FLOATS = 256  # that are not zero, before bytes are taken for floats
 ALMOST_ALL, HARDLY_ANY = 0.98, 0.5  # shares
 QUIETEST, LOUDEST = 1e-7, 2.0  # of samples that are floats
+MARKS = {"WebM": b"\x1aE\xdf\xa3", "Ogg": b"OggS", "FLAC": b"fLaC", "CAF": b"caff", "AMR": b"#!AMR", "AU": b".snd"}
 FRAMES = 3  # of MP3 or AAC in a row, before bytes are taken for them
 
 # MPEG audio layer III, by ISO 11172-3 and 13818-3.
@@ -30,8 +31,7 @@ def unlike_samples(head: bytes, sound: SoundFormat) -> str:
 
 def container(head: bytes) -> str:
     """The kind of file that begins like this; "" for none."""
-    begins = {b"\x1aE\xdf\xa3": "WebM", b"OggS": "Ogg", b"fLaC": "FLAC", b"caff": "CAF", b"#!AMR": "AMR", b".snd": "AU"}
-    for mark, name in begins.items():
+    for name, mark in MARKS.items():
         if head.startswith(mark):
             return name
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from gateway.recognition.windows import believable_words, is_speech
 from gateway.streaming.buffer import AudioBuffer
@@ -86,4 +85,4 @@ class SpeechWindow:
 def words_in_session(result: WindowResult, offset: float) -> list[Word]:
     """In the session's time; none where nobody spoke. offset: seconds"""
     words = believable_words(result) if is_speech(result) else ()
-    return [replace(word, start=word.start + offset, end=word.end + offset) for word in words]
+    return [word.shifted(offset) for word in words]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import errno
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -28,12 +27,12 @@ from gateway.errors import (
     TooManyRequests,
     Unavailable,
 )
+from gateway.spool import NO_ROOM
 from gateway.storage.objects import NotStored, ObjectStorage
 from gateway.uploads.store import QuotaExceeded, UploadStore
 from gateway.uploads.upload import ResumableUpload, UploadPiece
 
 PIECE_BYTES = 4 * 1024**2
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of the process
 FULL_SECONDS = 3600.0  # after which an account whose uploads take all of its room may try again
 GONE = "There is no upload of this id: it has expired, was deleted, or is a job already."
 
@@ -140,7 +139,7 @@ class ResumableUploads:
         try:
             await self.storage.put(name, [block])
         except OSError as problem:
-            if problem.errno in FULL:
+            if problem.errno in NO_ROOM:
                 raise Unavailable("There is no room for the upload at the moment.", 60) from problem
             raise
         return UploadPiece(start, start + len(block), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -24,6 +24,13 @@ class Relay:
         """Ends all connections as a broken line does."""
         for writer in self._open:
             writer.transport.abort()
+
+    async def cut_at(self, places: Sequence[int]) -> None:
+        """places: bytes to services, in order, at which the line is cut"""
+        for place in places:
+            while self.carried < place:
+                await asyncio.sleep(0.001)
+            self.cut()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from docs.live.stt_live import LiveStream
-from tests.e2e.relay import Relay, relaying
+from tests.e2e.relay import relaying
 from tests.e2e.service_process import STT, ServiceProcess, run_service
 
 Message = dict[str, Any]
@@ -128,14 +128,8 @@ async def test_a_session_goes_on_by_another_connection_wherever_the_line_is_cut(
             yield pcm[start : start + 3200]
             await asyncio.sleep(0.05)
 
-    async def cut(relay: Relay) -> None:
-        for place in places:
-            while relay.carried < place:
-                await asyncio.sleep(0.01)
-            relay.cut()
-
     async with relaying(choose) as relay:
-        cutting = asyncio.create_task(cut(relay))
+        cutting = asyncio.create_task(relay.cut_at(places))
         stream = LiveStream(f"{relay.url.replace('http', 'ws')}/v1/stream", config={"language": "en"})
         async with asyncio.timeout(120):
             heard = [message async for message in stream.listen(spoken())]

@@ -24,7 +24,7 @@ from gateway.streaming.session import StreamSession
 from speech.activity import CHUNK
 from speech.audio import SAMPLE_RATE
 from speech.transcript import WindowResult, Word
-from tests.e2e.relay import Relay, relaying
+from tests.e2e.relay import relaying
 from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
 from tests.unit.gateway.streaming.test_session import SENTENCE, loudness, play, speech, written_words
 
@@ -64,14 +64,8 @@ async def heard_through(service: DialectService, pcm: np.ndarray, cuts: list[int
     async def choose() -> str:
         return service.url
 
-    async def cut(relay: Relay) -> None:
-        for place in cuts:
-            while relay.carried < place:
-                await asyncio.sleep(0.001)
-            relay.cut()
-
     async with relaying(choose) as relay:
-        cutting = asyncio.create_task(cut(relay))
+        cutting = asyncio.create_task(relay.cut_at(cuts))
         stream = LiveStream(f"{relay.url.replace('http', 'ws')}/v1/stream", config={"language": "en"})
         words: list[str] = []
         async with asyncio.timeout(60):
