@@ -64,6 +64,11 @@ class Program:
                 self._log.write(line.rstrip())
         return self._process.wait()
 
+    def ask_to_end(self) -> None:
+        """Tells it, and everything that it started, to end; waits for none."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+
     def stop(self) -> None:
         """Ends it with everything that it started."""
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, None)):

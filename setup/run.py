@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from setup.engines import build_engines, fetch_summarizer, finish_summarizer
 from setup.environment import Environment
+from setup.interruption import INTERRUPTION, Terminated
 from setup.machine import Machine, describe, this_machine
 from setup.page import Page, begin_page, finish_page
 from setup.programs import Background, Log
@@ -43,14 +41,9 @@ EXIT_TERMINATED = 143
 Task = tuple[str, Callable[[Step], None]]  # title, and what does it
 
 
-class Terminated(BaseException):
-    """SIGTERM came, or the terminal was closed: what was begun is stopped in order."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    INTERRUPTION.watch()
     log = Log(LOGS / f"setup-{options.what}.log")
     try:
         _COMMANDS[options.what](options, log)
@@ -226,10 +219,6 @@ def summarizes_here(environment: Mapping[str, str]) -> bool:
 def size_of(folder: Path) -> int:
     """Bytes of all files below it."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
+from setup.interruption import INTERRUPTION
 from setup.programs import Log, Program
 
 SHOWN_LINES = 15  # of the log, where a step fails
@@ -114,13 +115,18 @@ class Step:
     ) -> None:
         """Runs a program whose output goes to on_line, and into the log where on_line says so.
 
-        raises: StepFailed if it fails
+        raises: StepFailed if it fails; KeyboardInterrupt or Terminated where a signal asked for the end
         """
+        INTERRUPTION.check()
         program = Program(command, self.log, on_line)
+        INTERRUPTION.ends(program.ask_to_end)
         try:
             code = program.read()
+            INTERRUPTION.check()
         except BaseException:
             program.stop()
             raise
+        finally:
+            INTERRUPTION.ends(None)
         if code != 0:
             raise StepFailed(f"`{' '.join(command[:4])} …` ended with exit code {code}.")
