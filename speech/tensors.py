@@ -39,6 +39,7 @@ PRIORITY = Tensor("PRIORITY", "BYTES", (1,), optional=True)  # a Priority, defau
 CALLER = Tensor("CALLER", "BYTES", (1,), optional=True)  # callers share the machine evenly
 TASK = Tensor("TASK", "BYTES", (1,), optional=True)  # a Task, default transcribe
 KEYTERMS = Tensor("KEYTERMS", "BYTES", (1,), optional=True)  # names and words that are more likely, one a line
+DRAFT = Tensor("DRAFT", "BYTES", (1,), optional=True)  # what AUDIO is likely to say; changes how soon, never what
 REGIONS = Tensor("REGIONS", "INT32", (-1,), optional=True)  # first sample and end of each stretch of speech in AUDIO
 RESULT = Tensor("RESULT", "BYTES", (1,))  # a WindowResult as JSON
 
@@ -51,7 +52,7 @@ VOICES = Tensor("VOICES", "FP16", (-1, 192))  # (pieces, embedding), unit length
 QUEUE_IS_FULL = "windows wait already"  # in the message of a model that is busy, and not away
 GPU_METRIC = "whisper_gpu_memory_bytes"  # in Triton's metrics; the label `gpu` is its name
 
-WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER, TASK, KEYTERMS, REGIONS)
+WHISPER_INPUTS = (AUDIO, LANGUAGE, PROMPT, PRIORITY, CALLER, TASK, KEYTERMS, DRAFT, REGIONS)
 WHISPER_OUTPUTS = (RESULT,)
 DIARIZER_INPUTS = (AUDIO,)
 DIARIZER_OUTPUTS = (ACTIVITY, PIECES, VOICES)

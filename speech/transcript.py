@@ -112,4 +112,5 @@ class WindowResult:
     temperature: float = 0.0  # at which the text was accepted
     truncated: bool = False  # the token limit ended the text: speech may be missing
     region_languages: tuple[dict[str, float], ...] = ()  # of each region asked about: probability by ISO 639-1
+    end_probability: float = 0.0  # of the end of text after the last word, 0..1; 0 where something else ended it
     attention: tuple[float, ...] = ()  # tokens whose attention lay on each ATTENTION_STEP of the window; (): not told

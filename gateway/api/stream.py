@@ -24,6 +24,7 @@ CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
 }
 
 
+TurnEvent = Literal["eager_end", "end", "resumed"]
 Encoding = Literal["pcm16", "float32", "mulaw", "alaw", "webm", "ogg"]
 
 
@@ -45,6 +46,22 @@ class StreamQuery(TypedDict):
     """Samples a second."""
     channels: NotRequired[Annotated[int, Field(default=1, ge=1, le=8)]]
     """Interleaved; they are mixed."""
+
+
+@described
+class EndOfTurnFrame(TypedDict):
+    """When a turn is over."""
+
+    policy: NotRequired[Annotated[Literal["evidence", "pause"], Field(default="evidence")]]
+    """`evidence`: early where what was heard says so; `pause`: after `longest_silence`, whatever that was."""
+    threshold: NotRequired[Annotated[float, Field(default=0.5, ge=0, le=1)]]
+    """Confidence from which a turn is over after `silence`."""
+    eager_threshold: NotRequired[Annotated[float, Field(default=0.3, ge=0, le=1)]]
+    """Confidence from which `eager_end` is told."""
+    silence: NotRequired[Annotated[float, Field(default=0.2, ge=0.1, le=5)]]
+    """Seconds of silence after which a turn may end by evidence."""
+    longest_silence: NotRequired[Annotated[float, Field(default=0.64, ge=0.1, le=5)]]
+    """Seconds of silence after which it ends without; at least `silence`."""
 
 
 @described
@@ -80,6 +97,9 @@ class ConfigFrame(TypedDict):
     """Interleaved, of frames that hold samples; they are mixed."""
     prompt: NotRequired[Annotated[str | None, Field(default="")]]
     """The same as a text, or the text before this speech; of a long one the end counts."""
+    end_of_turn: NotRequired[bool | Literal["evidence", "pause"] | EndOfTurnFrame]
+    """When turns end: the policy, alone or with its thresholds; `true` is `evidence`. It asks for `turn` messages, too.
+    Without it turns end as by `pause`, and are not told."""
     resume: NotRequired[bool | ResumeFrame]
     """`true`: this session may go on by another connection. It does by the object, with the samples from its `position`
     on; `webm` and `ogg` cannot."""
@@ -168,6 +188,23 @@ class TranscriptMessage(ServerMessage):
     """Its words."""
     acknowledged: NotRequired[Count]
     """With `resume`: how many samples need not be kept, for no other connection will need them."""
+
+
+@described
+class TurnMessage(ServerMessage):
+    """Where a turn stands; sent if the config has `end_of_turn`."""
+
+    type: Literal["turn"]
+    """Kind of the message."""
+    event: TurnEvent
+    """`eager_end`: the turn may be over, the last `partial` is what it would end with. `resumed`: it was not.
+    `end`: it is over, and all of its words came as `transcript`."""
+    start: Seconds
+    """Where the turn began, in seconds of the session's audio."""
+    time: Seconds
+    """Where its speech ended, or for `resumed` where it went on."""
+    confidence: Probability
+    """How sure the evidence is that it is over, 0 to 1; 0 where a pause alone ended it."""
 
 
 @described

@@ -20,6 +20,7 @@ class RecognitionRequest:
     regions: tuple[tuple[int, int], ...] = ()  # of a window, samples: speech whose languages are asked for
     prompt: str = ""  # words that are likely to occur, or the text before
     keyterms: tuple[str, ...] = ()  # names and words that matter: more likely wherever they may be said
+    draft: str = ""  # what a window is likely to say: decoded sooner where that is so, and never otherwise
     diarize: bool = False  # whether words get speakers
     speakers: int = 0  # their number; 0: unknown
     caller: str = ""  # for fair sharing between callers

@@ -19,6 +19,7 @@ from speech.audio import Pcm
 from speech.tensors import (
     AUDIO,
     CALLER,
+    DRAFT,
     KEYTERMS,
     LANGUAGE,
     PRIORITY,
@@ -61,6 +62,8 @@ class TritonWhisper:
         except TritonFailure as failure:
             if request.regions and REGIONS.name in failure.message:  # a Triton of the version before
                 return await self.recognize(pcm, replace(request, regions=()))
+            if request.draft and DRAFT.name in failure.message:
+                return await self.recognize(pcm, replace(request, draft=""))
             if request.keyterms and KEYTERMS.name in failure.message:
                 prompt = " ".join(filter(None, [", ".join(request.keyterms), request.prompt]))
                 return await self.recognize(pcm, replace(request, keyterms=(), prompt=prompt))
@@ -90,6 +93,8 @@ def write_window(pcm: Pcm, request: RecognitionRequest) -> dict[Tensor, Value]:
     asked: dict[Tensor, Value] = {} if request.task is Task.TRANSCRIBE else {TASK: request.task.value}
     if request.keyterms:
         asked[KEYTERMS] = "\n".join(request.keyterms)
+    if request.draft:
+        asked[DRAFT] = request.draft
     inputs: dict[Tensor, Value] = {
         AUDIO: pcm,
         LANGUAGE: request.language or ",".join(request.languages),

@@ -12,9 +12,10 @@ from gateway.models import Model
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper
 from gateway.services import Services
+from gateway.streaming.decoding import Recognize
 from gateway.streaming.messages import Message
 from gateway.streaming.policy import StreamPolicy
-from gateway.streaming.session import Recognize, StreamSession
+from gateway.streaming.session import StreamSession
 from gateway.streaming.utterances import NoObserver, UtteranceObserver
 from speech.audio import Pcm
 from speech.tensors import Priority
@@ -89,7 +90,7 @@ def recognition_of(services: Services, caller: Caller, options: LiveOptions) -> 
 
 
 async def recognize(
-    whisper: TritonWhisper, request: RecognitionRequest, pcm: Pcm, language: str | None
+    whisper: TritonWhisper, request: RecognitionRequest, pcm: Pcm, language: str | None, draft: str
 ) -> WindowResult:
-    """A window of a live session. language: ISO 639-1; None: detect"""
-    return await whisper.recognize(pcm, replace(request, language=language))
+    """A window of a live session. language: ISO 639-1; None: detect; draft: what it is likely to say"""
+    return await whisper.recognize(pcm, replace(request, language=language, draft=draft))

@@ -8,6 +8,7 @@ from gateway.requests.live import LiveOptions
 from gateway.services import Services
 from gateway.streaming.commands import StreamConfig
 from gateway.streaming.incoming import ContainedSound, IncomingSound, SampledSound, Sink
+from gateway.streaming.policy import turn_policy
 
 
 async def open_sound(services: Services, config: StreamConfig, sink: Sink) -> IncomingSound:
@@ -26,4 +27,5 @@ def live_options(config: StreamConfig) -> LiveOptions:
         languages=read_languages(config.languages),
         prompt=config.prompt[-MAX_PROMPT:],
         keyterms=config.keyterms,
+        policy=turn_policy(config.turn, told=config.tells_turns),
     )

@@ -14,6 +14,7 @@ from gateway.api.stream import (
     StopFrame,
     StreamQuery,
     TranscriptMessage,
+    TurnMessage,
 )
 from gateway.api.summary import SummaryAnswer, SummaryRequest
 from gateway.api.transcription import Transcription, TranscriptionForm
@@ -255,6 +256,7 @@ CHANNELS: tuple[Channel, ...] = (
             Frame("ready", ReadyMessage),
             Frame("partial", PartialMessage),
             Frame("transcript", TranscriptMessage),
+            Frame("turn", TurnMessage),
             Frame("language", LanguageMessage),
             Frame("final", FinalMessage),
             Frame("error", ErrorMessage),

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.errors import BadParameter
 from gateway.media.live_decoding import CONTAINERS
 from gateway.recognition.term_check import check_keyterms
+from gateway.streaming.end_of_turn import UNASKED, TurnPolicy, read_end_of_turn, unknown_fields
 from gateway.streaming.resampling import MOST_CHANNELS, Coding, SoundFormat
 from gateway.streaming.resumable import Resume, read_resume
 from speech.audio import SAMPLE_RATE
@@ -19,7 +20,7 @@ STOP_EXAMPLE = '{"action": "stop"}'
 CONFIG_FIELDS = ("model", "language", "languages", "token", "encoding", "sample_rate", "channels")
 TEXT_FIELDS = ("model", "language", "encoding", "prompt")
 TRANSCRIBE = "transcribe"  # the only task: what is stable of a translation is not known before its sentence ends
-KNOWN_FIELDS = {*CONFIG_FIELDS, *TEXT_FIELDS, "keyterms", "resume", "task"}
+KNOWN_FIELDS = {*CONFIG_FIELDS, *TEXT_FIELDS, "keyterms", "resume", "task", "end_of_turn"}
 CHANGEABLE = ("language", "languages", "keyterms", "prompt")  # in the middle of the audio
 MAX_TEXT_FRAME = 16_384  # characters
 SLOWEST, FASTEST = 8_000, 48_000  # Hz, of sample_rate
@@ -40,13 +41,16 @@ class StreamConfig:
     container: str = ""  # one of CONTAINERS; "": bare samples
     prompt: str = ""
     keyterms: tuple[str, ...] = ()  # that are likely to be said
+    turn: TurnPolicy = UNASKED
+    tells_turns: bool = False
     resume: Resume | None = None  # None: the session ends with its connection
+    strange: tuple[str, ...] = field(default=(), compare=False)  # fields inside of others that mean nothing here
     given: frozenset[str] = field(default=frozenset(), compare=False)  # names of the fields that were sent
 
     @property
     def ignored(self) -> list[str]:
         """Names of fields that mean nothing here."""
-        return sorted(self.given - KNOWN_FIELDS)
+        return sorted({*(self.given - KNOWN_FIELDS), *self.strange})
 
 
 class StopCommand:
@@ -105,7 +109,10 @@ def read_config(fields: Mapping[str, Any]) -> StreamConfig:
         container=encoding if encoding in CONTAINERS else "",
         prompt=fields.get("prompt") or "",
         keyterms=_keyterms(fields.get("keyterms")),
+        turn=read_end_of_turn(fields.get("end_of_turn")),
+        tells_turns=bool(fields.get("end_of_turn")),
         resume=_read_resume(fields, encoding),
+        strange=unknown_fields(fields.get("end_of_turn")),
         given=frozenset(fields),
     )
 
@@ -116,7 +123,7 @@ def changed(before: StreamConfig, asked: StreamConfig) -> StreamConfig:
     raises: BadParameter for a change of what cannot change then
     """
     fixed = {"model": asked.model == before.model, "encoding": asked.container == before.container}
-    fixed["resume"] = asked.resume == before.resume
+    fixed["resume"], fixed["end_of_turn"] = asked.resume == before.resume, asked.turn == before.turn
     fixed |= dict.fromkeys(("encoding", "sample_rate", "channels"), asked.sound == before.sound)
     if wrong := sorted(name for name in asked.given & fixed.keys() if not fixed[name]):
         raise BadParameter(

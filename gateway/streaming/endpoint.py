@@ -26,6 +26,7 @@ class Endpointer:
     position: int = 0  # samples
     speech_start: int | None = None  # samples; None: no utterance is open
     speech_end: int = 0  # samples: after the last chunk of speech
+    resumed: int = 0  # samples: where the last speech began that came after a silent chunk
     _run: int = 0  # chunks of speech in a row, while no utterance is open
 
     @property
@@ -40,9 +41,11 @@ class Endpointer:
             self._run = self._run + 1 if probability >= self.policy.onset else 0
             if self._run >= self.policy.onset_chunks:
                 self.speech_start = self.position - self._run * CHUNK
-                self.speech_end = self.position
+                self.speech_end, self.resumed = self.position, self.speech_start
             return False
         if probability >= self.policy.release:
+            if self.silence > CHUNK:
+                self.resumed = self.position - CHUNK
             self.speech_end = self.position
         return self.silence >= self.policy.silence_chunks * CHUNK
 

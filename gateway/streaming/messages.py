@@ -19,12 +19,16 @@ from gateway.api.stream import (
     ServerMessage,
     TranscriptFields,
     TranscriptMessage,
+    TurnEvent,
+    TurnMessage,
 )
 from gateway.transcript.rendering import coverage_fields, word_fields
 from gateway.transcript.text import join
 from speech.transcript import Coverage, Word
 
-Message = ReadyMessage | PartialMessage | TranscriptMessage | LanguageMessage | FinalMessage | ErrorMessage
+Message = (
+    ReadyMessage | PartialMessage | TranscriptMessage | TurnMessage | LanguageMessage | FinalMessage | ErrorMessage
+)
 
 MORE_COMES: MessageEnds = {"is_final": False, "final": False}
 NOTHING_SAID: ServerMessage = {"text": "", "partial": "", **MORE_COMES}
@@ -63,6 +67,18 @@ def final_text(words: Sequence[Word], language: str, acknowledged: int | None = 
         "end": round(words[-1].end, 3),
         "words": [word_fields(word) for word in words],
         **more,
+    }
+
+
+def turn(event: TurnEvent, start: float, time: float, confidence: float) -> TurnMessage:
+    """start, time: seconds"""
+    return {
+        "type": "turn",
+        **NOTHING_SAID,
+        "event": event,
+        "start": round(start, 3),
+        "time": round(time, 3),
+        "confidence": round(confidence, 3),
     }
 
 

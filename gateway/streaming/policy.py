@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gateway.streaming.end_of_turn import TurnPolicy, TurnRule
 from gateway.streaming.endpoint import EndpointPolicy
+from speech.activity import CHUNK_SECONDS
 from speech.audio import SAMPLE_RATE
+
+WEIGHED = 0.15  # seconds of silence after which the evidence for the end of a turn is sought
 
 
 def samples(seconds: float) -> int:
@@ -17,6 +21,8 @@ class StreamPolicy:
     """Samples unless the name says otherwise."""
 
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
+    turn: TurnPolicy | None = None  # None: the endpoint's silence alone ends turns
+    tells_turns: bool = False  # in messages of their own
     first_update: int = samples(0.3)  # of speech, before its first decoding
     update: int = samples(0.8)  # of new audio between two decodings, when the machine is not busy
     load_factor: float = 1.5  # new audio between two decodings, in lengths of the last one
@@ -31,3 +37,15 @@ class StreamPolicy:
     every_pause: bool = False  # whether each ends an utterance, also of a session that lags behind
     stride: int = samples(1.0)  # of audio given to voice activity detection at a time
     backlog: int = samples(600.0)  # of audio that may wait before the client is made to wait (19 MB)
+
+
+def turn_policy(turn: TurnPolicy, *, told: bool) -> StreamPolicy:
+    """Of sessions whose turns end as `turn` says. told: in messages of their own"""
+    policy = StreamPolicy(
+        endpoint=EndpointPolicy(silence_chunks=round(turn.longest_silence / CHUNK_SECONDS)),
+        turn=turn if turn.rule is TurnRule.EVIDENCE else None,
+        tells_turns=told,
+    )
+    if policy.turn is None:
+        return policy
+    return replace(policy, quiet=min(policy.quiet, samples(WEIGHED)))

@@ -62,6 +62,9 @@ class ResumableText:
         elif message["type"] == "partial":
             words = self._transcript.preview([dict(word) for word in message["words"]])
             await self._send(messages.partial_text(words, self._language))
+        elif message["type"] == "turn":
+            start, time = message["start"] + self.start, message["time"] + self.start
+            await self._send(messages.turn(message["event"], start, time, message["confidence"]))
         else:
             await self._send(message)
 

@@ -7,29 +7,24 @@ often, and the recogniser retries a window whose Triton is unavailable until the
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from gateway.recognition.coverage import measure
 from gateway.recognition.doubts import NO_SPEECH, language_guess, segment_doubts
-from gateway.recognition.windows import is_speech
 from gateway.streaming import messages
 from gateway.streaming.audio_input import AudioInput, DetectActivity
-from gateway.streaming.language import LanguageVote
-from gateway.streaming.messages import Message
+from gateway.streaming.decoding import Emit, Recognize, SpeechDecoder
 from gateway.streaming.missed_speech import find_missed_words
 from gateway.streaming.policy import StreamPolicy, samples
+from gateway.streaming.turns import TurnTracker
 from gateway.streaming.utterances import NoObserver, UtteranceObserver
-from gateway.streaming.window import SpeechWindow, words_in_session
+from gateway.streaming.window import SpeechWindow
 from gateway.transcript.segments import segment
 from gateway.transcript.text import join
 from speech.activity import CHUNK, CHUNK_SECONDS, Region
-from speech.audio import SAMPLE_RATE, Pcm
-from speech.transcript import Coverage, WindowResult, Word
-
-Recognize = Callable[[Pcm, str | None], Awaitable[WindowResult]]  # samples, language (None: detect); retries itself
-Emit = Callable[[Message], Awaitable[None]]
+from speech.audio import SAMPLE_RATE
+from speech.transcript import Coverage, Word
 
 
 class StreamSession:
@@ -40,15 +35,13 @@ class StreamSession:
     ) -> None:
         """language: ISO 639-1; None: detect"""
         self.observer: UtteranceObserver = NoObserver()
-        self._recognize, self._emit = recognize, emit
-        self._policy = policy
-        self._asked_language, self._vote = language, LanguageVote(language)
+        self._emit, self._policy = emit, policy
         self._input = AudioInput(detect, policy)
         self._window = SpeechWindow(self._input.buffer, policy)
+        self._decoder = SpeechDecoder(recognize, self._input, emit, language, policy)
+        self._turn = TurnTracker(policy.turn, emit if policy.tells_turns else None)
         self._final = 0  # samples: up to where all speech is final
-        self._interval = policy.update  # samples of new audio between two decodings
         self._handing_over = False
-        self._unspoken = False  # the last decoding found that nobody spoke
         self._resume = 0  # samples: where a session that is handed over resumes elsewhere
         self._words: list[Word] = []
 
@@ -72,7 +65,7 @@ class StreamSession:
 
     @property
     def language(self) -> str:
-        return self._vote.best
+        return self._decoder.vote.best
 
     @property
     def text(self) -> str:
@@ -84,7 +77,8 @@ class StreamSession:
         """What may be wrong in the final text, as the warnings of a file tell it."""
         if not self._words:
             return [NO_SPEECH] if self._input.duration and not self._handing_over else []
-        guess = [] if self._vote.given else language_guess(self.language, self._vote.share)
+        vote = self._decoder.vote
+        guess = [] if vote.given else language_guess(self.language, vote.share)
         return [*guess, *segment_doubts(segment(self._words, self.language))]
 
     def coverage(self, until: float) -> Coverage:
@@ -94,9 +88,7 @@ class StreamSession:
 
     def reconfigure(self, recognize: Recognize, language: str | None) -> None:
         """From the next decoding on. language: ISO 639-1; None: detect; one that is asked for already stays settled"""
-        self._recognize = recognize
-        if language != self._asked_language:
-            self._asked_language, self._vote = language, LanguageVote(language)
+        self._decoder.reconfigure(recognize, language)
 
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
@@ -117,6 +109,7 @@ class StreamSession:
             speech_start = await self._input.advance()
             if speech_start is not None:
                 self._window.open(speech_start)
+                self._turn.began(speech_start)
                 await self.observer.began(speech_start / SAMPLE_RATE)
             await self._react()
         await self._conclude()
@@ -138,7 +131,11 @@ class StreamSession:
                 await self._cut()
             elif self._is_due():
                 await self._update()
-        elif not self._has_uncommitted:
+            elif await self._turn.is_over(self._input.endpoint):
+                self._input.endpoint.close()
+        if self._input.speaking:
+            return
+        if not self._has_uncommitted:
             self._idle()
         elif self._policy.every_pause or not self._input.lagging or self._length >= self._policy.trim:
             await self._close()
@@ -176,16 +173,21 @@ class StreamSession:
             return endpoint.position - start >= self._policy.first_update
         if endpoint.speech_end <= decoded:
             return False  # nothing was said since
-        return endpoint.silence >= self._policy.quiet or endpoint.position - decoded >= self._interval
+        if self._policy.turn is not None and endpoint.silence:
+            return endpoint.silence >= self._policy.quiet  # not sooner: a silence is decoded once
+        return endpoint.silence >= self._policy.quiet or endpoint.position - decoded >= self._decoder.interval
 
     async def _update(self) -> None:
         """A hypothesis of the growing window: what agrees with the last one becomes final."""
         end = self._input.analysed
-        words = await self._decode(end)
+        words = await self._decoder.decode(self._window, end)
         until = (end - self._policy.unsettled) / SAMPLE_RATE
         agreement = self._window.agreement
         await self._commit(agreement.update(words, until))
         await self._emit(messages.partial_text(agreement.provisional, self.language))
+        if self._policy.turn is not None and self._input.endpoint.silence:
+            evidence = self._decoder.evidence(self._window, self._input.endpoint.silence)
+            await self._turn.weigh(evidence, self._input.endpoint)
         self._window.trim(self._input.analysed)
 
     async def _close(self) -> None:
@@ -194,18 +196,20 @@ class StreamSession:
         await self.observer.ended(speech_end / SAMPLE_RATE)
         end = min(speech_end + self._policy.padding, self._input.analysed)
         covered = self._window.decoded >= min(speech_end + self._policy.padding // 2, end)
-        words = None if covered else await self._decode(end)
+        words = None if covered else await self._decoder.decode(self._window, end)
         known = len(self._window.agreement.committed)
         await self._commit(self._window.agreement.finish(await self._completed(words, end)))
-        if self._unspoken and len(self._window.agreement.committed) == known:
+        if self._decoder.unspoken and len(self._window.agreement.committed) == known:
             self._input.dismiss(max(self._window.start, self._final), end)
         self._final = speech_end
         self._window.trim(self._input.analysed)
+        await self._turn.ended(speech_end)
         await self.observer.settled()
 
     async def _cut(self) -> None:
         """Nobody pauses: what comes before the widest late gap between words is final, the rest goes on."""
-        words = await self._completed(await self._decode(self._input.analysed), self._input.analysed)
+        end = self._input.analysed
+        words = await self._completed(await self._decoder.decode(self._window, end), end)
         cut = self._window.late_pause(words, self._policy.longest)
         await self._commit(self._window.agreement.finish([word for word in words if word.end <= cut]))
         self._window.move_to(min(samples(cut), self._input.analysed))
@@ -223,7 +227,7 @@ class StreamSession:
 
         The last word is never part of it, for its end may not have been heard.
         """
-        words = await self._decode(self._input.analysed)
+        words = await self._decoder.decode(self._window, self._input.analysed)
         kept, resume = self._window.before_widest_pause(words)
         await self._commit(self._window.agreement.finish([*self._window.agreement.committed, *kept]))
         self._resume = min(samples(resume), self._input.analysed)
@@ -232,36 +236,11 @@ class StreamSession:
         """A decoding of the window (None: the last one) with the words of speech that it passed over."""
         known = self._window.agreement.committed
         rest = self._window.agreement.continuation(words)
-        if self._unspoken:
+        if self._decoder.unspoken:
             return [*known, *rest]
         start = max(self._final / SAMPLE_RATE, self._window.offset, *(word.end for word in known[-1:]))
         span = Region(start, max(start, end / SAMPLE_RATE))
-        return [*known, *await find_missed_words(rest, known, self._input.speech, span, self._decode_span)]
-
-    async def _decode_span(self, span: Region) -> list[Word]:
-        start, end = (
-            min(max(samples(edge), self._input.buffer.start), self._input.analysed) for edge in (span.start, span.end)
-        )
-        result = await self._recognize(self._input.buffer.samples(start, end), self._vote.settled)
-        return words_in_session(result, start / SAMPLE_RATE)
-
-    async def _decode(self, end: int) -> list[Word]:
-        """Words of the window up to sample `end`, in session time."""
-        window = self._window
-        pcm = self._input.buffer.samples(window.start, end)
-        began = time.monotonic()
-        result = await self._recognize(pcm, self._vote.settled)
-        self._pace(time.monotonic() - began)
-        if self._vote.add(result.language, result.language_probability, (end - window.decoded) / SAMPLE_RATE):
-            await self._emit(messages.language_settled(self._vote.best, self._vote.share))
-        window.decoded = end
-        self._unspoken = not is_speech(result)
-        return words_in_session(result, window.offset)
-
-    def _pace(self, elapsed: float) -> None:
-        """Under load the next decoding waits for more audio: it updates less often, and never falls behind."""
-        wanted = samples(elapsed * self._policy.load_factor)
-        self._interval = min(max(self._policy.update, wanted), self._policy.slowest_update)
+        return [*known, *await find_missed_words(rest, known, self._input.speech, span, self._decoder.decode_span)]
 
     async def _commit(self, words: Sequence[Word]) -> None:
         if words:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.recognition.windows import believable_words, is_speech
 from gateway.streaming.buffer import AudioBuffer
 from gateway.streaming.policy import StreamPolicy, samples
+from gateway.transcript.text import join
 from speech.agreement import Agreement, widest_pause
 from speech.audio import SAMPLE_RATE
 from speech.transcript import WindowResult, Word
@@ -22,6 +23,7 @@ class SpeechWindow:
         self.start = 0
         self.decoded = 0  # up to where it was decoded
         self.agreement = Agreement()
+        self.hypothesis: Sequence[Word] = ()  # of the last decoding, as far as the window's audio holds it
         self._buffer = buffer
         self._policy = policy
         self._open = False
@@ -30,6 +32,10 @@ class SpeechWindow:
     def offset(self) -> float:
         """Its start in seconds."""
         return self.start / SAMPLE_RATE
+
+    def draft(self, language: str) -> str:
+        """What its next decoding is likely to begin with. language: ISO 639-1"""
+        return join(self.hypothesis, language)
 
     def open(self, speech_start: int) -> None:
         """A new utterance goes on in the window of the last one, whose audio is its context, or starts its own."""
@@ -41,7 +47,7 @@ class SpeechWindow:
 
     def close(self, keep_from: int) -> None:
         """The next utterance starts its own window; audio before `keep_from` is forgotten."""
-        self.agreement, self._open = Agreement(), False
+        self.agreement, self.hypothesis, self._open = Agreement(), (), False
         self._buffer.forget_before(keep_from)
 
     def move_to(self, sample: int) -> None:
@@ -49,6 +55,7 @@ class SpeechWindow:
         self.start = max(sample, self.start)
         self.decoded = max(self.decoded, self.start)
         self.agreement.forget_before(self.offset)
+        self.hypothesis = [word for word in self.hypothesis if (word.start + word.end) / 2 >= self.offset]
         self._buffer.forget_before(self.start)
 
     def trim(self, end: int) -> None:

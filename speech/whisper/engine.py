@@ -122,6 +122,7 @@ class Engine(Protocol):
     short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
     biased_steps: bool  # whether `step` follows the bias of a sampling
     partial_contexts: bool  # whether `span_languages` is there
+    drafts: bool  # whether `verify` is there
 
     def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
         """Fills each slot's cross-attention from its window and empties its self-attention cache.
@@ -155,6 +156,17 @@ class Engine(Protocol):
 
         Suppressed always: every special token but <|endoftext|>, timestamps, non-speech symbols;
         at the first step after a prompt also the blank and <|endoftext|>.
+        """
+
+    def verify(self, slot: int, draft: Sequence[int], sampling: Sequence[Sampling]) -> Step:
+        """The steps of one slot along a draft of its text, several in one pass of the decoder.
+
+        Tokens, log-probabilities, caches and alignment weights are those that as many steps would give, bit for bit:
+        the draft's own tokens as far as they are what would be chosen, and the first that is not, or that follows.
+
+        sampling: one for each token of the draft and the one after it, greedy all
+        returns: up to len(draft) + 1 tokens, a row each
+        raises: EngineError if there are no drafts
         """
 
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:

@@ -23,6 +23,7 @@ from speech.parent_watchdog import end_process, exit_with_parent
 from speech.tensors import (
     AUDIO,
     CALLER,
+    DRAFT,
     GPU_METRIC,
     KEYTERMS,
     LANGUAGE,
@@ -215,6 +216,7 @@ class WhisperAdapter:
                 audio=np.array(audio),  # a copy: the request's memory is Triton's
                 language=_text(tensors, LANGUAGE),
                 prompt=_text(tensors, PROMPT),
+                draft=_text(tensors, DRAFT),
                 keyterms=tuple(filter(None, _text(tensors, KEYTERMS).split("\n"))),
                 task=Task(_text(tensors, TASK) or Task.TRANSCRIBE),
                 priority=Priority(_text(tensors, PRIORITY) or Priority.FILE),

@@ -104,6 +104,20 @@ async def test_text_settles_while_it_is_spoken(service: ServiceProcess, pcm: byt
     assert not any(m["text"] for m in messages if m["type"] == "partial")
 
 
+async def test_turns_are_told_to_a_client_that_asks(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service)) as socket:
+        await socket.send('{"language": "en", "end_of_turn": {"policy": "evidence", "silent": 1}}')
+        assert json.loads(await socket.recv())["ignored"] == ["end_of_turn.silent"]
+        await send_pieces(socket, pcm + bytes(32000) + pcm, 3200)
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+    kinds = [m["type"] for m in messages]
+    ends = [m for m in messages if m["type"] == "turn" and m["event"] == "end"]
+    assert len(ends) >= 1
+    assert all(m["start"] < m["time"] <= 2 * len(pcm) / 32000 + 1 for m in ends)
+    assert messages.index(ends[-1]) > max(i for i, kind in enumerate(kinds) if kind == "transcript")
+
+
 @pytest.mark.parametrize("start", [0.0, 0.65])  # seconds; after the second one Whisper ends its text too early
 async def test_a_sentence_that_is_said_twice_is_heard_twice(service: ServiceProcess, pcm: bytes, start: float) -> None:
     async with connect(stream_url(service, "?language=en")) as socket:
@@ -156,6 +170,7 @@ async def test_silence_gives_no_words(service: ServiceProcess) -> None:
         ("", "hello", "JSON"),
         ("", '{"model": "tiny-ish"}', "model"),
         ("", '{"language": "klingon"}', "language"),
+        ("", '{"end_of_turn": {"threshold": 7}}', "threshold"),
         ("", json.dumps({"model": "ü" * 40}), "model"),  # a reason of 100 letters may be longer than its frame
         ("", bytes(3200), "config"),
         ("?language=en", "what is this", "JSON"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.languages import weigh
+from speech.languages import SPACELESS, weigh
 from speech.whisper.batching.prompt_echo import bears_out, repeats_prompt
 from speech.whisper.batching.rules import (
     FRAME_SAMPLES,
@@ -207,6 +207,35 @@ class DecodeLoop:
                 sequence.slot, token_limit(self._engine.dimensions.n_text_ctx, prompt), prefill.unread
             )
             sequence.move(State.DECODING)
+        for sequence in batch:
+            self._follow_draft(sequence)
+
+    def _follow_draft(self, sequence: Sequence) -> None:
+        """The steps that the request foretells, all at once. One engine call serves one slot."""
+        draft = self._draft(sequence)
+        if not draft:
+            return
+        trie = self._tries.of(sequence.request.keyterms)
+        sampling = [GREEDY] * (len(draft) + 1)
+        if trie is not None and self._engine.biased_steps:
+            sampling = [Sampling(bias=trie.bias(draft[:count])) for count in range(len(draft) + 1)]
+        try:
+            step = self._engine.verify(sequence.slot, draft, sampling)
+        except EngineError as error:
+            self._return([sequence], error)
+            return
+        self._statistics.stepped(len(step.tokens))
+        for finished in self._slot_states.follow(sequence.slot, step):
+            self._finish(finished)
+
+    def _draft(self, sequence: Sequence) -> list[int]:
+        """Its tokens, where the attempt is greedy and the engine can follow it."""
+        text = sequence.request.draft.strip()
+        if not text or not self._engine.drafts or sequence.attempt.temperature:
+            return []
+        room = self._slot_states.room(sequence.slot) - 1
+        space = "" if sequence.language in SPACELESS else " "
+        return self._tokenizer.encode(space + text)[: max(room, 0)]
 
     def _prompt(self, sequence: Sequence) -> list[int]:
         before: list[int] = []
@@ -258,6 +287,7 @@ class DecodeLoop:
             tokens=finished.tokens,
             logprobs=finished.logprobs,
             average_logprob=finished.average_logprob,
+            end_logprob=finished.end_logprob,
             alignment=self._alignment(finished, sequence.frames),
         )
         attempt: Attempt | None

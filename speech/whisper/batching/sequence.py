@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Request:
     task: Task = Task.TRANSCRIBE
     priority: Priority = Priority.FILE
     regions: tuple[tuple[int, int], ...] = ()  # samples: stretches of speech whose languages are asked for
+    draft: str = ""  # what it is likely to say: decoded sooner where that is so, and never otherwise
     caller: str = ""  # callers share the machine evenly
     recording: str = ""  # a caller's recordings share the caller's part evenly
     is_cancelled: Callable[[], bool] = _never  # polled; called from the scheduler's thread
@@ -60,6 +62,7 @@ class Hypothesis:
     tokens: NDArray[np.int32]  # (n,)
     logprobs: NDArray[np.float32]  # (n,), natural log
     average_logprob: float
+    end_logprob: float  # of <|endoftext|>; -inf where something else ended the text
     alignment: PendingAlignment  # (heads, n + 1, frames)
 
 
@@ -151,6 +154,7 @@ def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) ->
         no_speech_probability=sequence.no_speech,
         temperature=hypothesis.temperature,
         region_languages=sequence.region_languages,
+        end_probability=round(math.exp(hypothesis.end_logprob), 4),
         attention=attention,
         truncated=hypothesis.stop is not StopReason.END_OF_TEXT and hypothesis.verdict is not Verdict.SILENT,
     )

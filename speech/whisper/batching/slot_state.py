@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speech.whisper.batching.rules import RepetitionDetector, StopReason
-from speech.whisper.engine import PendingStep, Step
+from speech.whisper.engine import CompletedStep, PendingStep, Step
 
 Slots = NDArray[np.intp]
 
@@ -32,6 +33,7 @@ class FinishedText:
     tokens: NDArray[np.int32]  # (n,), without <|endoftext|> and without a loop's repetitions
     logprobs: NDArray[np.float32]  # (n,), natural log
     average_logprob: float  # over all that was decoded, <|endoftext|> among it
+    end_logprob: float  # of <|endoftext|>; -inf where something else ended it
     steps_after: int  # steps of the slot, read or in flight, after the last of `tokens`
 
 
@@ -71,6 +73,10 @@ class SlotStates:
         """Those of the slots that may take another step."""
         return slots[self._launched[slots] < self._limit[slots]]
 
+    def room(self, slot: int) -> int:
+        """Tokens that its text may still have."""
+        return int(self._limit[slot] - self._length[slot])
+
     def text(self, slot: int) -> list[int]:
         """The tokens that were read."""
         tokens: list[int] = self._tokens[slot, : self._length[slot]].tolist()
@@ -100,6 +106,15 @@ class SlotStates:
         over = np.flatnonzero(ended | full | (periods > 0))
         return [self._finished(int(slots[row]), bool(ended[row]), int(periods[row])) for row in over]
 
+    def follow(self, slot: int, step: Step) -> list[FinishedText]:
+        """Takes in several steps of one slot, a row each, that were taken at once; returns the text if they end it."""
+        slots, rows = np.array([slot], dtype=np.intp), range(len(step.tokens))
+        pending = [CompletedStep(Step(step.tokens[row : row + 1], step.logprobs[row : row + 1])) for row in rows]
+        for launched in [self.launch(each, slots) for each in pending]:
+            if finished := self.read(launched, launched.pending.result()):
+                return finished
+        return []
+
     def _finished(self, slot: int, ended: bool, period: int) -> FinishedText:
         length = int(self._length[slot])
         if ended:
@@ -115,5 +130,6 @@ class SlotStates:
             tokens=self._tokens[slot, :count].copy(),
             logprobs=logprobs[:count].copy(),
             average_logprob=float(logprobs.mean()),
+            end_logprob=float(logprobs[-1]) if ended else -math.inf,
             steps_after=int(self._launched[slot]) - count,
         )

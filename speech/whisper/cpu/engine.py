@@ -46,6 +46,7 @@ class CpuEngine:
     short_contexts = True
     biased_steps = True
     partial_contexts = True
+    drafts = True
 
     def __init__(self, folder: Path, slots: int = 16, threads: int = 2, manifest: Manifest | None = None) -> None:
         self.manifest = manifest or read_manifest(folder)
@@ -123,6 +124,24 @@ class CpuEngine:
             self._state[slot].first = False
         return CompletedStep(Step(tokens, logprobs))
 
+    def verify(self, slot: int, draft: Sequence[int], sampling: Sequence[Sampling]) -> Step:
+        first = self.step([slot], sampling[:1]).step
+        tokens, logprobs = first.tokens.tolist(), first.logprobs.tolist()
+        state, at = self._state[slot], 0
+        while at < len(draft) and tokens[-1] == draft[at]:
+            part = list(draft[at : at + MAX_ROWS])
+            start, state.unfed = state.length, None
+            self._pass([slot] * len(part), part)
+            hidden = self._workspace.hidden[: len(part)].copy()
+            chosen, sure = self._select(hidden, np.zeros(len(part), np.int64), sampling[at + 1 : at + 1 + len(part)])
+            differs = np.flatnonzero(chosen[:-1] != part[1:])
+            right = int(differs[0]) + 1 if differs.size else len(part)  # rows that read nothing but what was chosen
+            state.length, state.unfed = start + right, int(chosen[right - 1])
+            tokens += chosen[:right].tolist()
+            logprobs += sure[:right].tolist()
+            at += right
+        return Step(np.array(tokens, np.int32), np.array(logprobs, np.float32))
+
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> CompletedAlignment:
         return CompletedAlignment(self.alignment(slot, tokens, frames))
 
@@ -165,19 +184,25 @@ class CpuEngine:
         self._team.run(run_layers, count, self._layers, self._cache, self._workspace)
         self._hidden[list(slots)] = self._workspace.hidden[:count]  # the last row of a slot stays
 
-    def _project(self, slots: Sequence[int]) -> Floats:
-        """Final hidden states of up to 8 slots; their 8-bit logits are left in place."""
-        count = len(slots)
-        self._workspace.hidden[:count] = self._hidden[list(slots)]
+    def _project(self, hidden: Floats) -> Floats:
+        """Normed final hidden states of up to 8 rows; their 8-bit logits are left in place."""
+        count = len(hidden)
+        self._workspace.hidden[:count] = hidden
         self._team.run(run_head, count, self._layers, self._workspace, self._logits)
         normed: Floats = self._workspace.normed[0, :count]
         return normed
 
     def _choose(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> tuple[NDArray[np.int32], Floats]:
-        """Tokens and log-probabilities of up to 8 slots. Candidates are weighed by exact logits."""
-        count = len(slots)
-        hidden = self._project(slots)
+        """Tokens and log-probabilities of up to 8 slots."""
         kinds = np.array([self._state[slot].first for slot in slots], np.int64)
+        return self._select(self._hidden[list(slots)], kinds, sampling)
+
+    def _select(
+        self, last: Floats, kinds: NDArray[np.int64], sampling: Sequence[Sampling]
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """Of up to 8 rows' hidden states. Candidates are weighed by exact logits. kinds: 1 for a first step"""
+        count = len(last)
+        hidden = self._project(last)
         chosen = np.empty((count, CANDIDATES), np.int64)
         sums = np.empty(count, np.float32)
         self._team.run(run_selection, self._logits, self._masks, kinds, chosen, sums)
@@ -207,7 +232,7 @@ class CpuEngine:
 
     def _read_probabilities(self, slot: int) -> Prefill:
         """Of the languages and of silence, right after <|startoftranscript|>."""
-        hidden = self._project([slot])[0]
+        hidden = self._project(self._hidden[[slot]])[0]
         logits = self._logits[0, : self.dimensions.n_vocab]
         tokens = self.manifest.tokens
         peak = logits.max()

@@ -43,6 +43,7 @@ class GraphEngine:
     short_contexts = False  # all 30 s are encoded, whatever is asked
     biased_steps = False  # the graph chooses, and the next step is launched before the host knows what
     partial_contexts = False
+    drafts = False
 
     def __init__(self, manifest: Manifest, runner: Runner) -> None:
         self.manifest = manifest
@@ -87,6 +88,9 @@ class GraphEngine:
 
     def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> Floats:
         raise EngineError("these graphs attend to a whole window")
+
+    def verify(self, slot: int, draft: Sequence[int], sampling: Sequence[Sampling]) -> Step:
+        raise EngineError("these graphs take one token of a slot at a time")
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
         for slot in slots:

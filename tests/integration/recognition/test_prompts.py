@@ -50,7 +50,7 @@ async def test_neither_prompt_nor_key_terms_come_back(scheduler: Scheduler, soun
 
     request = RecognitionRequest(model="base", language="en", prompt=PROSE, keyterms=TERMS)
     if live:
-        text = await listen(SOUNDS[sound], lambda pcm, _: recognize(pcm, request))
+        text = await listen(SOUNDS[sound], lambda pcm, *_: recognize(pcm, request))
     else:
         recording = Recording(SOUNDS[sound], heard_everywhere(SOUNDS[sound]))
         text = (await Recognizer(recognize).transcribe(recording, request)).text

@@ -77,7 +77,7 @@ async def talk(sent: list[float], threads: ThreadPool) -> None:
     async def emit(message: Any) -> None:
         sent.append(time.process_time())
 
-    async def recognize(pcm: Pcm, language: str | None) -> WindowResult:
+    async def recognize(pcm: Pcm, language: str | None, draft: str) -> WindowResult:
         return await hears_half(pcm, None)
 
     def detect(pcm: Pcm) -> Any:

@@ -93,7 +93,7 @@ async def answers(pcm: np.ndarray, config: dict[str, Any]) -> list[Message]:
     async def send(message: Message) -> None:
         told.append(message)
 
-    async def read(samples: Any, language: str | None) -> WindowResult:
+    async def read(samples: Any, language: str | None, draft: str) -> WindowResult:
         heard = written_words(samples)
         return replace(heard, words=tuple(replace(word, text=said_at(word.text)) for word in heard.words))
 

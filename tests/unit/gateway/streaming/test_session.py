@@ -23,8 +23,9 @@ from gateway.errors import Unavailable
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.whisper import TritonWhisper, retry_policies
 from gateway.settings import StreamSettings, TritonSettings
+from gateway.streaming.end_of_turn import TurnPolicy
 from gateway.streaming.messages import Message
-from gateway.streaming.policy import StreamPolicy
+from gateway.streaming.policy import StreamPolicy, turn_policy
 from gateway.streaming.session import StreamSession
 from gateway.streaming.utterances import NoObserver
 from gateway.triton.fleet import Fleet, watched
@@ -56,7 +57,7 @@ def speech(pauses: list[float]) -> tuple[Pcm, list[str]]:
     return np.concatenate(pieces), [f"w{n}" for n in range(1, len(pauses) + 1)]
 
 
-async def read(pcm: Pcm, language: str | None) -> WindowResult:
+async def read(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
     await asyncio.sleep(0)
     return replace(written_words(pcm), language=language or "en")
 
@@ -106,7 +107,7 @@ async def test_what_may_be_wrong_is_told_as_for_a_file() -> None:
     async def unheard(_message: Message) -> None:
         pass
 
-    async def mumbled(pcm: Pcm, language: str | None) -> WindowResult:
+    async def mumbled(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         heard = written_words(pcm)
         words = tuple(replace(word, confidence=0.2) for word in heard.words)
         return replace(heard, words=words, language="hu", language_probability=0.3)
@@ -127,11 +128,11 @@ async def test_what_may_be_wrong_is_told_as_for_a_file() -> None:
 
 
 async def test_the_end_tells_how_much_of_the_speech_has_words() -> None:
-    async def deaf_at_the_end(pcm: Pcm, language: str | None) -> WindowResult:
+    async def deaf_at_the_end(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         heard = written_words(pcm)
         return replace(heard, words=heard.words[:1])
 
-    async def sees_no_speech(pcm: Pcm, language: str | None) -> WindowResult:
+    async def sees_no_speech(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         return replace(written_words(pcm), words=(), no_speech_probability=0.9, average_logprob=-2.0)
 
     pcm, _ = speech([0.0] * 6)
@@ -150,7 +151,7 @@ async def test_the_end_tells_how_much_of_the_speech_has_words() -> None:
 @pytest.mark.parametrize("frames", [[3200], [200_001]], ids=["as it is spoken", "in a burst"])
 @pytest.mark.parametrize("pauses", [[0.0] * 16, [*[0.0] * 7, 1.0, *[0.0] * 8], [0.0] * 150], ids=["one", "two", "long"])
 async def test_what_a_decoding_passes_over_is_decoded_again_by_itself(pauses: list[float], frames: list[int]) -> None:
-    async def ends_early(pcm: Pcm, language: str | None) -> WindowResult:
+    async def ends_early(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         """As Whisper does now and then after the first of two sentences that are alike."""
         heard = written_words(pcm)
         return replace(heard, words=heard.words[: 9 if len(heard.words) > 13 else None])
@@ -163,7 +164,7 @@ async def test_what_a_decoding_passes_over_is_decoded_again_by_itself(pauses: li
 
 
 async def test_a_sentence_that_is_said_twice_is_final_twice() -> None:
-    async def first_of_them(pcm: Pcm, language: str | None) -> WindowResult:
+    async def first_of_them(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         """The same four words again and again; of more than five, only the first four."""
         heard = written_words(pcm).words
         words = tuple(replace(word, text=SENTENCE[(int(word.text[1:]) - 1) % 4]) for word in heard)
@@ -176,7 +177,7 @@ async def test_a_sentence_that_is_said_twice_is_final_twice() -> None:
 
 
 async def test_what_nobody_believes_is_not_filled_in() -> None:
-    async def guesses(pcm: Pcm, language: str | None) -> WindowResult:
+    async def guesses(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         heard = written_words(pcm)
         if pcm[SAMPLE_RATE // 2] == 1:  # the first word: it is the whole window
             return replace(heard, words=heard.words[:4])
@@ -208,6 +209,39 @@ async def test_every_word_is_final_once_and_in_order(pauses: list[float], frames
     session, sent = await transcribe(pcm, frames)
     assert finals(sent) == expected
     assert session.text.split() == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 0.05, 0.2, 0.5, 0.8, 2.0]), min_size=1, max_size=60),
+    st.lists(st.sampled_from([333, 1024, 3200, 32000]), min_size=1, max_size=3),
+)
+async def test_turns_that_end_early_lose_and_double_nothing(pauses: list[float], frames: list[int]) -> None:
+    async def read_sentences(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
+        heard = await read(pcm, language)
+        return replace(heard, words=tuple(replace(w, text=f"{w.text}.") for w in heard.words), end_probability=0.99)
+
+    pcm, expected = speech(pauses)
+    frames = [max(size, len(pcm) // 2000) for size in frames]
+    session, sent = await transcribe(pcm, frames, read_sentences, turn_policy(TurnPolicy(), told=True))
+
+    assert finals(sent) == [f"{word}." for word in expected]
+    assert session.text == " ".join(finals(sent))
+    check_turns(sent)
+
+
+def check_turns(sent: list[Message]) -> None:
+    """Each ends once, after all of its words, and what may be over ends or is resumed."""
+    told = [m for m in sent if m["type"] == "turn"]
+    may_be_over, ended = False, 0.0
+    for m in told:
+        assert (m["event"] == "resumed") <= may_be_over
+        assert m["start"] >= ended and m["time"] >= m["start"]
+        may_be_over = m["event"] == "eager_end"
+        ended = m["time"] if m["event"] == "end" else ended
+    assert told and told[-1]["event"] == "end"
+    last = max(i for i, m in enumerate(sent) if m["type"] == "transcript")
+    assert sent.index(told[-1]) > last
 
 
 @settings(max_examples=40, deadline=None)
@@ -276,7 +310,7 @@ async def test_each_pause_may_be_told_however_fast_the_speech_comes(every_pause:
 
 
 async def test_silence_is_never_decoded() -> None:
-    async def fail(pcm: Pcm, language: str | None) -> WindowResult:
+    async def fail(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         raise AssertionError("silence was decoded")
 
     _, sent = await transcribe(np.zeros(20 * SAMPLE_RATE, np.int16), [32000], fail)
@@ -298,7 +332,7 @@ async def test_a_triton_that_fails_now_and_then_loses_no_words(monkeypatch: pyte
     ):
         whisper = TritonWhisper(fleet, retry_policies(TritonSettings(), StreamSettings()))
 
-        async def recognize(pcm: Pcm, language: str | None) -> WindowResult:
+        async def recognize(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
             request = RecognitionRequest(model="base", language=language, priority=Priority.LIVE)
             return await whisper.recognize(pcm, request)
 
@@ -309,7 +343,7 @@ async def test_a_triton_that_fails_now_and_then_loses_no_words(monkeypatch: pyte
 
 
 async def test_a_triton_that_stays_away_is_an_error() -> None:
-    async def away(pcm: Pcm, language: str | None) -> WindowResult:
+    async def away(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         raise Unavailable("away", retry_after=1)
 
     pcm, _ = speech([0.0] * 4)
@@ -321,7 +355,7 @@ async def test_a_triton_that_stays_away_is_an_error() -> None:
 async def test_a_client_that_sends_too_fast_is_made_to_wait(of_session: float, of_machine: float) -> None:
     allowed = asyncio.Event()
 
-    async def held(pcm: Pcm, language: str | None) -> WindowResult:
+    async def held(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         await allowed.wait()
         return await read(pcm, language)
 

@@ -90,6 +90,7 @@ class ScriptedEngine:
         self.short_contexts = True
         self.biased_steps = False
         self.partial_contexts = True
+        self.drafts = False
         self.language = "en"
         self.span_language: dict[tuple[int, int], str] = {}  # by frames, where it is not `language`
         self.no_speech = 0.01
@@ -151,6 +152,12 @@ class ScriptedEngine:
         rows = [self._say(self._slots[slot], how) for slot, how in zip(slots, sampling, strict=True)]
         tokens, logprobs = zip(*rows, strict=True)
         return _Ready(Step(np.array(tokens, dtype=np.int32), np.array(logprobs, dtype=np.float32)))
+
+    def verify(self, slot: int, draft: Sequence[int], sampling: Sequence[Sampling]) -> Step:
+        steps = [self.step([slot], sampling[:1]).step]
+        while len(steps) <= len(draft) and steps[-1].tokens[0] == draft[len(steps) - 1]:
+            steps.append(self.step([slot], sampling[len(steps) : len(steps) + 1]).step)
+        return Step(*(np.concatenate(rows) for rows in zip(*((s.tokens, s.logprobs) for s in steps), strict=True)))
 
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> CompletedAlignment:
         return CompletedAlignment(self.alignment(slot, tokens, frames))
