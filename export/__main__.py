@@ -50,12 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
     reports.events = options.events
-    with ThreadPoolExecutor(1) as beside:  # fetching waits for the network, exporting for the processor
+    compiler = KernelCompiler("diarizer")
+    # Fetching waits for the network, exporting for the processor.
+    with ThreadPoolExecutor(1) as beside, compiler.running():
         fetching = beside.submit(_summarizer, options) if options.summarizer else None
         target = cpu_target(KernelCompiler())
         export_whisper(
             ExportRequest("base", default_source("base"), options.data, options.repository, options.force, target)
         )
+        compiler.wait()
         export_diarizer(options.repository, options.data, force=options.force)
         if fetching:
             _report(fetching)

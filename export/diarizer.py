@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.decoder_session import open_graph
+from export.diarizer_panels import embedding_panels, segmentation_panels
 from export.graph import save_graph
 from export.packages import PINS, fetch_pinned
 from export.parity import checked, probe_audio
@@ -28,17 +29,19 @@ from export.segmentation import segmentation_graph
 from export.speaker_embedding import embedding_graph, embedding_projection, filterbank_graph
 from export.torch_archive import read_torch, tensors_of
 from export.weights import InvalidWeights, LazyTensors, Tensors
+from speech.diarization.cpu.dot_kernels import HAS_KERNELS
+from speech.diarization.cpu.kernel_networks import PANELS_FILE, KernelNetworks
 from speech.diarization.embeddings import MEL_TAIL, ROW, UNIT
+from speech.diarization.networks import GRAPHS, PROJECTION
 from speech.diarization.windows import WINDOW
 
 PIN = PINS["diarizer"]["networks"]
 PYANNOTE = PINS["diarizer"]["pyannote"]
 SEGMENTATION, EMBEDDING = "segmentation.pt", "embedding.pt"  # files of the pin
-GRAPHS = ("segmentation", "filterbank", "embedding")
-PROJECTION = "vector.npz"
 OPSET = 18
-RECIPE = "2"  # grows when an export by an older version should be made again
+RECIPE = "3"  # grows when an export by an older version should be made again
 TOLERANCE = 2e-4  # largest difference between a graph and torch, on outputs of magnitude 1 to 10
+KERNEL_TOLERANCE = {"segmentation kernels": 0.02, "embedding kernels": 0.6}  # of the probe, which is unlike speech: 0.1
 STAGING = ".exporting-"
 
 
@@ -93,12 +96,14 @@ def build(weights: Path, folder: Path) -> dict[str, float]:
     try:
         graphs = (segmentation_graph(segmentation), filterbank_graph(), embedding_graph(embedding))
         projection = embedding_projection(embedding)
+        panels = segmentation_panels(segmentation) | embedding_panels(embedding)
     except KeyError as error:
         raise InvalidWeights(f"not the weights of the diarizer: {error.args[0]} is missing") from None
     for graph in graphs:
         save_graph(graph.model(OPSET), folder / f"{graph.name}.onnx")
     np.savez(folder / PROJECTION, **projection)
-    return _parity(folder, projection)
+    np.savez(folder / PANELS_FILE, **panels)
+    return _parity(folder, projection) | (_kernel_parity(folder) if HAS_KERNELS else {})
 
 
 def read_weights(folder: Path) -> tuple[Tensors, Tensors]:
@@ -136,6 +141,20 @@ def _parity(folder: Path, projection: Mapping[str, NDArray[np.float32]]) -> dict
     return {name: checked(name, reference.difference(name, output), TOLERANCE) for name, output in found.items()}
 
 
+def _kernel_parity(folder: Path) -> dict[str, float]:
+    """Of the compiled kernels: the share of frames with another class than the graph's, and the features' relative
+    root mean square error."""
+    inputs, kernels = probe_inputs(), KernelNetworks(folder, threads=1)
+    scores = _run(folder / "segmentation.onnx", inputs.window)
+    differing = (kernels.classes([inputs.window[0]])[0] != scores.argmax(axis=2)).mean()
+    mel = kernels.mel(inputs.row[0], ROW)[None]
+    mel = mel - mel.mean(axis=1, keepdims=True)
+    features = _run(folder / "embedding.onnx", mel)
+    error = np.sqrt(((kernels.features(mel) - features) ** 2).mean() / (features**2).mean())
+    found = {"segmentation kernels": float(differing), "embedding kernels": float(error)}
+    return {name: checked(name, value, KERNEL_TOLERANCE[name]) for name, value in found.items()}
+
+
 def _run(graph: Path, values: NDArray[np.float32]) -> NDArray[np.float32]:
     output: NDArray[np.float32] = open_graph(graph).run(None, {"input": values})[0]
     return output
@@ -146,7 +165,7 @@ def _manifest() -> dict[str, Any]:
         "recipe": RECIPE,
         "weights": {"name": PIN.name, "origin": PIN.origin, "licence": PIN.licence},
         "files": {name: file.sha256 for name, file in PIN.files.items()},
-        "precision": "float32",
+        "precision": {"graphs": "float32", "panels": "int8, float32"},
         "opset": OPSET,
         "versions": {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")},
     }
@@ -158,5 +177,5 @@ def _is_current(folder: Path) -> bool:
         return False
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest.pop("parity", None)
-    files = (*(f"{name}.onnx" for name in GRAPHS), PROJECTION)
+    files = (*(f"{name}.onnx" for name in GRAPHS), PROJECTION, PANELS_FILE)
     return bool(manifest == _manifest()) and all((folder / name).exists() for name in files)

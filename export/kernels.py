@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL
 
+import speech.diarization.cpu.kernel_networks  # noqa: F401 - all kernels, to be compiled
 from export.parity import warm_up
 from export.random_weights import random_weights
 from export.targets import CPU, write_cpu_files
 from export.tokenizer import languages, special_tokens
+from speech.diarization.cpu.dot_kernels import compile_kernels
 from speech.whisper.engine import Dimensions
 from speech.whisper.manifest import RANDOM, Manifest, Source, write_manifest
 
@@ -37,12 +39,14 @@ TINY = Dimensions(
 class KernelCompiler:
     """The process, while it runs. If it fails, whoever runs the kernels first compiles them, and says what is wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: str = "whisper") -> None:
+        """network: whose kernels, of KERNELS"""
+        self._network = network
         self._process: subprocess.Popen[bytes] | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        command = [sys.executable, "-m", "export.kernels"]
+        command = [sys.executable, "-m", "export.kernels", self._network]
         # A session of its own: Ctrl-C comes to the export alone, which ends this one.
         with subprocess.Popen(
             command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
@@ -59,7 +63,7 @@ class KernelCompiler:
             self._process.wait()
 
 
-def main() -> None:
+def compile_whisper() -> None:
     weights = random_weights(TINY, alignment_heads=((0, 0),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -87,5 +91,7 @@ def _manifest() -> Manifest:
     )
 
 
+KERNELS = {"whisper": compile_whisper, "diarizer": compile_kernels}
+
 if __name__ == "__main__":
-    main()
+    KERNELS[sys.argv[1]]()

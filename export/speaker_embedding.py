@@ -168,13 +168,27 @@ def _norm_relu(graph: Graph, tensors: Tensors, source: str, name: str) -> str:
 
 
 def _conv_norm(graph: Graph, tensors: Tensors, source: str, names: tuple[str, str], **attributes: Any) -> str:
-    """A convolution without a bias, and the batch normalisation behind it folded into it."""
+    weight, bias = folded_conv(tensors, names)
+    return graph.conv(source, weight, bias, names[0], **attributes)
+
+
+def folded_conv(tensors: Tensors, names: tuple[str, str]) -> tuple[Array, Array]:
+    """Weight and bias of a convolution without a bias, with the batch normalisation behind it folded in."""
     conv, norm = names
-    scale = _double(tensors, f"{norm}.weight") / np.sqrt(_double(tensors, f"{norm}.running_var") + NORM_EPSILON)
+    scale, shift = _scale_and_shift(tensors, norm)
     weight = _double(tensors, f"{conv}.weight")
     folded = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
-    bias = _double(tensors, f"{norm}.bias") - _double(tensors, f"{norm}.running_mean") * scale
-    return graph.conv(source, folded.astype(np.float32), bias.astype(np.float32), conv, **attributes)
+    return folded.astype(np.float32), shift.astype(np.float32)
+
+
+def folded_norm(tensors: Tensors, name: str) -> Array:
+    """A batch normalisation as a factor and a summand of each channel: (2, channels)."""
+    return np.stack(_scale_and_shift(tensors, name)).astype(np.float32)
+
+
+def _scale_and_shift(tensors: Tensors, norm: str) -> tuple[Doubles, Doubles]:
+    scale = _double(tensors, f"{norm}.weight") / np.sqrt(_double(tensors, f"{norm}.running_var") + NORM_EPSILON)
+    return scale, _double(tensors, f"{norm}.bias") - _double(tensors, f"{norm}.running_mean") * scale
 
 
 def _double(tensors: Tensors, name: str) -> Doubles:

@@ -25,7 +25,8 @@ def cpu_seconds() -> float:
 
 
 def main(folder: Path) -> None:
-    networks = Networks(folder, Execution("cpu", int(os.environ.get("DIARIZER_THREADS", "2"))))
+    execution = os.environ.get("DIARIZER_EXECUTION", "cpu")
+    networks = Networks(folder, Execution(execution, int(os.environ.get("DIARIZER_THREADS", "2"))))
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

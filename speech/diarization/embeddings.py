@@ -135,19 +135,11 @@ def pool(
     first = np.rint((start + pieces[:, 2] * FRAME_HOP + shift) / UNIT).astype(int)
     end = np.minimum(np.rint((start + pieces[:, 3] * FRAME_HOP + shift) / UNIT).astype(int), len(features))
     long_enough = end - first >= FEWEST_UNITS
-    first, end = first[long_enough], end[long_enough]
-    count = (end - first)[:, None]
-    wide = features.astype(np.float64)
-    mean = _sums(wide, first, end) / count
-    variance = np.maximum(_sums(wide * wide, first, end) / count - mean * mean, 0.0) * count / (count - 1)
-    return pieces[long_enough], projection(mean, np.sqrt(variance))
-
-
-def _sums(values: NDArray[np.float64], first: NDArray[np.int_], end: NDArray[np.int_]) -> NDArray[np.float64]:
-    running = np.zeros((len(values) + 1, values.shape[1]))
-    np.cumsum(values, axis=0, out=running[1:])
-    sums: NDArray[np.float64] = running[end] - running[first]
-    return sums
+    spans = list(zip(first[long_enough], end[long_enough], strict=True))
+    mean = np.array([features[a:b].mean(axis=0, dtype=np.float64) for a, b in spans])
+    deviation = np.array([features[a:b].std(axis=0, dtype=np.float64, ddof=1) for a, b in spans])
+    shape = (-1, features.shape[1])
+    return pieces[long_enough], projection(mean.reshape(shape), deviation.reshape(shape))
 
 
 def embed_rows(rows: Floats, network: Callable[[Floats], Floats]) -> Floats:

@@ -22,15 +22,18 @@ _PREFIX = "kernels-"
 @cache
 def keep_compiled() -> None:
     """Makes numba keep its code in `cache_folder`; to be called before anything is compiled."""
-    numba.config.CACHE_DIR = str(cache_folder(Path(__file__).parent / "cpu"))  # type: ignore[attr-defined]
+    folders = (Path(__file__).parent / "cpu", Path(__file__).parents[1] / "diarization" / "cpu")
+    numba.config.CACHE_DIR = str(cache_folder(*folders))  # type: ignore[attr-defined]
 
 
-def cache_folder(sources: Path) -> Path:
+def cache_folder(sources: Path, *others: Path) -> Path:
     """A folder that this process can write, the same at the next start. Those of older sources are removed.
 
+    sources: the folder beside whose files the code is kept; others: on whose files it depends as well
     A read-only installation brings its own code, if it was compiled before it was sealed: that is copied.
     """
-    files = sorted(file for pattern in _SOURCES for file in sources.glob(pattern))
+    folders = (sources, *others)
+    files = sorted(file for folder in folders for pattern in _SOURCES for file in folder.glob(pattern))
     hashed = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     name = f"{_PREFIX}{hashed[:16]}"
     beside = sources / "__pycache__" / name
