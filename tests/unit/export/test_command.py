@@ -17,6 +17,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
     requests: list[ExportRequest] = []
     monkeypatch.setattr(command, "export_whisper", requests.append)
     monkeypatch.setattr(command, "export_diarizer", lambda *_, **__: None)
+    monkeypatch.setattr(command, "is_current", lambda _: True)
     return requests
 
 
