@@ -149,6 +149,19 @@ def unexplained(words: Sequence[Word], stretches: Sequence[Region]) -> list[Regi
     return found
 
 
+def beside_words(stretch: Region, words: Sequence[Word]) -> list[Region]:
+    """Parts of a stretch of speech that no word stands for. words: in order of time"""
+    parts = []
+    start = stretch.start
+    for word in words:
+        end = min(word.end, word.start + believable(word))
+        if end > start and word.start < stretch.end:
+            parts.append(Region(start, max(start, word.start)))
+            start = end
+    parts.append(Region(start, max(start, stretch.end)))
+    return [each for each in parts if each.end - each.start >= SHORTEST_GAP]
+
+
 def tighten(words: Sequence[Word], speech: Probabilities) -> tuple[Word, ...]:
     """A word that the alignment stretched over a pause is narrowed to the speech inside it."""
     return tuple(_tighten(word, speech) if word.end - word.start > LONGEST_WORD else word for word in words)

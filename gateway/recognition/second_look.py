@@ -15,6 +15,7 @@ from gateway.media.recording import Recording
 from gateway.recognition.coverage import (
     LEAST_EXPLAINED,
     believable,
+    beside_words,
     gaps,
     in_gap,
     inside,
@@ -40,7 +41,7 @@ SAME_CUT = 0.5  # seconds: a cut that differs by less from the one before is not
 @dataclass(frozen=True, slots=True)
 class CompletedWords:
     words: list[Word]
-    lost: list[Region]  # speech that its words do not explain, in order
+    lost: list[Region]  # parts of speech that its words do not explain in which there are none, in order
     holes: list[Region]  # speech that no word stands for
 
 
@@ -94,7 +95,8 @@ class SecondLook:
             words += complete
             if not (only_whole and complete):
                 unheard = [gap for gap in each.missing if is_open(gap, complete)]
-                lost += joined([*unheard, *self._gaps(complete, each.transcript.window)])
+                unexplained_parts = joined([*unheard, *self._gaps(complete, each.transcript.window)])
+                lost += [part for stretch in unexplained_parts for part in beside_words(stretch, complete)]
                 holes += [gap for gap in unheard if not inside(complete, gap)]
         return CompletedWords(words, lost, holes)
 

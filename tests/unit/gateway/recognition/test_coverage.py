@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.recognition.coverage import (
     JudgedSpans,
+    beside_words,
     gaps,
     in_gap,
     in_order,
@@ -37,6 +38,16 @@ def test_speech_after_the_last_word_is_a_gap() -> None:
 def test_a_word_stretched_over_other_speech_hides_nothing() -> None:
     (gap,) = gaps([said("one.", 0.0, 20.0)], SPEECH, SPAN)
     assert gap.start < 2
+
+
+def test_of_a_stretch_only_the_part_without_words_is_named() -> None:
+    words = [said("Chapter", 0.2, 0.8), said("one.", 0.9, 1.4), said("Then", 6.0, 6.4)]
+
+    parts = beside_words(Region(0.0, 9.0), words)
+
+    assert parts == [Region(1.4, 6.0), Region(6.4, 9.0)]
+    assert beside_words(Region(0.0, 1.9), words) == []
+    assert beside_words(Region(2.0, 5.0), words) == [Region(2.0, 5.0)]
 
 
 def test_silence_is_no_gap() -> None:

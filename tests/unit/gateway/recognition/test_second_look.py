@@ -90,3 +90,21 @@ async def test_a_model_that_tells_no_attention_is_believed_as_before() -> None:
     transcript = await Recognizer(older).transcribe(recording(), ENGLISH)
 
     assert transcript.text == "The printed book, the invention of it."
+
+
+class FirstPartOnly(Whisper):
+    """Hears the first words of five seconds of speech, whatever it is given."""
+
+    async def __call__(self, pcm: Pcm, request: RecognitionRequest) -> WindowResult:
+        start, seconds = int(pcm[0]) / 10, len(pcm) / SAMPLE_RATE
+        return result(*(word for word in self.alone if start < 0.5), seconds=seconds)
+
+
+async def test_a_warning_names_the_part_that_has_no_words() -> None:
+    pcm = np.zeros(5 * SAMPLE_RATE, np.int16)
+    speech = np.ones(round(5 / CHUNK_SECONDS), np.float32)
+    whisper = FirstPartOnly(Word("The", 0.1, 0.5, 0.9), Word("book", 0.6, 1.4, 0.9))
+
+    transcript = await Recognizer(whisper).transcribe(Recording(pcm, speech), ENGLISH)
+
+    assert transcript.warnings == ("Speech from 1.2 s to 5.0 s could not be turned into words.",)
