@@ -57,7 +57,7 @@ def step_graph(weights: Weights, vocabulary: Vocabulary, decoder: Graph) -> Grap
     fed = graph.node("Where", [given, other, ids])
     hidden = _hidden_states(graph, weights, (fed, position, column), ["", "", "", length])
     logits = _logits(graph, weights, graph.node("Squeeze", [hidden, graph.integers(1)]))
-    select_token(graph, vocabulary, logits, fed)
+    select_token(graph, vocabulary, logits, fed, biased=True)
     return graph
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from speech.whisper.engine import GREEDY, Sampling
+from speech.whisper.engine import GREEDY, Sampling, TokenBias
+from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, BiasBuffer
+from speech.whisper.gpu.device_memory import HostMemory
 
 Floats = NDArray[np.floating[Any]]
 
@@ -26,7 +28,7 @@ class DecoderRow:
     active: bool = True
     forced: int = -1  # fed instead of `ids`, by a step alone
     first: bool = False  # the choice is the first after a prompt
-    sampling: Sampling = GREEDY
+    sampling: Sampling = GREEDY  # of which a graph of prompts follows no bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class DecoderSession:
             "temperature": np.array([row.sampling.temperature for row in rows], np.float32),
             "draw": np.array([row.sampling.draw for row in rows], np.float32),
         }
+        feeds |= _biases([row.sampling.bias for row in rows])
         taken = {put.name for put in session.get_inputs()}
         given = {name: value for name, value in (feeds | self.caches).items() if name in taken}
         names = [output.name for output in session.get_outputs()]
@@ -82,6 +85,14 @@ class DecoderSession:
         return DecoderAnswer(
             found["token"][:, 0], found["logprob"], found.get("language", nothing), found.get("no_speech", nothing)
         )
+
+
+def _biases(biases: Sequence[TokenBias | None]) -> dict[str, Any]:
+    """As a runner writes them."""
+    buffer = BiasBuffer(HostMemory(), len(biases))
+    host = buffer.host()
+    buffer.send(host, biases)
+    return {name: host.buffer[name] for name in BIAS_INPUTS}
 
 
 def _heads(part: NDArray[np.float32], heads: int) -> NDArray[np.float16]:

@@ -139,6 +139,7 @@ def share_weights(model: onnx.ModelProto, beside: Path) -> None:
 
 
 FLOAT = int(TensorProto.FLOAT)
+INT32 = int(TensorProto.INT32)
 INT64 = int(TensorProto.INT64)
 BOOL = int(TensorProto.BOOL)
 UINT8 = int(TensorProto.UINT8)

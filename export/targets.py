@@ -25,6 +25,7 @@ from export.recordings import InvalidRecordings, read_windows
 from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, PlanRequest, compile_plan, load_tensorrt
 from export.token_selection import Vocabulary
 from export.weights import Weights
+from speech.whisper.batching.term_bias import opens_word
 from speech.whisper.cpu.encoders import ENCODER_FILE, PANELS_FILE
 from speech.whisper.cpu.engine import DECODER_FILE
 from speech.whisper.gpu.artifacts import (
@@ -36,6 +37,7 @@ from speech.whisper.gpu.artifacts import (
     STEP_PLAN,
 )
 from speech.whisper.manifest import Compiled, Manifest
+from speech.whisper.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def write_cuda_unchecked(weights: Weights, manifest: Manifest, folder: Path) -> 
 
 
 def _write_graphs(weights: Weights, manifest: Manifest, folder: Path, dialect: Float16Dialect) -> None:
-    vocabulary = Vocabulary(weights.dimensions.n_vocab, manifest.tokens, manifest.suppressed, manifest.suppressed_first)
+    never = manifest.suppressed, manifest.suppressed_first
+    vocabulary = Vocabulary(weights.dimensions.n_vocab, manifest.tokens, *never, open=_open_tokens(folder))
     with step("encoder and decoder graphs"):
         save_graph(audio_encoder_graph(weights, dialect).model(dialect.opset), folder / ENCODER_GRAPH)
         decoder = decoder_graph(weights, vocabulary)
@@ -123,6 +126,12 @@ def _write_graphs(weights: Weights, manifest: Manifest, folder: Path, dialect: F
         one_token = step_graph(weights, vocabulary, decoder).model(Float16Dialect.opset)
         share_weights(one_token, folder / DECODER_GRAPH)
         save_graph(one_token, folder / STEP_GRAPH)
+
+
+def _open_tokens(folder: Path) -> tuple[int, ...]:
+    """Of the tokenizer that lies there."""
+    tokenizer = Tokenizer.load(folder)
+    return tuple(token for token in range(tokenizer.special.end_of_text) if opens_word(tokenizer, token))
 
 
 def _graph_errors(weights: Weights, manifest: Manifest, folder: Path, dialect: Float16Dialect) -> dict[str, float]:

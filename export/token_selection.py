@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph import BOOL, FLOAT, INT64, Graph
+from export.graph import BOOL, FLOAT, INT32, INT64, Graph
 from export.tokenizer import language_slots
+from speech.whisper.engine import AFTER_ANY, AFTER_OPEN, MOST_BEGINNINGS
+from speech.whisper.gpu.bias_buffer import ENTRIES
 from speech.whisper.special_tokens import SpecialTokens
 
 BLOCK = 256  # tokens whose probabilities are summed before one of them is drawn
@@ -27,6 +29,7 @@ class Vocabulary:
     tokens: SpecialTokens
     suppressed: tuple[int, ...]  # always
     suppressed_first: tuple[int, ...]  # besides, right after a prompt
+    open: tuple[int, ...] = ()  # after which a word may begin without a space
 
     @property
     def blocks(self) -> int:
@@ -38,12 +41,14 @@ def padded_embedding(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(embedding, ((0, -len(embedding) % BLOCK), (0, 0)))
 
 
-def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -> None:
+def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str, *, biased: bool = False) -> None:
     """Adds the inputs and outputs of a choice.
 
-    logits: (b, blocks · BLOCK) in float32, of one token per row; kept: (b, 1), what an inactive row repeats
-    inputs: active (b,) and first (b,) bool, temperature (b,) and draw (b,) float32
-    outputs: token (b, 1); logprob (b,) under the suppressed distribution at temperature 1
+    logits: (b, blocks · BLOCK) in float32, of one token per row; kept: (b, 1), the token before, which an inactive row
+    repeats
+    biased: whether the choice follows key terms
+    inputs: active (b,) and first (b,) bool, temperature (b,) and draw (b,) float32; what `_raised` asks for
+    outputs: token (b, 1); logprob (b,) under the suppressed distribution at temperature 1, without a bias
     """
     names = ("active", "first", "temperature", "draw")
     elements = dict(zip(names, (BOOL, BOOL, FLOAT, FLOAT), strict=True))
@@ -52,10 +57,12 @@ def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -
     )
     masks = [graph.exact(name, mask[None]) for name, mask in _masks(vocabulary).items()]
     allowed = graph.node("Add", [logits, graph.node("Where", [first, *masks])])
-    table = graph.node("Reshape", [allowed, graph.integers(-1, vocabulary.blocks, BLOCK)])
+    scores = _raised(graph, vocabulary, allowed, kept) if biased else allowed
+    table = graph.node("Reshape", [scores, graph.integers(-1, vocabulary.blocks, BLOCK)])
     peaks = graph.node("ReduceMax", [table, graph.integers(2)], keepdims=0)  # (b, blocks)
     peak = graph.node("ReduceMax", [peaks, graph.integers(1)], keepdims=1)
-    below = graph.node("Sub", [table, graph.node("Unsqueeze", [peak, graph.integers(2)])])  # (b, blocks, BLOCK), ≤ 0
+    highest = graph.node("Unsqueeze", [peak, graph.integers(2)])
+    below = graph.node("Sub", [table, highest])  # (b, blocks, BLOCK), ≤ 0
     warm = graph.node("Greater", [temperature, graph.exact("zero", np.array(0.0))])
     divisor = graph.node("Where", [warm, temperature, graph.exact("one", np.array(1.0))])
     drawn = _draw(
@@ -66,6 +73,9 @@ def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str) -
     )
     best = _best(graph, table, peaks, vocabulary.blocks)
     chosen = _within(graph, graph.node("Where", [warm, drawn, best]), "token", vocabulary.size)
+    if biased:
+        plain = graph.node("Reshape", [allowed, graph.integers(-1, vocabulary.blocks, BLOCK)])
+        below = graph.node("Sub", [plain, highest])
     graph.output(_logprob(graph, below, chosen), "logprob", FLOAT, ["batch"])
     graph.output(graph.node("Where", [active, chosen, kept]), "token", INT64, ["batch", 1])
 
@@ -77,6 +87,35 @@ def _masks(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
     first = later.copy()
     first[list(vocabulary.suppressed_first)] = NEVER
     return {"never_first": first, "never": later}
+
+
+def _raised(graph: Graph, vocabulary: Vocabulary, logits: str, before: str) -> str:
+    """The logits with what is added to them for key terms.
+
+    before: (b, 1), the token before
+    inputs: bias_after, bias_token (b, ENTRIES) int32, bias_boost (b, ENTRIES) float32, as BiasBuffer writes them
+    An entry whose `after` is not fulfilled raises by nothing a token that is never written. In each half of the entries
+    a token is fulfilled once at most, so that no two are written to one place.
+    """
+    kinds = {"bias_after": INT32, "bias_token": INT32, "bias_boost": FLOAT}
+    after, token, boost = (graph.input(name, kind, ["batch", ENTRIES]) for name, kind in kinds.items())
+    after, token = (graph.node("Cast", [each], to=INT64) for each in (after, token))
+    classes = np.full(vocabulary.blocks * BLOCK, AFTER_ANY)
+    classes[list(vocabulary.open)] = AFTER_OPEN
+    of_class = graph.node("Gather", [graph.constant("token_class", classes), before])
+    asked = (graph.constant("after_any", np.array(AFTER_ANY)), before, of_class)
+    any_of, *others = (graph.node("Equal", [after, each]) for each in asked)
+    for other in others:
+        any_of = graph.node("Or", [any_of, other])
+    nowhere = graph.constant("never_written", np.array(vocabulary.tokens.start_of_transcript))
+    place = graph.node("Where", [any_of, token, nowhere])
+    added = graph.node("Where", [any_of, boost, graph.exact("zero", np.array(0.0))])
+    higher = graph.node("Add", [graph.node("GatherElements", [logits, place], axis=1), added])
+    raised = logits
+    for first, stop in ((0, MOST_BEGINNINGS), (MOST_BEGINNINGS, ENTRIES)):
+        half = [graph.slice(each, first, stop, axis=1) for each in (place, higher)]
+        raised = graph.node("ScatterElements", [raised, *half], axis=1)
+    return raised
 
 
 def prompt_probabilities(graph: Graph, vocabulary: Vocabulary, logits: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ from numpy.typing import NDArray
 from speech.audio import Pcm
 
 HEAD_SIZE = 64  # channels of an attention head, in every Whisper
+
+# What a bias may ask of the token before, besides a token of its own.
+AFTER_ANY: Final = -1
+AFTER_OPEN: Final = -2  # one after which a word may begin without a space
+AFTER_NONE: Final = -3  # nothing is asked for: an entry that is empty
+MOST_BEGINNINGS: Final = 256  # entries of a bias that ask for no token of their own
+MOST_CONTINUATIONS: Final = 256  # those that do; what is beyond is left out where a graph chooses
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,15 @@ class CompletedAlignment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenBias:
-    """What is added to the logits of some tokens where one is chosen; its log-probability is that without."""
+    """What is added to the logits of some tokens where one is chosen; its log-probability is that without.
 
-    tokens: NDArray[np.int64]  # (n,)
+    A step that is launched before the one ahead of it was read does not know the token before its own: then `after`
+    says which one each boost is for. A boost that asks for a token takes the place of one that does not.
+    """
+
+    tokens: NDArray[np.int64]  # (n,), each once, or once for each token before it
     boosts: NDArray[np.float32]  # (n,), above zero
+    after: NDArray[np.int64] | None = None  # (n,): a token, AFTER_ANY or AFTER_OPEN; None: all are for any
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from speech.whisper.batching.sequence import Hypothesis, Request, Sequence, Stat
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.batching.term_bias import TermTries, as_prompt
+from speech.whisper.batching.term_trial import weigh_text
 from speech.whisper.engine import GREEDY, Engine, EngineError, PendingAlignment, Sampling
 from speech.whisper.tokenizer import Tokenizer
 
@@ -215,9 +216,9 @@ class DecodeLoop:
         draft = self._draft(sequence)
         if not draft:
             return
-        trie = self._tries.of(sequence.request.keyterms)
+        trie = self._tries.of(sequence.terms)
         sampling = [GREEDY] * (len(draft) + 1)
-        if trie is not None and self._engine.biased_steps:
+        if trie is not None:
             sampling = [Sampling(bias=trie.bias(draft[:count])) for count in range(len(draft) + 1)]
         try:
             step = self._engine.verify(sequence.slot, draft, sampling)
@@ -266,10 +267,10 @@ class DecodeLoop:
         return request.prompt if self._engine.biased_steps else as_prompt(request.keyterms, request.prompt)
 
     def _sampling(self, sequence: Sequence) -> Sampling:
-        temperature, trie = sequence.attempt.temperature, self._tries.of(sequence.request.keyterms)
-        bias = None
-        if trie is not None and self._engine.biased_steps:
-            bias = trie.bias(self._slot_states.text(sequence.slot))
+        temperature, trie, bias = sequence.attempt.temperature, self._tries.of(sequence.terms), None
+        if trie is not None:
+            text = self._slot_states.text(sequence.slot)
+            bias = trie.bias_ahead(text) if self._slot_states.is_ahead(sequence.slot) else trie.bias(text)
         if not temperature:
             return GREEDY if bias is None else Sampling(bias=bias)
         return Sampling(temperature, float(sequence.random.random()), bias)
@@ -290,15 +291,17 @@ class DecodeLoop:
             end_logprob=finished.end_logprob,
             alignment=self._alignment(finished, sequence.frames),
         )
-        attempt: Attempt | None
+        attempt: Attempt | None = sequence.attempt
         if sequence.attempt.prompted and repeats_prompt(text, self._prompt_text(sequence.request)):
             sequence.echo = hypothesis
             attempt = replace(sequence.attempt, prompted=False)
         else:
             hypothesis = self._judged_beside_echo(sequence, hypothesis, text)
-            best = sequence.offer(hypothesis)
-            whole = sequence.context >= self._engine.dimensions.n_audio_ctx
-            attempt = self._schedule.next(sequence.attempt, hypothesis.verdict, whole)
+            weighed = weigh_text(sequence, hypothesis, self._tries, self._tokenizer)
+            if weighed is not None:
+                best = sequence.offer(weighed)
+                whole = sequence.context >= self._engine.dimensions.n_audio_ctx
+                attempt = self._schedule.next(sequence.attempt, weighed.verdict, whole)
         if attempt is None:
             self.release(sequence)
             self._outcome.answered.append((sequence, best))

@@ -19,7 +19,7 @@ _WORD = re.compile(r"[\u0e00-\uffff]|[^\W\u0e00-\uffff]+")  # of scripts without
 
 def repeats_prompt(text: str, prompt: str) -> bool:
     """Whether so much of a text stands in its prompt that it may have been read there, not heard."""
-    said, given = _words(text), _words(prompt)
+    said, given = words_of(text), words_of(prompt)
     if not said or not given:
         return False
     blocks = SequenceMatcher(None, said, given, autojunk=False).get_matching_blocks()
@@ -29,11 +29,11 @@ def repeats_prompt(text: str, prompt: str) -> bool:
 
 def bears_out(unprompted: str, prompted: str) -> bool:
     """Whether the text without a prompt is of the same speech as the one with it."""
-    one, other = ("".join(_words(text)) for text in (unprompted, prompted))
+    one, other = ("".join(words_of(text)) for text in (unprompted, prompted))
     if min(len(one), len(other)) < LENGTHS * max(len(one), len(other)):
         return False
     return SequenceMatcher(None, one, other, autojunk=False).ratio() >= ALIKE
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     return _WORD.findall(text.casefold())

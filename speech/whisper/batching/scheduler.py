@@ -84,7 +84,8 @@ class Scheduler:
         """
         check(request, self._tokenizer)
         attempt = Attempt(prompted=bool(request.prompt.strip() or (request.keyterms and not self._biased)))
-        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=_given(request))
+        language, terms = _given(request), request.keyterms if self._biased else ()
+        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=language, terms=terms)
         with self._changed:
             if self._closing:
                 raise Closed("the model is stopping and takes no more windows")

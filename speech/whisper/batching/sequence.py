@@ -103,6 +103,9 @@ class Sequence:
     no_speech: float = 0.0
     best: Hypothesis | None = None
     echo: Hypothesis | None = None  # a text that repeats the prompt: believed if one without it is alike
+    terms: tuple[str, ...] = ()  # that the next decoding is biased to
+    with_terms: Hypothesis | None = None  # a text that terms may have decided, until it was weighed
+    without_terms: Hypothesis | None = None
     engine_failures: int = 0
     prefilled: int = 0  # tokens of the prompt that the slot has read already
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))  # one draw per sampled token

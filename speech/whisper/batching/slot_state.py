@@ -82,6 +82,10 @@ class SlotStates:
         tokens: list[int] = self._tokens[slot, : self._length[slot]].tolist()
         return tokens
 
+    def is_ahead(self, slot: int) -> bool:
+        """Whether a step of the text is in flight: its token will stand behind `text`."""
+        return bool(self._launched[slot] > self._length[slot])
+
     def launch(self, pending: PendingStep, slots: Slots) -> InFlightStep:
         """Notes a step that was launched."""
         reading = self._unread[slots] > 0

@@ -16,6 +16,7 @@ import numpy as np
 from speech.audio import Pcm
 from speech.whisper.engine import PendingAlignment, Step
 from speech.whisper.gpu.alignment_buffers import AlignmentFetcher
+from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES, BiasBuffer, HostBias
 from speech.whisper.gpu.device_memory import MemoryEvent
 from speech.whisper.gpu.library import GraphLibrary, GraphPass, Launch
 from speech.whisper.gpu.runner import CHOSEN, WINDOW, DecoderBatch, PrefillOutput, PromptBatch, buckets, fill_windows
@@ -34,6 +35,7 @@ class StepBuffers:
 
     inputs: HostBuffer
     outputs: HostBuffer
+    bias: HostBias
     done: MemoryEvent
 
 
@@ -68,6 +70,7 @@ class DeviceRunner:
         self.slots = kv_cache.slots
         self.encode_batch = kv_cache.encode_batch
         self.prefill_batch = library.prefill_rows
+        self.biased = library.biased
         self._library = library
         self._kv_cache = kv_cache
         self._memory = memory = kv_cache.memory
@@ -78,6 +81,7 @@ class DeviceRunner:
         )
         self._inputs = TransferBuffer(memory, _step_inputs(kv_cache.slots))
         self._outputs = TransferBuffer(memory, _step_outputs(kv_cache.slots))
+        self._bias = BiasBuffer(memory, kv_cache.slots)
         self._prompt = TransferBuffer(memory, _prompt_inputs(self.prefill_batch, self._text))
         self._prefill = TransferBuffer(memory, _prompt_outputs(self.prefill_batch, library.languages))
         self._audio_host = self._audio.host()
@@ -86,7 +90,8 @@ class DeviceRunner:
         ]
         self._audio_sent = memory.event()
         self._ring = [
-            StepBuffers(self._inputs.host(), self._outputs.host(), memory.event()) for _ in range(self.lookahead + 1)
+            StepBuffers(self._inputs.host(), self._outputs.host(), self._bias.host(), memory.event())
+            for _ in range(self.lookahead + 1)
         ]
         self._next_buffers = cycle(self._ring)
         heads, _, frames = kv_cache.shapes[ALIGNMENT]
@@ -148,9 +153,11 @@ class DeviceRunner:
     def step(self, rows: DecoderBatch) -> DeviceStep:
         buffers, count = next(self._next_buffers), len(rows)
         buffers.done.wait()  # the step before the last, which nobody may have read
-        for name in DecoderBatch.__slots__:
+        for name in _step_inputs(0):
             buffers.inputs[name][:count] = getattr(rows, name)
         self._inputs.send(buffers.inputs)
+        if self.biased:
+            self._bias.send(buffers.bias, rows.biases)
         self._steps[count].launch()
         self._outputs.fetch(buffers.outputs)
         buffers.done.record()
@@ -176,6 +183,8 @@ class DeviceRunner:
         step = self._library.open_step(count)
         for name in _step_inputs(0):
             step.bind_input(name, (count,), self._inputs.address(name))
+        for name in BIAS_INPUTS if self.biased else ():
+            step.bind_input(name, (count, ENTRIES), self._bias.address(name))
         self._bind_outputs(step, self._outputs, _step_outputs(0), count)
         step.bind_input("ids", (count, 1), self._fed)
         self._bind_kv_cache(step, 0, count)
@@ -196,7 +205,7 @@ class DeviceRunner:
         for count in self._steps:
             idle, nobody = np.zeros(count, np.float32), np.zeros(count, np.bool_)
             last, chosen, one = (np.full(count, value) for value in (self._text - 1, CHOSEN, 1))
-            self.step(DecoderBatch(last, chosen, one, nobody, nobody, idle, idle)).result()
+            self.step(DecoderBatch(last, chosen, one, nobody, nobody, idle, idle, [None] * count)).result()
 
     @staticmethod
     def _bind_outputs(target: GraphPass, source: TransferBuffer, fields: dict[str, BufferField], count: int) -> None:

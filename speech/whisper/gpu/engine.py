@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Pcm
-from speech.whisper.engine import GREEDY, EngineError, PendingAlignment, PendingStep, Prefill, Sampling, Step
+from speech.whisper.engine import GREEDY, EngineError, PendingAlignment, PendingStep, Prefill, Sampling, Step, TokenBias
 from speech.whisper.gpu.runner import CHOSEN, DecoderBatch, Floats, PromptBatch, Runner, buckets
 from speech.whisper.manifest import Manifest
 
@@ -41,7 +41,6 @@ class GraphEngine:
     """Engine of one exported model over a runner. Not to be called by several threads at once."""
 
     short_contexts = False  # all 30 s are encoded, whatever is asked
-    biased_steps = False  # the graph chooses, and the next step is launched before the host knows what
     partial_contexts = False
     drafts = False
 
@@ -51,10 +50,12 @@ class GraphEngine:
         self.slots = runner.slots
         self.encode_batch = runner.encode_batch
         self.lookahead = runner.lookahead
+        self.biased_steps = runner.biased
         self._runner = runner
         self._position = np.full(self.slots, EMPTY, np.int64)  # where the slot's last token stands
         self._unfed = np.zeros(self.slots, bool)  # the last token was chosen and is not yet in the cache
         self._first = np.ones(self.slots, bool)  # no token was chosen since the prompt
+        self._biases: list[TokenBias | None] = [None] * self.slots  # of each slot's last step
         self._forced: list[list[int]] = [[] for _ in range(self.slots)]  # tokens of prompts that steps are to read
 
     @property
@@ -72,6 +73,7 @@ class GraphEngine:
         self._unfed[slot] = False
         self._first[slot] = True
         self._forced[slot].clear()
+        self._biases[slot] = None
 
     def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
         """What is asked, and long prompts, are read by a pass; the few tokens that say language and task by the steps
@@ -134,6 +136,8 @@ class GraphEngine:
     def _rows(self, chosen: NDArray[np.intp], sampling: Sequence[Sampling]) -> DecoderBatch:
         """Advances the slots that read a token of their prompt."""
         count = next(each for each in buckets(self.slots) if each > chosen.max(initial=0))
+        for slot, how in zip(chosen.tolist(), sampling, strict=True):
+            self._biases[slot] = how.bias
         forced = np.full(count, CHOSEN, np.int64)
         reading = [slot for slot in chosen.tolist() if self._forced[slot]]
         for slot in reading:
@@ -147,6 +151,7 @@ class GraphEngine:
             first=self._first[:count].copy(),
             temperature=np.zeros(count, np.float32),
             draw=np.zeros(count, np.float32),
+            biases=self._biases[:count],
         )
         rows.length[chosen] = rows.position[chosen] + 1
         rows.active[chosen] = [not self._forced[slot] for slot in chosen.tolist()]

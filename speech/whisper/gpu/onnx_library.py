@@ -38,6 +38,7 @@ CAPTURE = {"enable_cuda_graph": "1"}
 KINDS: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
     "tensor(uint8)": np.uint8,
@@ -138,6 +139,7 @@ class OnnxLibrary:
         self._steps: list[OnnxPass] = []
         shapes = {output.name: output.shape for output in sessions.decoder.get_outputs()}
         self.languages = int(shapes["language"][1])
+        self.biased = any(put.name == "bias_token" for put in sessions.step.get_inputs())
         self.captured = self.thread_bound = sessions.step_captures
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE, Pcm
-from speech.whisper.engine import PendingAlignment, PendingStep
+from speech.whisper.engine import PendingAlignment, PendingStep, TokenBias
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -60,6 +60,7 @@ class DecoderBatch:
     first: NDArray[np.bool_]  # (rows,): whether that is the first after a prompt
     temperature: Floats  # (rows,), 0 is argmax
     draw: Floats  # (rows,), uniform in [0, 1)
+    biases: Sequence[TokenBias | None]  # (rows,)
 
     def __len__(self) -> int:
         return len(self.position)
@@ -70,6 +71,7 @@ class Runner(Protocol):
     encode_batch: int  # windows per `encode` at most
     prefill_batch: int  # rows per `prefill` at most
     lookahead: int  # steps that may be in flight when the next is launched
+    biased: bool  # whether a step follows biases
 
     @property
     def captured(self) -> bool:

@@ -98,6 +98,11 @@ def _gather_nd(device: str, inputs: list[Value], attributes: dict[str, Any]) -> 
     return source[torch.arange(len(source), device=source.device), index[:, 0]]
 
 
+def _scatter_elements(device: str, inputs: list[Value], attributes: dict[str, Any]) -> Value:
+    source, index, update = inputs
+    return source.scatter(attributes["axis"], index, update)
+
+
 def _reduce(function: Callable[..., Value]) -> Operator:
     def run(device: str, inputs: list[Value], attributes: dict[str, Any]) -> Value:
         return function(inputs[0], dim=_axes(inputs, attributes), keepdim=bool(attributes.get("keepdims", 1)))
@@ -147,6 +152,7 @@ OPERATORS: dict[str, Operator] = {
     "Concat": lambda device, inputs, attributes: torch.cat(inputs, attributes["axis"]),
     "Conv": _conv,
     "Div": _of_tensors(torch.div),
+    "Equal": _of_tensors(torch.eq),
     "Exp": _of_tensors(torch.exp),
     "Flatten": lambda device, inputs, attributes: inputs[0].flatten(attributes["axis"]),
     "Gather": _gather,
@@ -163,11 +169,13 @@ OPERATORS: dict[str, Operator] = {
     "Max": _of_tensors(torch.maximum),
     "Min": _of_tensors(torch.minimum),
     "Mul": _of_tensors(torch.mul),
+    "Or": _of_tensors(torch.logical_or),
     "Pad": _pad,
     "Range": _range,
     "ReduceMax": _reduce(torch.amax),
     "ReduceSum": _reduce(torch.sum),
     "Reshape": _reshape,
+    "ScatterElements": _scatter_elements,
     "Shape": _shape,
     "Slice": _slice,
     "Softmax": lambda device, inputs, attributes: torch.softmax(inputs[0], attributes["axis"]),

@@ -77,10 +77,13 @@ def decode(
     return heard
 
 
-def transcribe(engine: Engine, tokenizer: Tokenizer, windows: Sequence[Pcm]) -> list[WindowResult]:
+def transcribe(
+    engine: Engine, tokenizer: Tokenizer, windows: Sequence[Pcm], keyterms: tuple[str, ...] = ()
+) -> list[WindowResult]:
     scheduler = Scheduler(engine, tokenizer)
     try:
-        futures = [scheduler.submit(Request(window, priority=Priority.LIVE)) for window in windows]
+        asked = [Request(window, "en" if keyterms else "", "", keyterms, priority=Priority.LIVE) for window in windows]
+        futures = [scheduler.submit(request) for request in asked]
         return [future.result(120) for future in futures]
     finally:
         scheduler.close()
@@ -108,6 +111,19 @@ def test_windows_are_heard_as_the_cpu_hears_them(
         assert ours.average_logprob == pytest.approx(theirs.average_logprob, abs=0.05 if HAS_DOT_PRODUCT else 0.1)
         starts = [[word.start for word in each.words] for each in (ours, theirs)]
         assert np.median(np.abs(np.subtract(starts[0], starts[1]))) <= 0.06
+
+
+def test_key_terms_are_heard_as_the_cpu_hears_them(engine: GraphEngine, gpu_export: Path, passage: Pcm) -> None:
+    """With a step in flight ahead of the one that is read."""
+    tokenizer, terms = Tokenizer.load(gpu_export), ("Dashwoud", "Metformin")
+    cpu = CpuEngine(BASE, slots=2, threads=2)
+
+    (expected,) = transcribe(cpu, tokenizer, [passage], terms)
+    heard = transcribe(engine, tokenizer, [passage, passage], terms)
+
+    cpu.close()
+    assert "And Mr. John Dashwoud had then leisure" in expected.text
+    assert [each.text for each in heard] == [expected.text] * 2
 
 
 def test_slots_do_not_hear_each_other(listening: GraphEngine) -> None:

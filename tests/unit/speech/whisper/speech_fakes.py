@@ -49,6 +49,7 @@ class Circumstances:
     context: int
     temperature: float
     prompt: tuple[int, ...]
+    raised: frozenset[int] = frozenset()  # tokens that a bias counts for more, at the first step
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,9 @@ class ScriptedEngine:
 
     def _say(self, slot: _Slot, sampling: Sampling) -> tuple[int, float]:
         if slot.tokens is None:
-            line = self._scripts[slot.name](Circumstances(slot.context, sampling.temperature, tuple(slot.prompt)))
+            raised = frozenset(sampling.bias.tokens.tolist()) if sampling.bias else frozenset[int]()
+            told = Circumstances(slot.context, sampling.temperature, tuple(slot.prompt), raised)
+            line = self._scripts[slot.name](told)
             slot.tokens = self._tokenizer.encode(line.text) * (200 if line.endless else 1)
             slot.logprob = line.logprob
         token = slot.tokens[slot.said] if slot.said < len(slot.tokens) else self._tokenizer.special.end_of_text

@@ -7,7 +7,8 @@ import pytest
 
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
-from speech.whisper.batching.term_bias import MOST_FIRST, MOST_NEXT, TermTrie, TermTries
+from speech.whisper.batching.term_bias import MOST_FIRST, MOST_NEXT, TermTrie, TermTries, opens_word
+from speech.whisper.engine import AFTER_ANY, AFTER_OPEN
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import ScriptedEngine
 
@@ -58,6 +59,27 @@ def test_in_scripts_without_spaces_a_term_may_stand_anywhere(multilingual: Token
     trie = TermTrie(("東京",), multilingual)
 
     assert multilingual.encode("東京")[0] in boosts(trie, multilingual.encode("私は"))
+
+
+@pytest.mark.parametrize("before", ["", " He met", " Wo", ' "W', " Nilf", "Nil", " Nilfgaard", "私は", ' "Woj'])
+def test_ahead_of_a_token_that_is_not_known_yet_each_is_provided_for(multilingual: Tokenizer, before: str) -> None:
+    trie = TermTrie((*TERMS, "Wo ist", "東京", "東西線"), multilingual)
+    text = multilingual.encode(before)
+    ahead = trie.bias_ahead(text)
+    assert ahead.after is not None
+
+    for last in range(multilingual.special.end_of_text):
+        of_class = AFTER_OPEN if opens_word(multilingual, last) else AFTER_ANY
+        entries = list(zip(ahead.after.tolist(), ahead.tokens.tolist(), ahead.boosts.tolist(), strict=True))
+        told = {token: boost for after, token, boost in entries if after in (AFTER_ANY, of_class)}
+        told |= {token: boost for after, token, boost in entries if after == last}
+        assert told == boosts(trie, [*text, last])
+
+
+def test_what_leads_nowhere_is_provided_for_once(multilingual: Tokenizer) -> None:
+    trie = TermTrie(TERMS, multilingual)
+
+    assert trie.bias_ahead(multilingual.encode(" the")) is trie.bias_ahead(multilingual.encode(" a cat"))
 
 
 def test_windows_of_one_recording_share_a_trie(multilingual: Tokenizer) -> None:

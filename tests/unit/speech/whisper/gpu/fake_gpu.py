@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from speech.whisper.engine import AFTER_ANY
+from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES
 from speech.whisper.gpu.runner import CHOSEN
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
 
@@ -291,6 +293,13 @@ class Plan:
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return -1, *self.outputs[name][1]
 
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self.inputs) + len(self.outputs)
+
+    def get_tensor_name(self, number: int) -> str:
+        return [*self.inputs, *self.outputs][number]
+
     def work(self, inputs: Tensors, outputs: Tensors) -> None:
         raise NotImplementedError
 
@@ -359,6 +368,7 @@ class Context:
         return np.frombuffer(memoryview(raw), kind).reshape(shape)
 
 
+SURE = 5.0
 CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)
 
 
@@ -415,11 +425,19 @@ class DecoderPlan(Plan):
             tokens = cache[:asked].tolist()
             how = bool(inputs["first"][row]), float(inputs["temperature"][row]), float(inputs["draw"][row])
             active = bool(inputs["active"][row])
-            outputs["token"][row] = self.gpu.say(sound, tokens, *how) if active else ids[asked - begin - 1]
+            token = self.gpu.say(sound, tokens, *how) if active else ids[asked - begin - 1]
+            outputs["token"][row] = raised_token(inputs, row, int(tokens[-1])) or token if active else token
             outputs["logprob"][row] = -len(tokens) / 100
             if "language" in outputs:
                 outputs["language"][row] = languages(sound, tokens)
                 outputs["no_speech"][row] = outputs["language"][row, 1]
+
+
+def raised_token(inputs: Tensors, row: int, before: int) -> int:
+    """The token that a row's bias lifts above what the toy would say, whose logit is SURE; 0 for none."""
+    entries = zip(*(inputs[name][row].tolist() for name in BIAS_INPUTS if name in inputs), strict=True)
+    told = {token: boost for after, token, boost in entries if after in (AFTER_ANY, before) and boost > SURE}
+    return max(told, key=lambda token: told[token], default=0)
 
 
 class StepPlan(DecoderPlan):
@@ -427,6 +445,7 @@ class StepPlan(DecoderPlan):
     inputs = {  # noqa: RUF012
         **{name: value for name, value in DecoderPlan.inputs.items() if name != "at"},
         **{name: (np.int64, ()) for name in ("forced", "length")},
+        **{name: (kind, (ENTRIES,)) for name, kind in BIAS_INPUTS.items()},
         "ids": (np.int64, (1,)),
     }
     outputs = {  # noqa: RUF012

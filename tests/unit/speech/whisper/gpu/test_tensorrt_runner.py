@@ -14,14 +14,14 @@ from tokenizers import Tokenizer as Vocabulary
 from speech.audio import SAMPLE_RATE
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
-from speech.whisper.engine import GREEDY, DeviceLost, EngineError, read_prompts
+from speech.whisper.engine import GREEDY, DeviceLost, EngineError, Sampling, TokenBias, read_prompts
 from speech.whisper.gpu.alignment_buffers import BUFFERS
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.factory import EngineLimits, model_size, open_tensorrt
 from speech.whisper.gpu.memory_plan import footprint
 from speech.whisper.manifest import Compiled, InvalidManifest, read_manifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
-from tests.unit.speech.whisper.gpu.fake_gpu import BROKEN, CAPABILITY, SLOTS, VERSION, Error, FakeGpu
+from tests.unit.speech.whisper.gpu.fake_gpu import BROKEN, CAPABILITY, SLOTS, VERSION, Error, FakeGpu, StepPlan
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, manifest, said
 from tests.unit.speech.whisper.speech_fakes import byte_tokenizer_json
 
@@ -189,6 +189,46 @@ def test_a_step_and_a_batch_of_windows_cost_few_calls(engine: GraphEngine, gpu: 
     assert gpu.calls == {"cudaMemcpyAsync": 2, "cudaGraphLaunch": 1, "cudaEventRecord": 1, "cudaEventSynchronize": 1}
 
 
+def test_key_terms_cost_a_copy_where_they_change_and_no_wait(engine: GraphEngine, gpu: FakeGpu) -> None:
+    start(engine, [1, 2])
+    one, other = (TokenBias(np.array([token]), np.array([boost], np.float32)) for token, boost in ((300, 9), (400, 1)))
+    counted = []
+
+    for biases in ((None, one), (None, one), (other, one), (None, None), (None, None)):
+        gpu.calls.clear()
+        heard = engine.step([1, 2], [Sampling(bias=bias) for bias in biases])
+        counted.append((gpu.calls["cudaMemcpyAsync"], gpu.calls["cudaEventSynchronize"]))
+        first, second = heard.result().tokens.tolist()
+        assert (second == 300) == (biases[1] is one)
+        assert first != 400, "a boost that does not lift a token above the best changes nothing"
+
+    assert counted == [(3, 1), (2, 1), (3, 1), (3, 1), (2, 1)]
+
+
+def test_plans_of_an_older_export_are_served_and_follow_no_bias(
+    gpu: FakeGpu, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = {name: value for name, value in StepPlan.inputs.items() if not name.startswith("bias_")}
+    monkeypatch.setattr(StepPlan, "inputs", older)
+
+    engine = open_tensorrt(folder, EngineLimits())
+    start(engine, [0])
+
+    assert not engine.biased_steps
+    assert engine.step([0], [GREEDY]).result().tokens.tolist() == said(0, PROMPT, 1)
+
+
+def test_a_bias_is_for_the_token_that_came_though_nobody_read_it_yet(engine: GraphEngine) -> None:
+    start(engine, [0, 1])
+    words = {slot: said(slot, PROMPT, 3) for slot in (0, 1)}
+    bias = TokenBias(np.array([700, 800]), np.array([9, 9], np.float32), np.array([words[0][0], words[0][1]]))
+
+    steps = [engine.step([0, 1], [Sampling(bias=bias)] * 2) for _ in range(2)]
+    heard = [step.result().tokens.tolist() for step in steps[-engine.lookahead :]]
+
+    assert heard == [[700, words[1][1]]]
+
+
 def test_windows_for_scattered_slots_cost_as_many_calls_as_there_are_gaps(engine: GraphEngine, gpu: FakeGpu) -> None:
     """And two bytes a sample over the bus."""
     gpu.calls.clear()
@@ -330,6 +370,15 @@ def scheduler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Schedul
     scheduler = Scheduler(open_tensorrt(folder, EngineLimits()), tokenizer)
     yield scheduler
     scheduler.close()
+
+
+def test_a_term_is_followed_while_its_last_token_is_in_flight(scheduler: Scheduler) -> None:
+    names = [2, 5]
+    windows = [np.full(SAMPLE_RATE // 4, name * 32768 // 16, np.int16) for name in names]  # n/16, so that it fits
+
+    asked = [scheduler.submit(Request(window, keyterms=("cdezz", "xcde"))) for window in windows]
+
+    assert [future.result(30).text for future in asked] == ["cdezz", "fghijkl"]
 
 
 def test_many_windows_through_the_scheduler_each_end_in_time(scheduler: Scheduler) -> None:
