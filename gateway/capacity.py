@@ -11,8 +11,8 @@ import math
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -69,6 +69,20 @@ class MachineCapacity:
             if not self._disk_left():
                 raise self._refusal("spool_bytes")
             yield
+
+    @contextmanager
+    def growing_spool(self, share: float = 1.0) -> Iterator[Callable[[int], None]]:
+        """For a file whose length nobody knows: what is called with it as it grows. That raises Unavailable."""
+        with ExitStack() as stack:
+            held = 0
+
+            def reserve(size: int) -> None:
+                nonlocal held
+                if size > held:
+                    stack.enter_context(self.spool(size - held, share))
+                    held = size
+
+            yield reserve
 
     @contextmanager
     def live_session(self, share: float = 1.0) -> Iterator[None]:

@@ -18,8 +18,8 @@ JobId = Annotated[str, Field(examples=["7f3a5e0c9d1b4a6e8f2c7d5b3a1e9c04"])]
 
 @described
 class JobForm(TranscriptionForm, total=False):
-    """The form of `POST /v1/transcribe`, and what concerns a job. `response_format` and `speaker_labels` are chosen
-    when the transcript is fetched."""
+    """The form of `POST /v1/transcribe`, and what concerns a job. `response_format`, `speaker_labels` and
+    `subtitle_columns` are chosen when the transcript is fetched."""
 
     metadata: Annotated[str, Field(examples=['{"ticket": 4711}'])]
     """A JSON object of yours, at most 4 KB, which comes back with the job."""

@@ -138,6 +138,8 @@ class TranscriptionForm(TypedDict):
     keeps none."""
     speaker_labels: NotRequired[Annotated[bool, Field(default=True)]]
     """Whether txt, srt and vtt name the speakers."""
+    subtitle_columns: NotRequired[Annotated[int, Field(default=42, ge=20, le=100)]]
+    """Columns of a line of srt and vtt, which have two at most; a wide character takes two."""
     channels: NotRequired[Annotated[Literal["mix", "separate"], Field(default="mix")]]
     """`separate`: each channel is transcribed alone and is a speaker, in one answer in order of time. At most 8; each
     counts as a recording of its own. What one microphone picks up of another's speaker is left out."""

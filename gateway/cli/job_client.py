@@ -22,7 +22,8 @@ ENDED = ("completed", "failed", "cancelled")
 
 ADDRESSES = ("http://", "https://")  # of recordings that the service fetches
 TYPED_FIELDS = ("diarize", "metadata")  # whose text is JSON
-SHAPE_FIELDS = ("response_format", "speaker_labels")  # of the transcript, which is rendered when it is fetched
+# Of the transcript, when it is fetched.
+SHAPE_FIELDS = ("response_format", "speaker_labels", "subtitle_columns")
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 

@@ -12,6 +12,7 @@ from gateway.http.sound_parameters import read_channel_names, read_track_choice
 from gateway.media.tracks import TrackChoice
 from gateway.models import DEFAULT_MODEL
 from gateway.recognition.request import RecognitionRequest
+from gateway.transcript.subtitles import COLUMNS, NARROWEST, WIDEST
 from speech import languages
 from speech.languages import Script, find_script
 from speech.tensors import Task
@@ -30,6 +31,7 @@ FIELDS = (
     "known_speakers",
     "speaker_vectors",
     "speaker_labels",
+    "subtitle_columns",
     "response_format",
     "channels",
     "channel_names",
@@ -51,6 +53,7 @@ class TranscribeParameters:
     known_speakers: tuple[KnownSpeaker, ...]
     speaker_vectors: bool  # whether json has the speakers' voices
     speaker_labels: bool  # whether txt, srt and vtt name the speakers
+    subtitle_columns: int  # of a line of srt and vtt
     response_format: str  # json, txt, srt or vtt
     tracks: TrackChoice  # its language is the recognition's
     channel_names: tuple[str, ...]
@@ -81,6 +84,7 @@ def read_transcribe_parameters(fields: Mapping[str, str]) -> TranscribeParameter
         known_speakers=read_known_speakers(fields.get("known_speakers", "")),
         speaker_vectors=read_boolean("speaker_vectors", fields.get("speaker_vectors", ""), default=False),
         speaker_labels=read_boolean("speaker_labels", fields.get("speaker_labels", ""), default=True),
+        subtitle_columns=_columns(fields.get("subtitle_columns", "")),
         response_format=_response_format(fields.get("response_format", "")),
         tracks=tracks,
         channel_names=read_channel_names(fields, separate=tracks.separate),
@@ -131,6 +135,14 @@ def _response_format(text: str) -> str:
             f"`response_format` is {text[:40]!r}; accepted are {', '.join(RESPONSE_FORMATS)}.", "response_format"
         )
     return RESPONSE_FORMATS[wanted]
+
+
+def _columns(text: str) -> int:
+    wanted = text.strip() or str(COLUMNS)
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and NARROWEST <= int(wanted) <= WIDEST):
+        accepted = f"whole numbers from {NARROWEST} to {WIDEST}"
+        raise BadParameter(f"`subtitle_columns` is {text[:40]!r}; accepted are {accepted}.", "subtitle_columns")
+    return int(wanted)
 
 
 def read_boolean(name: str, text: str, *, default: bool) -> bool:

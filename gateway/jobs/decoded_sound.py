@@ -29,7 +29,7 @@ async def keep_sound(storage: ObjectStorage, job: Job, recording: Recording) -> 
         return
     samples, speech = sound_names(job.id)
     await storage.put(samples, in_pieces(recording.pcm.data.cast("B")))
-    await storage.put(speech, [_pack(recording)])
+    await storage.put(speech, _pack(recording))
 
 
 async def load_sound(storage: ObjectStorage, job: Job, workdir: Path) -> Recording | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from gateway.accounts import lease_owner
@@ -13,14 +13,13 @@ from gateway.accounts.database import Database, SchemaHistory
 from gateway.accounts.store_errors import unavailability
 from gateway.concurrency import run_together
 from gateway.errors import Unavailable
-from gateway.jobs.decoded_sound import sound_names
 from gateway.jobs.engine import JOBS, WEBHOOKS, JobEngine, QueuedTask, QueueLimits, engine_url
 from gateway.jobs.job import Job
 from gateway.jobs.liveness import GatewayLeases
 from gateway.jobs.report import job_report
 from gateway.jobs.store import JobStore
 from gateway.jobs.webhook_store import WebhookStore
-from gateway.jobs.webhooks import WebhookSender, webhook_tasks
+from gateway.jobs.webhooks import WebhookSender, pending_webhook, webhook_tasks
 from gateway.jobs.worker import JobWorker
 from gateway.outgoing.address_rules import AddressRules
 from gateway.services import Services
@@ -34,6 +33,8 @@ UNQUEUED_SECONDS = 10.0  # after which a job that never reached the engine is qu
 WEBHOOKS_AT_ONCE, WEBHOOKS_OF_ONE_CALLER = 32, 4  # of a gateway
 RETENTION_SECONDS = 60.0  # between two looks at what is kept too long
 ORPHAN_SECONDS = 86_400.0  # after which a file of no job is removed
+ORPHANS_SECONDS = 3600.0  # between two looks at all that is stored, which an object store charges for
+IDS_AT_ONCE = 500  # in a query
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +58,15 @@ class Jobs:
         return added
 
     async def cancel(self, job: Job) -> bool:
-        """Its recording is deleted. False where it has ended already."""
-        if not await self.store.cancel(job.id):
+        """Its recording is deleted, or once its storage answers again. False where it has ended already."""
+        cancelled = await self.store.cancel(job, **pending_webhook(job, self.store.now()))
+        if cancelled is None:
             return False
-        await self._remove_files([job.id])
+        with suppress(Unavailable):
+            await self._remove_files([job.id])
         await self.engine.cancel([job.id])
+        if cancelled.webhook_url:
+            await self.webhooks.begin(cancelled)
         return True
 
     async def remove(self, identities: Sequence[str]) -> None:
@@ -94,7 +99,16 @@ class Jobs:
         while old := await self.store.with_old_recordings(now - round(self.settings.recording_hours * 3_600_000)):
             await self._remove_files(old)
         await self.uploads.expire()
-        await self._remove_orphans()
+
+    async def remove_orphans(self, seconds: float = ORPHAN_SECONDS) -> None:
+        """Files that belong to no job and no upload, so long after they were stored."""
+        names = [name async for name in self.storage.older(seconds)]
+        folders = sorted({name.partition("/")[0] for name in names})
+        owned: set[str] = set()
+        for start in range(0, len(folders), IDS_AT_ONCE):
+            some = folders[start : start + IDS_AT_ONCE]
+            owned |= await self.store.with_files(some) | await self.uploads.store.existing(some)
+        await self.storage.remove([name for name in names if name.partition("/")[0] not in owned])
 
     async def _enqueue(self, job: Job) -> None:
         await self.engine.enqueue(job.id, QueuedTask(queue=JOBS, name=job.id, priority=job.tag))
@@ -102,14 +116,8 @@ class Jobs:
 
     async def _remove_files(self, identities: Sequence[str]) -> None:
         for identity in identities:
-            await self.storage.remove([f"{identity}/recording", *sound_names(identity)])
+            await self.storage.clear(identity)
         await self.store.forgotten(identities)
-
-    async def _remove_orphans(self) -> None:
-        names = [name async for name in self.storage.older(ORPHAN_SECONDS)]
-        folders = sorted({name.partition("/")[0] for name in names})
-        existing = await self.store.existing(folders) | await self.uploads.store.existing(folders)
-        await self.storage.remove([name for name in names if name.partition("/")[0] not in existing])
 
 
 @asynccontextmanager
@@ -145,6 +153,7 @@ async def open_jobs(services: Services) -> AsyncIterator[Jobs | None]:
         _repeat("look for dead gateways", lease / 3, jobs.take_over),
         _repeat("queue jobs", UNQUEUED_SECONDS, jobs.requeue),
         _repeat("delete old jobs", RETENTION_SECONDS, jobs.retain),
+        _repeat("delete files of no job", ORPHANS_SECONDS, jobs.remove_orphans),
     )
     try:
         async with run_together(*turns):

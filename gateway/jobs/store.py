@@ -155,17 +155,19 @@ class JobStore:
 
         await self.database.write(job.id, work)
 
-    async def cancel(self, identity: str) -> bool:
-        """False where it has ended already."""
+    async def cancel(self, job: Job, **values: Any) -> Job | None:
+        """The job; None where it has ended already."""
+        identity = job.id
 
-        def work(connection: Connection) -> bool:
+        def work(connection: Connection) -> Job | None:
             waiting = and_(jobs.c.id == identity, jobs.c.status.in_(WAITING))
-            change = update(jobs).where(waiting).values(status="cancelled", finished_at=self.now())
-            if connection.execute(change).rowcount == 0:
-                return False
+            change = update(jobs).where(waiting).values(status="cancelled", finished_at=self.now(), **values)
+            row = connection.execute(change.returning(*COLUMNS)).first()
+            if row is None:
+                return None
             for table in (windows, texts, results):
                 connection.execute(delete(table).where(table.c.job == identity))
-            return True
+            return Job(**row._mapping)
 
         return await self.database.write(identity, work)
 
@@ -194,15 +196,18 @@ class JobStore:
         await self._write(_KEPT, update(jobs).where(jobs.c.id.in_(identities)).values(stored=0))
 
     async def with_old_recordings(self, before: int, limit: int = 200) -> list[str]:
-        """Ids of ended jobs whose recordings were sent before that moment."""
-        old = and_(jobs.c.stored == 1, jobs.c.status.in_(ENDED), jobs.c.created_at < before)
+        """Ids of ended jobs whose recordings were sent before that moment, and of those that were cancelled."""
+        over = or_(jobs.c.created_at < before, jobs.c.status == "cancelled")
+        old = and_(jobs.c.stored == 1, jobs.c.status.in_(ENDED), over)
         return await self._ids(select(jobs.c.id).where(old).limit(limit))
 
     async def ended_before(self, moment: int, limit: int = 200) -> list[str]:
         return await self._ids(select(jobs.c.id).where(jobs.c.finished_at < moment).limit(limit))
 
-    async def existing(self, identities: Sequence[str]) -> set[str]:
-        return set(await self._ids(select(jobs.c.id).where(jobs.c.id.in_(identities))))
+    async def with_files(self, identities: Sequence[str]) -> set[str]:
+        """Which of these are jobs that may have files: they have not ended, or their recordings are stored."""
+        may = or_(jobs.c.stored == 1, jobs.c.status.in_(WAITING))
+        return set(await self._ids(select(jobs.c.id).where(jobs.c.id.in_(identities), may)))
 
     async def _ids(self, query: Any) -> list[str]:
         return await self.database.read(lambda c: list(c.execute(query).scalars()))

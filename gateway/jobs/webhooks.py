@@ -143,6 +143,11 @@ class WebhookSender:
         )
 
 
+def pending_webhook(job: Job, now: int) -> dict[str, Any]:
+    """What a job that ends has in the database, for its webhook to be sent by whoever sees it."""
+    return {"webhook_state": "pending", "webhook_next_at": now} if job.webhook_url else {}
+
+
 def webhook_tasks(job: Job) -> list[str]:
     """The engine's names of all attempts that there may have been."""
     attempts = range(1, len(DELAYS) + 2)

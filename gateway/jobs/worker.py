@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from gateway.accounts import Caller
@@ -23,11 +22,12 @@ from gateway.jobs.checkpoints import CheckpointedDiarizer, CheckpointedWhisper, 
 from gateway.jobs.decoded_sound import keep_sound, load_sound, sound_names
 from gateway.jobs.job import Job
 from gateway.jobs.recording_options import recording_job
+from gateway.jobs.recording_source import RecordingSource
 from gateway.jobs.store import AttemptEnded, JobStore
 from gateway.jobs.summaries import summarize
+from gateway.jobs.webhooks import pending_webhook
 from gateway.media.recording import Recording
 from gateway.outgoing.address_rules import AddressRules
-from gateway.outgoing.download import Download, DownloadLimits
 from gateway.progress import ProgressTracker
 from gateway.recognition.channels import ChannelRecognizer
 from gateway.recognition.diarizer import TritonDiarizer
@@ -36,7 +36,7 @@ from gateway.requests.jobs import AdmittedRequest, RecordingJob, decode, with_wa
 from gateway.requests.known_voices import recognizer_of
 from gateway.services import Services
 from gateway.spool import request_folder
-from gateway.storage.objects import NotStored, ObjectStorage
+from gateway.storage.objects import ObjectStorage
 from gateway.transcript.rendering import fields
 
 CHECKPOINT_SECONDS = 1.0  # between two; what was recognized since is what a kill costs
@@ -67,7 +67,7 @@ class JobWorker:
                     await self._attempt(job)
                 return
             except AttemptEnded:
-                return
+                return await self._clean(identity)
             except Unavailable as problem:
                 _log.warning("job %s waits: %s", identity, problem.message)
                 given_up = time.monotonic() - began > PATIENCE_SECONDS
@@ -97,14 +97,19 @@ class JobWorker:
         values: dict[str, Any] = {"status": "completed", "progress": 1.0}
         if error is not None:
             values = {"status": "failed", "error": error.message, "error_status": error.status}
-        await self.store.end(job, **values, **self._webhook(job))
-        await self.storage.remove(sound_names(job.id))
+        await self.store.end(job, **values, **pending_webhook(job, self.store.now()))
         _log.info("job %s: %s", job.id, values["status"])
         if job.webhook_url and (ended := await self.store.find(job.id)) is not None:
             await self.on_end(ended)
+        with suppress(Unavailable):  # it goes with the recording
+            await self.storage.remove(sound_names(job.id))
 
-    def _webhook(self, job: Job) -> dict[str, Any]:
-        return {"webhook_state": "pending", "webhook_next_at": self.store.now()} if job.webhook_url else {}
+    async def _clean(self, identity: str) -> None:
+        """What this gateway stored of a job while its owner cancelled or deleted it."""
+        with suppress(Unavailable):  # then they are found as files of no job
+            job = await self.store.find(identity)
+            if job is None or job.status == "cancelled":
+                await self.storage.clear(identity)
 
     async def _work(self, job: Job) -> None:
         """Everything that can be cancelled by the job's owner."""
@@ -165,7 +170,8 @@ class JobWorker:
             if kept is not None:
                 recording = stack.enter_context(kept)
             else:
-                path = await self._fetch(admitted, job, asked.upload.path)
+                source = RecordingSource(self.store, self.storage, self.rules)
+                path = await stack.enter_async_context(source.opened(admitted, job, asked.upload.path))
                 asked = replace(asked, upload=replace(asked.upload, path=path))
                 await _hold_claimed(admitted, asked)
                 recording = stack.enter_context(await decode(admitted, asked, float("inf")))
@@ -173,27 +179,11 @@ class JobWorker:
             await admitted.admission.hold(recording.charged)
             yield recording
 
-    async def _fetch(self, admitted: AdmittedRequest, job: Job, path: Path) -> Path:
-        if job.source_url and not job.stored:
-            await self._download(admitted, job, job.source_url, path)
-        try:
-            return await self.storage.fetch(job.recording, path)
-        except NotStored as problem:
-            raise InternalError("The recording is no longer stored.") from problem
-
-    async def _download(self, admitted: AdmittedRequest, job: Job, url: str, path: Path) -> None:
-        """Once: from then on it is stored as if it had been sent."""
-        media = self.services.settings.media
-        largest = min(media.max_upload_bytes, admitted.caller.tier.largest_file)
-        seconds = self.services.settings.outgoing.download_seconds
-        limits = DownloadLimits(largest, media.upload_idle_seconds, seconds)
-        file = await Download(self.rules, limits, path).run(url)
-        await self.storage.put(job.recording, file.path)
-        await self.store.change(job, stored=1, size=file.size)
-
     async def _keep_sound(self, job: Job, recording: Recording) -> None:
         try:
             await keep_sound(self.storage, job, recording)
+        except Unavailable as problem:
+            _log.warning("the decoded sound of job %s could not be kept: %s", job.id, problem.message)
         except Exception:
             _log.warning("the decoded sound of job %s could not be kept", job.id, exc_info=True)
 

@@ -7,6 +7,7 @@ lookup, does not matter, and each redirect makes a connection of its own.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +19,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # an IPv4 address is behind it
 LONGEST_URL = 2000  # characters
 PORTS = {"http": 80, "https": 443}
+PRIVATE = "leads to a private address, which this service does not ask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,25 @@ class AddressRules:
         host = (parts.hostname or "").rstrip(".")
         if self.hosts and host not in self.hosts:
             raise BadParameter(f"`{parameter}` names a host that this service does not ask.", parameter)
+        if (address := literal_address(host)) is not None and not self.admits(host, address):
+            raise BadParameter(f"`{parameter}` {PRIVATE}.", parameter)
         return parts
 
     def admits(self, host: str, address: Address) -> bool:
         """Whether a connection to `host` may go to this address."""
         return host.rstrip(".").lower() in self.private_hosts or is_public(address)
+
+
+def literal_address(host: str) -> Address | None:
+    """What a host is in any of the notations that resolvers take, such as 127.1 or 0x7f000001; None: a name"""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
 
 
 def is_public(address: Address) -> bool:

@@ -1,4 +1,7 @@
-"""Connections to public addresses only, for httpcore: the one place where outgoing connections are made."""
+"""Connections to public addresses only, for httpcore: the one place where outgoing connections are made.
+
+Names are looked up in threads of their own: a name server that answers nobody holds up no file that is written.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,18 @@ import ipaddress
 import socket
 import typing
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpcore
 
-from gateway.outgoing.address_rules import AddressRules
+from gateway.errors import BadParameter
+from gateway.outgoing.address_rules import PRIVATE, Address, AddressRules
+
+LOOKUP_SECONDS = 2.0  # for a name that is looked up before anything is asked of it
+
+_lookups = ThreadPoolExecutor(16, "lookup")
 
 
 class AddressRefused(Exception):
@@ -36,8 +46,8 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         raises: AddressRefused; httpcore.ConnectError, httpcore.ConnectTimeout
         """
         problem: Exception = AddressRefused(host)
-        for address in await self._addresses(host, port, timeout):
-            if not self.rules.admits(host, ipaddress.ip_address(address.partition("%")[0])):
+        for address in await addresses(host, port, timeout):
+            if not self.rules.admits(host, as_address(address)):
                 continue
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -53,15 +63,36 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def _addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
-        look = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        try:
-            found = await asyncio.wait_for(look, timeout)
-        except TimeoutError as problem:
-            raise httpcore.ConnectTimeout from problem
-        except (OSError, UnicodeError) as problem:
-            raise httpcore.ConnectError(str(problem)) from problem
-        return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+async def refuse_private(rules: AddressRules, url: str, parameter: str = "url") -> None:
+    """At once, what would be refused where it connects. A name that nobody knows now may be known then.
+
+    raises: BadParameter
+    """
+    parts = rules.check(url, parameter)
+    host = parts.hostname or ""
+    try:
+        found = await addresses(host, parts.port, LOOKUP_SECONDS)
+    except (httpcore.ConnectError, httpcore.ConnectTimeout):
+        return
+    if not any(rules.admits(host, as_address(each)) for each in found):
+        raise BadParameter(f"`{parameter}` {PRIVATE}.", parameter)
+
+
+async def addresses(host: str, port: int | None, timeout: float | None) -> list[str]:
+    """Of a name. Raises httpcore.ConnectError, httpcore.ConnectTimeout"""
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(_lookups, look), timeout)
+    except TimeoutError as problem:
+        raise httpcore.ConnectTimeout from problem
+    except (OSError, UnicodeError) as problem:
+        raise httpcore.ConnectError(str(problem)) from problem
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def as_address(text: str) -> Address:
+    return ipaddress.ip_address(text.partition("%")[0])
 
 
 def checked_pool(rules: AddressRules) -> httpcore.AsyncConnectionPool:

@@ -13,11 +13,12 @@ from urllib.parse import unquote, urljoin
 import httpcore
 
 from gateway.errors import BadParameter, RequestTimeout, TooLarge
-from gateway.outgoing.address_rules import AddressRules
+from gateway.outgoing.address_rules import PRIVATE, AddressRules
 from gateway.outgoing.checked_connections import AddressRefused, checked_pool
 
 MOST_REDIRECTS = 5
 MOST_BREAKS = 5  # of the connection, after which it is given up
+STEP_BYTES = 16 * 1024**2  # by which room is asked for where nobody says how large the file is
 FIRST_WAIT = 0.5  # seconds; doubles
 REDIRECTS = (301, 302, 303, 307, 308)
 RETRIED = (408, 429, 500, 502, 503, 504)
@@ -32,6 +33,7 @@ class DownloadLimits:
     idle_seconds: float  # between two pieces
     seconds: float = 3600.0  # for all of it
     on_received: Callable[[float, float], None] = lambda received, of: None
+    reserve: Callable[[int], None] = lambda size: None  # is told how large the file gets, before it does; may refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,12 @@ class Download:
     path: Path
     parameter: str = "url"
     _received: int = 0  # bytes
+    _room: int = 0  # bytes that were asked for
     _tag: str = ""  # of the version that was begun
     _wait: float = field(default=FIRST_WAIT)
 
     async def run(self, url: str) -> DownloadedFile:
-        """raises: BadParameter, TooLarge, RequestTimeout"""
+        """raises: BadParameter, TooLarge, RequestTimeout, and whatever `reserve` raises"""
         self.rules.check(url, self.parameter)
         breaks = 0
         try:
@@ -108,7 +111,7 @@ class Download:
                     await self._keep(piece, file)
                 return None
         except AddressRefused as problem:
-            raise self._refusal("leads to a private address, which this service does not ask") from problem
+            raise self._refusal(PRIVATE) from problem
         except httpcore.UnsupportedProtocol as problem:
             raise self._refusal("leads to what is neither http nor https") from problem
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as problem:
@@ -129,15 +132,23 @@ class Download:
         tag = _header(answer, b"etag")
         self._tag = "" if tag.startswith("W/") else tag or _header(answer, b"last-modified")
         announced = _header(answer, b"content-length")
-        if announced.isdigit() and self._received + int(announced) > self.limits.max_bytes:
-            raise self._too_large()
+        if announced.isdigit():
+            if self._received + int(announced) > self.limits.max_bytes:
+                raise self._too_large()
+            self._reserve(self._received + int(announced))
 
     async def _keep(self, piece: bytes, file: BinaryIO) -> None:
         self._received += len(piece)
         if self._received > self.limits.max_bytes:
             raise self._too_large()
+        if self._received > self._room:
+            self._reserve(min(self._received + STEP_BYTES, self.limits.max_bytes))
         await asyncio.to_thread(file.write, piece)
         self.limits.on_received(float(self._received), 0.0)
+
+    def _reserve(self, size: int) -> None:
+        self.limits.reserve(size)
+        self._room = max(self._room, size)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The file is too large: at most {self.limits.max_bytes // 1024**2} MB are accepted.")

@@ -26,6 +26,7 @@ from gateway.recognition.doubts import NO_SPEECH
 from gateway.recognition.request import RecognitionRequest
 from gateway.requests.uploads import upload_as_file
 from gateway.services import Services
+from gateway.settings import Settings
 from gateway.spool import NO_ROOM, request_folder
 from speech.transcript import Segment, Transcript
 
@@ -116,10 +117,7 @@ async def receive_job(
         limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received, services.file_writers)
         form = await endpoint.receive(request, limits, folder)
         options = endpoint.read(form)
-        if form.upload is None and (url := form.fields.get(endpoint.url_field, "").strip()):
-            fetching = download(admitted, url, folder / "upload", limits)
-            form = replace(form, upload=await while_connected(request, fetching))
-        async with _recording_of(request, caller, endpoint, form, folder / "upload") as upload:
+        async with _recording_of(request, admitted, endpoint, form, folder / "upload") as upload:
             if upload.size == 0:
                 raise BadParameter("The file is empty; send a recording with sound.", endpoint.file_field)
             model = services.models.resolve(options.model, options.recognition.task)
@@ -136,14 +134,18 @@ async def receive_job(
 
 @asynccontextmanager
 async def _recording_of(
-    request: Request, caller: Caller, endpoint: RecordingEndpoint, form: Form, path: Path
+    request: Request, admitted: AdmittedRequest, endpoint: RecordingEndpoint, form: Form, path: Path
 ) -> AsyncIterator[Upload]:
-    """What came with the form, or was uploaded before. Raises BadParameter"""
-    identity = form.fields.get(endpoint.upload_field, "").strip()
-    if identity and form.upload is not None:
-        raise BadParameter("There is a recording beside the `upload`; send one of them.", endpoint.upload_field)
+    """What came with the form, is at an address, or was uploaded before. Raises BadParameter"""
+    url, identity = (
+        form.fields.get(name, "").strip() if name else "" for name in (endpoint.url_field, endpoint.upload_field)
+    )
+    check_one({endpoint.file_field: form.upload, endpoint.url_field: url, endpoint.upload_field: identity})
     if identity:
-        async with upload_as_file(request, caller, identity, path) as upload:
+        async with upload_as_file(request, admitted.caller, identity, path) as upload:
+            yield upload
+    elif url:
+        async with downloaded(request, admitted, url, path) as upload:
             yield upload
     elif form.upload is not None:
         yield form.upload
@@ -152,12 +154,29 @@ async def _recording_of(
         raise BadParameter(f"The form has no field `{field}`; send the recording there.", field)
 
 
-async def download(admitted: AdmittedRequest, url: str, path: Path, limits: UploadLimits) -> Upload:
-    """As if it had been sent. Raises BadParameter, TooLarge, RequestTimeout"""
-    outgoing = admitted.services.settings.outgoing
-    bounds = DownloadLimits(limits.max_bytes, limits.idle_seconds, outgoing.download_seconds, limits.on_received)
-    file = await Download(AddressRules.of(outgoing), bounds, path).run(url)
-    return Upload(file.path, file.name, file.size)
+def check_one(given: Mapping[str, object]) -> None:
+    """given: by field, what a request may be about. Raises BadParameter where there are several"""
+    names = [name for name, value in given.items() if value]
+    if len(names) > 1:
+        raise BadParameter(f"There are `{names[0]}` and `{names[1]}`; send one of them.", names[1])
+
+
+@asynccontextmanager
+async def downloaded(request: Request, admitted: AdmittedRequest, url: str, path: Path) -> AsyncIterator[Upload]:
+    """As if it had been sent. Raises BadParameter, TooLarge, RequestTimeout, Unavailable"""
+    capacity, settings = admitted.services.capacity, admitted.services.settings
+    with capacity.growing_spool(admitted.caller.tier.share) as reserve:
+        limits = replace(download_limits(settings, admitted.caller), reserve=reserve)
+        limits = replace(limits, on_received=admitted.progress.received)
+        fetching = Download(AddressRules.of(settings.outgoing), limits, path).run(url)
+        file = await while_connected(request, fetching)
+        yield Upload(file.path, file.name, file.size)
+
+
+def download_limits(settings: Settings, caller: Caller) -> DownloadLimits:
+    media = settings.media
+    largest = min(media.max_upload_bytes, caller.tier.largest_file)
+    return DownloadLimits(largest, media.upload_idle_seconds, settings.outgoing.download_seconds)
 
 
 @asynccontextmanager

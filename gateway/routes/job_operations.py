@@ -31,6 +31,7 @@ from gateway.routes.jobs import (
     show_webhook_secret,
 )
 from gateway.routes.transcribe import MODEL_HEADER, WARNINGS_HEADER
+from gateway.transcript.subtitles import COLUMNS, NARROWEST, WIDEST
 
 IDENTITY = Parameter("identity", "`id` of the job.", "path")
 
@@ -125,8 +126,9 @@ JOB_OPERATIONS: tuple[Operation, ...] = (
         "removeJob",
         Tag.JOBS,
         "Cancel a job, or delete one that has ended",
-        description="A job that waits or is in work is cancelled: it costs nothing, and its recording is deleted. One "
-        "that has ended is deleted for good, with its recording and its transcript.",
+        description="A job that waits or is in work is cancelled: it costs nothing, its recording and what was "
+        "recognized are deleted, and it is still shown, as `cancelled`. One that has ended (`completed`, `failed`, "
+        "`cancelled`) is deleted for good, with its recording, its transcript and itself.",
         parameters=[IDENTITY],
         replies=[
             Reply("The job, which is cancelled.", {JSON: JobReport}),
@@ -153,6 +155,12 @@ JOB_OPERATIONS: tuple[Operation, ...] = (
                 "Whether txt, srt and vtt name the speakers.",
                 "query",
                 {"type": "boolean", "default": True},
+            ),
+            Parameter(
+                "subtitle_columns",
+                "Columns of a line of srt and vtt.",
+                "query",
+                {"type": "integer", "minimum": NARROWEST, "maximum": WIDEST, "default": COLUMNS},
             ),
         ],
         replies=[

@@ -25,13 +25,15 @@ from gateway.jobs.jobs import Jobs
 from gateway.jobs.recording_options import deployed_model, recording_options
 from gateway.jobs.report import job_report
 from gateway.outgoing.address_rules import AddressRules
+from gateway.outgoing.checked_connections import refuse_private
+from gateway.requests.jobs import check_one
 from gateway.requests.recordings import IDEMPOTENCY_HEADER, REPLAYED_HEADER, file_digest
 from gateway.requests.uploads import FIELD as UPLOAD_FIELD
 from gateway.requests.uploads import upload_as_file
 from gateway.routes.jobs_access import jobs_of, owner
 from gateway.routes.transcribe import RULES
 from gateway.services import Services, services_of
-from gateway.spool import NO_ROOM, request_folder
+from gateway.spool import request_folder
 from gateway.summaries.styles import ALIASES, STYLES, find_style
 
 LONGEST_METADATA = 4096  # bytes
@@ -46,7 +48,7 @@ UNKNOWN_SECONDS = 600  # of sound that is not fetched yet
 BYTES_A_SECOND = 4000  # of a recording whose header does not say how long it is
 OWN_FIELDS = ("metadata", "summary", UPLOAD_FIELD, "url", "webhook_url")  # beside those of /v1/transcribe
 OTHER_REQUEST = "This Idempotency-Key was used for another file or other options; use a new one."
-LATER = ("response_format", "speaker_labels")  # are chosen when the transcript is fetched
+LATER = ("response_format", "speaker_labels", "subtitle_columns")  # are chosen when the transcript is fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ async def submit_job(request: Request) -> Response:
             idle = services.settings.media.upload_idle_seconds
             limits = UploadLimits(largest, idle, progress.received, services.file_writers)
             submission = _submission(*await receive(request, limits, folder), jobs.rules)
+            await _refuse_private(submission, jobs.rules)
             if (earlier := await _earlier(jobs, caller, submission, key)) is not None:
                 return _answer(jobs, admission, earlier, replayed=True)
             async with AsyncExitStack() as stack:
@@ -139,11 +142,9 @@ def _submission(upload: Upload | None, fields: Mapping[str, str], rules: Address
     """raises: BadParameter"""
     url, webhook = fields.get("url", "").strip(), fields.get("webhook_url", "").strip()
     resumable = fields.get(UPLOAD_FIELD, "").strip()
-    given = [name for name, it in (("file", upload), ("url", url), (UPLOAD_FIELD, resumable)) if it]
-    if not given:
+    check_one({"file": upload, "url": url, UPLOAD_FIELD: resumable})
+    if not (upload or url or resumable):
         raise BadParameter("There is neither a `file` nor a `url` nor an `upload`; send the recording as one.", "file")
-    if len(given) > 1:
-        raise BadParameter(f"There are `{given[0]}` and `{given[1]}`; send one of them.", given[1])
     if upload is not None and upload.size == 0:
         raise BadParameter("The file is empty; send a recording with sound.", "file")
     if url:
@@ -160,6 +161,14 @@ def _submission(upload: Upload | None, fields: Mapping[str, str], rules: Address
         summary=read_style(fields.get("summary", "")),
         webhook=webhook or None,
     )
+
+
+async def _refuse_private(submission: Submission, rules: AddressRules) -> None:
+    """raises: BadParameter"""
+    if submission.url:
+        await refuse_private(rules, submission.url)
+    if submission.webhook:
+        await refuse_private(rules, submission.webhook, "webhook_url")
 
 
 def read_metadata(text: str) -> str | None:
@@ -239,13 +248,8 @@ async def _accept(jobs: Jobs, admission: Admission, submission: Submission, job:
     """raises: BadParameter where the Idempotency-Key was used for something else, Unavailable"""
     added = None if job.idempotency_key is None else await jobs.store.by_key(job.subject, job.idempotency_key)
     if added is None:
-        try:
-            if submission.upload is not None:
-                await jobs.storage.put(job.recording, submission.upload.path)
-        except OSError as problem:
-            if problem.errno in NO_ROOM:
-                raise Unavailable("There is no room for the recording at the moment.", 60) from problem
-            raise
+        if submission.upload is not None:
+            await jobs.storage.put(job.recording, submission.upload.path)
         added = await jobs.submit(job)
         if added.id != job.id:
             await jobs.storage.remove([job.recording])

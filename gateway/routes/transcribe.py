@@ -54,8 +54,8 @@ def respond(parameters: TranscribeParameters, result: RecordingResult) -> Respon
         answer = {**fields(transcript, model), "speaker_vectors": dict(result.vectors)}
         body, media_type = json.dumps(answer, ensure_ascii=False) + "\n", MEDIA_TYPES["json"]
     else:
-        labels = parameters.speaker_labels
-        body, media_type = render(transcript, parameters.response_format, model=model, labels=labels)
+        labels, columns = parameters.speaker_labels, parameters.subtitle_columns
+        body, media_type = render(transcript, parameters.response_format, model=model, labels=labels, columns=columns)
     response = Response(body, media_type=media_type, headers={MODEL_HEADER: model})
     if transcript.warnings:
         response.headers[WARNINGS_HEADER] = warnings_header(transcript.warnings)

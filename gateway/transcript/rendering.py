@@ -13,7 +13,7 @@ from gateway.api.transcription import (
     TranscriptionSegment,
     TranscriptionWord,
 )
-from gateway.transcript.subtitles import srt, vtt
+from gateway.transcript.subtitles import COLUMNS, srt, vtt
 from speech.transcript import Coverage, Segment, SpeechGap, Transcript, Word
 
 MEDIA_TYPES = {
@@ -26,16 +26,21 @@ MAX_HEADER = 2000  # characters: servers and clients limit all headers together 
 MAX_WARNING = 300  # characters
 
 
-def render(transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True) -> tuple[str, str]:
+def render(
+    transcript: Transcript, response_format: str, model: str = "", *, labels: bool = True, columns: int = COLUMNS
+) -> tuple[str, str]:
     """The body and its media type. `response_format` is one of MEDIA_TYPES.
 
     model: the one that was used, for JSON
     labels: whether txt, srt and vtt name the speakers
+    columns: of a line of srt and vtt
     """
     if response_format == "json":
         body = json.dumps(fields(transcript, model), ensure_ascii=False) + "\n"
+    elif response_format == "txt":
+        body = txt(transcript, labels=labels)
     else:
-        body = {"txt": txt, "srt": srt, "vtt": vtt}[response_format](transcript, labels=labels)
+        body = {"srt": srt, "vtt": vtt}[response_format](transcript, labels=labels, columns=columns)
     return body, MEDIA_TYPES[response_format]
 
 

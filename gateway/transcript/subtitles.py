@@ -1,4 +1,4 @@
-"""Segments → subtitles: at most two lines of 42 columns, none past the end, none over another, time to read each."""
+"""Segments → subtitles: two lines of some columns at most, none past the end, none over another, time to read each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from gateway.transcript.segments import split_score
 from gateway.transcript.text import join
 from speech.transcript import Segment, Transcript, Word
 
-COLUMNS = 42
+COLUMNS = 42  # of a line, where nobody asks for another width; a wide character takes two
+NARROWEST, WIDEST = 20, 100
 LONGEST = 7.0  # seconds that a cue stays at most
 SHORTEST = 0.8  # seconds that a cue stays at least, where there is room before the next
 READ = 17.0  # characters a second that a reader reads
@@ -47,7 +48,7 @@ class CueDraft:
         return min(LONGEST, max(SHORTEST, sum(map(len, self.lines)) / READ))
 
 
-def cues(transcript: Transcript, *, announced: bool = False) -> list[Cue]:
+def cues(transcript: Transcript, *, announced: bool = False, columns: int = COLUMNS) -> list[Cue]:
     """In order; each ends before the next begins and none is empty.
 
     announced: a change of speaker is named in the text, as srt has no other place for it
@@ -55,20 +56,20 @@ def cues(transcript: Transcript, *, announced: bool = False) -> list[Cue]:
     drafts = [
         CueDraft(tuple(words), lines, piece.speaker)
         for piece, said in _announced(transcript.segments, announced)
-        for words, lines in _parts(said, transcript.language)
+        for words, lines in _parts(said, transcript.language, columns)
     ]
     drafts.sort(key=lambda draft: draft.start)
-    return _fit(_merged(drafts, transcript), int(transcript.duration * 1000))
+    return _fit(_merged(drafts, transcript, columns), int(transcript.duration * 1000))
 
 
-def _merged(drafts: Sequence[CueDraft], transcript: Transcript) -> list[CueDraft]:
+def _merged(drafts: Sequence[CueDraft], transcript: Transcript, columns: int) -> list[CueDraft]:
     """Where the next cue comes before one can be read, both are one if they fit."""
     merged: list[CueDraft] = []
     for at, draft in enumerate(drafts):
         following = drafts[at + 1].start if at + 1 < len(drafts) else transcript.duration
         hurried = merged and draft.start - merged[-1].start < merged[-1].reading
         if merged and (hurried or following - draft.start < draft.reading):
-            both = _together(merged[-1], draft, transcript.language)
+            both = _together(merged[-1], draft, transcript.language, columns)
             if both is not None:
                 merged[-1] = both
                 continue
@@ -76,29 +77,29 @@ def _merged(drafts: Sequence[CueDraft], transcript: Transcript) -> list[CueDraft
     return merged
 
 
-def _together(one: CueDraft, other: CueDraft, language: str) -> CueDraft | None:
+def _together(one: CueDraft, other: CueDraft, language: str, columns: int) -> CueDraft | None:
     """None if they are another's, too far apart or too much for one cue."""
     if one.speaker != other.speaker or other.start - one.end > APART or other.end - one.start > LONGEST:
         return None
     words = (*one.words, *other.words)
-    lines = _wrap(words, language)
+    lines = _wrap(words, language, columns)
     return CueDraft(words, lines, one.speaker) if lines else None
 
 
-def srt(transcript: Transcript, *, labels: bool = True) -> str:
+def srt(transcript: Transcript, *, labels: bool = True, columns: int = COLUMNS) -> str:
     """labels: "Speaker 1: " at each change of speaker, unless one person says everything."""
     announced = labels and len({piece.speaker for piece in transcript.segments}) > 1
     blocks = []
-    for number, cue in enumerate(cues(transcript, announced=announced), 1):
+    for number, cue in enumerate(cues(transcript, announced=announced, columns=columns), 1):
         text = "\n".join(line.replace("-->", "→") for line in cue.lines)
         blocks.append(f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
-def vtt(transcript: Transcript, *, labels: bool = True) -> str:
+def vtt(transcript: Transcript, *, labels: bool = True, columns: int = COLUMNS) -> str:
     """labels: voice tags, which players can show, style or leave out."""
     blocks = ["WEBVTT\n", *(f"NOTE {_one_line(warning)}\n" for warning in transcript.warnings)]
-    for cue in cues(transcript):
+    for cue in cues(transcript, columns=columns):
         text = "\n".join(_escape(line) for line in cue.lines)
         voice = f"<v {_escape(cue.speaker)}>" if labels and cue.speaker else ""
         blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{voice}{text}\n")
@@ -116,22 +117,22 @@ def _announced(segments: Sequence[Segment], named: bool) -> Iterator[tuple[Segme
         yield piece, words
 
 
-def _parts(words: Sequence[Word], language: str) -> Iterator[tuple[Sequence[Word], tuple[str, ...]]]:
+def _parts(words: Sequence[Word], language: str, columns: int) -> Iterator[tuple[Sequence[Word], tuple[str, ...]]]:
     """Cuts a segment into what one cue can show, at its best places."""
-    units = [unit for word in words for unit in _narrow(word)]
+    units = [unit for word in words for unit in _narrow(word, columns)]
     if units:
-        yield from _cut(units, language)
+        yield from _cut(units, language, columns)
 
 
-def _cut(units: list[Word], language: str) -> Iterator[tuple[Sequence[Word], tuple[str, ...]]]:
-    lines = _wrap(units, language)
+def _cut(units: list[Word], language: str, columns: int) -> Iterator[tuple[Sequence[Word], tuple[str, ...]]]:
+    lines = _wrap(units, language, columns)
     if len(units) == 1 or (lines and units[-1].end - units[0].start <= LONGEST):
         yield units, lines
         return
     places = _places(units, language)
     at = max(places, key=lambda at: split_score(units, at, LONGEST / 7))
-    yield from _cut(units[:at], language)
-    yield from _cut(units[at:], language)
+    yield from _cut(units[:at], language, columns)
+    yield from _cut(units[at:], language, columns)
 
 
 def _places(units: Sequence[Word], language: str) -> Sequence[int]:
@@ -142,31 +143,31 @@ def _places(units: Sequence[Word], language: str) -> Sequence[int]:
     return good or range(1, len(units))
 
 
-def _narrow(word: Word) -> Iterator[Word]:
+def _narrow(word: Word, columns: int) -> Iterator[Word]:
     """A word that is wider than a line, in pieces that are not; its time is shared out."""
     rest = clusters(" ".join(word.text.split()))
     pieces: list[str] = []
     while rest:
-        count = fitting(rest, COLUMNS)
+        count = fitting(rest, columns)
         whole = "".join(rest[:count])
         # One character of very many marks is torn: nothing else would fit.
-        pieces += [whole[at : at + COLUMNS] for at in range(0, len(whole), COLUMNS)] if count == 1 else [whole]
+        pieces += [whole[at : at + columns] for at in range(0, len(whole), columns)] if count == 1 else [whole]
         rest = rest[count:]
     step = (word.end - word.start) / max(len(pieces), 1)
     for at, piece in enumerate(pieces):
         yield replace(word, text=piece, start=word.start + at * step, end=word.start + (at + 1) * step)
 
 
-def _wrap(units: Sequence[Word], language: str) -> tuple[str, ...]:
+def _wrap(units: Sequence[Word], language: str, columns: int) -> tuple[str, ...]:
     """One line, or two of about the same width; () if that is not enough."""
     whole = join(units, language)
-    if width(whole) <= COLUMNS:
+    if width(whole) <= columns:
         return (whole,)
     if len(units) == 1:
         return ()
     good = set(_places(units, language))
     halves = [(join(units[:at], language), join(units[at:], language), at not in good) for at in range(1, len(units))]
-    fitting_halves = [half for half in halves if max(width(half[0]), width(half[1])) <= COLUMNS]
+    fitting_halves = [half for half in halves if max(width(half[0]), width(half[1])) <= columns]
     best = min(fitting_halves, key=lambda half: (half[2], max(width(half[0]), width(half[1]))), default=None)
     return best[:2] if best else ()
 

@@ -25,9 +25,7 @@ from gateway.errors import (
     OffsetConflict,
     RequestTimeout,
     TooManyRequests,
-    Unavailable,
 )
-from gateway.spool import NO_ROOM
 from gateway.storage.objects import NotStored, ObjectStorage
 from gateway.uploads.store import QuotaExceeded, UploadStore
 from gateway.uploads.upload import ResumableUpload, UploadPiece
@@ -110,7 +108,7 @@ class ResumableUploads:
     async def remove(self, identity: str) -> None:
         """With all that is stored of it, also by a connection that has not ended."""
         await self.store.end(identity)
-        await self.storage.remove([name async for name in self.storage.names(identity)])
+        await self.storage.clear(identity)
         await self.store.remove(identity)
 
     async def expire(self) -> None:
@@ -136,12 +134,7 @@ class ResumableUploads:
 
     async def _keep(self, upload: ResumableUpload, start: int, block: bytes) -> UploadPiece:
         name = f"{upload.id}/{start:012}-{secrets.token_hex(4)}"  # two connections may send the same piece
-        try:
-            await self.storage.put(name, [block])
-        except OSError as problem:
-            if problem.errno in NO_ROOM:
-                raise Unavailable("There is no room for the upload at the moment.", 60) from problem
-            raise
+        await self.storage.put(name, block)
         return UploadPiece(start, start + len(block), name)
 
     async def _extend(self, upload: ResumableUpload, kept: Sequence[UploadPiece]) -> ResumableUpload:

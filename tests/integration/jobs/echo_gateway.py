@@ -17,6 +17,7 @@ import uvicorn
 
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
+from gateway.capacity import MachineCapacity
 from gateway.jobs.jobs import open_jobs
 from gateway.media.decoding import MediaDecoder
 from gateway.models import Models
@@ -24,7 +25,7 @@ from gateway.progress import ProgressRegistry
 from gateway.recognition.diarized_recognizer import DiarizedRecognizer
 from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.request import RecognitionRequest
-from gateway.services import Services
+from gateway.services import Services, capacity_limits
 from gateway.settings import Settings
 from gateway.spool import open_spool
 from gateway.summaries.servers import NoServer
@@ -90,6 +91,7 @@ async def main(listener: socket.socket, seconds: float) -> None:
                 progress=ProgressRegistry(),
                 accounts=accounts,
                 summarizer=Summarizer(NoServer()),
+                capacity=MachineCapacity(capacity_limits(settings.capacity)),
             )
             async with open_jobs(services) as jobs:
                 server = uvicorn.Server(uvicorn.Config(create_app(services, jobs), log_level="warning"))

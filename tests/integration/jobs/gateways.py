@@ -63,9 +63,14 @@ class EchoGateway:
         raise AssertionError((self.data / "out.log").read_text()[-3000:])
 
     @property
+    def log(self) -> str:
+        """All that it printed, over all of its lives."""
+        return (self.data / "out.log").read_text()
+
+    @property
     def windows(self) -> int:
-        """That its models were asked about, over all of its lives."""
-        return (self.data / "out.log").read_text().count("window\n")
+        """That its models were asked about."""
+        return self.log.count("window\n")
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -37,6 +37,19 @@ def test_uploads_are_counted_as_long_as_they_were_declared() -> None:
     assert (capacity.used["spool_bytes"], capacity.used["recordings"]) == (0, 0)
 
 
+def test_a_file_of_unknown_length_takes_room_as_it_grows() -> None:
+    capacity = MachineCapacity(CapacityLimits(spool_bytes=1000))
+    with capacity.growing_spool() as reserve:
+        reserve(300)
+        reserve(200)
+        reserve(800)
+        assert capacity.used["spool_bytes"] == 800
+        with pytest.raises(Unavailable, match="room for the upload"):
+            reserve(1001)
+
+    assert capacity.used["spool_bytes"] == 0
+
+
 def test_a_part_of_the_disk_stays_free(tmp_path: Path) -> None:
     with pytest.raises(Unavailable), MachineCapacity(CapacityLimits(free_bytes=2**60), tmp_path).recording(1):
         pass

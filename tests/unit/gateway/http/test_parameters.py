@@ -37,6 +37,8 @@ def test_response_formats_have_aliases(given: str, meant: str) -> None:
         ("languages", "en,klingon", "`languages` is 'klingon'"),
         ("prompt", "x" * 3000, "2000 characters"),
         ("channels", "both", "mix and separate"),
+        ("subtitle_columns", "19", "20 to 100"),
+        ("subtitle_columns", "wide", "20 to 100"),
         ("tracks", "all", "one and mix"),
         ("track", "-1", "from 1"),
         ("track", "65", "to 64"),

@@ -57,6 +57,22 @@ def test_addresses_that_are_none_are_refused(url: str) -> None:
         AddressRules().check(url)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "127.1", "0x7f000001", "2130706433", "017700000001", "0", "10.1.2.3", "169.254.169.254"),
+        *("[::1]", "[::ffff:10.0.0.1]", "[fd00:ec2::254]", "[fe80::1%25eth0]", "127.0.0.1."),
+    ],
+)
+def test_a_private_address_is_refused_in_whatever_notation_it_is_written(host: str) -> None:
+    with pytest.raises(BadParameter, match="private address"):
+        AddressRules().check(f"http://{host}/a.mp3")
+
+
+def test_a_public_address_may_be_written_as_numbers() -> None:
+    assert AddressRules().check("https://93.184.216.34/a.mp3").hostname == "93.184.216.34"
+
+
 def test_only_the_hosts_of_the_settings_are_asked_where_they_name_some() -> None:
     rules = AddressRules(hosts=("media.example",))
 
@@ -69,4 +85,5 @@ def test_a_host_of_the_settings_may_be_private_and_no_other() -> None:
     rules = AddressRules(private_hosts=("files.local",))
 
     assert rules.admits("FILES.local", ipaddress.ip_address("10.0.0.1"))
+    assert AddressRules(private_hosts=("10.0.0.1",)).check("http://10.0.0.1/a.mp3").hostname == "10.0.0.1"
     assert not rules.admits("evil.example", ipaddress.ip_address("10.0.0.1"))

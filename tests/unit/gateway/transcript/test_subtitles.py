@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.transcript.line_breaking import clusters, width
 from gateway.transcript.segments import segment
-from gateway.transcript.subtitles import COLUMNS, LONGEST, cues, srt, vtt
+from gateway.transcript.subtitles import COLUMNS, LONGEST, NARROWEST, WIDEST, cues, srt, vtt
 from speech.transcript import Segment, Transcript, Word
 
 Parsed = list[tuple[int, int, list[str]]]
@@ -136,6 +136,16 @@ def test_a_line_has_at_most_42_characters_by_any_count_and_tears_none(transcript
         # What begins a word can belong to what ends the one before it, where no space is between.
         assert all_of(pieces) == all_of(whole)
         assert len(pieces) <= len(whole)
+
+
+@settings(deadline=None)
+@given(conversations(), st.booleans(), st.sampled_from([NARROWEST, 30, WIDEST]))
+def test_lines_are_as_wide_as_is_asked_for(transcript: Transcript, announced: bool, columns: int) -> None:
+    shown = cues(transcript, announced=announced, columns=columns)
+
+    assert all(width(line) <= columns for cue in shown for line in cue.lines)
+    usual = cues(transcript, announced=announced)
+    assert all_of(line for cue in shown for line in cue.lines) == all_of(line for cue in usual for line in cue.lines)
 
 
 @settings(deadline=None)
