@@ -153,10 +153,10 @@ _FLOAT_ONE, _FLOAT_MANY = (_float_product(rows) for rows in (1, ROWS))
 
 WHOLE, FLOAT_ARRAY, BYTE_ARRAY = types.int64, types.float32[::1], types.uint8[::1]
 FLOAT_ROWS, BYTE_ROWS = types.float32[:, ::1], types.uint8[:, ::1]
-_INT8_PRODUCT = types.void(
+INT8_PRODUCT = types.void(
     WHOLE, BYTE_ARRAY, WHOLE, WHOLE, WHOLE, WHOLE, WHOLE, types.int8[::1], WHOLE, types.int32[::1], WHOLE
 )
-_FLOAT_PRODUCT = types.void(WHOLE, FLOAT_ARRAY, WHOLE, WHOLE, WHOLE, FLOAT_ARRAY, WHOLE, FLOAT_ARRAY, WHOLE, WHOLE)
+FLOAT_PRODUCT = types.void(WHOLE, FLOAT_ARRAY, WHOLE, WHOLE, WHOLE, FLOAT_ARRAY, WHOLE, FLOAT_ARRAY, WHOLE, WHOLE)
 
 
 _KERNELS: list[tuple[Any, Any]] = []  # dispatchers with what they are compiled for, each after those it calls
@@ -181,7 +181,7 @@ def compile_kernels() -> None:
             dispatcher.disable_compile()
 
 
-@kernel(_INT8_PRODUCT, inline="never")
+@kernel(INT8_PRODUCT, inline="never")
 def int8_product(rows, x, x_at, x_step, segments, segment_step, quads, w, w_at, y, y_at):
     """y[m, c] = Σ_s Σ_k x[m, s, k] · w[s, k, c] for the 32 columns of one panel, any number of rows m.
 
@@ -199,7 +199,7 @@ def int8_product(rows, x, x_at, x_step, segments, segment_step, quads, w, w_at, 
         _INT8_ONE(x, x_at + m * x_step, x_step, segments, segment_step, quads, w, w_at, y, y_at + m * PANEL)
 
 
-@kernel(_FLOAT_PRODUCT, inline="never")
+@kernel(FLOAT_PRODUCT, inline="never")
 def float_product(rows, x, x_at, x_step, depth, w, w_at, y, y_at, y_step):
     """y[m, c] = Σ_k x[m, k] · w[k, c] for the 16 columns of one panel, any number of rows m.
 
