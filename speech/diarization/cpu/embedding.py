@@ -29,6 +29,7 @@ SEGMENT = 100  # frames of 20 ms, over which the context is averaged
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers and dilation of the densely connected blocks
 CHANNELS = 1024  # the most that lie side by side in a frame
 HOP = 160  # samples between the filterbank's frames
+ZERO = np.float32(0)
 NO_OFFSETS = np.zeros(0, np.float32)
 
 
@@ -81,14 +82,14 @@ class EmbeddingKernels:
         arrays, frames = self._arrays, len(row) // 2
         hidden = self._workspace.floats("hidden", frames, CHANNELS)
         first = self._halve(self._head(row))
-        np.maximum(first, 0, out=hidden[:, : first.shape[1]])
+        np.maximum(first, ZERO, out=hidden[:, : first.shape[1]])
         for block, (layers, dilation) in enumerate(BLOCKS, start=1):
             for layer in range(1, layers + 1):
                 self._append(hidden, f"dense{block}.{layer}", dilation)
             narrower = self._normalised_dense(hidden, f"transit{block}")
             hidden[:, : narrower.shape[1]] = narrower
         factor, shift = arrays["last_norm"]
-        features: Floats = np.maximum(hidden[:, :FEATURES] * factor + shift, np.float32(0))
+        features: Floats = np.maximum(hidden[:, :FEATURES] * factor + shift, ZERO)
         return features
 
     def _head(self, row: Floats) -> Floats:
@@ -97,7 +98,9 @@ class EmbeddingKernels:
         for block in ("head.layer1.0", "head.layer1.1", "head.layer2.0", "head.layer2.1"):
             x, step = self._bordered(picture)
             halves = f"{block}.shortcut.0" in self._arrays
-            shortcut = self._convolve(x, step, f"{block}.shortcut.0", 2) if halves else np.maximum(picture, 0, picture)
+            shortcut = (
+                self._convolve(x, step, f"{block}.shortcut.0", 2) if halves else np.maximum(picture, ZERO, picture)
+            )
             once = self._convolve(x, step, f"{block}.conv1", 2 if halves else 1)
             picture = self._convolve(*self._bordered(once), f"{block}.conv2", 1)
             picture += shortcut
@@ -144,7 +147,7 @@ class EmbeddingKernels:
         """A densely connected layer: 32 channels more, a convolution gated by the means around it."""
         arrays, frames, channels = self._arrays, len(hidden), self._arrays[f"{name}_norm"].shape[1]
         narrow = self._normalised_dense(hidden, name)
-        np.maximum(narrow, 0, out=narrow)
+        np.maximum(narrow, ZERO, out=narrow)
         x = self._workspace.bytes("narrow", frames + 2 * dilation, narrow.shape[1])
         step = quantise_positive(narrow, narrow.max(), x, dilation, 0)
         local, steps = self._workspace.floats("local", frames, PANEL), np.full(frames, step, np.float32)
@@ -158,7 +161,7 @@ class EmbeddingKernels:
     def _gates(self, narrow: Floats, name: str) -> Floats:
         """Of every segment, from its mean and the row's: (n, 128) → (n / 100, 32)"""
         first, second = self._arrays[f"{name}_context1"], self._arrays[f"{name}_context2"]
-        inner = np.maximum(averages(len(narrow)) @ narrow @ first[:-1] + first[-1], 0)
+        inner = np.maximum(averages(len(narrow)) @ narrow @ first[:-1] + first[-1], ZERO)
         gates: Floats = 1 / (1 + np.exp(-(inner @ second[:-1] + second[-1])))
         return gates
 

@@ -20,7 +20,7 @@ from speech.diarization.cpu.dot_kernels import (
     kernel,
 )
 from speech.diarization.cpu.panel_layout import FLOAT_PANEL, PANEL, QUAD
-from speech.whisper.cpu.float_kernels import REASSOCIATE
+from speech.whisper.cpu.float_kernels import REASSOCIATE, largest
 
 F = np.float32
 BLOCK = 40  # rows whose sums are kept at once: a multiple of what one product takes
@@ -48,15 +48,16 @@ def quantise_positive(source, peak, target, row, column):
 
 @kernel(types.void(FLOAT_ROWS, FLOAT_ROWS, FLOAT_ARRAY, BYTE_ROWS, FLOAT_ARRAY), fastmath=REASSOCIATE)
 def normalise_rows(source, norm, line, target, steps):
-    """Batch normalisation and ReLU of rows (rows, ≥ n), in 8 bits with a step for each. norm: (2, n); line: (n,)"""
+    """Batch normalisation and ReLU of rows (rows, ≥ n), in 8 bits with a step for each.
+
+    norm: (2, n), n a multiple of 16; line: (n,)
+    """
     n = norm.shape[1]
     for m in range(source.shape[0]):
-        peak = TINY
         for c in range(n):
             value = source[m, c] * norm[0, c] + norm[1, c]
-            value = value if value > F(0) else F(0)
-            peak = value if value > peak else peak
-            line[c] = value
+            line[c] = value if value > F(0) else F(0)
+        peak = max(largest(line, n), TINY)
         steps[m] = peak / LARGEST
         scale = LARGEST / peak
         for c in range(n):
