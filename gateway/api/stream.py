@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from gateway.api.described import Count, LanguageName, ModelName, Probability, Seconds, described
-from gateway.api.transcription import TranscriptionCoverage, TranscriptionWord
+from gateway.api.transcription import TranscriptionCoverage, TranscriptionSegment, TranscriptionWord
 
 CLOSE_CODES = {  # RFC 6455, 7.4.1, and IANA
     1000: "The stream is complete.",
@@ -46,6 +46,22 @@ class StreamQuery(TypedDict):
     """Samples a second."""
     channels: NotRequired[Annotated[int, Field(default=1, ge=1, le=8)]]
     """Interleaved; they are mixed."""
+
+
+@described
+class LiveWord(TypedDict):
+    """A word of a live session."""
+
+    word: Annotated[str, Field(examples=["Hello,"])]
+    """Keeps its punctuation."""
+    start: Seconds
+    """Seconds of the session's audio."""
+    end: Seconds
+    """Seconds of the session's audio."""
+    confidence: Probability
+    """Mean probability of its tokens, 0 to 1."""
+    speaker: NotRequired[Annotated[str, Field(examples=["Speaker 1"])]]
+    """With `diarize`: who says it, as far as that is known so far; left out where nobody is."""
 
 
 @described
@@ -97,6 +113,8 @@ class ConfigFrame(TypedDict):
     """Interleaved, of frames that hold samples; they are mixed."""
     prompt: NotRequired[Annotated[str | None, Field(default="")]]
     """The same as a text, or the text before this speech; of a long one the end counts."""
+    diarize: NotRequired[Annotated[bool | None, Field(default=False)]]
+    """Whether speakers are told apart: words have one as they come, and `final` has all of it told apart anew."""
     end_of_turn: NotRequired[bool | Literal["evidence", "pause"] | EndOfTurnFrame]
     """When turns end: the policy, alone or with its thresholds; `true` is `evidence`. It asks for `turn` messages, too.
     Without it turns end as by `pause`, and are not told."""
@@ -168,7 +186,7 @@ class PartialMessage(ServerMessage):
 
     type: Literal["partial"]
     """Kind of the message."""
-    words: list[TranscriptionWord]
+    words: list[LiveWord]
     """Its words; times are seconds of the session's audio."""
 
 
@@ -184,7 +202,7 @@ class TranscriptMessage(ServerMessage):
     """Where its first word begins, in seconds of the session's audio."""
     end: Seconds
     """Where its last word ends."""
-    words: list[TranscriptionWord]
+    words: list[LiveWord]
     """Its words."""
     acknowledged: NotRequired[Count]
     """With `resume`: how many samples need not be kept, for no other connection will need them."""
@@ -235,6 +253,10 @@ class FinalMessage(ServerMessage):
     """What is to be doubted, as for a file: the language, words, nobody speaking, a stand-in; mostly empty."""
     coverage: TranscriptionCoverage
     """How much of the speech has words, and where words are missing."""
+    segments: NotRequired[list[TranscriptionSegment]]
+    """With `diarize`: the text in pieces, with the speakers that all of the session's sound tells apart."""
+    speakers: NotRequired[Annotated[list[str], Field(examples=[["Speaker 1", "Speaker 2"]])]]
+    """With `diarize`: everybody who speaks, in the order of their first words."""
 
 
 @described

@@ -71,12 +71,16 @@ class TritonDiarizer:
             found = await asyncio.gather(*tasks)
         return join_chunks(found)
 
+    async def hear_chunk(self, pcm: Pcm) -> LocalSpeech:
+        """Of up to 67.5 s, before anything is clustered. Raises DiarizationFailed."""
+        try:
+            return read_chunk(await infer(self._fleet, MODEL, {AUDIO: pcm[np.newaxis]}, self._policy))
+        except TritonFailure as failure:
+            raise DiarizationFailed(str(failure)) from failure
+
     async def _infer_chunk(self, pcm: Pcm, in_flight: asyncio.Semaphore) -> LocalSpeech:
         async with in_flight:
-            try:
-                return read_chunk(await infer(self._fleet, MODEL, {AUDIO: pcm[np.newaxis]}, self._policy))
-            except TritonFailure as failure:
-                raise DiarizationFailed(str(failure)) from failure
+            return await self.hear_chunk(pcm)
 
 
 def read_chunk(outputs: Mapping[str, bytes]) -> LocalSpeech:

@@ -23,13 +23,16 @@ from gateway.errors import (
     ServiceError,
     Unauthorized,
 )
+from gateway.recognition.diarized_recognizer import NOT_DEPLOYED
 from gateway.recognition.doubts import lost_speech
 from gateway.requests.live import admit_live_session, open_session, reconfigure_session
+from gateway.requests.live_diarization import open_speakers, tell_speakers
 from gateway.requests.live_sound import live_options, open_sound
 from gateway.services import Services, services_of
 from gateway.streaming import commands, messages
 from gateway.streaming.commands import CONFIG_EXAMPLE, StopCommand, StreamConfig
 from gateway.streaming.incoming import IncomingSound
+from gateway.streaming.live_speakers import LiveSpeakers
 from gateway.streaming.messages import Message
 from gateway.streaming.resumable import ResumableText
 from gateway.streaming.session import StreamSession
@@ -72,6 +75,7 @@ class StreamConnection:
     warnings: Sequence[str] = ()  # for the last message, of what is known before the first
     config: StreamConfig = field(default_factory=StreamConfig)  # as it is now
     caller: Caller | None = None
+    speakers: LiveSpeakers | None = None
     resumable: ResumableText | None = None  # what is told, of a session that may go on by another connection
 
     async def serve(self) -> None:
@@ -79,9 +83,13 @@ class StreamConnection:
         accounts = self.services.accounts
         credentials = with_subprotocol_key(Credentials.of(self.socket), self.socket)
         caller = await accounts.identify(credentials)
-        async with admit_live_session(self.services, caller) as account:
-            session = await self._converse(caller, account)
-            await self._conclude(session)
+        try:
+            async with admit_live_session(self.services, caller) as account:
+                session = await self._converse(caller, account)
+                await self._conclude(session)
+        finally:
+            if self.speakers is not None:
+                await self.speakers.close()
         if self.overdrawn is not None:
             raise self.overdrawn
         await self.socket.close(self.ending)
@@ -105,6 +113,11 @@ class StreamConnection:
         if self.resumable is not None:
             last["text"], last["duration"] = self.resumable.text, round(self.resumable.start + until, 3)
             last["acknowledged"] = self.resumable.acknowledged
+        if self.speakers is not None and self.ending == NORMAL:
+            words, start = session.words, 0.0
+            if self.resumable is not None:
+                words, start = self.resumable.words, self.resumable.start
+            await tell_speakers(last, words, self.speakers, start)
         await self.send(last)
 
     async def send(self, message: Message) -> None:
@@ -145,6 +158,12 @@ class StreamConnection:
             self.resumable = ResumableText(config.resume, config.sound.rate, self.send)
             emit = self.resumable.emit
         session = open_session(self.services, caller, live_options(config), emit)
+        if config.diarize:
+            self.speakers = open_speakers(self.services)
+            if self.speakers is None:
+                self.warnings = [*self.warnings, NOT_DEPLOYED]
+            else:
+                session.speakers = self.speakers
         await self._say_ready(config.ignored)
         return session
 

@@ -20,7 +20,7 @@ STOP_EXAMPLE = '{"action": "stop"}'
 CONFIG_FIELDS = ("model", "language", "languages", "token", "encoding", "sample_rate", "channels")
 TEXT_FIELDS = ("model", "language", "encoding", "prompt")
 TRANSCRIBE = "transcribe"  # the only task: what is stable of a translation is not known before its sentence ends
-KNOWN_FIELDS = {*CONFIG_FIELDS, *TEXT_FIELDS, "keyterms", "resume", "task", "end_of_turn"}
+KNOWN_FIELDS = {*CONFIG_FIELDS, *TEXT_FIELDS, "keyterms", "resume", "task", "end_of_turn", "diarize"}
 CHANGEABLE = ("language", "languages", "keyterms", "prompt")  # in the middle of the audio
 MAX_TEXT_FRAME = 16_384  # characters
 SLOWEST, FASTEST = 8_000, 48_000  # Hz, of sample_rate
@@ -43,6 +43,7 @@ class StreamConfig:
     keyterms: tuple[str, ...] = ()  # that are likely to be said
     turn: TurnPolicy = UNASKED
     tells_turns: bool = False
+    diarize: bool = False
     resume: Resume | None = None  # None: the session ends with its connection
     strange: tuple[str, ...] = field(default=(), compare=False)  # fields inside of others that mean nothing here
     given: frozenset[str] = field(default=frozenset(), compare=False)  # names of the fields that were sent
@@ -111,6 +112,7 @@ def read_config(fields: Mapping[str, Any]) -> StreamConfig:
         keyterms=_keyterms(fields.get("keyterms")),
         turn=read_end_of_turn(fields.get("end_of_turn")),
         tells_turns=bool(fields.get("end_of_turn")),
+        diarize=_flag(fields, "diarize"),
         resume=_read_resume(fields, encoding),
         strange=unknown_fields(fields.get("end_of_turn")),
         given=frozenset(fields),
@@ -124,6 +126,7 @@ def changed(before: StreamConfig, asked: StreamConfig) -> StreamConfig:
     """
     fixed = {"model": asked.model == before.model, "encoding": asked.container == before.container}
     fixed["resume"], fixed["end_of_turn"] = asked.resume == before.resume, asked.turn == before.turn
+    fixed["diarize"] = asked.diarize == before.diarize
     fixed |= dict.fromkeys(("encoding", "sample_rate", "channels"), asked.sound == before.sound)
     if wrong := sorted(name for name in asked.given & fixed.keys() if not fixed[name]):
         raise BadParameter(
@@ -139,6 +142,13 @@ def _check_task(task: object) -> None:
             f"A live session has the task {TRANSCRIBE} alone; to translate, send a recording to POST /v1/transcribe."
         )
         raise BadParameter(message, "task")
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise BadParameter(f"{name} is {str(value)[:40]}; a config accepts true and false", name)
+    return bool(value)
 
 
 NUMBERS = {"sample_rate": (SLOWEST, FASTEST), "channels": (1, MOST_CHANNELS)}  # least, most

@@ -88,5 +88,7 @@ class CommittedTranscript:
         return session[max(split(session, self._overlapping), len(self._session_words)) :]
 
     def _words(self, fields: Sequence[dict[str, Any]]) -> list[Word]:
-        words = [Word(each["word"], each["start"], each["end"], each["confidence"]) for each in fields]
+        words = [
+            Word(each["word"], each["start"], each["end"], each["confidence"], each.get("speaker")) for each in fields
+        ]
         return [word.shifted(self._session_start) for word in words]

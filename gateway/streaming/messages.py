@@ -12,6 +12,7 @@ from gateway.api.stream import (
     ErrorMessage,
     FinalMessage,
     LanguageMessage,
+    LiveWord,
     MessageEnds,
     PartialMessage,
     ReadyFields,
@@ -22,6 +23,7 @@ from gateway.api.stream import (
     TurnEvent,
     TurnMessage,
 )
+from gateway.api.transcription import Speaking
 from gateway.transcript.rendering import coverage_fields, word_fields
 from gateway.transcript.text import join
 from speech.transcript import Coverage, Word
@@ -50,7 +52,7 @@ def partial_text(words: Sequence[Word], language: str) -> PartialMessage:
         "text": "",
         "partial": join(words, language),
         **MORE_COMES,
-        "words": [word_fields(word) for word in words],
+        "words": [live_word(word) for word in words],
     }
 
 
@@ -65,9 +67,14 @@ def final_text(words: Sequence[Word], language: str, acknowledged: int | None = 
         "language": language,
         "start": round(words[0].start, 3),
         "end": round(words[-1].end, 3),
-        "words": [word_fields(word) for word in words],
+        "words": [live_word(word) for word in words],
         **more,
     }
+
+
+def live_word(word: Word) -> LiveWord:
+    speaking: Speaking = {"speaker": word.speaker} if word.speaker else {}
+    return {**word_fields(word), **speaking}
 
 
 def turn(event: TurnEvent, start: float, time: float, confidence: float) -> TurnMessage:

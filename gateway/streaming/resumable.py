@@ -39,7 +39,7 @@ class ResumableText:
         self._rate, self._send = rate, send
         self._transcript = CommittedTranscript.resumed(resume.words)
         self._transcript.start_session(self.start)
-        self._words: list[Word] = []
+        self.words: list[Word] = []  # that became final by this connection
         self._language = ""
 
     @property
@@ -50,13 +50,13 @@ class ResumableText:
     @property
     def text(self) -> str:
         """What became final by this connection."""
-        return join(self._words, self._language)
+        return join(self.words, self._language)
 
     async def emit(self, message: Message) -> None:
         if message["type"] == "transcript":
             self._language = message["language"]
             new = self._transcript.commit([dict(word) for word in message["words"]])
-            self._words += new
+            self.words += new
             if new:
                 await self._send(messages.final_text(new, self._language, self.acknowledged))
         elif message["type"] == "partial":

@@ -15,6 +15,7 @@ from gateway.recognition.doubts import NO_SPEECH, language_guess, segment_doubts
 from gateway.streaming import messages
 from gateway.streaming.audio_input import AudioInput, DetectActivity
 from gateway.streaming.decoding import Emit, Recognize, SpeechDecoder
+from gateway.streaming.live_speakers import NoSpeakers, SpeakerLabels
 from gateway.streaming.missed_speech import find_missed_words
 from gateway.streaming.policy import StreamPolicy, samples
 from gateway.streaming.turns import TurnTracker
@@ -35,15 +36,15 @@ class StreamSession:
     ) -> None:
         """language: ISO 639-1; None: detect"""
         self.observer: UtteranceObserver = NoObserver()
+        self.speakers: SpeakerLabels = NoSpeakers()
         self._emit, self._policy = emit, policy
         self._input = AudioInput(detect, policy)
         self._window = SpeechWindow(self._input.buffer, policy)
         self._decoder = SpeechDecoder(recognize, self._input, emit, language, policy)
         self._turn = TurnTracker(policy.turn, emit if policy.tells_turns else None)
         self._final = 0  # samples: up to where all speech is final
-        self._handing_over = False
-        self._resume = 0  # samples: where a session that is handed over resumes elsewhere
-        self._words: list[Word] = []
+        self._handing_over, self._resume = False, 0  # samples: where a session that is handed over resumes elsewhere
+        self.words: list[Word] = []  # that are final
 
     def detect_in(self, executor: Executor | None) -> None:
         """In whose threads voice activity is found, so that many sessions do not stop the event loop."""
@@ -70,21 +71,21 @@ class StreamSession:
     @property
     def text(self) -> str:
         """Everything that is final so far."""
-        return join(self._words, self.language)
+        return join(self.words, self.language)
 
     @property
     def doubts(self) -> list[str]:
         """What may be wrong in the final text, as the warnings of a file tell it."""
-        if not self._words:
+        if not self.words:
             return [NO_SPEECH] if self._input.duration and not self._handing_over else []
         vote = self._decoder.vote
         guess = [] if vote.given else language_guess(self.language, vote.share)
-        return [*guess, *segment_doubts(segment(self._words, self.language))]
+        return [*guess, *segment_doubts(segment(self.words, self.language))]
 
     def coverage(self, until: float) -> Coverage:
         """How much of the speech the final text accounts for. until: seconds of audio whose text it is"""
         speech = self._input.speech[: round(until / CHUNK_SECONDS)]
-        return measure([word for word in self._words if word.start < until], speech, until)
+        return measure([word for word in self.words if word.start < until], speech, until)
 
     def reconfigure(self, recognize: Recognize, language: str | None) -> None:
         """From the next decoding on. language: ISO 639-1; None: detect; one that is asked for already stays settled"""
@@ -92,6 +93,7 @@ class StreamSession:
 
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
+        self.speakers.append(frame)
         await self._input.feed(frame)
 
     async def stop(self) -> None:
@@ -184,7 +186,7 @@ class StreamSession:
         until = (end - self._policy.unsettled) / SAMPLE_RATE
         agreement = self._window.agreement
         await self._commit(agreement.update(words, until))
-        await self._emit(messages.partial_text(agreement.provisional, self.language))
+        await self._emit(messages.partial_text(self.speakers.recall(agreement.provisional), self.language))
         if self._policy.turn is not None and self._input.endpoint.silence:
             evidence = self._decoder.evidence(self._window, self._input.endpoint.silence)
             await self._turn.weigh(evidence, self._input.endpoint)
@@ -244,5 +246,6 @@ class StreamSession:
 
     async def _commit(self, words: Sequence[Word]) -> None:
         if words:
-            self._words += words
+            words = await self.speakers.label(words)
+            self.words += words
             await self._emit(messages.final_text(words, self.language))

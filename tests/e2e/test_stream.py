@@ -118,6 +118,22 @@ async def test_turns_are_told_to_a_client_that_asks(service: ServiceProcess, pcm
     assert messages.index(ends[-1]) > max(i for i, kind in enumerate(kinds) if kind == "transcript")
 
 
+async def test_words_and_the_end_name_who_speaks(service: ServiceProcess, pcm: bytes) -> None:
+    async with connect(stream_url(service)) as socket:
+        await socket.send('{"language": "en", "diarize": true}')
+        assert "ignored" not in json.loads(await socket.recv())
+        await send_pieces(socket, pcm, 3200)
+        await socket.send(b"")
+        messages = await read_to_end(socket)
+    check_whole(messages)
+    words = [word for m in messages if m["type"] == "transcript" for word in m["words"]]
+    last = messages[-1]
+    assert {word.get("speaker") for word in words} <= {"Speaker 1", None}  # none: the diarizer was late
+    assert last["speakers"] == ["Speaker 1"] == [*{piece["speaker"] for piece in last["segments"]}]
+    told = [(word["word"], word["start"]) for piece in last["segments"] for word in piece["words"]]
+    assert told == [(word["word"], word["start"]) for word in words]
+
+
 @pytest.mark.parametrize("start", [0.0, 0.65])  # seconds; after the second one Whisper ends its text too early
 async def test_a_sentence_that_is_said_twice_is_heard_twice(service: ServiceProcess, pcm: bytes, start: float) -> None:
     async with connect(stream_url(service, "?language=en")) as socket:
