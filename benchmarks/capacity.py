@@ -82,7 +82,7 @@ class Gateway:
 
 
 async def _play_all(address: str, recordings: Sequence[CorpusRecording]) -> None:
-    await asyncio.gather(*(play(address, recording) for recording in recordings))
+    await asyncio.gather(*(play(address, recording, {"language": "en"}) for recording in recordings))
 
 
 async def _hold_open(address: str, sessions: int, pid: int) -> float:

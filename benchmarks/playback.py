@@ -7,11 +7,13 @@ import json
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
 from websockets.asyncio.client import connect
 
 from benchmarks.recordings import CorpusRecording
 from speech.audio import SAMPLE_RATE, Pcm
 
+TAIL_NOISE = 3.0  # of 32768
 FRAME = 1600  # samples: 100 ms, what a microphone sends at a time
 
 
@@ -35,6 +37,13 @@ class Played:
     stop_to_final: float = 0.0  # seconds
     text: str = ""
     updates: int = 0
+    turn_ends: list[int] = field(default_factory=list)  # words that were final at the end of each turn
+    tail: float = 0.0  # seconds of silence behind the recording
+
+    @property
+    def last_final(self) -> float | None:
+        """When the last word was final, seconds since playback began."""
+        return max((word.final for word in self.words), default=None)
 
 
 class _Listener:
@@ -53,6 +62,8 @@ class _Listener:
             self._see(len(self.finals), now)
         if message["type"] == "partial" and words:
             self._see(len(self.finals) + len(words), now)
+        if message["type"] == "turn" and message["event"] == "end":
+            self.played.turn_ends.append(len(self.finals))
         if message["type"] in ("partial", "transcript"):
             self.played.updates += 1
             if words and self.played.first_partial is None:
@@ -68,16 +79,20 @@ class _Listener:
         ]
 
 
-async def play(url: str, recording: CorpusRecording, language: str = "en") -> Played:
-    """Sends the recording in real time, waits for the last message. url: ws://host:port/v1/stream"""
-    played = Played(recording)
+async def play(url: str, recording: CorpusRecording, config: dict[str, object], tail: float = 0.0) -> Played:
+    """Sends the recording in real time, waits for the last message.
+
+    url: ws://host:port/v1/stream; tail: seconds of silence, faintly noisy, before the stop
+    """
+    played = Played(recording, tail=tail)
+    silence = np.random.default_rng(0).normal(0, TAIL_NOISE, round(tail * SAMPLE_RATE)).astype(np.int16)
     listener = _Listener(played)
     async with connect(url, max_size=None) as socket:
-        await socket.send(json.dumps({"language": language}))
+        await socket.send(json.dumps(config))
         while json.loads(await socket.recv()).get("status") != "ready":
             pass
         began = time.monotonic()
-        sending = asyncio.create_task(_send(socket, recording.pcm, began))
+        sending = asyncio.create_task(_send(socket, np.concatenate([recording.pcm, silence]), began))
         async for text in socket:
             message = json.loads(text)
             now = time.monotonic() - began
