@@ -70,10 +70,10 @@ class EndOfTurnFrame(TypedDict):
 
     policy: NotRequired[Annotated[Literal["evidence", "pause"], Field(default="evidence")]]
     """`evidence`: early where what was heard says so; `pause`: after `longest_silence`, whatever that was."""
-    threshold: NotRequired[Annotated[float, Field(default=0.5, ge=0, le=1)]]
+    threshold: NotRequired[Annotated[float, Field(default=0.97, ge=0, le=1)]]
     """Confidence from which a turn is over after `silence`."""
-    eager_threshold: NotRequired[Annotated[float, Field(default=0.3, ge=0, le=1)]]
-    """Confidence from which `eager_end` is told."""
+    eager_threshold: NotRequired[Annotated[float, Field(default=0.5, ge=0, le=1)]]
+    """Confidence from which `eager_end` is told; at most `threshold`."""
     silence: NotRequired[Annotated[float, Field(default=0.2, ge=0.1, le=5)]]
     """Seconds of silence after which a turn may end by evidence."""
     longest_silence: NotRequired[Annotated[float, Field(default=0.64, ge=0.1, le=5)]]

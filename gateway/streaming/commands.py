@@ -125,7 +125,8 @@ def changed(before: StreamConfig, asked: StreamConfig) -> StreamConfig:
     raises: BadParameter for a change of what cannot change then
     """
     fixed = {"model": asked.model == before.model, "encoding": asked.container == before.container}
-    fixed["resume"], fixed["end_of_turn"] = asked.resume == before.resume, asked.turn == before.turn
+    fixed["resume"] = asked.resume == before.resume
+    fixed["end_of_turn"] = (asked.turn, asked.tells_turns) == (before.turn, before.tells_turns)
     fixed["diarize"] = asked.diarize == before.diarize
     fixed |= dict.fromkeys(("encoding", "sample_rate", "channels"), asked.sound == before.sound)
     if wrong := sorted(name for name in asked.given & fixed.keys() if not fixed[name]):

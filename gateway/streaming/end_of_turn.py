@@ -25,7 +25,7 @@ BOUNDS = {  # least, most; seconds where it is a silence
     "silence": (0.1, 5.0),
     "longest_silence": (0.1, 5.0),
 }
-EXAMPLE = '{"policy": "evidence", "threshold": 0.5, "eager_threshold": 0.3, "silence": 0.2, "longest_silence": 0.64}'
+EXAMPLE = '{"policy": "evidence", "threshold": 0.97, "eager_threshold": 0.5, "silence": 0.2, "longest_silence": 0.64}'
 
 
 class TurnRule(Enum):
@@ -36,8 +36,8 @@ class TurnRule(Enum):
 @dataclass(frozen=True, slots=True)
 class TurnPolicy:
     rule: TurnRule = TurnRule.EVIDENCE
-    threshold: float = 0.5  # confidence from which a turn is over after `silence`
-    eager_threshold: float = 0.3  # confidence from which it may be over
+    threshold: float = 0.97  # confidence from which a turn is over after `silence`
+    eager_threshold: float = 0.5  # confidence from which it may be over
     silence: float = 0.2  # seconds after which a turn may end by evidence
     longest_silence: float = 0.64  # seconds after which it ends without
 
@@ -107,6 +107,8 @@ def read_end_of_turn(asked: object) -> TurnPolicy:
     if rule not in [each.value for each in TurnRule]:
         raise _bad(f"policy is {str(rule)[:40]!r}; accepted are evidence and pause")
     values: dict[str, Any] = {name: _number(fields[name], name, *BOUNDS[name]) for name in BOUNDS if name in fields}
+    if "threshold" in values and "eager_threshold" not in values:
+        values["eager_threshold"] = min(TurnPolicy().eager_threshold, values["threshold"])
     policy = TurnPolicy(TurnRule(rule), **values)
     if policy.silence > policy.longest_silence:
         raise _bad(f"silence is {policy.silence:g}; it is at most longest_silence, {policy.longest_silence:g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ SAID = [
     messages.partial_text(WORDS, "en"),
     messages.partial_text([], "en"),
     messages.final_text(WORDS, "en"),
+    messages.final_text([replace(word, speaker="Speaker 1") for word in WORDS], "en", 4800),
+    messages.turn("eager_end", 0.1, 2.34567, 0.98765),
     messages.language_settled("en", 0.98765),
     messages.complete("Hello, world.", "en", 1.25, ["Something is missing."]),
     messages.failure("wrong"),

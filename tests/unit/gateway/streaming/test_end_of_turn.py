@@ -98,6 +98,7 @@ def test_a_config_names_the_policy_or_its_thresholds() -> None:
     assert read_end_of_turn(None) == read_end_of_turn(False) == TurnPolicy(TurnRule.PAUSE)
     assert read_end_of_turn(True) == read_end_of_turn({}) == TurnPolicy()
     assert read_end_of_turn("pause") == read_end_of_turn({"policy": "pause"}) == TurnPolicy(TurnRule.PAUSE)
+    assert read_end_of_turn({"threshold": 0.2}).eager_threshold == 0.2
     assert read_end_of_turn(asked) == TurnPolicy(TurnRule.EVIDENCE, 0.9, 0.4, 0.25, 1.0)
 
 
