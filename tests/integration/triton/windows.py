@@ -19,6 +19,13 @@ MODEL = "whisper-base"
 
 async def transcribe(server: TritonClient, audio: Pcm | np.ndarray[Any, Any], **fields: str) -> WindowResult:
     """fields: language, prompt, priority, caller, task."""
+    return await transcribe_within(120.0, server, audio, **fields)
+
+
+async def transcribe_within(
+    timeout: float, server: TritonClient, audio: Pcm | np.ndarray[Any, Any], **fields: str
+) -> WindowResult:
+    """timeout: seconds"""
     inputs: dict[Tensor, Value] = {
         AUDIO: audio,
         LANGUAGE: fields.get("language", "en"),
@@ -27,7 +34,7 @@ async def transcribe(server: TritonClient, audio: Pcm | np.ndarray[Any, Any], **
         CALLER: fields.get("caller", ""),
         **({TASK: fields["task"]} if "task" in fields else {}),
     }
-    outputs = await server.infer(MODEL, inputs, timeout=120.0)
+    outputs = await server.infer(MODEL, inputs, timeout)
     return read_result(read_element(outputs[RESULT.name]))
 
 
