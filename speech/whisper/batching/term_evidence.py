@@ -20,8 +20,8 @@ from speech.whisper.batching.prompt_echo import words_of
 from speech.whisper.batching.term_bias import TermTrie
 
 SURE = math.log(0.5)  # natural log of a probability from which a token would have been chosen anyway
-NEIGHBOURS = 2  # words beside a term that may differ as well: sounds go over from one to the other
-ALIKE = 0.66  # share of sounds that a term and what stood there have in common
+NEIGHBOURS = 1  # words beside a term that may differ as well: sounds go over from one to the other
+ALIKE = 0.72  # share of sounds that a term and what stood there have in common
 LENGTHS = 0.5  # of the shorter to the longer, where letters say nothing about sounds
 
 # Letters of one sound, as people and models mix them up.
