@@ -38,6 +38,7 @@ async def test_a_window_travels_as_the_wire_contract_says() -> None:
             "caller": "me",
             "regions": ((0, 8), (9, 16)),
             "keyterms": ("Ann",),
+            "draft": "Ann sagt",
         }
         request = RecognitionRequest(model="base", task=Task.TRANSLATE, **options)  # type: ignore[arg-type]
         heard = await asked.recognize(WINDOW, request)
@@ -49,15 +50,16 @@ async def test_a_window_travels_as_the_wire_contract_says() -> None:
         (tensor.name, tensor.datatype) for tensor in WHISPER_INPUTS
     ]
     assert sent.raw_input_contents[0] == WINDOW.tobytes()
-    assert [read_element(raw) for raw in sent.raw_input_contents[1:7]] == [
+    assert [read_element(raw) for raw in sent.raw_input_contents[1:8]] == [
         b"de",
         b"Vorher",
         b"file",
         b"me",
         b"translate",
         b"Ann",
+        b"Ann sagt",
     ]
-    assert np.frombuffer(sent.raw_input_contents[7], np.int32).tolist() == [0, 8, 9, 16]
+    assert np.frombuffer(sent.raw_input_contents[8], np.int32).tolist() == [0, 8, 9, 16]
 
 
 async def test_a_transcription_names_no_task_so_that_an_older_triton_takes_it() -> None:
