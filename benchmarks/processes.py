@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +32,27 @@ def processor_seconds(root: int) -> float:
         with contextlib.suppress(OSError):
             total += sum(int(field) for field in _after_name(Path(f"/proc/{member}"))[11:15])
     return total / TICKS
+
+
+def processor_parts(root: int) -> dict[str, float]:
+    """User and system time of a service's family by part: the gateway with what it starts, Triton's server, and the
+    process of each of its models by the model's name."""
+    parts: dict[str, float] = {}
+    for member in family(root):
+        with contextlib.suppress(OSError):
+            arguments = Path(f"/proc/{member}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            spent = sum(int(field) for field in _after_name(Path(f"/proc/{member}"))[11:15]) / TICKS
+            name = part_name(arguments)
+            parts[name] = parts.get(name, 0.0) + spent
+    return parts
+
+
+def part_name(arguments: Sequence[str]) -> str:
+    """Of a process of the service, from its command line."""
+    program = Path(arguments[0]).name
+    if program.endswith("python_backend_stub"):
+        return Path(arguments[1]).parents[1].name  # <repository>/<model>/<version>/model.py
+    return program if program == "tritonserver" else "gateway"
 
 
 def memory(root: int) -> dict[str, float]:
