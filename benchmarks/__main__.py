@@ -14,9 +14,10 @@ from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 NAMES = (
     "limits", "throughput", "accuracy", "perturbations", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
-    "keyterms", "page", "profile",
+    "keyterms", "page", "profile", "jobs",
 )  # fmt: skip
-OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile")  # need none but the service's
+# Need none but the service's.
+OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile", "jobs")
 SCORING_OPTIONAL = ("gpu",)  # measure what they can where nothing scores
 
 

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.environments import SERVICE_ENVIRONMENT
+from benchmarks.processes import family
 
 START_SECONDS = 30
 DEBIAN = Path("/usr/lib/postgresql")
@@ -88,6 +89,15 @@ class PostgresServer:
             self._server = subprocess.Popen(command, stdout=output, stderr=output, **self._account)
         if wait:
             _wait_until_ready(self._server, data, log)
+
+    def kill(self) -> None:
+        """All of its processes at once, as when the machine fails: what was not flushed is lost."""
+        if self._server is not None:
+            for process in family(self._server.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            self._server.wait(START_SECONDS)
+            self._server = None
 
     def end(self, number: signal.Signals) -> None:
         if self._server is not None:

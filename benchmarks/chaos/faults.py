@@ -136,9 +136,9 @@ async def gateway_stands_still(nemesis: Nemesis) -> Sequence[RunningPart]:
 
 
 async def store_killed(nemesis: Nemesis) -> Sequence[RunningPart]:
-    """Without a checkpoint: it recovers, and refuses everybody meanwhile."""
+    """All of its processes: it recovers from its log, and refuses everybody meanwhile."""
     postgres = nemesis.deployment.postgres
-    await asyncio.to_thread(postgres.end, signal.SIGQUIT)
+    await asyncio.to_thread(postgres.kill)
     await asyncio.to_thread(postgres.start)
     return nemesis.deployment.gateways
 

@@ -15,10 +15,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncpg
 import httpx
@@ -156,13 +157,20 @@ def echo_repository(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, mutant: str = "", triton_count: int = 2) -> AsyncIterator[SmallDeployment]:
-    """mutant: a fault that is built into the gateways on purpose, by name"""
+async def deployed(
+    folder: Path,
+    mutant: str = "",
+    triton_count: int = 2,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    repository: Path | None = None,
+) -> AsyncIterator[SmallDeployment]:
+    """mutant: a fault that is built into the gateways on purpose, by name; settings: of all parts, beside their own;
+    repository: of the Tritons' models; None: the one that echoes"""
     mark = f"{os.getpid()}-{time.time_ns()}"
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(PostgresServer(durable=True))
-        common = {MARK: mark, "STT_DIARIZATION_DEPLOYED": "false", "STT_SERVER_LOG_LEVEL": "info"}
-        repository = echo_repository(folder / "models")
+        common = {MARK: mark, "STT_DIARIZATION_DEPLOYED": "false", "STT_SERVER_LOG_LEVEL": "info", **settings}
+        repository = repository or echo_repository(folder / "models")
         tritons = [_triton(folder / f"triton-{number}", repository, common) for number in range(triton_count)]
         chat_port = free_port()
         script = str(Path(__file__).with_name("chat_model.py"))
