@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 from collections.abc import Iterator
@@ -101,15 +102,43 @@ def test_it_costs_its_length_once(service: ServiceProcess, dashwood: Path) -> No
         assert (usage["remaining"], usage["requests"]) == (9, 1)
 
 
-def test_each_channel_of_its_recording_may_be_a_speaker(owner: httpx.Client, call: Path) -> None:
+@pytest.fixture(scope="module")
+def talked(owner: httpx.Client, call: Path) -> dict[str, Any]:
+    """A job with two speakers."""
     form = {"language": "en", "channels": "separate", "channel_names": "Agent, Customer"}
+    return ended(owner, submit(owner, call, form).json()["id"])
 
-    job = ended(owner, submit(owner, call, form).json()["id"])
 
-    fetched = owner.get(f"/v1/jobs/{job['id']}/transcript").json()
+def test_each_channel_of_its_recording_may_be_a_speaker(owner: httpx.Client, talked: dict[str, Any]) -> None:
+    fetched = owner.get(f"/v1/jobs/{talked['id']}/transcript").json()
+
     assert fetched["speakers"] == ["Agent", "Customer"]
     assert "Dashwood" in " ".join(each["text"] for each in fetched["segments"] if each["speaker"] == "Agent")
-    assert fetched["duration"] == job["duration"]
+    assert fetched["duration"] == talked["duration"]
+
+
+def test_names_and_corrections_are_in_every_format(owner: httpx.Client, talked: dict[str, Any]) -> None:
+    path = f"/v1/jobs/{talked['id']}"
+    first = owner.get(f"{path}/transcript").json()["segments"][0]
+    named = {first["speaker"]: "Jane & Co"}
+
+    changed = owner.patch(path, json={"speakers": named, "words": [{"segment": 0, "word": 0, "text": "Mistress"}]})
+
+    def transcript(**query: str) -> str:
+        return owner.get(f"{path}/transcript", params=query).raise_for_status().text
+
+    assert changed.status_code == 200
+    for shape in ("json", "txt", "srt", "vtt"):
+        text = transcript(response_format=shape)
+        assert "Mistress" in text, shape
+        assert "Jane & Co" in html.unescape(text), shape
+        assert first["speaker"] not in text, shape
+    for shape in ("txt", "srt", "vtt"):
+        assert "Jane" not in transcript(response_format=shape, speaker_labels="false"), shape
+    narrow = transcript(response_format="srt", subtitle_columns="20").splitlines()
+    assert max(len(line) for line in narrow if "-->" not in line) <= 20
+    assert max(map(len, transcript(response_format="srt", subtitle_columns="60").splitlines())) > 30
+    assert owner.get(f"{path}/transcript", params={"subtitle_columns": "19"}).status_code == 400
 
 
 def test_nobody_else_sees_it(
@@ -166,6 +195,34 @@ def test_its_speakers_are_named_and_its_words_corrected(owner: httpx.Client, das
     assert after["text"].startswith("Mister ")
     assert after["segments"][0]["words"][0]["start"] == before["segments"][0]["words"][0]["start"]
     assert owner.patch(f"/v1/jobs/{identity}", json={"words": [{"segment": 999, "word": 0, "text": "x"}]}).is_error
+
+
+def transcript_of(owner: httpx.Client, identity: str, **query: str) -> str:
+    return owner.get(f"/v1/jobs/{identity}/transcript", params=query).raise_for_status().text
+
+
+def test_its_summary_is_written_with_it_and_counted_once(full: ServiceProcess, dashwood: Path) -> None:
+    own = stt_keys(full.data, "create", "--tier", "paid", "--credits", "10").stdout.strip()
+    with httpx.Client(base_url=full.url, headers={"Authorization": f"Bearer {own}"}, timeout=300) as owner:
+        before = owner.get("/v1/usage").json()
+        job = ended(owner, submit(owner, dashwood, {"language": "en", "summary": "headline"}).json()["id"])
+        after = owner.get("/v1/usage").json()
+
+    assert job["status"] == "completed"
+    assert job["summary"]["style"] == "headline"
+    assert job["summary"]["text"]
+    assert job["summary"]["model"] == "smollm2-135m-instruct"
+    assert after["summaries"]["requests"] == before["summaries"]["requests"] + 1
+    assert after["transcription"]["remaining"] == 9
+
+
+def test_a_job_whose_summary_cannot_be_written_is_completed_and_says_why(owner: httpx.Client, dashwood: Path) -> None:
+    job = ended(owner, submit(owner, dashwood, {"language": "en", "summary": "brief"}).json()["id"])
+
+    assert job["status"] == "completed"
+    assert job["error"] is None
+    assert "turned off" in job["summary"]["error"]
+    assert "Dashwood" in transcript_of(owner, job["id"])
 
 
 def test_one_that_is_in_work_is_cancelled_and_then_deleted(
