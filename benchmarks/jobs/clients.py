@@ -54,6 +54,7 @@ class JobClients:
             await asyncio.sleep(LOOK_SECONDS)
             if (report := await self._ask(job, f"/v1/jobs/{job.id}")) is not None:
                 job.status = report["status"]
+                job.told = f"failed: {report['error']['message']}" if report["error"] else ""
         job.ended = self.now
         while job.status == "completed" and self.now < deadline:
             if (transcript := await self._ask(job, f"/v1/jobs/{job.id}/transcript")) is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
+import secrets
 import tempfile
 import threading
 import time
@@ -12,7 +14,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import httpx
 
 from benchmarks.chaos.parts import SmallDeployment, deployed
@@ -23,6 +27,7 @@ WINDOW_SECONDS = 1.0  # that the model takes
 CALL_SECONDS, JOB_SECONDS = 10.0, 60.0  # of sound
 AT_ONCE = 2  # jobs of a gateway
 CLIENTS = 8  # that hand jobs over
+POSTED = 150  # jobs that are handed over; the others are copied in the database, which is sooner done
 STEP = 1000  # jobs between two lines of the table
 RUNS_SECONDS = 30.0  # for which completed jobs are counted
 CREDITS = 10_000_000
@@ -72,6 +77,7 @@ class QueueRun:
     address: str  # of another one
     callers: dict[str, httpx.AsyncClient]
     result: QueueResult = field(default_factory=QueueResult)
+    posted: int = 0
 
     @classmethod
     @asynccontextmanager
@@ -92,10 +98,14 @@ class QueueRun:
 
     async def measure(self) -> None:
         await self._costs()
-        for count in (3 * AT_ONCE * len(self.deployment.gateways), self.plan.jobs):
-            await self._fill(count)
-            state = f"{await self._waiting():,} jobs wait"
-            self.result.call_seconds[state] = await self._calls()
+        await self._fill(3 * AT_ONCE * len(self.deployment.gateways))
+        self.result.call_seconds[f"{await self._waiting():,} jobs wait"] = await self._calls()
+        await self._fill(POSTED)
+        async with self.deployment.store() as store:
+            await copy_queued(store, self.plan.jobs - await self._waiting())
+        self.result.call_seconds[f"{await self._waiting():,} jobs wait"] = await self._calls()
+        self.posted = 0
+        await self._fill(POSTED // 3)
         await self._facts()
 
     async def _costs(self) -> None:
@@ -135,18 +145,18 @@ class QueueRun:
 
     async def _fill(self, count: int) -> None:
         """Until so many were handed over."""
-        begun, began = sum(map(len, self.result.post_seconds.values())), time.monotonic()
-        numbers = iter(range(begun, count))
+        numbers, began, waiting = iter(range(self.posted, count)), time.monotonic(), await self._waiting()
 
         async def client() -> None:
-            for number in numbers:
+            for _ in numbers:
                 asked = time.monotonic()
                 (await self.callers["many"].post("/v1/jobs", json={"url": self.address})).raise_for_status()
-                line = f"{number // STEP * STEP:,} to {(number // STEP + 1) * STEP:,}"
+                line = f"{waiting // STEP * STEP:,} to {(waiting // STEP + 1) * STEP:,}"
                 self.result.post_seconds.setdefault(line, []).append(time.monotonic() - asked)
 
         await asyncio.gather(*(client() for _ in range(CLIENTS)))
-        self.result.rate = (count - begun) / (time.monotonic() - began)
+        self.result.rate = (count - self.posted) / (time.monotonic() - began)
+        self.posted = count
 
     async def _waiting(self) -> int:
         return await self._count("queued")
@@ -181,6 +191,39 @@ class QueueRun:
         before = await self._count("completed")
         await asyncio.sleep(RUNS_SECONDS)
         return (await self._count("completed") - before) / RUNS_SECONDS
+
+
+async def copy_queued(store: asyncpg.Connection, count: int) -> None:
+    """Another so many jobs like the last one that waits, in the tables of the service and of its engine."""
+    job = dict(await store.fetchrow("SELECT * FROM jobs WHERE status = 'queued' ORDER BY tag DESC LIMIT 1"))
+    identities = [secrets.token_hex(16) for _ in range(max(0, count))]
+    jobs = [job | {"id": each, "tag": job["tag"] + number} for number, each in enumerate(identities)]
+    await _copy(store, "public", "jobs", jobs)
+    for table in ("workflow_status", "workflow_input"):
+        task = await store.fetchrow(f"SELECT * FROM dbos.{table} WHERE workflow_uuid = $1", job["id"])
+        tasks = [_renamed(dict(task), job["id"], each, number) for number, each in enumerate(identities)]
+        await _copy(store, "dbos", table, tasks)
+
+
+async def _copy(store: asyncpg.Connection, schema: str, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        records = [tuple(row.values()) for row in rows]
+        await store.copy_records_to_table(table, schema_name=schema, records=records, columns=list(rows[0]))
+
+
+def _renamed(task: dict[str, Any], old: str, new: str, later: int) -> dict[str, Any]:
+    """A row of the engine's, of another job. later: places in the queue behind this one"""
+    row = task | {"workflow_uuid": new}
+    if row.get("priority") is not None:
+        row["priority"] += later
+    if inputs := row.get("inputs"):  # as the engine writes a task's arguments: text, or pickled in base64
+        named = inputs.replace(old, new)
+        row["inputs"] = named if named != inputs else _pickled(inputs, old, new)
+    return row
+
+
+def _pickled(inputs: str, old: str, new: str) -> str:
+    return base64.b64encode(base64.b64decode(inputs).replace(old.encode(), new.encode())).decode()
 
 
 @contextmanager

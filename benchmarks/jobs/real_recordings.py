@@ -17,14 +17,18 @@ from benchmarks.jobs.history import SentJob, SentRecording
 from benchmarks.jobs.receiver import receiving
 
 SOURCES = ("conference.flac", "telephone.flac", "echo-test.flac", "rather-selfish.flac", "seven-of-clubs.flac")
-SECONDS = (70, 95)  # of each, from its sources repeated: long enough for several windows, and to be killed in
+SECONDS = (32, 46)  # of each, from its sources repeated: more than one window, and long enough to be killed in
 CREDITS = 10_000
 
 
 async def real_recordings() -> list[SentRecording]:
     with receiving() as receiver, tempfile.TemporaryDirectory(prefix="stt-jobs-real-") as place:
         folder = Path(place)
-        settings = {"STT_OUTGOING_PORTS": str(receiver.port), "STT_OUTGOING_PRIVATE_HOSTS": "127.0.0.1"}
+        settings = {
+            "STT_JOBS_STORAGE": f"file://{place}/recordings",
+            "STT_OUTGOING_PORTS": str(receiver.port),
+            "STT_OUTGOING_PRIVATE_HOSTS": "127.0.0.1",
+        }
         models = PROJECT / "model_repository"
         async with deployed(folder, triton_count=1, settings=settings, repository=models) as deployment:
             owner = Payer("reference", await deployment.create_key("reference", CREDITS))
