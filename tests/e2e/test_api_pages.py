@@ -64,7 +64,7 @@ def test_an_example_of_the_api(name: str, recorder: Recorder, pytestconfig: pyte
     hold(name, recorder.record(name), pytestconfig)
 
 
-@pytest.mark.parametrize("name", STREAM_EXAMPLES.keys() - {RESTART})
+@pytest.mark.parametrize("name", sorted(STREAM_EXAMPLES.keys() - {RESTART}))
 async def test_a_conversation_of_the_stream(
     name: str, full: ServiceProcess, asyncapi: Document, pcm: bytes, pytestconfig: pytest.Config
 ) -> None:
