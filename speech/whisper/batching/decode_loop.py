@@ -10,33 +10,26 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speech.languages import SPACELESS, weigh
 from speech.whisper.batching.prompt_echo import bears_out, repeats_prompt
 from speech.whisper.batching.rules import (
-    FRAME_SAMPLES,
     Attempt,
     FallbackSchedule,
-    StopReason,
     Verdict,
-    frames_of,
     judge,
-    previous_tokens,
-    region_languages,
     short_context,
     token_limit,
 )
-from speech.whisper.batching.sequence import Hypothesis, Request, Sequence, State
+from speech.whisper.batching.sequence import Hypothesis, Sequence, State
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
-from speech.whisper.batching.term_bias import TermTries, as_prompt
+from speech.whisper.batching.term_bias import TermTries
 from speech.whisper.batching.term_trial import weigh_text
+from speech.whisper.batching.text_alignment import TextAlignment
+from speech.whisper.batching.window_beginning import WindowBeginning
+from speech.whisper.batching.window_languages import WindowLanguages
 from speech.whisper.engine import GREEDY, Engine, EngineError, PendingAlignment, Sampling
 from speech.whisper.tokenizer import Tokenizer
-
-SHORTEST_MIXTURE = 4.0  # seconds of a window whose regions may differ in language
-LEAST_LANGUAGE = 0.002  # probability from which a language is told
 
 log = logging.getLogger(__name__)
 
@@ -50,26 +43,6 @@ class StepOutcome:
     returned: list[Sequence] = field(default_factory=list)  # to be queued again: the engine failed once
 
 
-@dataclass(frozen=True, slots=True)
-class TextAlignment:
-    """The rows that predicted a text's n tokens and what followed them, of those that are fetched.
-
-    A token limit leaves no step after the last token, so the last row stands for the missing one too: word
-    timing needs an end of the last token, and there is none better.
-    """
-
-    fetched: PendingAlignment
-    tokens: int
-    stop: StopReason
-
-    def result(self) -> NDArray[np.float32]:
-        """(heads, n + 1, frames)"""
-        rows = self.fetched.result()[:, : self.tokens + 1]
-        if self.stop is StopReason.TOKEN_LIMIT and rows.shape[1] == self.tokens:
-            return np.concatenate([rows, rows[:, -1:]], axis=1)
-        return np.ascontiguousarray(rows)
-
-
 class DecodeLoop:
     """Drives one engine. One thread only."""
 
@@ -81,6 +54,8 @@ class DecodeLoop:
         self._schedule = schedule
         self._statistics = statistics
         self._tries = TermTries(tokenizer)
+        self._languages = WindowLanguages(engine, tokenizer)
+        self._beginning = WindowBeginning(engine, tokenizer)
         self._slot_states = SlotStates(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end_of_text)
         self._in_flight: deque[InFlightStep] = deque()
         self._outcome = StepOutcome()
@@ -158,42 +133,22 @@ class DecodeLoop:
             return
         start = [self._tokenizer.special.start_of_transcript]
         try:
-            parts = [self._parts_languages(each) for each in batch]
+            parts = [self._languages.of_parts(each) for each in batch]
             prefills = self._engine.prefill([each.slot for each in batch], [start] * len(batch))
         except EngineError as error:
             self._return(batch, error)
             return
         for sequence, prefill, of_parts in zip(batch, prefills, parts, strict=True):
-            whole = self._by_language(prefill.language_probabilities)
-            sequence.region_languages = tuple(
-                _noted(self._by_language(each))
-                for each in region_languages(sequence.request.regions, prefill.language_probabilities, of_parts)
-            )
-            likely = weigh(whole, sequence.request.languages)
-            sequence.language = max(likely, key=lambda language: likely[language])
-            sequence.language_probability = round(whole[sequence.language], 4)
-            sequence.no_speech = round(float(prefill.no_speech_probability), 4)
+            self._languages.decide(sequence, prefill, of_parts)
             if sequence.attempt.prompted:  # the caller's prompt comes before the start
                 self._engine.rewind(sequence.slot)
             else:
                 sequence.prefilled = 1
 
-    def _parts_languages(self, sequence: Sequence) -> NDArray[np.float32] | None:
-        """Of each region apart; None where that is not known, or the window is too short to be more than one."""
-        regions = sequence.request.regions
-        if len(regions) < 2 or sequence.request.seconds < SHORTEST_MIXTURE or not self._engine.partial_contexts:
-            return None
-        last = sequence.context
-        spans = [(min(first // FRAME_SAMPLES, last - 1), min(frames_of(stop), last)) for first, stop in regions]
-        return self._engine.span_languages(sequence.slot, spans)
-
-    def _by_language(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
-        return dict(zip(self._tokenizer.languages, probabilities.tolist(), strict=True))
-
     def _read_prompts(self, batch: list[Sequence]) -> None:
         if not batch:
             return
-        prompts = [self._prompt(each) for each in batch]
+        prompts = [self._beginning.prompt(each) for each in batch]
         rest = [prompt[each.prefilled :] for prompt, each in zip(prompts, batch, strict=True)]
         try:
             prefills = self._engine.prefill([each.slot for each in batch], rest)
@@ -213,7 +168,7 @@ class DecodeLoop:
 
     def _follow_draft(self, sequence: Sequence) -> None:
         """The steps that the request foretells, all at once. One engine call serves one slot."""
-        draft = self._draft(sequence)
+        draft = self._beginning.draft(sequence, self._slot_states.room(sequence.slot) - 1)
         if not draft:
             return
         trie = self._tries.of(sequence.terms)
@@ -228,22 +183,6 @@ class DecodeLoop:
         self._statistics.stepped(len(step.tokens))
         for finished in self._slot_states.follow(sequence.slot, step):
             self._finish(finished)
-
-    def _draft(self, sequence: Sequence) -> list[int]:
-        """Its tokens, where the attempt is greedy and the engine can follow it."""
-        text = sequence.request.draft.strip()
-        if not text or not self._engine.drafts or sequence.attempt.temperature:
-            return []
-        room = self._slot_states.room(sequence.slot) - 1
-        space = "" if sequence.language in SPACELESS else " "
-        return self._tokenizer.encode(space + text)[: max(room, 0)]
-
-    def _prompt(self, sequence: Sequence) -> list[int]:
-        before: list[int] = []
-        if sequence.attempt.prompted:
-            context = self._engine.dimensions.n_text_ctx
-            before = previous_tokens(self._tokenizer, self._prompt_text(sequence.request), context)
-        return [*before, *self._tokenizer.sot_sequence(sequence.language, sequence.request.task)]
 
     # Steps
 
@@ -262,9 +201,6 @@ class DecodeLoop:
         except EngineError as error:
             self._in_flight.clear()
             self._return([each for each in self.occupied.values() if each.state is State.DECODING], error)
-
-    def _prompt_text(self, request: Request) -> str:
-        return request.prompt if self._engine.biased_steps else as_prompt(request.keyterms, request.prompt)
 
     def _sampling(self, sequence: Sequence) -> Sampling:
         temperature, trie, bias = sequence.attempt.temperature, self._tries.of(sequence.terms), None
@@ -292,7 +228,7 @@ class DecodeLoop:
             alignment=self._alignment(finished, sequence.frames),
         )
         attempt: Attempt | None = sequence.attempt
-        if sequence.attempt.prompted and repeats_prompt(text, self._prompt_text(sequence.request)):
+        if sequence.attempt.prompted and repeats_prompt(text, self._beginning.prompt_text(sequence.request)):
             sequence.echo = hypothesis
             attempt = replace(sequence.attempt, prompted=False)
         else:
@@ -340,8 +276,3 @@ class DecodeLoop:
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self.release(sequence)
         self._outcome.failed.append((sequence, error))
-
-
-def _noted(probabilities: dict[str, float]) -> dict[str, float]:
-    """What is worth telling."""
-    return {language: round(share, 4) for language, share in probabilities.items() if share >= LEAST_LANGUAGE}
