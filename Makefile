@@ -39,7 +39,8 @@ test: setup check browser unit  ## everything that proves it (half an hour on 2 
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/integration tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/integration
+	$(BIN)/python -m pytest tests/e2e
 endif
 
 unit: development  ## unit tests alone, in about a minute

@@ -27,6 +27,7 @@ WINDOW_SECONDS = 1.0  # that the model takes
 CALL_SECONDS, JOB_SECONDS = 10.0, 60.0  # of sound
 AT_ONCE = 2  # jobs of a gateway
 CLIENTS = 8  # that hand jobs over
+SHORT_QUEUE = 60  # jobs; some wait still when the calls beside it are done
 POSTED = 150  # jobs that are handed over; the others are copied in the database, which is sooner done
 STEP = 1000  # jobs between two lines of the table
 RUNS_SECONDS = 30.0  # for which completed jobs are counted
@@ -98,7 +99,7 @@ class QueueRun:
 
     async def measure(self) -> None:
         await self._costs()
-        await self._fill(3 * AT_ONCE * len(self.deployment.gateways))
+        await self._fill(SHORT_QUEUE)
         self.result.call_seconds[f"{await self._waiting():,} jobs wait"] = await self._calls()
         await self._fill(POSTED)
         async with self.deployment.store() as store:
