@@ -107,7 +107,7 @@ class TranscriptionForm(TypedDict):
     """The recording, audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, WebM, MKV, AVI, MOV, WMV, MPG,
     MPEG and most others that ffmpeg reads. Of several audio tracks one in which somebody speaks is transcribed, one
     with the tag of `language` before others; `warnings` names those that were not read."""
-    url: NotRequired[Annotated[str, Field(examples=["https://media.example/talk.mp3"])]]
+    url: NotRequired[Annotated[str, Field(examples=[""])]]
     """The recording's address, http or https, in place of `file`. Private addresses are refused."""
     upload: NotRequired[Annotated[str, Field(examples=[""])]]
     """A resumable upload that is complete (`POST /v1/uploads`), in place of `file`."""
