@@ -13,21 +13,9 @@ import openai
 import pytest
 
 from tests.recordings import DATA, read_pcm
-from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
+from tests.unit.gateway.dialects.dialect_service import DialectService
 
 Convert = Callable[..., bytes]
-
-
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialectService]:
-    with run_dialects(tmp_path_factory.mktemp("dialects")) as service:
-        yield service
-
-
-@pytest.fixture
-def service(running: DialectService) -> DialectService:
-    running.models.reset()
-    return running
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import imageio_ffmpeg
@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from gateway.streaming.recognizable import HEAD_BYTES, unlike_samples
 from gateway.streaming.resampling import SoundFormat
 from tests.recordings import DATA
-from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
+from tests.unit.gateway.dialects.dialect_service import DialectService
 
 FRAME = 2000  # bytes
 ENCODERS: Mapping[str, tuple[str, ...]] = {
@@ -30,18 +30,6 @@ ENCODERS: Mapping[str, tuple[str, ...]] = {
     "AAC": ("-f", "adts", "-c:a", "aac"),
     "FLAC": ("-f", "flac"),
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialectService]:
-    with run_dialects(tmp_path_factory.mktemp("stream")) as service:
-        yield service
-
-
-@pytest.fixture
-def service(running: DialectService) -> DialectService:
-    running.models.reset()
-    return running
 
 
 def encoded(*arguments: str) -> bytes:

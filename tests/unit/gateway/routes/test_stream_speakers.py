@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gateway.recognition.diarized_recognizer import FAILED
 from tests.recordings import DATA, read_pcm
-from tests.unit.gateway.dialects.dialect_service import DialectService, run_dialects
+from tests.unit.gateway.dialects.dialect_service import DialectService
 from tests.unit.gateway.routes.test_stream_sound import talk
 
 SAID = read_pcm(DATA / "dashwood.flac").tobytes()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialectService]:
-    with run_dialects(tmp_path_factory.mktemp("speakers")) as service:
-        yield service
-
-
-@pytest.fixture
-def service(running: DialectService) -> DialectService:
-    running.models.reset()
-    return running
 
 
 def words_of(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
