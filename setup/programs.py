@@ -66,17 +66,19 @@ class Program:
 
     def ask_to_end(self) -> None:
         """Tells it, and everything that it started, to end; waits for none."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
     def stop(self) -> None:
         """Ends it with everything that it started."""
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, None)):
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+            self._signal(number)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
                 return
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 class Background:

@@ -7,12 +7,10 @@ import base64
 import random
 import secrets
 import tempfile
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import httpx
 
 from benchmarks.chaos.parts import SmallDeployment, deployed
 from benchmarks.chaos.sounds import Speaker
+from benchmarks.jobs.local_server import SilentHandler, serving
 from benchmarks.processes import processor_seconds
 
 WINDOW_SECONDS = 1.0  # that the model takes
@@ -231,21 +230,12 @@ def _pickled(inputs: str, old: str, new: str) -> str:
 def website(content: bytes) -> Iterator[int]:
     """One that has this recording at every address."""
 
-    class RecordingHandler(BaseHTTPRequestHandler):
+    class RecordingHandler(SilentHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), RecordingHandler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(RecordingHandler) as port:
+        yield port

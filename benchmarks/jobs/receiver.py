@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from benchmarks.jobs.local_server import SilentHandler, serving
 
 TAKES_SECONDS = 0.2  # so that two at once would be seen
 
@@ -49,7 +50,7 @@ class WebhookReceiver:
 def receiving() -> Iterator[WebhookReceiver]:
     receiver = WebhookReceiver()
 
-    class ReceivingHandler(BaseHTTPRequestHandler):
+    class ReceivingHandler(SilentHandler):
         def do_POST(self) -> None:
             message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             job = message["data"]
@@ -58,15 +59,5 @@ def receiving() -> Iterator[WebhookReceiver]:
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), ReceivingHandler)
-    server.daemon_threads = True
-    receiver.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(ReceivingHandler) as receiver.port:
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()

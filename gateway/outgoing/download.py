@@ -22,7 +22,7 @@ STEP_BYTES = 16 * 1024**2  # by which room is asked for where nobody says how la
 FIRST_WAIT = 0.5  # seconds; doubles
 REDIRECTS = (301, 302, 303, 307, 308)
 RETRIED = (408, 429, 500, 502, 503, 504)
-WHOLE, PART, NOT_SATISFIABLE = 200, 206, 416
+WHOLE, PART = 200, 206
 
 _log = logging.getLogger(__name__)
 

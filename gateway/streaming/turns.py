@@ -23,10 +23,6 @@ class TurnTracker:
         self._known_end = 0  # samples: end of the speech that the evidence is of
         self._may_be_over = False  # and that was told
 
-    @property
-    def weighs_evidence(self) -> bool:
-        return self._policy is not None
-
     def began(self, speech_start: int) -> None:
         """samples; a turn may begin several times"""
         if self._start is None:
