@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -9,9 +10,11 @@ import stat
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite.binding as llvm
 import numba
+from numba.core.caching import IndexDataCacheFile
 
 # numba checks only a function's own file to see whether its compiled code is stale, but kernels call
 # each other across files and share constants: code is kept under a hash of them all.
@@ -24,6 +27,22 @@ def keep_compiled() -> None:
     """Makes numba keep its code in `cache_folder`; to be called before anything is compiled."""
     folders = (Path(__file__).parent / "cpu", Path(__file__).parents[1] / "diarization" / "cpu")
     numba.config.CACHE_DIR = str(cache_folder(*folders))  # type: ignore[attr-defined]
+    _Index.save = save_in_turn
+
+
+_Index: Any = IndexDataCacheFile  # numba has no types
+_save = _Index.save
+
+
+def save_in_turn(index: Any, key: Any, code: Any) -> None:
+    """As numba saves compiled code, but one process after the other.
+
+    numba numbers the files of a function's code by what its index holds. Two processes that compile a function at once,
+    for different arguments or CPUs, would take the same number, and one would later run what the other compiled.
+    """
+    with (Path(index._cache_path) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _save(index, key, code)
 
 
 def cache_folder(sources: Path, *others: Path) -> Path:

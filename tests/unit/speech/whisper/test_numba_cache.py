@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
-from speech.whisper.numba_cache import cache_folder
+from speech.whisper.numba_cache import cache_folder, save_in_turn
 
 SOURCES = ("float_kernels.py", "int8_kernels.py", "decoder_kernels.py", "encoder_kernels.py", "panel_layout.py")
 
@@ -81,3 +86,21 @@ def test_code_from_a_folder_that_others_can_write_is_not_run(
     shared.chmod(0o777)
 
     assert shared not in cache_folder(sources).parents
+
+
+def test_code_that_two_processes_compile_at_once_is_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index_file: Any = IndexDataCacheFile
+    together, load = Barrier(2), index_file._load_index
+
+    def load_together(index: Any) -> Any:
+        found = load(index)
+        with suppress(BrokenBarrierError):
+            together.wait(0.2)  # while both are here, neither has written what the other should see
+        return found
+
+    monkeypatch.setattr(index_file, "_load_index", load_together)
+    indexes = [index_file(str(tmp_path), "kernel", "stamp") for _ in range(2)]
+    with ThreadPoolExecutor(2) as processes:
+        list(processes.map(save_in_turn, indexes, ["float32", "int8"], [b"of floats", b"of integers"]))
+
+    assert [indexes[0].load(key) for key in ("float32", "int8")] == [b"of floats", b"of integers"]
