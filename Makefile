@@ -39,8 +39,8 @@ test: setup check browser unit  ## everything that proves it (40 minutes on 2 co
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/integration
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/integration
+	$(BIN)/python -m pytest --durations=15 tests/e2e
 endif
 
 unit: development  ## unit tests alone, in about a minute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.accounts.database import Store
 
 Result = TypeVar("Result")
+PATIENCE = 120.0  # seconds for what is in flight
 IDLE_TURNS = 12  # of the event loop in which nothing reached the store: every task waits for something
 
 
@@ -115,7 +117,9 @@ class World:
     async def quiesce(self) -> None:
         """Until every task waits for time, for the store's recovery, or for its next command."""
         quiet, calls = 0, -1
+        deadline = time.monotonic() + PATIENCE
         while quiet < IDLE_TURNS:
+            assert time.monotonic() < deadline, f"in flight: {[store.in_flight for store in self.stores]}"
             busy = any(store.in_flight for store in self.stores if not store.dead)
             made = sum(store.calls for store in self.stores)
             quiet = 0 if busy or made != calls else quiet + 1
