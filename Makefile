@@ -64,6 +64,7 @@ format: development  ## format the code
 
 docs: development  ## write the generated pages again
 	$(BIN)/python -m gateway.settings_page > docs/settings.md
+	$(BIN)/python -m benchmarks > /dev/null
 
 benchmarks:  ## environment and weights of the peers; then: python -m benchmarks NAME
 	$(SETUP) benchmarks

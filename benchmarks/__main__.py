@@ -1,4 +1,7 @@
-"""`python -m benchmarks NAME [options]`: each NAME is a module of this package with a `main`."""
+"""`python -m benchmarks NAME [options]`: each NAME is a module of this package with a `main`.
+
+Without a name: all results on one page (`overview`).
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 NAMES = (
     "limits", "throughput", "accuracy", "perturbations", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
-    "keyterms", "page", "profile", "jobs",
+    "keyterms", "page", "profile", "jobs", "overview",
 )  # fmt: skip
 # Need none but the service's.
-OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile", "jobs")
+OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile", "jobs", "overview")
 SCORING_OPTIONAL = ("gpu",)  # measure what they can where nothing scores
 
 
 def main() -> int:
-    name, *arguments = sys.argv[1:] or [""]
+    name, *arguments = sys.argv[1:] or ["overview"]
     if name not in NAMES or not find_spec(f"benchmarks.{name}"):
         known = [name for name in NAMES if find_spec(f"benchmarks.{name}")]
         print(f"usage: python -m benchmarks NAME [options], NAME one of {', '.join(known)}", file=sys.stderr)

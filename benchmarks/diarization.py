@@ -85,9 +85,8 @@ def main(arguments: Sequence[str]) -> int:
     ]  # fmt: skip
     note = f"DER in percent, overlap included. Tuned on {', '.join(TUNED)}; nothing was tuned on the held-out ones."
     table = report.Table("Diarization", columns, rows, note)
-    print(table.markdown())
-    if options.results:
-        options.results.write_text(json.dumps({"columns": columns, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    result = report.Report("diarization", report.command("diarization", arguments), [table])
+    print(report.write(result, options.results).read_text())
     return 0
 
 
@@ -98,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pyannote", type=Path, default=PROJECT / "var" / "pyannote", help="its weights")
     parser.add_argument("--python", type=Path, default=PYANNOTE_PYTHON, help="of pyannote.audio's environment")
     parser.add_argument("--service-python", type=Path, default=SERVICE_PYTHON)
-    parser.add_argument("--results", type=Path, help="JSON file for the figures")
+    parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     return parser
 
 
