@@ -1,6 +1,6 @@
-"""Whisper's encoder on CPUs with 8-bit dot products: from log-mel to a slot's cross-attention in one pass.
+"""Whisper's encoder in 8 bits: from log-mel to a slot's cross-attention in one pass.
 
-Every dense layer and the attention multiply uint8 by int8; each row of activations has a scale of its
+Every dense layer and the attention multiply 8 bits by 8 bits; each row of activations has a scale of its
 own, so a window's result depends on nothing but the window. Threads take blocks of rows as they come
 and carry each through a whole layer while it is in the core's cache; they meet only where attention
 needs the keys and values of all rows.
@@ -26,13 +26,13 @@ from speech.whisper.cpu.float_kernels import (
     largest_magnitude,
     panel_product,
 )
-from speech.whisper.cpu.int8_kernels import MAX_ROWS, panel_dot
+from speech.whisper.cpu.int8_kernels import ACTIVATION, MAX_ROWS, ZERO_POINT, panel_dot
 from speech.whisper.cpu.panel_layout import LANES, PANEL, QUAD
 from speech.whisper.engine import Dimensions
 
 Array = NDArray[Any]
 BLOCK = 96  # rows that a thread takes at once; a multiple of MAX_ROWS
-ZERO_POINT = np.int32(128)  # of uint8 activations
+LEAST = np.int32(128)  # added before activations are rounded, so that none is negative
 F = np.float32
 TINY = F(1e-12)
 LOG2_E = F(1.4426950408889634)
@@ -83,7 +83,7 @@ class EncoderWorkspace(NamedTuple):
     """The memory that one window is encoded in; shared by the threads but for what has a thread axis."""
 
     hidden: Array  # float32 (frames, d)
-    queries: Array  # uint8 (frames, d)
+    queries: Array  # ACTIVATION (frames, d)
     query_scales: Array  # float32 (frames, heads)
     keys: Array  # int8 (2, heads, blocks, 16, 64, 4): double-buffered, a layer writes while the one before is read
     key_scales: Array  # float32 (2, heads, frames)
@@ -91,14 +91,14 @@ class EncoderWorkspace(NamedTuple):
     raw_values: Array  # float32 (frames, d)
     values: Array  # int8 (heads, frames / 4, 64, 4)
     value_scales: Array  # float32 (heads, 64)
-    normed: Array  # uint8 (frames, d)
+    normed: Array  # ACTIVATION (frames, d)
     normed_scales: Array  # float32 (frames,)
-    small: Array  # uint8 (threads, 96, 4 d)
+    small: Array  # ACTIVATION (threads, 96, 4 d)
     small_scales: Array  # float32 (threads, 96)
     wide: Array  # float32 (threads, 96, 4 d)
     conv: Array  # float32 (threads, 2 · 96 + 1, d)
     scores: Array  # float32 (threads, 6, frames)
-    weights: Array  # uint8 (threads, 6, frames)
+    weights: Array  # ACTIVATION, 0 to 255 (threads, 6, frames)
     counters: Array  # int64: the barrier, then one claim per stage; zeros
 
 
@@ -109,7 +109,7 @@ def new_encoder_workspace(dimensions: Dimensions, threads: int) -> EncoderWorksp
     stages = 1 + 2 * (dimensions.n_audio_layer + 1) + 2 * dimensions.n_text_layer
     return EncoderWorkspace(
         hidden=np.zeros((frames, d), F),
-        queries=np.zeros((frames, d), np.uint8),
+        queries=np.zeros((frames, d), ACTIVATION),
         query_scales=np.zeros((frames, heads), F),
         keys=np.zeros((2, heads, blocks, PANEL // QUAD, PANEL, QUAD), np.int8),
         key_scales=np.zeros((2, heads, frames), F),
@@ -117,25 +117,25 @@ def new_encoder_workspace(dimensions: Dimensions, threads: int) -> EncoderWorksp
         raw_values=np.zeros((frames, d), F),
         values=np.zeros((heads, frames // QUAD, PANEL, QUAD), np.int8),
         value_scales=np.zeros((heads, PANEL), F),
-        normed=np.zeros((frames, d), np.uint8),
+        normed=np.zeros((frames, d), ACTIVATION),
         normed_scales=np.zeros(frames, F),
-        small=np.zeros((threads, BLOCK, 4 * d), np.uint8),
+        small=np.zeros((threads, BLOCK, 4 * d), ACTIVATION),
         small_scales=np.zeros((threads, BLOCK), F),
         wide=np.zeros((threads, BLOCK, 4 * d), F),
         conv=np.zeros((threads, 2 * BLOCK + 1, d), F),
         scores=np.zeros((threads, MAX_ROWS, frames), F),
-        weights=np.zeros((threads, MAX_ROWS, frames), np.uint8),
+        weights=np.zeros((threads, MAX_ROWS, frames), ACTIVATION),
         counters=np.zeros(1 + stages, np.int64),
     )
 
 
 @njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _quantise_row(source, target):
-    """uint8 with zero point 128; returns the scale."""
+    """8 bits around the zero point; returns the scale."""
     peak = max(largest_magnitude(source, len(source)), TINY)
     step = F(127) / peak
     for c in range(len(source)):
-        target[c] = np.uint8(np.int32(source[c] * step + F(128.5)))
+        target[c] = ACTIVATION(np.int32(source[c] * step + F(128.5)) - LEAST + ZERO_POINT)
     return peak / F(127)
 
 
@@ -156,7 +156,7 @@ def _norm_row(source, norm, target):
 
 @njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
 def _dense(rows, x, scales, dense, panel, tile, y):
-    """y[:rows, :64] = one panel of a dense layer over rows of uint8 activations x (rows, ≥ depth)."""
+    """y[:rows, :64] = one panel of a dense layer over rows of activations x (rows, ≥ depth)."""
     weight, weight_scale, weight_sum, bias = dense
     quads, first = weight.shape[1], panel * PANEL
     step = x.shape[1]
@@ -276,7 +276,7 @@ def _self_attention(thread, first, rows, frames, buffer, workspace, tile):
                         whole = tile[i * PANEL + c] - ZERO_POINT * key_sums[at + c]
                         scores[i, at + c] = F(whole) * (scale * key_scales[at + c])
             for i in range(count):
-                workspace.small_scales[thread, i] = _softmax_uint8(scores[i], weights[i], frames)
+                workspace.small_scales[thread, i] = _softmax_bytes(scores[i], weights[i], frames)
             panel_dot(count, flat_weights, 0, padded, values, 0, quads, tile, 0)
             for i in range(count):
                 scale = workspace.small_scales[thread, i]
@@ -286,7 +286,7 @@ def _self_attention(thread, first, rows, frames, buffer, workspace, tile):
 
 
 @njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
-def _softmax_uint8(scores, weights, frames):
+def _softmax_bytes(scores, weights, frames):
     """Softmax in 8 bits: e^(score - best) · 255; returns what makes the weights sum to one."""
     whole = frames // LANES * LANES
     peak = largest(scores, whole) if whole else scores[0]
@@ -301,7 +301,7 @@ def _softmax_uint8(scores, weights, frames):
         series = ((P3 * rest + P2) * rest + P1) * rest + F(1)
         size = np.int32(series * float_from_bits(np.int32((exponent + np.int32(127)) << np.int32(23))) + F(0.5))
         total += size
-        weights[i] = np.uint8(size)
+        weights[i] = ACTIVATION(size)
     return F(1) / F(total)
 
 

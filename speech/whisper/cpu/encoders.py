@@ -1,5 +1,5 @@
-"""From a window's log-mel to a slot's cross-attention: compiled kernels where the CPU has 8-bit dot
-products, ONNX Runtime where it has not."""
+"""From a window's log-mel to a slot's cross-attention: compiled kernels where the CPU has VNNI or
+AVX2, ONNX Runtime where it has neither."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from speech.whisper.cpu.decoder_kernels import KvCache, quantise_cross
 from speech.whisper.cpu.encoder_kernels import EncoderLayers, new_encoder_workspace, run_encoder
-from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
+from speech.whisper.cpu.int8_kernels import HAS_KERNELS
 from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import Dimensions, EngineError
 from speech.whisper.log_mel import Mel
@@ -48,7 +48,7 @@ class OnnxEncoder:
 
 
 class Int8Encoder:
-    """The same network in compiled kernels, on CPUs with 8-bit dot products."""
+    """The same network in compiled kernels."""
 
     def __init__(self, folder: Path, dimensions: Dimensions, team: ThreadTeam) -> None:
         self._team = team
@@ -66,5 +66,5 @@ class Int8Encoder:
 
 def open_encoder(folder: Path, dimensions: Dimensions, team: ThreadTeam) -> AudioEncoder:
     """The faster of the two on this CPU. raises: EngineError"""
-    kind = Int8Encoder if HAS_DOT_PRODUCT else OnnxEncoder
+    kind = Int8Encoder if HAS_KERNELS else OnnxEncoder
     return kind(folder, dimensions, team)

@@ -21,7 +21,7 @@ from speech.transcript import WindowResult
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.engine import CpuEngine
-from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
+from speech.whisper.cpu.int8_kernels import HAS_KERNELS
 from speech.whisper.engine import GREEDY, Engine, Sampling, read_prompts
 from speech.whisper.gpu.device_memory import HostMemory
 from speech.whisper.gpu.engine import GraphEngine
@@ -107,8 +107,8 @@ def test_windows_are_heard_as_the_cpu_hears_them(
     for ours, theirs in zip(heard, expected, strict=True):
         assert (ours.language, theirs.language) == ("en", "en")
         # Without 8-bit dot products ONNX Runtime encodes for the CPU, and less exactly: a syllable may differ.
-        assert jiwer.cer(ours.text, theirs.text) <= (0.0 if HAS_DOT_PRODUCT else 0.1)
-        assert ours.average_logprob == pytest.approx(theirs.average_logprob, abs=0.05 if HAS_DOT_PRODUCT else 0.1)
+        assert jiwer.cer(ours.text, theirs.text) <= (0.0 if HAS_KERNELS else 0.1)
+        assert ours.average_logprob == pytest.approx(theirs.average_logprob, abs=0.05 if HAS_KERNELS else 0.1)
         starts = [[word.start for word in each.words] for each in (ours, theirs)]
         assert np.median(np.abs(np.subtract(starts[0], starts[1]))) <= 0.06
 

@@ -18,7 +18,7 @@ from speech.whisper.batching.sequence import Request
 from speech.whisper.cpu.decoder_kernels import new_kv_cache
 from speech.whisper.cpu.encoders import Int8Encoder, OnnxEncoder
 from speech.whisper.cpu.engine import CpuEngine
-from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT
+from speech.whisper.cpu.int8_kernels import HAS_KERNELS
 from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling, TokenBias
 from speech.whisper.log_mel import log_mel
@@ -133,7 +133,7 @@ def test_a_full_slot_is_refused(engine: CpuEngine) -> None:
         engine.prefill([0], [[50] * 445])
 
 
-@pytest.mark.skipif(not HAS_DOT_PRODUCT, reason="this CPU has no 8-bit dot products")
+@pytest.mark.skipif(not HAS_KERNELS, reason="this CPU has neither VNNI nor AVX2")
 def test_both_encoders_hear_the_same(engine: CpuEngine, folder: Path) -> None:
     mel = log_mel(sound(1), 80, 2 * CONTEXT)
     cache = new_kv_cache(engine.dimensions, 2, ())

@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 
 from speech.whisper.cpu.float_kernels import fast_exp, fast_gelu, largest, largest_magnitude, panel_product
-from speech.whisper.cpu.int8_kernels import HAS_DOT_PRODUCT, panel_dot
+from speech.whisper.cpu.int8_kernels import ACTIVATION, HAS_KERNELS, panel_dot
 
 DEPTH = 36
 
@@ -77,11 +77,11 @@ def test_a_panel_product_equals_numpy_and_rows_do_not_touch_each_other(rows: int
     assert not y[rows:].any()
 
 
-@pytest.mark.skipif(not HAS_DOT_PRODUCT, reason="this CPU has no 8-bit dot products")
+@pytest.mark.skipif(not HAS_KERNELS, reason="this CPU has neither VNNI nor AVX2")
 @pytest.mark.parametrize("rows", range(1, 7))
 def test_a_panel_of_dot_products_is_exact(rows: int) -> None:
     random = np.random.default_rng(rows)
-    x = random.integers(0, 256, (6, DEPTH)).astype(np.uint8)
+    x = random.integers(0, 256, (6, DEPTH)).astype(ACTIVATION)
     w = random.integers(-127, 128, (DEPTH, 64)).astype(np.int8)
     quads = np.ascontiguousarray(w.reshape(DEPTH // 4, 4, 64).transpose(0, 2, 1))
     y = np.zeros((6, 64), np.int32)
