@@ -15,7 +15,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -93,11 +93,14 @@ class PostgresServer:
     def kill(self) -> None:
         """All of its processes at once, as when the machine fails: what was not flushed is lost."""
         if self._server is not None:
-            for process in family(self._server.pid):
+            self._server.send_signal(signal.SIGSTOP)  # it takes no more connections, each of which is a process
+            processes = family(self._server.pid)
+            for process in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
             self._server.wait(START_SECONDS)
             self._server = None
+            _wait_until_gone(processes)  # until then they have its shared memory, and none is started beside them
 
     def end(self, number: signal.Signals) -> None:
         if self._server is not None:
@@ -138,6 +141,12 @@ def _command(bin_folder: Path, data: Path, sockets: Path, durable: bool) -> list
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return [str(bin_folder / "postgres"), "-D", str(data), *settings]
+
+
+def _wait_until_gone(processes: Sequence[int]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while any(Path(f"/proc/{process}").exists() for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], data: Path, log: Path) -> None:

@@ -114,7 +114,7 @@ class TritonSettings(SettingsGroup):
     urls: Annotated[CommaList, AfterValidator(lambda urls: tuple(map(_grpc_address, urls)))] = ()
     """gRPC addresses (host:port); every machine behind a name is a Triton of its own; none: one is started here"""
     control_key: SecretStr = SecretStr("")
-    """key with which they let models be loaded again (their `--grpc-restricted-protocol`); empty: they ask for none"""
+    """key that they ask for before a model is loaded again (`--grpc-restricted-protocol`); empty: none, or one drawn"""
     certificate: Path | None = None
     """PEM file of the authority behind their certificates: the connection is encrypted; none: plain text"""
     metrics_port: int = Field(default=8002, ge=0, le=65535)

@@ -6,18 +6,19 @@ import asyncio
 import math
 import os
 import random
+import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.chaos import checkers
 from benchmarks.chaos.clients import Clients
-from benchmarks.chaos.faults import Nemesis, StruckFault
+from benchmarks.chaos.faults import LANES, Nemesis, StruckFault, in_lanes
 from benchmarks.chaos.history import ClientOperation, Kind, Payer
-from benchmarks.chaos.parts import LEASE_SECONDS, SmallDeployment, deployed
+from benchmarks.chaos.parts import LEASE_SECONDS, RunningPart, SmallDeployment, deployed
 from benchmarks.chaos.sounds import Speaker
 
 MIX: dict[Kind, int] = {  # percent of the operations
@@ -25,6 +26,7 @@ MIX: dict[Kind, int] = {  # percent of the operations
 }  # fmt: skip
 RICH = 4  # accounts with credits for all of it, beside one with few and one whose key is revoked
 WORKERS = 16
+LATE_FAULTS = 2 * len(LANES)  # behind which no request is begun
 SETTLE_SECONDS = 60.0  # after which a lease that is left is one too many
 FILE_SECONDS = (1.0, 28.0)  # one window each: where a window is cut, a word of this sound is lost
 LIVE_SECONDS = (5.0, 130.0)
@@ -42,6 +44,7 @@ class CampaignPlan:
     tritons: int = 2
     live_seconds: tuple[float, float] = LIVE_SECONDS
     longest: float = math.inf  # seconds after which nothing is begun any more, and the report tells how far it came
+    folder: Path | None = None  # of what the parts write, which stays there; None: a temporary one
 
 
 @dataclass
@@ -52,6 +55,7 @@ class CampaignResult:
     complaints: list[str] = field(default_factory=list)  # in the gateways' logs
     late: list[str] = field(default_factory=list)  # recoveries that took longer than they may
     seconds: float = 0.0
+    processor: float = 0.0  # seconds that the parts took, as far as somebody waited for their end
 
     @property
     def right(self) -> int:
@@ -61,13 +65,14 @@ class CampaignResult:
 
 async def run_campaign(plan: CampaignPlan) -> CampaignResult:
     result = CampaignResult()
-    with tempfile.TemporaryDirectory(prefix="stt-chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="stt-chaos-") as temporary:
+        folder = plan.folder or Path(temporary)
         async with AsyncExitStack() as stack:
-            deployment = await stack.enter_async_context(deployed(Path(folder), plan.mutant, plan.tritons))
+            deployment = await stack.enter_async_context(deployed(folder, plan.mutant, plan.tritons))
             payers = await create_payers(deployment)
             result.history = plan_operations(plan, payers)
             began = time.monotonic()
-            await _work(plan, deployment, payers, result)
+            await _Course(plan, deployment, payers, result).run()
             result.seconds = time.monotonic() - began
             store = await settled_store(deployment)
             result.problems += checkers.check_answers(result.history)
@@ -77,6 +82,8 @@ async def run_campaign(plan: CampaignPlan) -> CampaignResult:
             result.late = checkers.check_recovery(result.struck, os.getloadavg()[1] / (os.cpu_count() or 1))
             result.complaints = checkers.check_logs(deployment.gateways)
         result.problems += checkers.check_processes(deployment.mark)
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result.processor = spent.ru_utime + spent.ru_stime
     return result
 
 
@@ -114,38 +121,72 @@ def plan_operations(
     return operations
 
 
-async def _work(
-    plan: CampaignPlan, deployment: SmallDeployment, payers: Sequence[Payer], result: CampaignResult
-) -> None:
-    clients = Clients([gateway.url for gateway in deployment.gateways], plan.patience, chance=random.Random(plan.seed))
-    nemesis = Nemesis(deployment, random.Random(plan.seed + 1), plan.hold, result.struck)
-    waiting = iter(result.history)
-    done = 0
+@dataclass
+class _Course:
+    """Clients and faults beside each other: a fault comes when its share of the requests is done."""
 
-    async def client() -> None:
-        nonlocal done
+    plan: CampaignPlan
+    deployment: SmallDeployment
+    payers: Sequence[Payer]
+    result: CampaignResult
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        urls = [gateway.url for gateway in self.deployment.gateways]
+        self._clients = Clients(urls, self.plan.patience, chance=random.Random(self.plan.seed))
+        chance = random.Random(self.plan.seed + 1)
+        self._nemesis = Nemesis(self.deployment, chance, self.plan.hold, self.result.struck, self._answers)
+        self._own_key = ""
+
+    async def run(self) -> None:
+        waiting = iter(self.result.history)
+        self._own_key = await self.deployment.create_key("nemesis", 1_000_000)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in in_lanes(self.plan.faults):
+                    group.create_task(self._strike(lane))
+                group.create_task(self._revoke())
+                for _ in range(self.plan.workers):
+                    group.create_task(self._ask(waiting))
+        finally:
+            await self._clients.close()
+        self.result.history = [operation for operation in self.result.history if operation.began]
+
+    async def _answers(self, part: RunningPart) -> bool:
+        return await self._clients.hear_word(part.url, self._own_key if part in self.deployment.gateways else "")
+
+    @property
+    def _over(self) -> bool:
+        return self._clients.now > self.plan.longest
+
+    @property
+    def _early(self) -> bool:
+        """Whether requests have to wait for faults that are late: none is to strike where nobody works any more."""
+        struck = len(self.result.struck) + LATE_FAULTS
+        return self.done * len(self.plan.faults) > struck * self.plan.requests
+
+    async def _ask(self, waiting: Iterator[ClientOperation]) -> None:
         for operation in waiting:
-            if clients.now > plan.longest:
-                break
-            await clients.run(operation)
-            done += 1
-
-    async def strike() -> None:
-        """Each fault when its share of the requests is done, or at once where clients cannot go on."""
-        for number, name in enumerate(plan.faults):
-            if number == len(plan.faults) // 2:
-                await deployment.revoke_key(next(payer.key for payer in payers if payer.revoked))
-            due = (number + 0.5) / len(plan.faults) * plan.requests
-            while done < min(due, plan.requests) and clients.now < plan.longest:
+            while self._early and not self._over:
                 await asyncio.sleep(0.05)
-            if clients.now >= plan.longest:
+            if self._over:
                 return
-            await nemesis.strike(name, lambda: clients.now)
+            await self._clients.run(operation)
+            self.done += 1
 
-    try:
-        striking = asyncio.create_task(strike())
-        await asyncio.gather(*(client() for _ in range(plan.workers)))
-        await striking
-        result.history = [operation for operation in result.history if operation.began]
-    finally:
-        await clients.close()
+    async def _strike(self, faults: Sequence[tuple[int, str]]) -> None:
+        for number, name in faults:
+            await self._until_done((number + 0.5) / len(self.plan.faults))
+            if self._over:
+                return
+            await self._nemesis.strike(name, lambda: self._clients.now)
+
+    async def _revoke(self) -> None:
+        await self._until_done(0.5)
+        key = next(payer.key for payer in self.payers if payer.revoked)
+        while not await self.deployment.revoke_key(key):
+            await asyncio.sleep(0.2)
+
+    async def _until_done(self, share: float) -> None:
+        while self.done < share * self.plan.requests and not self._over:
+            await asyncio.sleep(0.05)

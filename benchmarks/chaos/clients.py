@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from benchmarks.chaos.history import ClientOperation
+from benchmarks.chaos.sounds import WORD
 
 LONGEST_PAUSE = 5.0  # seconds, whatever a refusal says: the run has an end
 FAR_AWAY = 60  # seconds from which a refusal is the end of an allowance
@@ -48,6 +49,18 @@ class Clients:
     @property
     def now(self) -> float:
         return time.monotonic() - self.clock_start
+
+    async def hear_word(self, url: str, key: str) -> bool:
+        """Whether it is heard there, at once."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            files = {"file": ("word.wav", WORD.wav)}
+            answer = await self._http.post(
+                f"{url}/v1/transcribe", headers=headers, files=files, data={"language": "en"}
+            )
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.OK and answer.json()["text"] == WORD.text
 
     async def run(self, operation: ClientOperation) -> None:
         operation.began = self.now

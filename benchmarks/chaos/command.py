@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=16, help="clients at once")
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which nothing is begun any more")
     parser.add_argument("--mutant", default="", help="a fault in the gateways that the checkers have to find")
+    parser.add_argument("--folder", type=Path, help="where the parts write; it is kept")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     options = parser.parse_args(arguments)
     names = options.faults.split(",") if options.faults else schedule(options.kills, random.Random(options.seed))
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         workers=options.workers,
         mutant=options.mutant,
         longest=options.minutes * 60,
+        folder=options.folder,
     )
     result = asyncio.run(run_campaign(plan))
     result.problems += [*result.late, *result.complaints]
@@ -59,7 +61,8 @@ def tables(plan: CampaignPlan, result: CampaignResult) -> list[report.Table]:
     note = (
         f"{result.right} of {len(result.history)} answered rightly or refused rightly, of {plan.requests} planned; "
         f"over {attempts} attempts, "
-        f"{len(result.struck)} faults in {result.seconds:.0f} s, seed {plan.seed}. unknown: clients that left."
+        f"{len(result.struck)} faults in {result.seconds:.0f} s, seed {plan.seed}. The parts took "
+        f"{result.processor:.0f} s of processor. unknown: clients that left."
     )
     recovery: defaultdict[str, list[float]] = defaultdict(list)
     for fault in result.struck:

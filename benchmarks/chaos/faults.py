@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import resource
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from benchmarks.chaos.parts import LEASE_SECONDS, RunningPart, SmallDeployment, until_healthy
+from benchmarks.chaos.parts import LEASE_SECONDS, STORE_AWAY, RunningPart, SmallDeployment, until_healthy
 from benchmarks.chaos.relays import BreakableRelay
 
 MODEL, TRITON = "_stub", "bin/tritonserver"  # in the command lines of a Triton's processes
@@ -42,6 +43,7 @@ class Nemesis:
     chance: random.Random
     hold: float = 3.0  # seconds that what stands still stands still
     struck: list[StruckFault] = field(default_factory=list)
+    answers: Callable[[RunningPart], Awaitable[bool]] | None = None  # whether it works; None: what its /health says
 
     async def strike(self, name: str, now: Callable[[], float]) -> None:
         began = now()
@@ -49,10 +51,14 @@ class Nemesis:
         healed = time.monotonic()
         recovery = float("inf")
         try:
-            await until_healthy(list(parts), RECOVERY_SECONDS)
+            async with asyncio.timeout(RECOVERY_SECONDS):
+                await until_healthy(list(parts), RECOVERY_SECONDS, again=True)
+                for part in parts:
+                    while part is not self.deployment.chat and self.answers and not await self.answers(part):
+                        await asyncio.sleep(0.1)
             recovery = time.monotonic() - healed
-        except (TimeoutError, RuntimeError) as problem:
-            print(f"{name}: {problem}", file=sys.stderr)
+        except TimeoutError:
+            print(f"{name}: not all of it answers after {RECOVERY_SECONDS:.0f} s", file=sys.stderr)
         self.struck.append(StruckFault(name, began, recovery))
 
     def any_triton(self) -> tuple[int, RunningPart]:
@@ -111,11 +117,12 @@ async def gateway_killed(nemesis: Nemesis) -> Sequence[RunningPart]:
 
 async def gateway_killed_at_settle(nemesis: Nemesis) -> Sequence[RunningPart]:
     """At a moment in which work is held: it is looked for in the table of leases."""
-    async with nemesis.deployment.store() as store:
-        for _ in range(200):
-            if await store.fetchval(SETTLING):
-                break
-            await asyncio.sleep(0.01)
+    with contextlib.suppress(*STORE_AWAY):  # the store may be struck, too
+        async with nemesis.deployment.store() as store:
+            for _ in range(200):
+                if await store.fetchval(SETTLING):
+                    break
+                await asyncio.sleep(0.01)
     return await gateway_killed(nemesis)
 
 
@@ -292,6 +299,7 @@ FAULTS: dict[str, Strike] = {
     "machine processor taken": processor_taken,
 }
 SHARES = {"model": 20, "triton": 20, "gateway": 20, "store": 20, "chat": 8, "machine": 12}  # percent
+LANES = (("model", "triton"), ("gateway", "machine"), ("store", "chat"))  # kinds: one of each lane may strike at once
 
 
 def schedule(count: int, chance: random.Random) -> list[str]:
@@ -302,3 +310,9 @@ def schedule(count: int, chance: random.Random) -> list[str]:
         names += [own[number % len(own)] for number in range(max(1, round(count * share / 100)))]
     chance.shuffle(names)
     return names[:count]
+
+
+def in_lanes(names: Sequence[str]) -> list[list[tuple[int, str]]]:
+    """The faults of each lane, each with its place among all."""
+    placed = list(enumerate(names))
+    return [[each for each in placed if each[1].split(" ")[0] in lane] for lane in LANES]

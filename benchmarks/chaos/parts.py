@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ START_SECONDS = 120.0
 MARK = "STT_CHAOS_RUN"  # in the environment of everything that a run started
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # of a key's prefix
 SOCKET = ".s.PGSQL.5432"
+STORE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass
@@ -51,6 +52,7 @@ class RunningPart:
     url: str = ""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    down: bool = False  # on purpose
 
     @property
     def log(self) -> Path:
@@ -64,12 +66,14 @@ class RunningPart:
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.starts += 1
+        self.down = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, env=os.environ | self.settings, stdout=log, stderr=log, cwd=PROJECT
             )
 
     def kill(self, number: signal.Signals = signal.SIGKILL, wait: float = 60.0) -> None:
+        self.down = True
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             try:
@@ -92,6 +96,11 @@ class RunningPart:
             except OSError:
                 continue
         return found
+
+    @property
+    def ended(self) -> bool:
+        """By itself."""
+        return self.process is not None and not self.down and self.process.poll() is not None
 
     async def healthy(self, client: httpx.AsyncClient) -> bool:
         try:
@@ -138,10 +147,15 @@ class SmallDeployment:
             )
         return key
 
-    async def revoke_key(self, key: str) -> None:
-        async with self.store() as store:
-            now = int(time.time() * 1000)
-            await store.execute("UPDATE keys SET revoked_at = $1 WHERE prefix = $2", now, key.split("_")[1])
+    async def revoke_key(self, key: str) -> bool:
+        """False: the store is away."""
+        try:
+            async with self.store() as store:
+                now = int(time.time() * 1000)
+                await store.execute("UPDATE keys SET revoked_at = $1 WHERE prefix = $2", now, key.split("_")[1])
+        except STORE_AWAY:
+            return False
+        return True
 
 
 def echo_repository(folder: Path) -> Path:
@@ -169,19 +183,18 @@ async def deployed(
     mark = f"{os.getpid()}-{time.time_ns()}"
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(PostgresServer(durable=True))
-        common = {MARK: mark, "STT_DIARIZATION_DEPLOYED": "false", "STT_SERVER_LOG_LEVEL": "info", **settings}
+        common = {
+            MARK: mark,
+            "STT_DIARIZATION_DEPLOYED": "false",
+            "STT_SERVER_LOG_LEVEL": "info",
+            "STT_TRITON_CONTROL_KEY": secrets.token_hex(8),
+            "STT_TRITON_PROBE_SECONDS": "1",
+            **settings,
+        }
         repository = repository or echo_repository(folder / "models")
         tritons = [_triton(folder / f"triton-{number}", repository, common) for number in range(triton_count)]
-        chat_port = free_port()
-        script = str(Path(__file__).with_name("chat_model.py"))
-        chat = RunningPart("chat", [sys.executable, script, str(chat_port)], common, folder / "chat")
-        chat.url = f"http://127.0.0.1:{chat_port}"
-        for part in (*tritons, chat):
-            part.start()
-            stack.push_async_callback(asyncio.to_thread, part.kill, signal.SIGTERM)
-        triton_relays = []
-        for triton in tritons:
-            triton_relays.append(BreakableRelay(await _triton_port(triton)))
+        chat = _chat(folder / "chat", common)
+        triton_relays = [BreakableRelay(0) for _ in tritons]
         ports = [await stack.enter_async_context(relayed(relay)) for relay in triton_relays]
         urls = {"STT_TRITON_URLS": ",".join(f"127.0.0.1:{port}" for port in ports), "STT_SUMMARIZER_URL": chat.url}
         gateways, store_relays = [], []
@@ -192,22 +205,36 @@ async def deployed(
             await stack.enter_async_context(relayed(store_relays[-1], sockets / SOCKET))
             store = {"STT_ACCOUNTS_DATABASE": f"postgresql://stt@/postgres?host={sockets}"}
             gateways.append(_gateway(folder / f"gateway-{number}", common | urls | store, mutant))
-            stack.push_async_callback(asyncio.to_thread, gateways[-1].kill, signal.SIGTERM)
-        gateways[0].start()  # brings the store up to date for both
-        await until_healthy(gateways[:1])
-        gateways[1].start()
-        await until_healthy(gateways)
+        parts = (*tritons, chat, *gateways)
+        stack.push_async_callback(_end, parts)
+        for part in parts:
+            part.start()
+        for triton, relay in zip(tritons, triton_relays, strict=True):
+            relay.target = await _triton_port(triton)
+        await until_healthy([*parts])
         yield SmallDeployment(postgres, tritons, gateways, chat, triton_relays, store_relays, folder, mark)
 
 
-async def until_healthy(parts: list[RunningPart], seconds: float = START_SECONDS) -> None:
-    """raises: TimeoutError"""
+async def _end(parts: Sequence[RunningPart]) -> None:
+    await asyncio.gather(*(asyncio.to_thread(part.kill, signal.SIGTERM) for part in parts))
+
+
+async def until_healthy(parts: list[RunningPart], seconds: float = START_SECONDS, *, again: bool = False) -> None:
+    """again: what ends by itself is started again, as an orchestrator does. raises: TimeoutError"""
     async with asyncio.timeout(seconds), httpx.AsyncClient() as client:
         for part in parts:
             while not await part.healthy(client):
-                if part.process is not None and part.process.poll() is not None:
+                if part.ended and again:
+                    part.start()
+                elif part.ended:
                     raise RuntimeError(f"{part.name} did not start: {part.log.read_text()[-3000:]}")
                 await asyncio.sleep(0.1)
+
+
+def _chat(folder: Path, common: dict[str, str]) -> RunningPart:
+    port = free_port()
+    command = [sys.executable, str(Path(__file__).with_name("chat_model.py")), str(port)]
+    return RunningPart("chat", command, common, folder, f"http://127.0.0.1:{port}")
 
 
 def _triton(folder: Path, repository: Path, common: dict[str, str]) -> RunningPart:
@@ -217,7 +244,6 @@ def _triton(folder: Path, repository: Path, common: dict[str, str]) -> RunningPa
         "STT_SERVER_DATA": str(folder),
         "XDG_RUNTIME_DIR": str(folder),
         "STT_TRITON_REPOSITORY": str(repository),
-        "STT_TRITON_PROBE_SECONDS": "1",
         "STT_SUMMARIZER_MODE": "off",
     }
     return RunningPart(folder.name, [str(STT), "serve"], settings, folder, f"http://127.0.0.1:{port}")
@@ -241,7 +267,6 @@ def _gateway(folder: Path, settings: dict[str, str], mutant: str) -> RunningPart
         "STT_SERVER_PORT": str(port),
         "STT_SERVER_DATA": str(folder),
         "XDG_RUNTIME_DIR": str(folder),
-        "STT_TRITON_PROBE_SECONDS": "1",
         "STT_TRITON_PATIENCE_SECONDS": "30",
         "STT_TRITON_TIMEOUT_SECONDS": "20",
         "STT_ACCOUNTS_ANONYMOUS": "anonymous",

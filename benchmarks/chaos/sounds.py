@@ -70,12 +70,15 @@ class SpokenSound:
         return file.getvalue()
 
 
+WORD = SpokenSound((0,), 4000)
+
+
 class Speaker:
-    """No two of its sounds have the same length."""
+    """No two of its sounds have the same length, and none has that of `WORD`."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self._lengths: set[int] = set()  # milliseconds
+        self._lengths = {WORD.milliseconds}
 
     def speak(self, seconds: float) -> SpokenSound:
         """seconds: about so long, and long enough for a word"""

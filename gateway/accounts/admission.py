@@ -171,7 +171,8 @@ class Admission:
             except Unavailable:
                 if attempts >= LEAST_ATTEMPTS and self._time_source.clock() + wait >= self._grant.expires_at:
                     raise
-            log.warning("the store is unavailable; admission %s asks again", self.id)
+            level = logging.WARNING if attempts == 1 else logging.DEBUG
+            log.log(level, "the store is unavailable; admission %s asks again", self.id)
             await self._time_source.pause(wait * random.uniform(0.5, 1.0))
             wait = min(2 * wait, LONGEST_RETRY)
 

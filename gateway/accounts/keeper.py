@@ -17,6 +17,7 @@ from gateway.accounts.registry import Registry
 from gateway.accounts.transactions import AccountTransactions
 from gateway.errors import Unavailable
 
+SWEEP = "sweep leases"
 REVOCATION_SECONDS = 20.0  # between two looks at the keys of running work; a revoked one's ends within a minute
 
 Work = Callable[[], Awaitable[None]]
@@ -62,6 +63,7 @@ class LeaseKeeper:
         self._renewed = time_source.clock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed = False
+        self._away_since: float | None = None  # in which the store could not be asked
 
     @property
     def renewal_age(self) -> float:
@@ -71,7 +73,7 @@ class LeaseKeeper:
     def start(self, settle: Work) -> None:
         """settle: what makes the charges that are outstanding"""
         self._start("renew leases", self._turn, self.renew)
-        self._start("sweep leases", self._turn, self._transactions.sweep)
+        self._start(SWEEP, self._turn, self._transactions.sweep)
         self._start("settle outstanding charges", self._turn, settle)
         self._start("end revoked work", min(self._turn, REVOCATION_SECONDS), self.end_revoked)
 
@@ -117,7 +119,21 @@ class LeaseKeeper:
             await self._time_source.pause(seconds)
             try:
                 await work()
+                if name == SWEEP:  # which asks the store in every turn
+                    self._store_is_back()
             except Unavailable as error:
-                log.warning("the store is unavailable; next try to %s in %.0f s: %s", name, seconds, error.__cause__)
+                self._store_is_away(name, error)
             except Exception:
                 log.exception("could not %s; next try in %.0f s", name, seconds)
+
+    def _store_is_away(self, name: str, error: Unavailable) -> None:
+        """Told once, however long it lasts: every task finds it away in each of its turns."""
+        level = logging.DEBUG if self._away_since is not None else logging.WARNING
+        log.log(level, "the store is unavailable, so nobody can %s; it is tried again: %s", name, error.__cause__)
+        if self._away_since is None:
+            self._away_since = self._time_source.clock()
+
+    def _store_is_back(self) -> None:
+        if self._away_since is not None:
+            log.warning("the store is back after %.0f s", self._time_source.clock() - self._away_since)
+            self._away_since = None

@@ -186,7 +186,8 @@ async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Trit
     if DIARIZER in names:
         check_diarizer(settings.triton.repository)
     log = settings.server.data / "log" / "triton.log"
-    options = TritonOptions(exit_seconds=TRITON_EXIT_SECONDS, log=log)
+    key = settings.triton.control_key.get_secret_value()
+    options = TritonOptions(exit_seconds=TRITON_EXIT_SECONDS, log=log, control_key=key)
     announce(f"Starting Triton with {', '.join(names)}; it logs to {shown(log)}")
     async with EmbeddedTriton(settings.triton.repository, names, options) as triton:
         announce(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")

@@ -114,6 +114,8 @@ class TritonClient:
         self.url = url
         self._access = access
         self.unavailable = set(unavailable)  # models that do not answer, or have not yet
+        self.died: set[str] = set()  # models whose process is dead, as a call or a probe told
+        self.load_after: dict[str, float] = defaultdict(float)  # monotonic seconds, by model that could not be loaded
         self.unloaded: set[str] = set()  # models that were unloaded and could not be loaded again
         self.absent_since: dict[str, float] = {}  # monotonic seconds, by model that the server does not know
         self.suspected: dict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by model: a call failed, probe it

@@ -24,10 +24,11 @@ from gateway.triton.client import NO_ACCESS_CONTROL, TritonAccess, TritonClient,
 from gateway.triton.probe import probe_inputs
 
 PROBE_TIMEOUT = 30.0  # seconds
+DEAD_TIMEOUT = 4.0  # seconds, of a probe to what a call told is dead: Triton takes a second for each of its requests
 RECOVERY_SECONDS = 0.5  # between two probes of a model that is unavailable
 LOAD_SECONDS = 300.0  # that a model may take to load
 RELOAD_JITTER = 1.0  # seconds, at most, before a dead model is loaded again
-RELOAD_PAUSE = 10.0  # seconds after a model could not be loaded
+RELOAD_PAUSE = 10.0  # seconds until it is tried again to load a model; probes go on, as others may load it
 ABSENT_SECONDS = 60.0  # that a Triton may answer without knowing a model, until the model is loaded there
 FIRST_PROBES_SECONDS = 5.0  # that a start waits for the first probes of all Tritons
 
@@ -93,6 +94,8 @@ class Fleet:
     def exclude(self, client: TritonClient, model: str, failure: TritonFailure) -> None:
         """No more requests until the model answers a probe; calls that would never be answered are failed."""
         hangs = failure.code is grpc.StatusCode.DEADLINE_EXCEEDED and model in client.unavailable
+        if failure.process_died:
+            client.died.add(model)
         if model not in client.unavailable:
             client.unavailable.add(model)
             client.suspected[model].set()
@@ -142,7 +145,7 @@ class Fleet:
         suspected = client.suspected[model]
         while client in self.clients or client.in_flight:
             try:
-                await self._probe(client, model)
+                await self._look(client, model)
             except Exception:  # monitoring goes on whatever happens to a probe
                 _log.exception("a probe could not be made", extra={"triton": client.url, "model": model})
             self._probed.add((client, model))
@@ -152,49 +155,59 @@ class Fleet:
                 async with asyncio.timeout(pause):
                     await suspected.wait()
 
-    async def _probe(self, client: TritonClient, model: str) -> None:
+    async def _look(self, client: TritonClient, model: str) -> None:
+        """What a call told is dead is probed once more before it is loaded, and not for long."""
+        if not self._to_be_loaded(client, model):
+            await self._probe(client, model)
+        if self._to_be_loaded(client, model):
+            await asyncio.sleep(random.uniform(0, RELOAD_JITTER))  # another gateway may do it meanwhile
+            await self._probe(client, model, DEAD_TIMEOUT)
+            if self._to_be_loaded(client, model):
+                await self._load(client, model)
+
+    async def _probe(self, client: TritonClient, model: str, timeout: float | None = None) -> None:
         """Sends the model a request: Triton reports a model as READY though its process is dead."""
         responses = client.responses[model]
         try:
-            await client.infer(model, probe_inputs(model), PROBE_TIMEOUT)
+            await client.infer(model, probe_inputs(model), timeout or PROBE_TIMEOUT)
         except TritonFailure as failure:
-            if failure.code is grpc.StatusCode.DEADLINE_EXCEEDED and client.responses[model] > responses:
+            late = failure.code is grpc.StatusCode.DEADLINE_EXCEEDED
+            if late and client.responses[model] > responses:
+                client.died.discard(model)
                 return  # other calls are answered: the probe waits behind them
             if model not in client.unavailable:
                 _log.warning("a probe failed: %s", failure, extra={"triton": client.url, "model": model})
+            if failure.rejected or failure.absent:  # somebody loads it, or all of Triton is away
+                client.died.discard(model)
             self.exclude(client, model, failure)
             client.note(model, failure)
-            if self._to_be_loaded(client, model, failure):
-                await self._reload(client, model)
         else:
             if model in client.unavailable:
                 _log.info("a model answers", extra={"triton": client.url, "model": model})
             client.unavailable.discard(model)
+            client.died.discard(model)
             self._answered.add(model)
             client.absent_since.pop(model, None)
 
     @staticmethod
-    def _to_be_loaded(client: TritonClient, model: str, failure: TritonFailure) -> bool:
+    def _to_be_loaded(client: TritonClient, model: str) -> bool:
         """Whether nobody else will: a gateway that unloads a model may die before it loads it again."""
-        absent = time.monotonic() - client.absent_since.get(model, math.inf)
-        return failure.process_died or model in client.unloaded or absent > ABSENT_SECONDS
+        now = time.monotonic()
+        if now < client.load_after[model]:
+            return False
+        absent = now - client.absent_since.get(model, math.inf)
+        return model in client.died or model in client.unloaded or absent > ABSENT_SECONDS
 
-    async def _reload(self, client: TritonClient, model: str) -> None:
+    async def _load(self, client: TritonClient, model: str) -> None:
         """Loads a dead model again: Triton never does, and goes on reporting it as READY."""
-        await asyncio.sleep(random.uniform(0, RELOAD_JITTER))  # another gateway may do it meanwhile
-        try:
-            await client.infer(model, probe_inputs(model), PROBE_TIMEOUT)
-        except TritonFailure as failure:
-            if not self._to_be_loaded(client, model, failure):
-                return
-        else:
-            return
         _log.warning("loading a model again", extra={"triton": client.url, "model": model})
         try:
             await client.reload_model(model, LOAD_SECONDS)
         except TritonFailure as failure:
             _log.warning("it could not be loaded: %s", failure, extra={"triton": client.url, "model": model})
-            await asyncio.sleep(RELOAD_PAUSE)
+            client.load_after[model] = time.monotonic() + RELOAD_PAUSE
+        else:
+            await self._probe(client, model)
 
 
 @asynccontextmanager

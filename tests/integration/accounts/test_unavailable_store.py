@@ -303,6 +303,22 @@ async def test_a_task_that_ended_is_started_again_and_told_of(
     assert "renew leases" in caplog.text
 
 
+async def test_an_outage_is_two_lines_of_the_log_however_long_it_lasts(
+    store: AccountStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = await store.key(credits=10)
+    async with faulty_gateway(store) as gateway, gateway.accounts.admit(await identify(gateway.accounts, key)):
+        with caplog.at_level(logging.INFO):
+            gateway.store.outage = Fault("starting up")
+            for _ in range(5):
+                await gateway.wait(TURN + 1)
+            gateway.store.heal()
+            await gateway.wait(TURN + 1)
+
+    lines = [record.message for record in caplog.records if "the store is" in record.message]
+    assert ["unavailable" in lines[0], "back after" in lines[-1], len(lines)] == [True, True, 2], lines
+
+
 async def test_renewals_that_fail_show_in_the_status(store: AccountStore) -> None:
     key = await store.key(credits=10)
     async with faulty_gateway(store) as gateway, gateway.accounts.admit(await identify(gateway.accounts, key)):

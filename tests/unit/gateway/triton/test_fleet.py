@@ -12,9 +12,9 @@ import pytest
 
 from gateway.settings import TritonSettings
 from gateway.triton.client import TritonClient, TritonFailure
-from gateway.triton.fleet import Fleet, resolve_host, watched
+from gateway.triton.fleet import RELOAD_PAUSE, Fleet, resolve_host, watched
 from gateway.triton.probe import probe_inputs
-from tests.unit.gateway.triton.triton_fakes import Triton, dies, listening, refuses, unknown, waits
+from tests.unit.gateway.triton.triton_fakes import DEAD, Triton, dies, listening, refuses, unknown, waits
 
 MODEL = "whisper-base"
 SETTINGS = TritonSettings(probe_seconds=0.05)
@@ -139,6 +139,84 @@ async def test_a_model_whose_process_died_is_loaded_again() -> None:
         await becomes(lambda: fleet.serves(MODEL))
 
     assert triton.calls == [f"unload {MODEL}", f"load {MODEL}"]
+
+
+async def test_of_a_process_whose_death_a_call_told_one_probe_is_asked_before_it_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Triton takes a second for each request to a dead process, and keeps every other one waiting meanwhile."""
+    monkeypatch.setattr("gateway.triton.fleet.RELOAD_JITTER", 0.0)
+    triton, probes, slow = Triton(dies(), lives=False), list[int](), TritonSettings(probe_seconds=3600)
+    infer = TritonClient.infer
+
+    async def counted(client: TritonClient, model: str, inputs: Any, timeout: float) -> dict[str, bytes]:
+        probes.append(len(triton.calls))
+        return await infer(client, model, inputs, timeout)
+
+    async with listening(triton) as urls, watched(Fleet(urls, [MODEL], slow)) as fleet:
+        client = await fleet.client_for(MODEL, after(1))
+        with pytest.raises(TritonFailure) as died:
+            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
+        monkeypatch.setattr(TritonClient, "infer", counted)
+        fleet.exclude(client, MODEL, died.value)
+        await becomes(lambda: fleet.serves(MODEL))
+
+    assert probes == [0, 2]  # one before the two calls that load it, one after
+
+
+async def test_a_dead_process_that_keeps_its_probe_waiting_is_loaded_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.triton.fleet.DEAD_TIMEOUT", 0.1)
+
+    async def silent(triton: Triton, context: Any) -> None:
+        if triton.requests and not triton.calls:
+            await waits(triton, context)
+
+    triton = Triton(silent, lives=False)
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        client = await fleet.client_for(MODEL, after(1))
+        triton.requests.append(None)
+        fleet.exclude(client, MODEL, TritonFailure(*DEAD))
+        await becomes(lambda: fleet.serves(MODEL))
+
+    assert triton.calls == [f"unload {MODEL}", f"load {MODEL}"]
+
+
+async def test_a_probe_that_waits_while_a_call_tells_of_the_death_does_not_put_the_loading_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.triton.fleet.DEAD_TIMEOUT", 0.1)
+
+    async def silent(triton: Triton, context: Any) -> None:
+        if not triton.lives and not triton.calls:
+            await waits(triton, context)
+
+    triton = Triton(silent)
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        client = await fleet.client_for(MODEL, after(1))
+        triton.lives = False
+        await becomes(lambda: client.in_flight == 1)  # the next probe
+        fleet.exclude(client, MODEL, TritonFailure(*DEAD))
+        async with asyncio.timeout(5):
+            await becomes(lambda: fleet.serves(MODEL))
+
+
+async def test_what_cannot_be_loaded_from_here_is_served_as_soon_as_others_have_loaded_it() -> None:
+    class Foreign(Triton):
+        async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "This protocol is restricted")
+
+    triton = Foreign(dies(), lives=False)
+    async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
+        client = await fleet.client_for(MODEL, after(1))
+        with pytest.raises(TritonFailure) as died:
+            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
+        fleet.exclude(client, MODEL, died.value)
+        await becomes(lambda: client.load_after[MODEL] > 0)
+        triton.calls.append("loaded by somebody")
+        async with asyncio.timeout(RELOAD_PAUSE / 2):
+            await becomes(lambda: fleet.serves(MODEL))
 
 
 async def test_a_model_that_nobody_loads_is_loaded_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
