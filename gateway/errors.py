@@ -30,6 +30,7 @@ text of an exception that was not written for clients.
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Callable
 from typing import ClassVar, TypeAlias
@@ -195,6 +196,16 @@ class Unavailable(RetryLater):
         super().__init__(message, retry_after)
 
 
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # descriptors, memory, processes of the machine
+
+
+def failure(error: Exception) -> ServiceError:
+    """What a client is told where the code failed: a machine that is short of something may do it a moment later."""
+    if isinstance(error, OSError) and error.errno in SHORT:
+        return Unavailable("The service cannot take more at the moment.")
+    return InternalError()
+
+
 def error_response(error: ServiceError, scope: Scope | None = None) -> Response:
     """scope: of the request; an address of another service's protocol has that protocol's errors"""
     render: RenderError = (scope or {}).get("state", {}).get(RENDER_ERROR, _contract_error)
@@ -212,7 +223,7 @@ async def answer_error(request: Request, exc: Exception) -> Response:
         return error_response(exc, request.scope)
     if isinstance(exc, HTTPException):
         return error_response(_from_router(request, exc), request.scope)
-    return error_response(InternalError(), request.scope)
+    return error_response(failure(exc), request.scope)
 
 
 def _from_router(request: Request, exc: HTTPException) -> ServiceError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import resource
 import socket
 import sys
 import time
@@ -36,6 +37,7 @@ from gateway.triton.client import TritonAccess
 from gateway.triton.embedded import EmbeddedTriton, TritonFailed, TritonOptions
 from speech.whisper.manifest import MANIFEST_FILE
 
+DESCRIPTORS = 65_536
 TRITON_EXIT_SECONDS = 5  # everything that the gateway asked of it is finished by then
 SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "dashwood.flac"  # of a checkout
 
@@ -55,6 +57,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=given)})
     configure_logging(settings.server.log_level, settings.server.log_format)
+    raise_descriptor_limit()
     try:
         with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(settings, listener))
@@ -63,6 +66,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         return 1
     announce("Stopped")
     return code
+
+
+def raise_descriptor_limit() -> None:
+    """A request takes about six, and outside of containers 1,024 are the custom."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(settings: ServerSettings) -> socket.socket:

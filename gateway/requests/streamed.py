@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.concurrency import run_together
-from gateway.errors import InternalError, ServiceError
+from gateway.errors import ServiceError, failure
 from gateway.http.connection import while_connected
 from gateway.http.event_stream import PING_SECONDS, EventStream
 from gateway.media.recording import Recording
@@ -76,9 +76,9 @@ class SectionStream:
                 yield event
         except ServiceError as error:
             yield self.writer.error(error)
-        except Exception:
+        except Exception as error:
             _log.exception("a stream of events failed")
-            yield self.writer.error(InternalError())
+            yield self.writer.error(failure(error))
 
     def refusal(self, error: ServiceError) -> str:
         return self.writer.error(error)

@@ -16,12 +16,12 @@ from gateway.draining import Work
 from gateway.errors import (
     BadParameter,
     BadRequest,
-    InternalError,
     PaymentRequired,
     RequestTimeout,
     RetryLater,
     ServiceError,
     Unauthorized,
+    failure,
 )
 from gateway.recognition.diarized_recognizer import NOT_DEPLOYED
 from gateway.recognition.doubts import lost_speech
@@ -59,9 +59,9 @@ async def stream(socket: WebSocket) -> None:
         _log.info("a live client left")
     except ServiceError as error:
         await connection.refuse(error)
-    except Exception:
+    except Exception as error:
         _log.exception("a live session failed")
-        await connection.refuse(InternalError())
+        await connection.refuse(failure(error))
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from gateway.dialects.realtime.config import RealtimeConfig, first_config, updat
 from gateway.dialects.realtime.events import ConversationItem, Event, EventNames
 from gateway.dialects.realtime.input_buffer import InputBuffer
 from gateway.draining import Work
-from gateway.errors import BadParameter, InternalError, PaymentRequired, ServiceError, error_response
+from gateway.errors import BadParameter, PaymentRequired, ServiceError, error_response, failure
 from gateway.requests.live import admit_live_session, open_session, resolve_model
 from gateway.services import Services, services_of
 from speech.audio import SAMPLE_RATE
@@ -118,9 +118,9 @@ class RealtimeConnection:
                     return POLICY
             except WebSocketDisconnect:
                 raise
-            except Exception:
+            except Exception as error:
                 _log.exception("a realtime event could not be handled")
-                await self._send(events.refused(InternalError(), client_event))
+                await self._send(events.refused(failure(error), client_event))
 
     async def _text(self) -> str:
         message = await self.socket.receive()
@@ -197,9 +197,9 @@ class RealtimeConnection:
             await buffer.finish()
         except (asyncio.CancelledError, WebSocketDisconnect):
             raise
-        except Exception as failure:
-            error = failure if isinstance(failure, ServiceError) else InternalError()
-            if error is not failure:
+        except Exception as problem:
+            error = problem if isinstance(problem, ServiceError) else failure(problem)
+            if error is not problem:
                 _log.exception("a realtime session failed")
             if self.buffer is buffer:
                 self.buffer = self._running = None

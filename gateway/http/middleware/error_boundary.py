@@ -7,13 +7,14 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import InternalError, ServiceError, Unavailable, error_response
+from gateway.errors import InternalError, ServiceError, Unavailable, error_response, failure
 
 _log = logging.getLogger(__name__)
 
 
 class ErrorBoundary:
-    """Answers for code that failed without an answer of its own: 500, or 503 when the service stops."""
+    """Answers for code that failed without an answer of its own: 500, or 503 when the service stops or the machine is
+    short of descriptors, memory or processes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -35,6 +36,10 @@ class ErrorBoundary:
         except asyncio.CancelledError:
             await answer(Unavailable("The service is stopping; send the request again."))
             raise
-        except Exception:
-            _log.exception("a request failed")
-            await answer(InternalError())
+        except Exception as error:
+            told = failure(error)
+            if isinstance(told, InternalError):
+                _log.exception("a request failed")
+            else:
+                _log.error("a request failed: %s", error)
+            await answer(told)

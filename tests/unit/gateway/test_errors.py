@@ -1,10 +1,14 @@
+import errno
 import json
 
+import httpx
 import pytest
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.errors import RetryLater, ServiceError, answer_error, error_response
+from gateway.http.middleware.error_boundary import ErrorBoundary
 
 
 def every_error(tree: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
@@ -37,3 +41,23 @@ async def test_an_exception_of_the_code_tells_nothing_to_the_client() -> None:
 
     assert answer.status_code == 500
     assert b"secret" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "/secret"), 503),
+        (OSError(errno.EIO, "secret"), 500),
+        (KeyError("secret"), 500),
+    ],
+)
+async def test_a_machine_that_is_short_of_something_is_a_reason_to_come_back(problem: Exception, status: int) -> None:
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        raise problem
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(ErrorBoundary(fails)), base_url="http://here") as client:
+        answer = await client.get("/")
+
+    assert answer.status_code == status
+    assert ("Retry-After" in answer.headers) == (status == 503)
+    assert "secret" not in answer.text
