@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 
 NAMES = (
-    "limits", "throughput", "accuracy", "perturbations", "memory", "perf_analyzer", "gpu",
+    "limits", "throughput", "accuracy", "calibration", "perturbations", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
     "keyterms", "page", "profile", "jobs", "overview",
 )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from export.calibrations import calibrate
 from export.download import sha256_of
 from export.parity import warm_up
 from export.plan_store import PlanKey, PlanStore
@@ -50,6 +51,12 @@ def export_whisper(request: ExportRequest) -> Path:
     raises: InvalidDownload, InvalidWeights, InvalidTokenizer, InvalidRecordings, CompileError, ParityError,
     InvalidPlans
     """
+    folder = _export(request)
+    calibrate(folder)
+    return folder
+
+
+def _export(request: ExportRequest) -> Path:
     folder = request.repository / f"whisper-{request.model}" / "1"
     _copy_model(request)
     if not request.force and _up_to_date(folder, request):
@@ -62,7 +69,7 @@ def export_whisper(request: ExportRequest) -> Path:
         return folder
     if request.target.compiled and not request.building:
         print(f"no plan of whisper-{request.model} for this card is in the store: its graphs serve until there is one")
-        return export_whisper(replace(request, target=CUDA))
+        return _export(replace(request, target=CUDA))
     with request.target.prepare():
         with step(f"weights of {request.model}"):
             loaded = _load(request)

@@ -12,9 +12,15 @@ class Word:
     text: str  # keeps its punctuation, no surrounding space
     start: float  # seconds
     end: float  # seconds
-    confidence: float  # mean token probability, 0..1
+    confidence: float  # how likely it is right, 0..1, where the engine is calibrated; else the probability
     speaker: str | None = None
     language: str | None = None  # ISO 639-1; None: the transcript's
+    uncalibrated: float | None = None  # mean token probability, 0..1; None: the confidence is that
+
+    @property
+    def probability(self) -> float:
+        """Mean token probability, 0..1: what decisions read. The confidence is for people."""
+        return self.confidence if self.uncalibrated is None else self.uncalibrated
 
     def shifted(self, offset: float) -> Word:
         """offset: seconds"""

@@ -59,7 +59,7 @@ class LiveWord(TypedDict):
     end: Seconds
     """Seconds of the session's audio."""
     confidence: Probability
-    """Mean probability of its tokens, 0 to 1."""
+    """How likely it is right, 0 to 1."""
     speaker: NotRequired[Annotated[str, Field(examples=["Speaker 1"])]]
     """With `diarize`: who says it, as far as that is known so far; left out where nobody is."""
 

@@ -21,7 +21,7 @@ class TranscriptionWord(TypedDict):
     end: Seconds
     """Seconds from the start of the recording."""
     confidence: Probability
-    """Mean probability of its tokens, 0 to 1."""
+    """How likely it is right, 0 to 1."""
 
 
 class Speaking(TypedDict, total=False):

@@ -17,7 +17,7 @@ REACH = 0.3  # seconds around a word that count as covered by it
 LONGEST_WORD = 1.2  # seconds that a word covers at most: beyond it the alignment was stretched
 SHORTEST_BELIEVABLE = 0.3  # seconds that any word may last
 PER_LETTER = 0.08  # seconds, on top
-GUESS = 0.35  # confidence at which a word is as likely right as wrong
+GUESS = 0.35  # probability at which a word is as likely right as wrong
 BETTER = 1.15  # times the weight of the words that are replaced
 LEAST_EXPLAINED = 0.4  # share of a stretch of speech that its words take up
 LONGEST_LOOK = 6.0  # seconds of a stretch that is looked at again as a whole
@@ -115,7 +115,7 @@ def _weight(words: Sequence[Word]) -> float:
     for word in words:
         length = word.end - word.start
         fit = min(1.0, believable(word) / length) if length > 0 else 0.0
-        total += len(_letters(word)) * (word.confidence * fit - GUESS)
+        total += len(_letters(word)) * (word.probability * fit - GUESS)
     return total
 
 
@@ -143,7 +143,7 @@ def unexplained(words: Sequence[Word], stretches: Sequence[Region]) -> list[Regi
         own = inside(words, stretch)
         explained = sum(min(word.end - word.start, believable(word)) for word in own)
         if SHORTEST_GAP <= length <= LONGEST_LOOK and (
-            explained < LEAST_EXPLAINED * length or sum(word.confidence for word in own) < GUESS * len(own)
+            explained < LEAST_EXPLAINED * length or sum(word.probability for word in own) < GUESS * len(own)
         ):
             found.append(stretch)
     return found

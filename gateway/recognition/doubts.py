@@ -12,7 +12,7 @@ from speech.transcript import Segment, SpeechGap
 
 # Over 140 recordings of 1 to 60 s in 13 languages, Whisper base: of the 3 below it 2 were in the wrong language.
 DOUBTFUL_LANGUAGE = 0.5  # share of the probability that the detected language has, by seconds of speech
-DOUBTFUL_SEGMENT = 0.4  # confidence: in the same recordings 2 segments of clean read English lie below
+DOUBTFUL_SEGMENT = 0.5  # confidence, mean of its words: rather wrong than right
 LOST = 1.5  # seconds of speech that stay without words and are reported to the caller
 MOST_STRETCHES = 5  # told one by one
 NO_SPEECH = "No speech was heard."

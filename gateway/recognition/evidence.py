@@ -24,9 +24,9 @@ from speech.transcript import ATTENTION_STEP, Word
 SMOOTHED = 3  # steps of attention that count together
 LEAST_ATTENTION = 0.2  # of the window's mean on speech: below it nothing was heard there
 SHORTEST_OVERLOOKED = 0.5  # seconds: shorter ones are long vowels and the ends of words
-NEW_WORDS = 0.35  # confidence that words need on average
-SAID_ELSEWHERE = 0.8  # confidence of words that stand beside them, at the beginning or in the prompt already
-KNOWN = 0.6  # confidence that a known invention needs where voice activity heard speech, too
+NEW_WORDS = 0.35  # probability that words need on average
+SAID_ELSEWHERE = 0.8  # probability of words that stand beside them, at the beginning or in the prompt already
+KNOWN = 0.6  # probability that a known invention needs where voice activity heard speech, too
 SPOKEN = 0.5  # mean probability of speech over a known invention
 STRETCHED = 1.5  # times the length that is believable
 PAUSE = 0.5  # seconds between words that end a run of them
@@ -87,11 +87,11 @@ def is_believable(found: Sequence[Word], beside: Sequence[Word], prompt: str = "
     """
     if not found:
         return False
-    confidence = sum(word.confidence for word in found) / len(found)
+    probability = sum(word.probability for word in found) / len(found)
     text = " ".join(word.text for word in found)
     if is_repetition(found, beside, prompt) or is_known_invention(text):
-        return confidence >= SAID_ELSEWHERE
-    return confidence >= NEW_WORDS
+        return probability >= SAID_ELSEWHERE
+    return probability >= NEW_WORDS
 
 
 def without_inventions(words: Sequence[Word], speech: Probabilities) -> tuple[Word, ...]:
@@ -118,8 +118,8 @@ def sentences(words: Sequence[Word]) -> list[list[Word]]:
 def _is_invented(run: Sequence[Word], beside: Sequence[Word], speech: Probabilities) -> bool:
     if is_known_invention(" ".join(word.text for word in run)):
         heard = speech[int(run[0].start / CHUNK_SECONDS) : int(run[-1].end / CHUNK_SECONDS) + 1]
-        confidence = sum(word.confidence for word in run) / len(run)
-        return confidence < KNOWN or float(np.mean(heard)) < SPOKEN
+        probability = sum(word.probability for word in run) / len(run)
+        return probability < KNOWN or float(np.mean(heard)) < SPOKEN
     fitting = sum(0 < word.end - word.start <= STRETCHED * believable(word) for word in run)
     return fitting < len(run) / 2 and is_repetition(run, beside)
 

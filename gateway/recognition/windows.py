@@ -16,7 +16,7 @@ from speech.windows import Window
 
 IN_FLIGHT = 16  # windows of one recording at Triton at once: enough for its batches, few enough to be fair
 SILENT = 0.6  # no-speech probability of a window without speech, if its words are improbable too
-UNHEARD = 0.02  # confidence below which a word is not shown
+UNHEARD = 0.02  # probability below which a word is not shown
 TRANSLATED_INTO = "en"
 PAUSE_KEPT = 0.5  # seconds beside a region that belong to it, as far as nobody speaks there
 IMPROBABLE = -1.0  # average log-probability of words that are rather guesses
@@ -61,7 +61,7 @@ class WindowTranscript:
 
 def believable_words(result: WindowResult) -> tuple[Word, ...]:
     """Without those of next to no probability: they were not heard, only written."""
-    return tuple(word for word in result.words if word.confidence >= UNHEARD)
+    return tuple(word for word in result.words if word.probability >= UNHEARD)
 
 
 def is_improbable(result: WindowResult) -> bool:

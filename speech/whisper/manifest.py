@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from speech.whisper.calibration import Calibration
 from speech.whisper.engine import Dimensions
 from speech.whisper.special_tokens import SpecialTokens, sot_sequence
 
@@ -60,6 +61,7 @@ class Manifest:
     parity: dict[str, float]  # largest relative error against the reference, by network
     files: dict[str, str]  # sha256 by name, of every file beside the manifest
     tensorrt: Compiled | None = None  # of the target tensorrt
+    calibration: Calibration | None = None  # of word confidence; None: uncalibrated
 
     @property
     def random(self) -> bool:
@@ -76,7 +78,10 @@ class Manifest:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1)
+    fields = {"format": FORMAT, **asdict(manifest)}
+    if manifest.calibration is None:
+        del fields["calibration"]  # versions before it know no such field
+    text = json.dumps(fields, indent=1)
     (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -132,10 +137,12 @@ def check_plan(manifest: Manifest, here: Compiled) -> None:
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
     compiled = fields.pop("tensorrt", None)
+    calibration = fields.pop("calibration", None)
     target = fields.pop("target")
     typed: dict[str, Any] = {
         "target": "cpu" if target == "onnx" else target,  # its name in older exports
         "tensorrt": Compiled(**compiled) if compiled else None,
+        "calibration": Calibration(**calibration) if calibration else None,
         "dimensions": Dimensions(**fields.pop("dimensions")),
         "tokens": SpecialTokens(**fields.pop("tokens")),
         "source": Source(**fields.pop("source")),

@@ -42,8 +42,9 @@ from speech.whisper.batching.scheduler import Closed, Overloaded, Scheduler
 from speech.whisper.batching.sequence import Request
 from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.batching.statistics import Statistics
+from speech.whisper.calibration import Calibration, calibrated
 from speech.whisper.engine import Engine, EngineError
-from speech.whisper.manifest import InvalidManifest, read_manifest
+from speech.whisper.manifest import InvalidManifest, Manifest, read_manifest
 from speech.whisper.special_tokens import UnknownLanguage
 from speech.whisper.timing import compile_timing
 from speech.whisper.tokenizer import Tokenizer
@@ -156,6 +157,13 @@ _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
 }
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    labels: dict[str, str]  # of its metrics
+    engine: Engine
+    calibration: Calibration | None  # of word confidence; None: uncalibrated
+
+
 class WhisperAdapter:
     """One loaded Triton model."""
 
@@ -164,15 +172,15 @@ class WhisperAdapter:
         backend: Any,
         scheduler: Scheduler,
         options: ServingOptions,
-        labels: dict[str, str],
-        engine: Engine | None = None,
+        model: LoadedModel,
     ) -> None:
         self._backend = backend
         self._scheduler = scheduler
+        self._calibration = model.calibration
         self._options = options
-        self._metrics = SchedulerMetrics(backend, labels)
-        self._gpu = publish_gpu(backend, labels)
-        self._captured = publish_captured(backend, labels, engine)
+        self._metrics = SchedulerMetrics(backend, model.labels)
+        self._gpu = publish_gpu(backend, model.labels)
+        self._captured = publish_captured(backend, model.labels, model.engine)
         self._stopped = threading.Event()
         self._publisher = threading.Thread(target=self._publish, name="whisper-metrics", daemon=True)
         self._publisher.start()
@@ -188,7 +196,8 @@ class WhisperAdapter:
         compile_timing()
         scheduler = Scheduler(engine, tokenizer, options.policy(engine), on_device_lost=end_process)
         labels = {"model": arguments["model_name"], "version": arguments["model_version"]}
-        return cls(backend, scheduler, options, labels, engine)
+        model = LoadedModel(labels, engine, _calibration(read_manifest(folder)))
+        return cls(backend, scheduler, options, model)
 
     def accept(self, requests: Sequence[Any]) -> None:
         """Queues every request; answers come later, each on its own sender."""
@@ -236,7 +245,7 @@ class WhisperAdapter:
 
     def _answer(self, sender: Any, done: Future[WindowResult]) -> None:
         try:
-            self._send(sender, done.result())
+            self._send(sender, calibrated(done.result(), self._calibration))
         except (Exception, CancelledError) as error:
             self._refuse(sender, error)
 
@@ -337,6 +346,12 @@ def publish_captured(backend: Any, labels: dict[str, str], engine: Engine | None
     metric = family.Metric(labels=labels)
     metric.set(float(captured))
     return family, metric
+
+
+def _calibration(manifest: Manifest) -> Calibration | None:
+    if manifest.calibration is None:
+        log.warning("whisper-%s is uncalibrated: confidence is the mean probability of a word's tokens", manifest.id)
+    return manifest.calibration
 
 
 def _regions(tensors: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:

@@ -28,7 +28,7 @@ class AsrWord(TypedDict):
     end: Seconds
     """Seconds from the start of the recording."""
     probability: Probability
-    """Mean probability of its tokens."""
+    """How likely it is right."""
 
 
 @described

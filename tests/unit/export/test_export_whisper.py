@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from export import targets, whisper
+from export.calibrations import CalibratedEngine, calibrate
 from export.decoder import decoder_graph
 from export.parity import ParityError
 from export.random_weights import random_weights
 from export.sources import LoadedWeights
 from export.targets import CUDA
 from export.whisper import ExportRequest, export_whisper
+from speech.whisper.calibration import Calibration
 from speech.whisper.manifest import read_manifest
 from tests.unit.export.small_whispers import dimensions, opened
 
@@ -69,6 +71,22 @@ def test_another_size_has_the_model_and_configuration_of_this_version(order: Exp
 
     assert (own / "config.pbtxt").read_text() == 'name: "whisper-small"'
     assert (own / "1" / "model.py").read_text() == "second"
+
+
+def test_an_export_gets_what_was_measured_of_its_confidence_and_is_not_made_again(
+    order: ExportRequest, source: LoadedWeights
+) -> None:
+    folder = export_whisper(order)
+    engines = {path: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+    engine = CalibratedEngine(source.source.sha256, "cpu", read_manifest(folder).precision["encoder"])
+    assert read_manifest(folder).calibration is None
+
+    calibrate(folder, {engine: Calibration(0.8, -0.3, 1200)})
+    assert read_manifest(folder).calibration == Calibration(0.8, -0.3, 1200)
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.npz")} == engines
+
+    calibrate(folder, {replace(engine, precision="float16"): Calibration(0.8, -0.3, 1200)})
+    assert read_manifest(folder).calibration is None
 
 
 def test_a_graph_of_other_weights_is_refused_and_nothing_stays(

@@ -118,6 +118,7 @@ def test_more_words_that_fit_their_length_are_better_than_a_stretched_one() -> N
     assert not is_better(stretched, spoken)
     assert not is_better(spoken, spoken)
     assert not is_better([Word("thanks", 0.0, 0.6, 0.3)], [])
+    assert not is_better([Word("thanks", 0.0, 0.6, confidence=0.9, uncalibrated=0.3)], [])
 
 
 def test_replaced_words_are_not_doubled_at_the_edges_of_their_span() -> None:

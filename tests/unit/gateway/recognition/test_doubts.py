@@ -30,7 +30,7 @@ def test_a_language_that_is_a_guess_is_told(windows: list[WindowTranscript]) -> 
 
 
 def test_doubtful_words_are_told_by_their_stretches() -> None:
-    assert segment_doubts(segments(0.9, 0.39, 0.2, 0.4, 0.3)) == [
+    assert segment_doubts(segments(0.9, 0.49, 0.2, 0.5, 0.3)) == [
         "The words from 1.0 s to 2.5 s are doubtful (confidence 0.20).",
         "The words from 4.0 s to 4.5 s are doubtful (confidence 0.30).",
     ]

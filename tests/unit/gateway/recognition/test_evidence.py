@@ -121,3 +121,5 @@ def test_words_for_a_hole_need_more_where_they_were_said_elsewhere() -> None:
     assert is_believable(found("Chapter", "16", confidence=0.9), beside)
     assert not is_believable(found("Ann", "Kowalski", confidence=0.7), beside, prompt="Ann Kowalski, Triton")
     assert not is_believable([], beside)
+    shown = [Word("five", 5.0, 5.5, confidence=0.9, uncalibrated=0.3)]  # what people see decides nothing
+    assert not is_believable(shown, beside)

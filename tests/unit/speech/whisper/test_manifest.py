@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from speech.whisper.calibration import Calibration
 from speech.whisper.engine import Dimensions
 from speech.whisper.manifest import (
     MANIFEST_FILE,
@@ -59,6 +60,15 @@ def test_the_manifest_of_a_plan_reads_back_as_written(tmp_path: Path) -> None:
     write_manifest(PLAN, tmp_path)
 
     assert read_manifest(tmp_path) == PLAN
+
+
+def test_a_calibration_reads_back_as_written_and_versions_before_it_read_a_manifest_without(tmp_path: Path) -> None:
+    calibrated = replace(MANIFEST, calibration=Calibration(0.8, -0.3, 1200))
+    write_manifest(calibrated, tmp_path)
+    assert read_manifest(tmp_path) == calibrated
+
+    write_manifest(MANIFEST, tmp_path)
+    assert "calibration" not in json.loads((tmp_path / MANIFEST_FILE).read_text())
 
 
 def test_a_plan_is_refused_by_another_tensorrt_and_on_another_card() -> None:

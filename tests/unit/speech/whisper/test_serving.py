@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,12 @@ import pytest
 
 from speech.gpu import Gpu
 from speech.tensors import GPU_METRIC, read_result
+from speech.whisper.calibration import Calibration
+from speech.whisper.manifest import write_manifest
 from speech.whisper.serving import ServingOptions, WhisperAdapter, publish_captured, publish_gpu
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Line, ScriptedEngine, byte_tokenizer_json, says
+from tests.unit.speech.whisper.test_manifest import MANIFEST
 
 
 class Metrics:
@@ -160,16 +164,22 @@ def engine(multilingual: Tokenizer) -> ScriptedEngine:
 
 
 @pytest.fixture
-def adapter(tmp_path: Path, engine: ScriptedEngine, backend: SimpleNamespace) -> Iterator[WhisperAdapter]:
+def arguments(tmp_path: Path) -> dict[str, str]:
+    """Of `initialize`."""
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "tokenizer.json").write_text(byte_tokenizer_json(text_tokens=50257), encoding="utf-8")
+    write_manifest(MANIFEST, tmp_path / "1")
     parameters = {"slots": {"string_value": "4"}, "grace": {"string_value": "5"}}
-    arguments = {
+    return {
         "model_name": "whisper-base",
         "model_version": "1",
         "model_repository": str(tmp_path),
         "model_config": json.dumps({"parameters": parameters}),
     }
+
+
+@pytest.fixture
+def adapter(arguments: dict[str, str], engine: ScriptedEngine, backend: SimpleNamespace) -> Iterator[WhisperAdapter]:
     adapter = WhisperAdapter.open(backend, arguments, lambda folder, options: engine)
     yield adapter
     adapter.close()
@@ -180,6 +190,32 @@ def test_a_request_is_answered_with_a_result(adapter: WhisperAdapter) -> None:
     adapter.accept([call])
     result = read_result(call.response().tensors[0].as_numpy()[0])
     assert (result.text, result.language) == ("Hello.", "en")
+
+
+def test_words_are_calibrated_as_the_manifest_says_and_keep_their_probability(
+    tmp_path: Path, arguments: dict[str, str], engine: ScriptedEngine, backend: SimpleNamespace
+) -> None:
+    write_manifest(replace(MANIFEST, calibration=Calibration(slope=1.0, offset=-2.0)), tmp_path / "1")
+    adapter = WhisperAdapter.open(backend, arguments, lambda folder, options: engine)
+    call = Call(window(), LANGUAGE="en")
+    adapter.accept([call])
+    (word,) = read_result(call.response().tensors[0].as_numpy()[0]).words
+    adapter.close()
+
+    assert word.confidence < word.probability - 0.1
+
+
+def test_a_model_that_is_not_calibrated_says_so_and_serves(
+    arguments: dict[str, str], engine: ScriptedEngine, backend: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = WhisperAdapter.open(backend, arguments, lambda folder, options: engine)
+    call = Call(window(), LANGUAGE="en")
+    adapter.accept([call])
+    (word,) = read_result(call.response().tensors[0].as_numpy()[0]).words
+    adapter.close()
+
+    assert (word.uncalibrated, word.probability) == (None, word.confidence)
+    assert "whisper-base is uncalibrated" in caplog.text
 
 
 def test_optional_inputs_may_be_missing(adapter: WhisperAdapter) -> None:
