@@ -7,39 +7,27 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.accounts import Caller, Credentials, LiveSession
 from gateway.concurrency import run_together
 from gateway.dialects.credentials import subprotocols, with_subprotocol_key
 from gateway.draining import Work
-from gateway.errors import (
-    BadParameter,
-    BadRequest,
-    PaymentRequired,
-    RequestTimeout,
-    RetryLater,
-    ServiceError,
-    Unauthorized,
-    failure,
-)
+from gateway.errors import BadParameter, RequestTimeout, ServiceError, failure
 from gateway.recognition.diarized_recognizer import NOT_DEPLOYED
 from gateway.recognition.doubts import lost_speech
 from gateway.requests.live import admit_live_session, open_session, reconfigure_session
 from gateway.requests.live_diarization import open_speakers, tell_speakers
 from gateway.requests.live_sound import live_options, open_sound
+from gateway.routes.stream_socket import NORMAL, RESTART, StreamSocket
 from gateway.services import Services, services_of
 from gateway.streaming import commands, messages
 from gateway.streaming.commands import CONFIG_EXAMPLE, StopCommand, StreamConfig
 from gateway.streaming.incoming import IncomingSound
 from gateway.streaming.live_speakers import LiveSpeakers
-from gateway.streaming.messages import Message
 from gateway.streaming.resumable import ResumableText
 from gateway.streaming.session import StreamSession
 from speech.audio import SAMPLE_RATE
-
-NORMAL, REFUSED, FAILED, RESTART, TRY_LATER = 1000, 1008, 1011, 1012, 1013  # RFC 6455, 7.4.1, and IANA
-REASON_BYTES = 123  # RFC 6455, 5.5: a closing frame holds 125, its code takes 2
 
 SUBPROTOCOL = "stt"  # of clients that send their key as another one: a browser wants one of its offers taken
 
@@ -51,24 +39,25 @@ _log = logging.getLogger(__name__)
 async def stream(socket: WebSocket) -> None:
     services = services_of(socket)
     await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in subprotocols(socket) else None)
-    connection = StreamConnection(socket, services)
+    client = StreamSocket(socket)
+    connection = StreamConnection(client, services)
     try:
         with services.draining.track(Work.LIVE_SESSION):
             await connection.serve()
     except WebSocketDisconnect:
         _log.info("a live client left")
     except ServiceError as error:
-        await connection.refuse(error)
+        await client.refuse(error)
     except Exception as error:
         _log.exception("a live session failed")
-        await connection.refuse(failure(error))
+        await client.refuse(failure(error))
 
 
 @dataclass(slots=True)
 class StreamConnection:
-    """One client's socket: its frames go to a session, and the session's messages come back."""
+    """One client's frames go to a session, and the session's messages come back."""
 
-    socket: WebSocket
+    client: StreamSocket
     services: Services
     overdrawn: ServiceError | None = None  # why the account let no more audio in
     ending: int = NORMAL  # close code
@@ -81,7 +70,7 @@ class StreamConnection:
     async def serve(self) -> None:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
         accounts = self.services.accounts
-        credentials = with_subprotocol_key(Credentials.of(self.socket), self.socket)
+        credentials = with_subprotocol_key(Credentials.of(self.client.socket), self.client.socket)
         caller = await accounts.identify(credentials)
         try:
             async with admit_live_session(self.services, caller) as account:
@@ -92,7 +81,7 @@ class StreamConnection:
                 await self.speakers.close()
         if self.overdrawn is not None:
             raise self.overdrawn
-        await self.socket.close(self.ending)
+        await self.client.close(self.ending)
 
     async def _converse(self, caller: Caller, account: LiveSession) -> StreamSession:
         """Returns the session when everything that the client sent is final. Raises what ended it sooner."""
@@ -106,7 +95,7 @@ class StreamConnection:
         until = session.duration
         if self.ending == RESTART:
             until = session.resume
-            await self.send(messages.failure(f"The service restarts: connect again, and go on at {until:.3f} s."))
+            await self.client.say(f"The service restarts: connect again, and go on at {until:.3f} s.")
         coverage = session.coverage(until)
         warnings = [*self.warnings, *lost_speech(coverage.gaps), *session.doubts]
         last = messages.complete(session.text, session.language, until, warnings, coverage)
@@ -118,28 +107,15 @@ class StreamConnection:
             if self.resumable is not None:
                 words, start = self.resumable.words, self.resumable.start
             await tell_speakers(last, words, self.speakers, start)
-        await self.send(last)
-
-    async def send(self, message: Message) -> None:
-        if self.socket.client_state is WebSocketState.DISCONNECTED:
-            raise WebSocketDisconnect
-        await self.socket.send_json(message)
-
-    async def refuse(self, error: ServiceError) -> None:
-        """Says what was wrong and closes, if somebody still listens."""
-        try:
-            await self.send(messages.failure(error.message))
-            await self.socket.close(close_code(error), close_reason(error))
-        except (WebSocketDisconnect, RuntimeError):
-            _log.info("a live client left before its error: %s", error.message)
+        await self.client.send(last)
 
     async def _read_config(self) -> StreamConfig:
         """What the address or the first frame asks for. Raises BadParameter, RequestTimeout."""
-        if (config := commands.read_query(dict(self.socket.query_params))) is not None:
+        if (config := commands.read_query(dict(self.client.socket.query_params))) is not None:
             return config
         limit = self.services.settings.stream.config_seconds
         try:
-            frame = await asyncio.wait_for(self._frame(), limit)
+            frame = await asyncio.wait_for(self.client.frame(), limit)
         except TimeoutError:
             raise RequestTimeout(f"No config came within {limit:.0f} s; send {CONFIG_EXAMPLE} first.") from None
         if isinstance(frame, bytes):
@@ -153,9 +129,9 @@ class StreamConnection:
         """Takes over a config and says that the stream is ready. Raises BadParameter, Unavailable."""
         self.config, self.caller = config, caller
         self.warnings = self.services.models.stand_in_warning(config.model or "")
-        emit = self.send
+        emit = self.client.send
         if config.resume is not None:
-            self.resumable = ResumableText(config.resume, config.sound.rate, self.send)
+            self.resumable = ResumableText(config.resume, config.sound.rate, self.client.send)
             emit = self.resumable.emit
         session = open_session(self.services, caller, live_options(config), emit)
         if config.diarize:
@@ -163,7 +139,7 @@ class StreamConnection:
             if self.speakers is None:
                 self.warnings = [*self.warnings, NOT_DEPLOYED]
             else:
-                session.speakers = self.speakers
+                session.tell_speakers(self.speakers)
         await self._say_ready(config.ignored)
         return session
 
@@ -171,7 +147,7 @@ class StreamConnection:
         options = live_options(self.config)
         model = self.services.models.resolve(options.model)
         identity = self.resumable.session if self.resumable is not None else ""
-        await self.send(messages.ready(model.id, options.language or "auto", ignored, identity))
+        await self.client.send(messages.ready(model.id, options.language or "auto", ignored, identity))
 
     async def _run(self, session: StreamSession, account: LiveSession) -> StreamConfig | None:
         """Until all is final, or the client sent another config instead of audio: that is returned."""
@@ -216,9 +192,9 @@ class StreamConnection:
         limits = self.services.settings.stream
         while session.duration < limits.longest_seconds and self.overdrawn is None:
             try:
-                frame = await asyncio.wait_for(self._frame(), limits.idle_seconds)
+                frame = await asyncio.wait_for(self.client.frame(), limits.idle_seconds)
             except TimeoutError:
-                await self.send(messages.failure(f"No audio came for {limits.idle_seconds:.0f} s: the stream ends."))
+                await self.client.say(f"No audio came for {limits.idle_seconds:.0f} s: the stream ends.")
                 return None
             if not frame:  # an empty frame is the end of a published client's stream
                 return None
@@ -232,7 +208,7 @@ class StreamConnection:
                 return command
             await self._reconfigure(session, command)
         if self.overdrawn is None:
-            await self.send(messages.failure(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here."))
+            await self.client.say(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here.")
         return None
 
     async def _reconfigure(self, session: StreamSession, asked: StreamConfig) -> None:
@@ -242,7 +218,7 @@ class StreamConnection:
             assert self.caller is not None
             reconfigure_session(self.services, self.caller, session, live_options(config))
         except BadParameter as problem:
-            await self.send(messages.failure(problem.message))
+            await self.client.say(problem.message)
             return
         self.config = config
         await self._say_ready(asked.ignored)
@@ -254,21 +230,3 @@ class StreamConnection:
         except ServiceError as error:
             self.overdrawn = error
         return self.overdrawn is None
-
-    async def _frame(self) -> str | bytes:
-        message = await self.socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", NORMAL))
-        text: str | None = message.get("text")
-        return text if text is not None else bytes(message["bytes"])
-
-
-def close_code(error: ServiceError) -> int:
-    if isinstance(error, BadRequest | Unauthorized | PaymentRequired | RequestTimeout):
-        return REFUSED
-    return TRY_LATER if isinstance(error, RetryLater) else FAILED
-
-
-def close_reason(error: ServiceError) -> str:
-    """As much of the message as a closing frame holds; one that is longer would not be sent at all."""
-    return error.message.encode()[:REASON_BYTES].decode(errors="ignore")

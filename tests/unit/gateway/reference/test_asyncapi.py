@@ -11,7 +11,7 @@ import pytest
 from gateway import errors
 from gateway.api.stream import CLOSE_CODES
 from gateway.routes.reference import ApiDocuments
-from gateway.routes.stream import NORMAL, RESTART, close_code
+from gateway.routes.stream_socket import NORMAL, RESTART, close_code
 from gateway.routes.table import CHANNELS, OPERATIONS
 from gateway.streaming import commands, messages
 from speech.transcript import Word
