@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.live import Live
@@ -17,13 +18,17 @@ WAITING = "Listening…"
 
 
 class TranscriptDisplay:
-    """Committed text plain, partial text dim. Where standard output is no terminal: committed text only."""
+    """Committed text plain, partial text dim. Where standard output is no terminal: committed text only.
+
+    A line begins where somebody else begins to speak, if words name their speakers, and where `end_line` says so.
+    """
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, redirect_stderr=False)
         self._last: tuple[Word, ...] = ()  # committed word
         self._line = ""  # of committed text that is not full yet
+        self._speaker: str | None = None  # of the line
         self._waiting = WAITING  # shown until there is a word
 
     def __enter__(self) -> TranscriptDisplay:
@@ -42,9 +47,27 @@ class TranscriptDisplay:
 
     def add(self, words: Sequence[Word], language: str) -> None:
         """Show committed words."""
-        if not words:
+        for speaker, said in groupby(words, lambda word: word.speaker):
+            label = ""
+            if speaker is not None and speaker != self._speaker:
+                self.end_line()
+                self._speaker, label = speaker, f"{speaker}: "
+            self._write(label, list(said), language)
+
+    def end_line(self) -> None:
+        """What is committed next begins a line of its own."""
+        if not self._last:
             return
-        text = self._continued(words, language)
+        self._last, self._speaker = (), None
+        if not self._console.is_terminal:
+            write_output("\n")
+            return
+        line, self._line = self._line, ""
+        self._show("")
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def _write(self, label: str, words: Sequence[Word], language: str) -> None:
+        text = label + self._continued(words, language)
         self._last = (words[-1],)
         if not self._console.is_terminal:
             write_output(text)

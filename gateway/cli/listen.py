@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import signal
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from gateway.cli.audio_source import AudioSource, open_audio
@@ -28,7 +29,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 async def listen(options: argparse.Namespace, service: ServiceAddress) -> None:
     """Raises CommandFailed, UnsupportedMedia."""
     config = {"language": options.language, "languages": options.languages, "model": options.model}
-    wanted = {name: text for name, text in config.items() if text}
+    wanted: dict[str, Any] = {name: text for name, text in config.items() if text}
+    if options.diarize:
+        wanted["diarize"] = True
+    if options.turns:
+        wanted["end_of_turn"] = True
     request = StreamRequest(stream_url(service.url), service.headers, wanted)
     async with open_audio(options.file, options.fast) as pieces:
         source = AudioSource()

@@ -105,6 +105,8 @@ def _add_listen(commands: Subparsers) -> None:
     parser = _add(commands, "listen", "transcribe a file or standard input live")
     parser.add_argument("file", metavar="FILE", help="any media file, or - for raw PCM (16-bit, 16 kHz, mono)")
     _add_language_and_model(parser)
+    parser.add_argument("--diarize", action="store_true", help="name who speaks, and again when all was heard")
+    parser.add_argument("--turns", action="store_true", help="a line for each turn, which ends sooner if that is heard")
     parser.add_argument("--fast", action="store_true", help="send as fast as the service accepts it, not in real time")
     parser.add_argument(
         "--patience", type=float, default=RECONNECT_SECONDS, metavar="SECONDS",

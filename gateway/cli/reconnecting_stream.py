@@ -26,6 +26,7 @@ from gateway.cli.errors import CommandFailed
 from gateway.cli.service_address import ADVICE
 from gateway.streaming.committed_words import CommittedTranscript
 from speech.audio import SAMPLE_RATE
+from speech.transcript import Word
 
 RESTART = 1012
 TRANSIENT = (1001, 1005, 1006, RESTART, 1013, 1014)  # close codes after which a retry may succeed
@@ -60,7 +61,7 @@ class ReconnectPolicy:
 class StreamRequest:
     url: str  # of the stream
     headers: dict[str, str]
-    config: dict[str, str]
+    config: dict[str, Any]
 
 
 class MonitoredConnection(ClientConnection):
@@ -160,6 +161,17 @@ class ReconnectingStream:
             raise self._failed(said, code in TRANSIENT)
         elif problem:
             raise ListenFailed(problem)
+        elif not start and last.get("segments"):
+            self._tell_apart(last)
+
+    def _tell_apart(self, last: dict[str, Any]) -> None:
+        """Shows all of it again, with the speakers that were found when all was heard. Not of a part of the sound."""
+        self.display.end_line()
+        self.display.note("stt: all of it, with speakers told apart anew:")
+        for segment in last["segments"]:
+            who, said = segment.get("speaker"), segment["words"]
+            words = [Word(each["word"], each["start"], each["end"], each["confidence"], who) for each in said]
+            self.display.add(words, last["language"])
 
     async def _messages(self, socket: ClientConnection) -> AsyncGenerator[dict[str, Any], None]:
         """The service's messages to the end. Audio is sent from the moment when it is ready."""
@@ -194,6 +206,8 @@ class ReconnectingStream:
         if message["type"] == "transcript":
             self.display.add(self.transcript.commit(message["words"]), message["language"])
             self.source.forget_before(int(self.transcript.resume * SAMPLE_RATE))
+        elif message["type"] == "turn" and message["event"] == "end":
+            self.display.end_line()
         elif message["type"] == "partial":
             self.display.preview(self.transcript.preview(message["words"]), message.get("language", ""))
 

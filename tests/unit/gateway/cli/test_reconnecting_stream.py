@@ -118,6 +118,26 @@ def refuses(code: int, reason: str) -> Step:
     return refuse
 
 
+async def tells_who_speaks(socket: ServerConnection, session: Session) -> None:
+    def said(second: float, *words: str, speaker: str | None = None) -> list[dict[str, Any]]:
+        who = {"speaker": speaker} if speaker else {}
+        return [{"word": word, "start": second, "end": second + 0.2, "confidence": 0.9, **who} for word in words]
+
+    while not isinstance(await socket.recv(), str):
+        pass
+    await session.say("transcript", language="en", words=said(20.0, "One", "two", speaker="Speaker 1"))
+    await session.say(
+        "transcript", language="en", words=[*said(21.0, "three", speaker="Speaker 2"), *said(21.3, "four")]
+    )
+    await session.say("turn", event="end")
+    await session.say("transcript", language="en", words=said(22.0, "five", speaker="Speaker 2"))
+    segments = [
+        {"speaker": "Speaker 1", "words": said(20.0, "One", "two", "three")},
+        {"speaker": "Speaker 2", "words": said(21.3, "four", "five")},
+    ]
+    await session.say("final", duration=23.0, language="en", segments=segments)
+
+
 class Gateways:
     """One address; behind it each connection finds what the next step says, the last step for ever."""
 
@@ -228,3 +248,19 @@ async def test_warnings_of_the_last_message_are_told(capsys: pytest.CaptureFixtu
     shown, told = capsys.readouterr()
     assert shown == f"{ALL}\n"
     assert told == "stt: warning: The model large-v3 is not deployed here.\n"
+
+
+async def test_speakers_and_turns_begin_lines_and_all_is_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    await Gateways(tells_who_speaks).listen(await spoken())
+
+    shown, told = capsys.readouterr()
+    live = ["Speaker 1: One two", "Speaker 2: three four", "Speaker 2: five"]
+    anew = ["Speaker 1: One two three", "Speaker 2: four five"]
+    assert shown.splitlines() == live + anew
+    assert told == "stt: all of it, with speakers told apart anew:\n"
+
+
+async def test_what_goes_on_elsewhere_is_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    await Gateways(breaks, tells_who_speaks).listen(await spoken())
+
+    assert "told apart anew" not in capsys.readouterr().err
