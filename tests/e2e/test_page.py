@@ -264,6 +264,18 @@ def test_what_is_spoken_is_read_at_once_and_kept(browser: Any, service: ServiceP
     assert someone.complaints == []
 
 
+def test_who_speaks_is_told_while_it_is_spoken(browser: Any, service: ServiceProcess) -> None:
+    someone = Visitor(browser, service)
+    someone.page.get_by_label("Tell speakers apart").check()
+    someone.page.get_by_role("button", name="Record").click()
+    someone.page.get_by_role("log").get_by_text("Speaker 1:").wait_for()
+    someone.page.get_by_role("button", name="Stop").click()
+    someone.page.get_by_label("Name of Speaker 1").wait_for()
+
+    assert "young man" in someone.transcript
+    assert someone.complaints == []
+
+
 def test_a_key_is_sent_and_never_in_an_address(browser: Any, full: ServiceProcess, dashwood: Path) -> None:
     key = stt_keys(full.data, "create", "--tier", "paid", "--credits", "77").stdout.strip()
     someone = Visitor(browser, full)

@@ -6,6 +6,7 @@ import { readLanguages } from "./service";
 import { language as pageLanguage, t } from "./texts";
 
 const CHOICE = "stt-spoken";
+const SPEAKERS = "stt-live-speakers";
 
 export function Intake({ tell }: { tell: (problem: string) => void }) {
   const [languages, setLanguages] = useState<{ code: string; name: string }[]>([]);
@@ -144,11 +145,12 @@ function Recorder({ spoken, tell }: { spoken: string; tell: (problem: string) =>
   const session = useRef<LiveSession | null>(null);
   const [heard, setHeard] = useState<Heard | null>(null);
   const [starting, start] = useState(false);
+  const [speakers, setSpeakers] = useState(localStorage.getItem(SPEAKERS) === "yes");
   const begin = async () => {
     start(true);
     try {
-      session.current = await listen(spoken, setHeard);
-      setHeard({ settled: "", partial: "" });
+      session.current = await listen(spoken, speakers, setHeard);
+      setHeard({ lines: [], partial: "" });
       const take = await session.current.taken;
       const when = new Date().toLocaleString(pageLanguage(), { dateStyle: "medium", timeStyle: "short" });
       const talk = await add({ ...take, name: t("recording_name", { when }), language: spoken });
@@ -162,9 +164,22 @@ function Recorder({ spoken, tell }: { spoken: string; tell: (problem: string) =>
   };
   if (!heard || !session.current)
     return (
-      <button type="button" disabled={starting} onClick={() => void begin()}>
-        ● {t("record")}
-      </button>
+      <>
+        <button type="button" disabled={starting} onClick={() => void begin()}>
+          ● {t("record")}
+        </button>
+        <label class="quiet">
+          <input
+            type="checkbox"
+            checked={speakers}
+            onChange={(event) => {
+              setSpeakers(event.currentTarget.checked);
+              localStorage.setItem(SPEAKERS, event.currentTarget.checked ? "yes" : "no");
+            }}
+          />{" "}
+          {t("live_speakers")}
+        </label>
+      </>
     );
   return (
     <>
@@ -172,7 +187,15 @@ function Recorder({ spoken, tell }: { spoken: string; tell: (problem: string) =>
         ■ {t("stop")}
       </button>
       <div class="heard">
-        <span role="log">{heard.settled || (heard.partial ? "" : t("listening"))}</span>{" "}
+        <div role="log">
+          {heard.lines.map(({ speaker, text }, place) => (
+            <p key={place}>
+              {speaker && <b>{speaker}: </b>}
+              {text}
+            </p>
+          ))}
+          {!heard.lines.length && !heard.partial && t("listening")}
+        </div>
         <span class="partial" aria-hidden="true">
           {heard.partial}
         </span>

@@ -7,6 +7,7 @@ const RATE = 16_000; // samples a second
 
 interface Message {
   type: string;
+  event?: string;
   text: string;
   partial: string;
   error?: string;
@@ -18,10 +19,17 @@ interface Message {
   warnings?: string[];
   coverage?: components["schemas"]["TranscriptionCoverage"];
   model?: string;
+  segments?: Segment[]; // of the last one, with the speakers that all of the sound tells apart
+  speakers?: string[];
+}
+
+export interface Line {
+  speaker: string; // "" where nobody is known
+  text: string;
 }
 
 export interface Heard {
-  settled: string;
+  lines: readonly Line[]; // one for each turn, and for each who speaks in it
   partial: string;
 }
 
@@ -35,8 +43,8 @@ export interface LiveSession {
   taken: Promise<Take>;
 }
 
-/** Begins to listen. raises: Refused; DOMException where the microphone may not be used */
-export async function listen(language: string, show: (heard: Heard) => void): Promise<LiveSession> {
+/** Begins to listen; `diarize` tells speakers apart. raises: Refused; DOMException where the microphone may not be used */
+export async function listen(language: string, diarize: boolean, show: (heard: Heard) => void): Promise<LiveSession> {
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false } });
   const context = new AudioContext({ sampleRate: RATE });
   await context.audioWorklet.addModule(`${BASE}/page/microphone.js`);
@@ -50,6 +58,8 @@ export async function listen(language: string, show: (heard: Heard) => void): Pr
   const protocols = key.read() ? ["stt", `openai-insecure-api-key.${key.read()}`] : ["stt"];
   const socket = new WebSocket(`${BASE.replace(/^http/, "ws")}/v1/stream`, protocols);
   const segments: Segment[] = [];
+  const lines: Line[] = [];
+  let turnOver = true;
   let model = "";
   let last: Message | undefined;
   let problem = "";
@@ -72,15 +82,21 @@ export async function listen(language: string, show: (heard: Heard) => void): Pr
   context.createMediaStreamSource(microphone).connect(worklet);
 
   const taken = new Promise<Take>((resolve, reject) => {
-    socket.onopen = () => socket.send(JSON.stringify({ language }));
+    socket.onopen = () => socket.send(JSON.stringify({ language, diarize, end_of_turn: "pause" }));
     socket.onmessage = ({ data }: MessageEvent<string>) => {
       const message = JSON.parse(data) as Message;
       if (message.type === "ready") model = message.model ?? "?";
       if (message.error) problem = message.error;
-      if (message.type === "transcript") segments.push(segmentOf(message, language));
+      if (message.type === "turn" && message.event === "end") turnOver = true;
+      if (message.type === "transcript")
+        for (const segment of segmentsOf(message, language)) {
+          segments.push(segment);
+          write(lines, segment, turnOver);
+          turnOver = false;
+        }
       if (message.type === "final") last = message;
       flush();
-      show({ settled: segments.map((segment) => segment.text).join(" "), partial: message.partial ?? "" });
+      show({ lines: [...lines], partial: message.partial ?? "" });
     };
     socket.onclose = () => {
       silence();
@@ -96,17 +112,36 @@ export async function listen(language: string, show: (heard: Heard) => void): Pr
   return { stop, taken };
 }
 
-function segmentOf(message: Message, language: string): Segment {
-  const words = message.words ?? [];
-  const confidence = words.reduce((sum, word) => sum + word.confidence, 0) / Math.max(1, words.length);
-  return {
-    start: message.start ?? 0,
-    end: message.end ?? 0,
-    text: message.text,
-    language: message.language ?? language,
-    confidence,
-    words,
-  };
+/** The words that a message makes final, a segment for each who speaks. */
+function segmentsOf(message: Message, language: string): Segment[] {
+  const runs: Word[][] = [];
+  for (const word of message.words ?? []) {
+    if (runs.length && speakerOf(runs.at(-1)![0]!) === speakerOf(word)) runs.at(-1)!.push(word);
+    else runs.push([word]);
+  }
+  let place = 0;
+  return runs.map((words) => {
+    const from = place;
+    for (const { word } of words) place = Math.max(place, message.text.indexOf(word, place) + word.length);
+    const speaker = speakerOf(words[0]!);
+    return {
+      start: words[0]!.start,
+      end: words.at(-1)!.end,
+      text: message.text.slice(from, place).trim(),
+      ...(speaker ? { speaker } : {}),
+      language: message.language ?? language,
+      confidence: words.reduce((sum, word) => sum + word.confidence, 0) / words.length,
+      words,
+    };
+  });
+}
+
+const speakerOf = (word: Word & { speaker?: string }) => word.speaker ?? "";
+
+function write(lines: Line[], { speaker = "", text }: Segment, fresh: boolean): void {
+  const last = lines.at(-1);
+  if (last && !fresh && (!speaker || speaker === last.speaker)) last.text += ` ${text}`;
+  else lines.push({ speaker, text });
 }
 
 function transcriptOf(segments: Segment[], last: Message | undefined, model: string, problem: string, blocks: readonly Int16Array[]): Transcript {
@@ -116,8 +151,8 @@ function transcriptOf(segments: Segment[], last: Message | undefined, model: str
     language,
     languages: [language],
     duration: last?.duration ?? blocks.reduce((sum, block) => sum + block.length, 0) / RATE,
-    segments,
-    speakers: [],
+    segments: last?.segments ?? segments,
+    speakers: last?.speakers ?? [],
     warnings: [...(last?.warnings ?? []), ...(problem ? [problem] : [])],
     coverage: last?.coverage ?? { speech_seconds: 0, covered_seconds: 0, gaps: [] },
     model,

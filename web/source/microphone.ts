@@ -4,7 +4,7 @@ declare class AudioWorkletProcessor {
   readonly port: MessagePort;
 }
 
-const BLOCK = 4096; // samples, a quarter of a second
+const BLOCK = 1024; // samples: 64 ms, for which a word waits at most
 
 registerProcessor(
   "pcm16",
