@@ -79,10 +79,12 @@ class _Listener:
         ]
 
 
-async def play(url: str, recording: CorpusRecording, config: dict[str, object], tail: float = 0.0) -> Played:
+async def play(
+    url: str, recording: CorpusRecording, config: dict[str, object], tail: float = 0.0, frame: int = FRAME
+) -> Played:
     """Sends the recording in real time, waits for the last message.
 
-    url: ws://host:port/v1/stream; tail: seconds of silence, faintly noisy, before the stop
+    url: ws://host:port/v1/stream; tail: seconds of silence, faintly noisy, before the stop; frame: samples
     """
     played = Played(recording, tail=tail)
     silence = np.random.default_rng(0).normal(0, TAIL_NOISE, round(tail * SAMPLE_RATE)).astype(np.int16)
@@ -92,7 +94,7 @@ async def play(url: str, recording: CorpusRecording, config: dict[str, object], 
         while json.loads(await socket.recv()).get("status") != "ready":
             pass
         began = time.monotonic()
-        sending = asyncio.create_task(_send(socket, np.concatenate([recording.pcm, silence]), began))
+        sending = asyncio.create_task(send(socket, np.concatenate([recording.pcm, silence]), began, frame))
         async for text in socket:
             message = json.loads(text)
             now = time.monotonic() - began
@@ -107,10 +109,10 @@ async def play(url: str, recording: CorpusRecording, config: dict[str, object], 
     return played
 
 
-async def _send(socket: object, pcm: Pcm, began: float) -> float:
+async def send(socket: object, pcm: Pcm, began: float, size: int) -> float:
     """Returns when `stop` was sent (monotonic seconds)."""
-    for start in range(0, len(pcm), FRAME):
-        frame = pcm[start : start + FRAME]
+    for start in range(0, len(pcm), size):
+        frame = pcm[start : start + size]
         due = began + (start + len(frame)) / SAMPLE_RATE  # a frame exists when it was spoken to its end
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         await socket.send(frame.tobytes())  # type: ignore[attr-defined]

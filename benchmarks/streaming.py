@@ -1,14 +1,14 @@
 """Live speech: how soon a word is shown and final, what streaming costs in accuracy, how many can speak at once.
 
-Recordings are played at the speed of speech into /v1/stream, one session first, then
-more at once until the lag of the 95th percentile passes two seconds. Where a peer runs, the two take turns.
+Recordings are played at the speed of speech into /v1/stream, one session first, then more at once, up to all that is
+asked for. Where a peer runs, the two take turns. `--hours` plays one long session instead, as fast as it is taken,
+`--speakers` conversations whose speakers are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import subprocess
@@ -19,99 +19,47 @@ from dataclasses import dataclass
 from subprocess import PIPE
 
 import httpx
-import numpy as np
 
+from benchmarks import report
+from benchmarks.live_load import COLUMNS, NOTE, Filed, LiveLoad
+from benchmarks.live_recordings import live_recordings
+from benchmarks.live_speakers import measure_speakers
+from benchmarks.long_session import measure_hours
 from benchmarks.playback import Played, ShownWord, play
-from benchmarks.recordings import CorpusRecording, as_wav, load
-from benchmarks.report import Report, Table, write
+from benchmarks.recordings import CorpusRecording
+from benchmarks.report import Report, Table
 from benchmarks.scoring import count_errors, gap_interval, word_error_rate
 from benchmarks.service import Service
-from benchmarks.turn_edges import words_cut
 from speech.activity import VoiceActivity, regions
+from speech.audio import SAMPLE_RATE
 
-GROUPS = ("A-read", "A-command", "A-telephone")
-SHORTEST = 1.5  # seconds of a recording
-TAIL = 1.5  # seconds of silence behind every other recording
-NOTE = (
-    "Shown and final: from the end of a word to its message. End of turn: from the end of the recording's speech, by "
-    "voice activity, to its last word being final, where silence followed. Cut wrongly: words beside the end of a turn "
-    "inside a recording that are not what was said."
-)
-HELD_LAG = 2.0  # seconds, 95th percentile from spoken to shown
-
-
-@dataclass(frozen=True, slots=True)
-class LiveLoad:
-    """One level: this many sessions at once."""
-
-    who: str
-    sessions: int
-    played: list[Played]
-    filed: dict[str, Filed]  # by recording's id
-
-    @property
-    def words(self) -> list[ShownWord]:
-        return [word for played in self.played for word in played.words]
-
-    @property
-    def shown_lags(self) -> list[float]:
-        return [word.shown - word.end for word in self.words]
-
-    @property
-    def held(self) -> bool:
-        return percentile(self.shown_lags, 95) < HELD_LAG
-
-    @property
-    def turn_lags(self) -> list[float]:
-        """From the end of a recording's speech to its last word being final, where silence followed."""
-        ends = [(p.last_final, self.filed[p.recording.id].speech_end) for p in self.played if p.tail]
-        return [final - end for final, end in ends if final is not None]
-
-    @property
-    def cut(self) -> float:
-        """Words cut wrongly, percent of those said."""
-        texts = [(p, p.recording.text or "") for p in self.played]
-        said = sum(count_errors(text, text).words for _, text in texts)
-        cut = sum(words_cut(text, [word.text for word in p.words], p.turn_ends) for p, text in texts)
-        return 100 * cut / max(said, 1)
-
-    def row(self) -> list[object]:
-        final_lags = [word.final - word.end for word in self.words]
-        firsts = [p.first_partial - self.filed[p.recording.id].first_word for p in self.played if p.first_partial]
-        stops = [p.stop_to_final for p in self.played if not p.tail]
-        updates = [p.updates / p.recording.duration for p in self.played]
-        lags = (firsts, self.shown_lags, final_lags, self.turn_lags, stops)
-        spread = [percentile(values, q) for values in lags for q in (50, 95)]
-        cut = self.cut if any(p.turn_ends for p in self.played) else "not told"
-        held = "yes" if self.held else "no"
-        return [self.who, self.sessions, len(self.played), *spread, cut, float(np.median(updates)), held]
-
-
-COLUMNS = (
-    "who", "sessions", "recordings", "first partial p50", "p95", "shown p50", "p95", "final p50", "p95",
-    "end of turn p50", "p95", "stop to final p50", "p95", "words cut wrongly %", "updates per s", "held",
-)  # fmt: skip
+TAIL = 1.5  # seconds of silence behind two of three recordings
+LEVELS = ("1:40", "4:200", "8:80", "12:96", "16:96")
 
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    chosen = [clip for clip in load(GROUPS) if clip.text and clip.language == "en" and clip.duration >= SHORTEST]
-    recordings = [as_wav(clip) for clip in chosen][: options.recordings]
+    if options.hours:
+        return measure_hours(options.hours, arguments)
+    if options.speakers:
+        return measure_speakers(arguments)
+    recordings = live_recordings()
+    levels = [(sessions, recordings[:most]) for sessions, most in options.levels]
+    needed = {recording.id: recording for _, chosen in levels for recording in chosen}
     config: dict[str, object] = {"language": "en", "end_of_turn": options.policy}
-    with Service() as service, peer_process(options.peer) as peer:
+    with Service() as service, peer_process(bool(options.peer)) as peer:
         host = f"127.0.0.1:{service.port}"
         activity = VoiceActivity()
-        filed = {recording.id: transcribe(f"http://{host}", recording, activity) for recording in recordings}
+        filed = {each.id: transcribe(f"http://{host}", each, activity) for each in needed.values()}
         loads: list[LiveLoad] = []
-        for sessions in options.levels:
+        for sessions, chosen in levels:
             heard_by_peer = peer if sessions == 1 else None
-            level = run_level(f"ws://{host}/v1/stream", recordings, sessions, config, heard_by_peer)
-            for who, played in asyncio.run(level).items():
+            stage = Stage(f"ws://{host}/v1/stream", config, round(options.frame * SAMPLE_RATE), heard_by_peer)
+            for who, played in asyncio.run(stage.run(chosen, sessions, options.peer)).items():
                 loads.append(LiveLoad(who, sessions, played, filed))
-                print(loads[-1].row(), flush=True)
-            if not loads[0].held:
-                break
-    report(loads, filed, recordings)
+                print(dict(zip(COLUMNS, loads[-1].row(), strict=True)), flush=True)
+    command = report.command("streaming", arguments)
+    print(report.write(composed(command, loads, filed)).read_text())
     return 0
 
 
@@ -149,20 +97,21 @@ def peer_process(wanted: bool) -> Iterator[StreamingPeer | None]:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks streaming", description=__doc__)
-    parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True, help="whisper_streaming, too")
-    parser.add_argument("--recordings", type=int, default=110, help="recordings a level")
-    parser.add_argument("--levels", type=int, nargs="*", default=[1, 4, 8, 12, 16], help="sessions at once")
+    parser.add_argument(
+        "--levels", type=_level, nargs="*", default=[_level(each) for each in LEVELS], metavar="SESSIONS:RECORDINGS",
+        help=f"sessions at once, and how many recordings they play in all (default: {' '.join(LEVELS)})",
+    )  # fmt: skip
+    parser.add_argument("--peer", type=int, default=12, help="recordings that whisper_streaming hears too; 0: none")
     parser.add_argument("--policy", choices=["evidence", "pause"], default="evidence", help="of the end of a turn")
+    parser.add_argument("--frame", type=float, default=0.1, help="seconds of sound in a frame")
+    parser.add_argument("--hours", type=float, default=0.0, help="of one session, whose memory is watched")
+    parser.add_argument("--speakers", action="store_true", help="who speaks, instead, in conversations")
     return parser.parse_args(arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
-    """The same recording through /v1/transcribe."""
-
-    text: str
-    first_word: float  # seconds
-    speech_end: float  # seconds, by voice activity
+def _level(text: str) -> tuple[int, int]:
+    sessions, _, recordings = text.partition(":")
+    return int(sessions), int(recordings or 200)
 
 
 def transcribe(base: str, recording: CorpusRecording, activity: VoiceActivity) -> Filed:
@@ -181,73 +130,67 @@ def transcribe(base: str, recording: CorpusRecording, activity: VoiceActivity) -
     return Filed(transcript["text"], words[0]["start"] if words else 0.0, min(end, recording.duration))
 
 
-async def run_level(
-    url: str,
-    recordings: Sequence[CorpusRecording],
-    sessions: int,
-    config: dict[str, object],
-    peer: StreamingPeer | None,
-) -> dict[str, list[Played]]:
-    """Each session plays its share of the recordings, one after another, started a little apart.
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where recordings are played."""
 
-    Every other recording of a share is followed by silence, the rest by the stop. A peer hears each recording after us.
-    """
-    shares = [list(itertools.islice(recordings, n, None, sessions)) for n in range(sessions)]
-    by_peer: list[Played] = []
+    url: str
+    config: dict[str, object]
+    frame: int  # samples
+    peer: StreamingPeer | None
 
-    async def speak(share: Sequence[CorpusRecording], delay: float) -> list[Played]:
-        await asyncio.sleep(delay)
-        spoken = []
-        for number, recording in enumerate(share):
-            spoken.append(await play(url, recording, config, 0.0 if number % 2 else TAIL))
-            if peer is not None:
-                by_peer.append(await asyncio.to_thread(peer.play, recording))
-        return spoken
+    async def run(self, recordings: Sequence[CorpusRecording], sessions: int, most: int) -> dict[str, list[Played]]:
+        """Each session plays its share of the recordings, one after another, started a little apart.
 
-    spoken = await asyncio.gather(*(speak(share, 0.37 * n) for n, share in enumerate(shares)))
-    ours = {"this service": [played for share in spoken for played in share]}
-    return ours | ({"whisper_streaming": by_peer} if peer is not None else {})
+        Two of three recordings are followed by silence, the rest by the stop. most: recordings that the peer hears,
+        each after us
+        """
+        by_peer: list[Played] = []
+
+        async def speak(share: Sequence[CorpusRecording], delay: float) -> list[Played]:
+            await asyncio.sleep(delay)
+            spoken = []
+            for number, recording in enumerate(share):
+                spoken.append(await play(self.url, recording, self.config, TAIL if number % 3 else 0.0, self.frame))
+                if self.peer is not None and number < most:
+                    by_peer.append(await asyncio.to_thread(self.peer.play, recording))
+            return spoken
+
+        shares = shared_out(recordings, sessions)
+        spoken = await asyncio.gather(*(speak(share, 0.37 * n) for n, share in enumerate(shares)))
+        ours = {"this service": [played for share in spoken for played in share]}
+        return ours | ({"whisper_streaming": by_peer} if by_peer else {})
 
 
-def percentile(values: Sequence[float], q: float) -> float:
-    return float(np.percentile(values, q)) if values else float("nan")
+def shared_out(recordings: Sequence[CorpusRecording], sessions: int) -> list[list[CorpusRecording]]:
+    """Shares of about one length: the next recording goes to whoever has least."""
+    shares: list[list[CorpusRecording]] = [[] for _ in range(sessions)]
+    lengths = [0.0] * sessions
+    for recording in recordings:
+        least = lengths.index(min(lengths))
+        shares[least].append(recording)
+        lengths[least] += recording.duration + TAIL
+    return shares
 
 
-def report(loads: Sequence[LiveLoad], filed: dict[str, Filed], recordings: Sequence[CorpusRecording]) -> None:
+def composed(command: str, loads: Sequence[LiveLoad], filed: dict[str, Filed]) -> Report:
     ours = [each for each in loads if each.who == "this service"]
-    live = {played.recording.id: played.text for played in ours[0].played}
-    pairs = [(count_errors(r.text or "", live[r.id]), count_errors(r.text or "", filed[r.id].text)) for r in recordings]
-    gap, low, high = gap_interval(pairs)
-    streamed, whole = (word_error_rate([pair[side] for pair in pairs]) for side in (0, 1))
-    others = [each for each in loads if each.who != "this service"]
-    heard = [count_errors(p.recording.text or "", p.text) for each in others for p in each.played]
-    accuracy = Table(
-        "Accuracy of the first level",
-        (
-            "recordings",
-            "words",
-            "streaming WER %",
-            "file WER %",
-            "difference, points (95 %)",
-            "whisper_streaming WER %",
-        ),
-        [
-            [
-                len(pairs),
-                whole.words,
-                str(streamed),
-                str(whole),
-                f"{gap:+.2f} ({low:+.2f} to {high:+.2f})",
-                str(word_error_rate(heard)) if heard else "not run",
-            ]
-        ],
-    )
-    latency = Table("Lag by sessions at once, seconds", COLUMNS, [each.row() for each in loads], NOTE)
     data: dict[str, object] = {
-        "live": live,
+        "live": {str(each.sessions): {played.recording.id: played.text for played in each.played} for each in ours},
         "file": {name: entry.text for name, entry in filed.items()},
         "held": max((each.sessions for each in ours if each.held), default=0),
+        "end of turn": {str(each.sessions): [round(lag, 3) for lag in each.turn_lags] for each in ours},
     }
-    command = " ".join(["python -m benchmarks streaming", *sys.argv[2:]])
-    page = write(Report("streaming", command, [latency, accuracy], data=data))
-    print(page.read_text())
+    columns = ("who", "sessions", "recordings", "words", "streaming WER %", "file WER %", "difference, points (95 %)")
+    accuracy = Table("Accuracy", columns, [accuracy_row(each) for each in loads])
+    latency = Table("Lag by sessions at once", COLUMNS, [each.row() for each in loads], NOTE)
+    return Report("streaming", command, [latency, accuracy], data=data)
+
+
+def accuracy_row(load: LiveLoad) -> list[object]:
+    texts = [(played.recording.text or "", played.text, load.filed[played.recording.id].text) for played in load.played]
+    pairs = [(count_errors(said, live), count_errors(said, filed)) for said, live, filed in texts]
+    gap, low, high = gap_interval(pairs)
+    streamed, whole = (word_error_rate([pair[side] for pair in pairs]) for side in (0, 1))
+    difference = f"{gap:+.2f} ({low:+.2f} to {high:+.2f})"
+    return [load.who, load.sessions, len(pairs), whole.words, str(streamed), str(whole), difference]
