@@ -222,7 +222,7 @@ class TurnMessage(ServerMessage):
     time: Seconds
     """Where its speech ended, or for `resumed` where it went on."""
     confidence: Probability
-    """How sure the evidence is that it is over, 0 to 1; 0 where a pause alone ended it."""
+    """How sure the evidence is that it is over, 0 to 1; 0 where there is none."""
 
 
 @described

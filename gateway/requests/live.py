@@ -68,6 +68,7 @@ def open_session(
     session.observer = observer or NoObserver()
     session.detect_in(services.activity_threads)
     session.bound_backlog(services.capacity.backlog_seconds)
+    session.share_machine(lambda: services.capacity.used["live_sessions"])
     return session
 
 

@@ -11,7 +11,7 @@ from gateway.streaming.audio_input import AudioInput
 from gateway.streaming.end_of_turn import TurnEvidence, loudness_fall
 from gateway.streaming.language import LanguageVote
 from gateway.streaming.messages import Message
-from gateway.streaming.policy import StreamPolicy, samples
+from gateway.streaming.policy import samples
 from gateway.streaming.window import SpeechWindow, words_in_session
 from speech.activity import Region
 from speech.audio import SAMPLE_RATE, Pcm
@@ -26,15 +26,19 @@ class SpeechDecoder:
     """Words are in the session's time."""
 
     def __init__(
-        self, recognize: Recognize, audio: AudioInput, emit: Emit, language: str | None, policy: StreamPolicy
+        self,
+        recognize: Recognize,
+        audio: AudioInput,
+        emit: Emit,
+        language: str | None,
+        took: Callable[[float], None],
     ) -> None:
-        """language: ISO 639-1; None: detect"""
-        self.interval = policy.update  # samples of new audio between two decodings
+        """language: ISO 639-1; None: detect; took: told how many seconds each decoding of the window takes"""
         self.unspoken = False  # the last decoding found that nobody spoke
         self._end_probability = 0.0  # of its text's end
         self.vote = LanguageVote(language)
         self._asked_language = language
-        self._recognize, self._audio, self._emit, self._policy = recognize, audio, emit, policy
+        self._recognize, self._audio, self._emit, self._took = recognize, audio, emit, took
 
     def reconfigure(self, recognize: Recognize, language: str | None) -> None:
         """From the next decoding on. language: ISO 639-1; None: detect; one that is asked for already stays settled"""
@@ -47,7 +51,7 @@ class SpeechDecoder:
         pcm = self._audio.buffer.samples(window.start, end)
         began = time.monotonic()
         result = await self._recognize(pcm, self.vote.settled, window.draft(self.vote.best))
-        self._pace(time.monotonic() - began)
+        self._took(time.monotonic() - began)
         if self.vote.add(result.language, result.language_probability, (end - window.decoded) / SAMPLE_RATE):
             await self._emit(messages.language_settled(self.vote.best, self.vote.share))
         window.decoded = end
@@ -68,8 +72,3 @@ class SpeechDecoder:
         start, end = (min(max(samples(edge), buffer.start), last) for edge in (span.start, span.end))
         result = await self._recognize(buffer.samples(start, end), self.vote.settled, "")
         return words_in_session(result, start / SAMPLE_RATE)
-
-    def _pace(self, elapsed: float) -> None:
-        """Under load the next decoding waits for more audio: it updates less often, and never falls behind."""
-        wanted = samples(elapsed * self._policy.load_factor)
-        self.interval = min(max(self._policy.update, wanted), self._policy.slowest_update)

@@ -60,13 +60,12 @@ class TurnDecision(Enum):
     IS_OVER = "is over"
 
 
-def decide(evidence: TurnEvidence | None, silence: float, policy: TurnPolicy) -> TurnDecision:
-    """evidence: of the speech before the silence; None: there is none yet. silence: seconds"""
+def decide(sure: float, silence: float, policy: TurnPolicy) -> TurnDecision:
+    """sure: that it is over, 0..1; 0: nothing is known yet. silence: seconds"""
     if silence >= policy.longest_silence:
         return TurnDecision.IS_OVER
-    if evidence is None or policy.rule is TurnRule.PAUSE:
+    if not sure or policy.rule is TurnRule.PAUSE:
         return TurnDecision.GOES_ON
-    sure = confidence(evidence)
     if silence >= policy.silence and sure >= policy.threshold:
         return TurnDecision.IS_OVER
     return TurnDecision.MAY_BE_OVER if sure >= policy.eager_threshold else TurnDecision.GOES_ON

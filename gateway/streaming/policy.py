@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from gateway.streaming.end_of_turn import TurnPolicy, TurnRule
 from gateway.streaming.endpoint import EndpointPolicy
-from speech.activity import CHUNK_SECONDS
+from speech.activity import CHUNK, CHUNK_SECONDS
 from speech.audio import SAMPLE_RATE
 
-WEIGHED = 0.15  # seconds of silence after which the evidence for the end of a turn is sought
+WEIGHED = 3 * CHUNK  # samples of silence after which the evidence for the end of a turn is sought: 96 ms
 
 
 def samples(seconds: float) -> int:
@@ -23,9 +23,8 @@ class StreamPolicy:
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
     turn: TurnPolicy | None = None  # None: the endpoint's silence alone ends turns
     tells_turns: bool = False  # in messages of their own
-    first_update: int = samples(0.3)  # of speech, before its first decoding
-    update: int = samples(0.8)  # of new audio between two decodings, when the machine is not busy
-    load_factor: float = 1.5  # new audio between two decodings, in lengths of the last one
+    first_update: int = samples(0.25)  # of speech, before its first decoding
+    update: int = samples(0.4)  # of new audio between two decodings, when the machine is not busy
     slowest_update: int = samples(8.0)
     quiet: int = samples(0.3)  # of silence after which a sentence is decoded without waiting for `update`
     unsettled: int = samples(0.3)  # at the end of a window, where words are not committed yet
@@ -38,6 +37,11 @@ class StreamPolicy:
     stride: int = samples(1.0)  # of audio given to voice activity detection at a time
     backlog: int = samples(600.0)  # of audio that may wait before the client is made to wait (19 MB)
 
+    @property
+    def enough_silence(self) -> int:
+        """Behind the speech of an utterance, in a decoding that is to be its last."""
+        return min(self.quiet, self.padding // 2)
+
 
 def turn_policy(turn: TurnPolicy, *, told: bool) -> StreamPolicy:
     """Of sessions whose turns end as `turn` says. told: in messages of their own"""
@@ -48,4 +52,4 @@ def turn_policy(turn: TurnPolicy, *, told: bool) -> StreamPolicy:
     )
     if policy.turn is None:
         return policy
-    return replace(policy, quiet=min(policy.quiet, samples(WEIGHED)))
+    return replace(policy, quiet=min(policy.quiet, WEIGHED))

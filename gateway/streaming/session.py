@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-from gateway.recognition.coverage import measure
-from gateway.recognition.doubts import NO_SPEECH, language_guess, segment_doubts
-from gateway.streaming import messages
+from gateway.recognition.doubts import NO_SPEECH
 from gateway.streaming.audio_input import AudioInput, DetectActivity
 from gateway.streaming.decoding import Emit, Recognize, SpeechDecoder
-from gateway.streaming.live_speakers import NoSpeakers, SpeakerLabels
+from gateway.streaming.final_text import FinalText
+from gateway.streaming.live_speakers import SpeakerLabels
 from gateway.streaming.missed_speech import find_missed_words
+from gateway.streaming.pace import UpdatePace
 from gateway.streaming.policy import StreamPolicy, samples
 from gateway.streaming.turns import TurnTracker
 from gateway.streaming.utterances import NoObserver, UtteranceObserver
 from gateway.streaming.window import SpeechWindow
-from gateway.transcript.segments import segment
-from gateway.transcript.text import join
 from speech.activity import CHUNK, CHUNK_SECONDS, Region
 from speech.audio import SAMPLE_RATE
 from speech.transcript import Coverage, Word
@@ -36,15 +34,15 @@ class StreamSession:
     ) -> None:
         """language: ISO 639-1; None: detect"""
         self.observer: UtteranceObserver = NoObserver()
-        self.speakers: SpeakerLabels = NoSpeakers()
-        self._emit, self._policy = emit, policy
+        self._policy = policy
         self._input = AudioInput(detect, policy)
         self._window = SpeechWindow(self._input.buffer, policy)
-        self._decoder = SpeechDecoder(recognize, self._input, emit, language, policy)
+        self._pace = UpdatePace(policy)
+        self._decoder = SpeechDecoder(recognize, self._input, emit, language, self._pace.learn)
+        self._text = FinalText(emit, self._decoder)
         self._turn = TurnTracker(policy.turn, emit if policy.tells_turns else None)
         self._final = 0  # samples: up to where all speech is final
         self._handing_over, self._resume = False, 0  # samples: where a session that is handed over resumes elsewhere
-        self.words: list[Word] = []  # that are final
 
     def detect_in(self, executor: Executor | None) -> None:
         """In whose threads voice activity is found, so that many sessions do not stop the event loop."""
@@ -53,6 +51,14 @@ class StreamSession:
     def bound_backlog(self, most_waiting: Callable[[], float]) -> None:
         """most_waiting: seconds of audio that may wait now, before the client is made to wait"""
         self._input.most_waiting = most_waiting
+
+    def share_machine(self, sessions: Callable[[], int]) -> None:
+        """sessions: how many there are now, this one included: the more, the less often each is decoded"""
+        self._pace.sessions = sessions
+
+    def tell_speakers(self, speakers: SpeakerLabels) -> None:
+        """Who gives the words their speakers."""
+        self._text.speakers = speakers
 
     @property
     def duration(self) -> float:
@@ -69,23 +75,25 @@ class StreamSession:
         return self._decoder.vote.best
 
     @property
+    def words(self) -> list[Word]:
+        """That are final."""
+        return self._text.words
+
+    @property
     def text(self) -> str:
         """Everything that is final so far."""
-        return join(self.words, self.language)
+        return self._text.text
 
     @property
     def doubts(self) -> list[str]:
         """What may be wrong in the final text, as the warnings of a file tell it."""
         if not self.words:
             return [NO_SPEECH] if self._input.duration and not self._handing_over else []
-        vote = self._decoder.vote
-        guess = [] if vote.given else language_guess(self.language, vote.share)
-        return [*guess, *segment_doubts(segment(self.words, self.language))]
+        return self._text.doubts
 
     def coverage(self, until: float) -> Coverage:
         """How much of the speech the final text accounts for. until: seconds of audio whose text it is"""
-        speech = self._input.speech[: round(until / CHUNK_SECONDS)]
-        return measure([word for word in self.words if word.start < until], speech, until)
+        return self._text.coverage(self._input.speech[: round(until / CHUNK_SECONDS)], until)
 
     def reconfigure(self, recognize: Recognize, language: str | None) -> None:
         """From the next decoding on. language: ISO 639-1; None: detect; one that is asked for already stays settled"""
@@ -93,7 +101,7 @@ class StreamSession:
 
     async def feed(self, frame: bytes) -> None:
         """Takes audio; waits while the session is too far behind."""
-        self.speakers.append(frame)
+        self._text.speakers.append(frame)
         await self._input.feed(frame)
 
     async def stop(self) -> None:
@@ -131,7 +139,7 @@ class StreamSession:
         if self._input.speaking:
             if self._length >= self._policy.longest:
                 await self._cut()
-            elif self._is_due():
+            elif not self._input.lagging and self._pace.is_due(self._input.endpoint, self._window):
                 await self._update()
             elif await self._turn.is_over(self._input.endpoint):
                 self._input.endpoint.close()
@@ -165,28 +173,14 @@ class StreamSession:
         """Samples that are kept while nobody speaks: an utterance may have begun in them."""
         return self._policy.padding + self._policy.endpoint.onset_chunks * CHUNK
 
-    def _is_due(self) -> bool:
-        """Whether the open utterance is worth another decoding."""
-        if self._input.lagging:
-            return False  # analyse what is there first
-        endpoint, decoded = self._input.endpoint, self._window.decoded
-        start = endpoint.speech_start or 0
-        if decoded <= start:
-            return endpoint.position - start >= self._policy.first_update
-        if endpoint.speech_end <= decoded:
-            return False  # nothing was said since
-        if self._policy.turn is not None and endpoint.silence:
-            return endpoint.silence >= self._policy.quiet  # not sooner: a silence is decoded once
-        return endpoint.silence >= self._policy.quiet or endpoint.position - decoded >= self._decoder.interval
-
     async def _update(self) -> None:
         """A hypothesis of the growing window: what agrees with the last one becomes final."""
         end = self._input.analysed
         words = await self._decoder.decode(self._window, end)
         until = (end - self._policy.unsettled) / SAMPLE_RATE
         agreement = self._window.agreement
-        await self._commit(agreement.update(words, until))
-        await self._emit(messages.partial_text(self.speakers.recall(agreement.provisional), self.language))
+        await self._text.add(agreement.update(words, until))
+        await self._text.preview(agreement.provisional)
         if self._policy.turn is not None and self._input.endpoint.silence:
             evidence = self._decoder.evidence(self._window, self._input.endpoint.silence)
             await self._turn.weigh(evidence, self._input.endpoint)
@@ -197,10 +191,10 @@ class StreamSession:
         speech_end = self._input.endpoint.speech_end
         await self.observer.ended(speech_end / SAMPLE_RATE)
         end = min(speech_end + self._policy.padding, self._input.analysed)
-        covered = self._window.decoded >= min(speech_end + self._policy.padding // 2, end)
+        covered = self._window.decoded >= min(speech_end + self._policy.enough_silence, end)
         words = None if covered else await self._decoder.decode(self._window, end)
         known = len(self._window.agreement.committed)
-        await self._commit(self._window.agreement.finish(await self._completed(words, end)))
+        await self._text.add(self._window.agreement.finish(await self._completed(words, end)))
         if self._decoder.unspoken and len(self._window.agreement.committed) == known:
             self._input.dismiss(max(self._window.start, self._final), end)
         self._final = speech_end
@@ -213,7 +207,7 @@ class StreamSession:
         end = self._input.analysed
         words = await self._completed(await self._decoder.decode(self._window, end), end)
         cut = self._window.late_pause(words, self._policy.longest)
-        await self._commit(self._window.agreement.finish([word for word in words if word.end <= cut]))
+        await self._text.add(self._window.agreement.finish([word for word in words if word.end <= cut]))
         self._window.move_to(min(samples(cut), self._input.analysed))
 
     def _idle(self) -> None:
@@ -231,7 +225,7 @@ class StreamSession:
         """
         words = await self._decoder.decode(self._window, self._input.analysed)
         kept, resume = self._window.before_widest_pause(words)
-        await self._commit(self._window.agreement.finish([*self._window.agreement.committed, *kept]))
+        await self._text.add(self._window.agreement.finish([*self._window.agreement.committed, *kept]))
         self._resume = min(samples(resume), self._input.analysed)
 
     async def _completed(self, words: Sequence[Word] | None, end: int) -> list[Word]:
@@ -243,9 +237,3 @@ class StreamSession:
         start = max(self._final / SAMPLE_RATE, self._window.offset, *(word.end for word in known[-1:]))
         span = Region(start, max(start, end / SAMPLE_RATE))
         return [*known, *await find_missed_words(rest, known, self._input.speech, span, self._decoder.decode_span)]
-
-    async def _commit(self, words: Sequence[Word]) -> None:
-        if words:
-            words = await self.speakers.label(words)
-            self.words += words
-            await self._emit(messages.final_text(words, self.language))

@@ -22,6 +22,7 @@ class TurnTracker:
         self._evidence: TurnEvidence | None = None
         self._known_end = 0  # samples: end of the speech that the evidence is of
         self._may_be_over = False  # and that was told
+        self._sure = 0.0  # confidence that it is over, as it was judged last
 
     def began(self, speech_start: int) -> None:
         """samples; a turn may begin several times"""
@@ -31,9 +32,7 @@ class TurnTracker:
     async def weigh(self, evidence: TurnEvidence, endpoint: Endpointer) -> None:
         """What a decoding up to a silence tells."""
         self._evidence, self._known_end = evidence, endpoint.speech_end
-        if self._decision(endpoint) is not TurnDecision.GOES_ON and not self._may_be_over:
-            self._may_be_over = True
-            await self._tell("eager_end", endpoint.speech_end)
+        await self._tell_early(endpoint)
 
     async def is_over(self, endpoint: Endpointer) -> bool:
         """Before the endpointer would end it."""
@@ -42,6 +41,7 @@ class TurnTracker:
             if self._may_be_over:
                 self._may_be_over = False
                 await self._tell("resumed", endpoint.resumed)
+        await self._tell_early(endpoint)
         return self._decision(endpoint) is TurnDecision.IS_OVER
 
     async def ended(self, speech_end: int) -> None:
@@ -49,13 +49,20 @@ class TurnTracker:
         if self._start is not None:
             await self._tell("end", speech_end)
         self._start, self._evidence, self._may_be_over = None, None, False
+        self._sure = 0.0
+
+    async def _tell_early(self, endpoint: Endpointer) -> None:
+        if self._decision(endpoint) is not TurnDecision.GOES_ON and not self._may_be_over:
+            self._may_be_over = True
+            await self._tell("eager_end", endpoint.speech_end)
 
     def _decision(self, endpoint: Endpointer) -> TurnDecision:
         if self._policy is None:
             return TurnDecision.GOES_ON
-        return decide(self._evidence, endpoint.silence / SAMPLE_RATE, self._policy)
+        silence = endpoint.silence / SAMPLE_RATE
+        self._sure = confidence(self._evidence) if self._evidence is not None else 0.0
+        return decide(self._sure, silence, self._policy)
 
     async def _tell(self, event: TurnEvent, at: int) -> None:
         if self._emit is not None:
-            sure = confidence(self._evidence) if self._evidence is not None else 0.0
-            await self._emit(messages.turn(event, (self._start or 0) / SAMPLE_RATE, at / SAMPLE_RATE, sure))
+            await self._emit(messages.turn(event, (self._start or 0) / SAMPLE_RATE, at / SAMPLE_RATE, self._sure))

@@ -70,7 +70,8 @@ async def test_a_conversation_of_the_stream(
 ) -> None:
     recorder = StreamRecorder(full, asyncapi, paid_key(full), pcm)
 
-    hold(name, await recorder.record(name), pytestconfig)
+    # Which language it is may be settled before the first words, where sound comes faster than it is decoded.
+    hold(name, await recorder.record(name), pytestconfig, optional=("language",))
 
 
 async def test_a_service_that_restarts_says_where_to_go_on(
