@@ -139,7 +139,7 @@ class StreamConnection:
             if self.speakers is None:
                 self.warnings = [*self.warnings, NOT_DEPLOYED]
             else:
-                session.tell_speakers(self.speakers)
+                session.label_speakers(self.speakers)
         await self._say_ready(config.ignored)
         return session
 

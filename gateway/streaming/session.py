@@ -56,7 +56,7 @@ class StreamSession:
         """sessions: how many there are now, this one included: the more, the less often each is decoded"""
         self._pace.sessions = sessions
 
-    def tell_speakers(self, speakers: SpeakerLabels) -> None:
+    def label_speakers(self, speakers: SpeakerLabels) -> None:
         """Who gives the words their speakers."""
         self._text.speakers = speakers
 
