@@ -22,7 +22,8 @@ def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.f
     `at` of each row, and the caches with the new tokens, as new_<name>.
 
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
-    alignment: (b, alignment heads, 448, 1500), likewise: each token's cross-attention weights
+    alignment_query: (b, alignment heads, 448, 64), likewise: what each token asks the window's keys. Their product, the
+        attention weights, is made where a text ends: in a step it would cost the reading of those heads' keys twice more
     cross_key_<l>, cross_value_<l>: (b, heads, 1500, 64), the keys scaled by 1/√64 as the encoder graph gives them
     Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is read.
     """
@@ -73,19 +74,20 @@ def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str],
     table = graph.constant("positions", tensors["decoder.positional_embedding"])
     hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, positions])])
     shapes = _cache_shapes(dimensions)
-    seen: list[str] = []
+    asking: list[str] = []
     for layer in range(dimensions.n_text_layer):
         caches = {name: graph.input(f"{name}_{layer}", graph.element, shape) for name, shape in shapes.items()}
         hidden = _self_attention(graph, tensors, hidden, (layer, position, bounds, caches))
         query = _cross_query(graph, tensors, hidden, layer)
         heads = [head for aligned, head in weights.alignment_heads if aligned == layer]
         if heads:
-            seen.append(_alignment_weights(graph, query, caches["cross_key"], heads))
+            chosen = graph.constant("heads_" + "_".join(map(str, heads)), np.array(heads))
+            asking.append(graph.node("Gather", [query, chosen], axis=1))
         hidden = _cross_attention(graph, tensors, hidden, (layer, query, caches))
         hidden = _mlp(graph, tensors, hidden, layer)
-    _keep_alignment(
-        graph, seen, position, [len(weights.alignment_heads), dimensions.n_text_ctx, dimensions.n_audio_ctx]
-    )
+    shape = [len(weights.alignment_heads), dimensions.n_text_ctx, HEAD_SIZE]
+    cache = graph.input("alignment_query", graph.element, ["batch", *shape])
+    _write(graph, cache, graph.node("Concat", asking, axis=1), position, shape)
     return hidden
 
 
@@ -159,19 +161,6 @@ def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[i
     layer, query, caches = place
     attended = graph.node("Attention", [query, caches["cross_key"], caches["cross_value"]], scale=1.0)
     return _out(graph, tensors, hidden, attended, f"decoder.blocks.{layer}.cross_attn")
-
-
-def _alignment_weights(graph: Graph, query: str, keys: str, heads: list[int]) -> str:
-    """Attention weights of some heads, (b, heads, s, frames): the fused operator has no such output."""
-    chosen = graph.constant("heads_" + "_".join(map(str, heads)), np.array(heads))
-    few_queries, few_keys = (graph.node("Gather", [source, chosen], axis=1) for source in (query, keys))
-    turned = graph.node("Transpose", [few_keys], perm=[0, 1, 3, 2])
-    return graph.node("Softmax", [graph.node("MatMul", [few_queries, turned])], axis=-1)
-
-
-def _keep_alignment(graph: Graph, seen: list[str], position: str, shape: list[int]) -> None:
-    cache = graph.input("alignment", graph.element, ["batch", *shape])
-    _write(graph, cache, graph.node("Concat", seen, axis=1), position, shape)
 
 
 def _out(graph: Graph, tensors: Tensors, hidden: str, attended: str, name: str) -> str:

@@ -12,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from speech.whisper.engine import GREEDY, Sampling, TokenBias
+from speech.whisper.gpu.alignment_buffers import attention_weights
 from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, BiasBuffer
 from speech.whisper.gpu.device_memory import HostMemory
 
@@ -85,6 +86,11 @@ class DecoderSession:
         return DecoderAnswer(
             found["token"][:, 0], found["logprob"], found.get("language", nothing), found.get("no_speech", nothing)
         )
+
+    def alignment(self, row: int, heads: Sequence[tuple[int, int]], tokens: slice) -> NDArray[np.float32]:
+        """Attention weights of the heads (layer and head of each): (heads, tokens, frames)."""
+        keys = np.stack([self.caches[f"cross_key_{layer}"][row, head] for layer, head in heads])
+        return attention_weights(self.caches["alignment_query"][row, :, tokens], keys)
 
 
 def _biases(biases: Sequence[TokenBias | None]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from speech.whisper.special_tokens import SpecialTokens, sot_sequence
 
 MANIFEST_FILE = "manifest.json"
 RANDOM = "random numbers, for timing"  # origin of weights that say nothing
-FORMAT = 3  # grows when an older export can no longer be served
-# Format 2 renamed an input of the GPU graphs, 3 gave steps a graph of their own; what a CPU runs did not change, so
-# its older exports are still served.
+FORMAT = 4  # grows when an older export can no longer be served
+# Format 2 renamed an input of the GPU graphs, 3 gave steps a graph of their own, 4 has them keep queries instead of
+# alignment weights; what a CPU runs did not change, so its older exports are still served.
 OLDEST_FORMAT = {"cpu": 1, "onnx": 1}
 
 log = logging.getLogger(__name__)

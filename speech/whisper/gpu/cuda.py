@@ -6,7 +6,7 @@ Everything is enqueued on one stream, so it happens in that order; the host wait
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,14 +125,12 @@ class CudaMemory:
     def beside_event(self) -> CudaEvent:
         return CudaEvent(self._beside)
 
-    def fetch_beside(self, rows: MemoryRows, target: NDArray[Any], done: MemoryEvent) -> None:
-        kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        width, place = rows.row_bytes, target.ctypes.data
-        for matrix in range(rows.matrices):
-            source = rows.address + matrix * rows.matrix_pitch
-            target_rows = place + matrix * rows.rows * width
-            copied = (target_rows, width, source, rows.row_pitch, width, rows.rows, kind, self._beside)
+    def fetch_beside(self, places: Sequence[MemoryRows], target: NDArray[np.uint8], done: MemoryEvent) -> None:
+        kind, end = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, target.ctypes.data
+        for rows in places:
+            copied = (end, rows.size, rows.address, rows.pitch, rows.size, rows.rows, kind, self._beside)
             call(cudart.cudaMemcpy2DAsync, *copied)
+            end += rows.rows * rows.size
         assert isinstance(done, CudaEvent)
         done.record()
         done.hold(self.stream)

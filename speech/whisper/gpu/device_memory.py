@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,14 +19,12 @@ class MemoryFull(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class MemoryRows:
-    """Rows of several matrices, cut at their ends."""
+    """The beginnings of rows that lie behind each other."""
 
-    address: int  # of the first row of the first matrix
-    matrices: int
-    matrix_pitch: int  # bytes from a matrix to the next
+    address: int  # of the first row
     rows: int
-    row_pitch: int  # bytes from a row to the next
-    row_bytes: int  # of a row that are wanted
+    pitch: int  # bytes from a row to the next
+    size: int  # bytes of each that are wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,8 @@ class DeviceMemory(Protocol):
     def beside_event(self) -> MemoryEvent:
         """A new one for `fetch_beside`."""
 
-    def fetch_beside(self, rows: MemoryRows, target: NDArray[Any], done: MemoryEvent) -> None:
-        """To the host, into a contiguous array, without waiting for what is enqueued; what is enqueued later waits.
+    def fetch_beside(self, places: Sequence[MemoryRows], target: NDArray[np.uint8], done: MemoryEvent) -> None:
+        """To the host, one behind the other, without waiting for what is enqueued; what is enqueued later waits.
 
         done: is recorded behind it
         """
@@ -142,13 +141,12 @@ class HostMemory:
 
     beside_event = event
 
-    def fetch_beside(self, rows: MemoryRows, target: NDArray[Any], done: MemoryEvent) -> None:
-        place = target.ctypes.data
-        for matrix in range(rows.matrices):
+    def fetch_beside(self, places: Sequence[MemoryRows], target: NDArray[np.uint8], done: MemoryEvent) -> None:
+        end = target.ctypes.data
+        for rows in places:
             for row in range(rows.rows):
-                source = rows.address + matrix * rows.matrix_pitch + row * rows.row_pitch
-                ctypes.memmove(place, source, rows.row_bytes)
-                place += rows.row_bytes
+                ctypes.memmove(end, rows.address + row * rows.pitch, rows.size)
+                end += rows.size
 
     def wait(self) -> None:
         pass  # nothing is ever in flight

@@ -20,7 +20,7 @@ from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES, BiasBuffer, Hos
 from speech.whisper.gpu.device_memory import MemoryEvent
 from speech.whisper.gpu.library import GraphLibrary, GraphPass, Launch
 from speech.whisper.gpu.runner import CHOSEN, WINDOW, DecoderBatch, PrefillOutput, PromptBatch, buckets, fill_windows
-from speech.whisper.gpu.slot_kv_cache import ALIGNMENT, SlotKvCache
+from speech.whisper.gpu.slot_kv_cache import SlotKvCache
 from speech.whisper.gpu.transfer_buffer import BufferField, HostBuffer, TransferBuffer
 from speech.whisper.manifest import Manifest
 
@@ -70,7 +70,6 @@ class DeviceRunner:
         self.slots = kv_cache.slots
         self.encode_batch = kv_cache.encode_batch
         self.prefill_batch = library.prefill_rows
-        self.biased = library.biased
         self._library = library
         self._kv_cache = kv_cache
         self._memory = memory = kv_cache.memory
@@ -94,8 +93,9 @@ class DeviceRunner:
             for _ in range(self.lookahead + 1)
         ]
         self._next_buffers = cycle(self._ring)
-        heads, _, frames = kv_cache.shapes[ALIGNMENT]
-        self._fetcher = AlignmentFetcher(memory, heads, frames)
+        self._heads = manifest.alignment_heads
+        longest = kv_cache.alignment_parts(self._heads, 0, (0, self._text), 0)
+        self._fetcher = AlignmentFetcher(memory, longest.size)
         self._encoder, self._decoder = library.open_encoder(), library.open_prefill()
         self._steps: dict[int, Launch] = {}
         for count in buckets(kv_cache.slots):
@@ -156,15 +156,14 @@ class DeviceRunner:
         for name in _step_inputs(0):
             buffers.inputs[name][:count] = getattr(rows, name)
         self._inputs.send(buffers.inputs)
-        if self.biased:
-            self._bias.send(buffers.bias, rows.biases)
+        self._bias.send(buffers.bias, rows.biases)
         self._steps[count].launch()
         self._outputs.fetch(buffers.outputs)
         buffers.done.record()
         return DeviceStep(buffers, count)
 
     def fetch_alignment(self, slot: int, first: int, last: int, frames: int) -> PendingAlignment:
-        return self._fetcher.fetch(*self._kv_cache.alignment_rows(slot, first, last, frames))
+        return self._fetcher.fetch(self._kv_cache.alignment_parts(self._heads, slot, (first, last), frames))
 
     def close(self) -> None:
         self._memory.wait()
@@ -183,7 +182,7 @@ class DeviceRunner:
         step = self._library.open_step(count)
         for name in _step_inputs(0):
             step.bind_input(name, (count,), self._inputs.address(name))
-        for name in BIAS_INPUTS if self.biased else ():
+        for name in BIAS_INPUTS:
             step.bind_input(name, (count, ENTRIES), self._bias.address(name))
         self._bind_outputs(step, self._outputs, _step_outputs(0), count)
         step.bind_input("ids", (count, 1), self._fed)

@@ -43,6 +43,7 @@ class GraphEngine:
     short_contexts = False  # all 30 s are encoded, whatever is asked
     partial_contexts = False
     drafts = False
+    biased_steps = True
 
     def __init__(self, manifest: Manifest, runner: Runner) -> None:
         self.manifest = manifest
@@ -50,7 +51,6 @@ class GraphEngine:
         self.slots = runner.slots
         self.encode_batch = runner.encode_batch
         self.lookahead = runner.lookahead
-        self.biased_steps = runner.biased
         self._runner = runner
         self._position = np.full(self.slots, EMPTY, np.int64)  # where the slot's last token stands
         self._unfed = np.zeros(self.slots, bool)  # the last token was chosen and is not yet in the cache

@@ -34,7 +34,6 @@ class GraphLibrary(Protocol):
     step_rows: int
     prefill_rows: int
     languages: int  # language tokens in the decoder's vocabulary; English-only weights have them too
-    biased: bool  # whether a step takes key terms' biases: those of older exports do not
 
     @property
     def captured(self) -> bool:

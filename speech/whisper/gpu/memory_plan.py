@@ -28,7 +28,7 @@ class ModelSize:
 class Footprint:
     """Bytes of a GPU's memory."""
 
-    slot: int  # one live sequence: cross- and self-attention, alignment weights
+    slot: int  # one live sequence: cross- and self-attention, alignment queries
     weights: int
     encoded: int  # the encoder's batch of output, before it is copied to the slots
     scratch: int  # activations of the largest pass
@@ -41,7 +41,7 @@ def footprint(network: ModelSize) -> Footprint:
         slot=sum(map(tensor_bytes, shapes.values())),
         weights=_encoder_weights(network) + _decoder_weights(network.dimensions),
         encoded=ENCODE_BATCH * (cross + WINDOW * HALF),
-        scratch=max(ENCODE_BATCH * _encoder_scratch(network.dimensions), _decoder_scratch(network)),
+        scratch=max(ENCODE_BATCH * _encoder_scratch(network.dimensions), _decoder_scratch(network.dimensions)),
     )
 
 
@@ -80,11 +80,9 @@ def _encoder_scratch(sizes: Dimensions) -> int:
     return spectrum + states + weights
 
 
-def _decoder_scratch(network: ModelSize) -> int:
+def _decoder_scratch(sizes: Dimensions) -> int:
     """Of the longest prefill and of the vocabulary's logits."""
-    sizes = network.dimensions
     tokens = PREFILL_ROWS * sizes.n_text_ctx
     states = 12 * tokens * sizes.n_text_state * HALF
-    heads = max(sizes.n_text_head, network.alignment_heads)
-    weights = heads * tokens * sizes.n_audio_ctx * HALF
+    weights = sizes.n_text_head * tokens * sizes.n_audio_ctx * HALF
     return states + weights + 4 * MOST_SLOTS * sizes.n_vocab * SINGLE

@@ -139,7 +139,6 @@ class OnnxLibrary:
         self._steps: list[OnnxPass] = []
         shapes = {output.name: output.shape for output in sessions.decoder.get_outputs()}
         self.languages = int(shapes["language"][1])
-        self.biased = any(put.name == "bias_token" for put in sessions.step.get_inputs())
         self.captured = self.thread_bound = sessions.step_captures
 
     @property

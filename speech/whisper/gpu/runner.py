@@ -71,7 +71,6 @@ class Runner(Protocol):
     encode_batch: int  # windows per `encode` at most
     prefill_batch: int  # rows per `prefill` at most
     lookahead: int  # steps that may be in flight when the next is launched
-    biased: bool  # whether a step follows biases
 
     @property
     def captured(self) -> bool:

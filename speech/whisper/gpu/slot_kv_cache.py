@@ -1,17 +1,15 @@
-"""The KV cache of all slots in one memory: cross- and self-attention, and the alignment weights."""
+"""The KV cache of all slots in one memory: cross- and self-attention, and what the alignment heads ask."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from speech.whisper.engine import HEAD_SIZE, Dimensions
+from speech.whisper.gpu.alignment_buffers import ELEMENT, AlignmentParts
 from speech.whisper.gpu.device_memory import DeviceMemory, MemoryColumn, MemoryRows
 
-ELEMENT = np.dtype(np.float16)
-ALIGNMENT = "alignment"
+ALIGNMENT = "alignment_query"
 CROSS = "cross_"  # prefix of the tensors that the encoder writes
 
 
@@ -23,7 +21,7 @@ def slot_shapes(dimensions: Dimensions, alignment_heads: int) -> dict[str, tuple
         for part in ("key", "value"):
             shapes[f"self_{part}_{layer}"] = (heads, text, HEAD_SIZE)
             shapes[f"{CROSS}{part}_{layer}"] = (heads, audio, HEAD_SIZE)
-    shapes[ALIGNMENT] = (alignment_heads, text, audio)
+    shapes[ALIGNMENT] = (alignment_heads, text, HEAD_SIZE)
     return shapes
 
 
@@ -92,7 +90,7 @@ class SlotKvCache:
 
     def store_encoded(self, slots: Sequence[int]) -> None:
         """Brings what the encoder wrote to where it belongs, and clears the slots' self-attention and alignment
-        weights.
+        queries.
 
         A window that overflows float16 leaves NaN behind, which would pass the mask into the next window:
         zero times NaN is NaN.
@@ -107,12 +105,19 @@ class SlotKvCache:
                 self.memory.copy_column(target, self._column(self._encoded, self.encode_batch, (row, count), "cross"))
             row += count
 
-    def alignment_rows(self, slot: int, first: int, last: int, frames: int) -> tuple[MemoryRows, tuple[int, int, int]]:
-        """Where the alignment weights of a slot's tokens first to last - 1 lie, and their shape: (heads, tokens,
-        frames).
+    def alignment_parts(
+        self, heads: Sequence[tuple[int, int]], slot: int, tokens: tuple[int, int], frames: int
+    ) -> AlignmentParts:
+        """What the alignment weights of a slot's tokens are made of.
+
+        heads: layer and head of each; tokens: the first, and the one past the last
         """
-        heads, text, context = self.shapes[ALIGNMENT]
-        row = context * ELEMENT.itemsize
-        begin = self._addresses[ALIGNMENT] + (slot * heads * text + first) * row
-        rows = MemoryRows(begin, heads, text * row, last - first, row, frames * ELEMENT.itemsize)
-        return rows, (heads, last - first, frames)
+        (first, last), row = tokens, HEAD_SIZE * ELEMENT.itemsize
+        begin = self._addresses[ALIGNMENT] + slot * self._sizes[ALIGNMENT] + first * row
+        places = [MemoryRows(begin, len(heads), self.shapes[ALIGNMENT][1] * row, (last - first) * row)]
+        for layer, head in heads:
+            name = f"{CROSS}key_{layer}"
+            context = self.shapes[name][1]
+            keys = self._addresses[name] + slot * self._sizes[name] + head * context * row
+            places.append(MemoryRows(keys, 1, context * row, context * row))
+        return AlignmentParts(places, len(heads), last - first, context, frames)

@@ -71,7 +71,6 @@ class TensorRtLibrary:
         self.step_rows = plans.step_rows
         self.prefill_rows = largest_batch(plans.decoder, "ids", 0)
         self.languages = int(plans.decoder.get_tensor_shape("language")[1])
-        self.biased = "bias_token" in map(plans.step.get_tensor_name, range(plans.step.num_io_tensors))
         self.captured = True
         self._plans: TensorRtPlans | None = plans
         self._memory = memory

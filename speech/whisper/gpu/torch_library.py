@@ -110,7 +110,6 @@ class TorchLibrary:
         names = (ENCODER_GRAPH, DECODER_GRAPH, STEP_GRAPH)
         self._encoder, self._decoder, self._step = (TorchNetwork(folder / name, device) for name in names)
         self.languages = self._decoder.shapes["language"][1]
-        self.biased = "bias_token" in self._step.kinds
         self.captured = device == "cuda"
 
     def open_encoder(self) -> TorchPass:

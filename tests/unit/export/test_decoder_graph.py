@@ -89,7 +89,7 @@ def test_what_is_said_of_a_token_does_not_depend_on_how_tokens_are_fed(
     spoken = logits[-1, tokens.first_language : tokens.first_language + 99].astype(np.float64)
     np.testing.assert_allclose(answer.language[0], softmax(spoken), atol=1e-3)
     assert answer.no_speech[0] == pytest.approx(softmax(logits[-1].astype(np.float64))[tokens.no_speech], rel=0.02)
-    alignment = decoder.caches["alignment"][0, :, : len(TOKENS)]
+    alignment = decoder.alignment(0, HEADS, slice(0, len(TOKENS)))
     np.testing.assert_allclose(alignment, _reference(encoded)[1], atol=2e-3)
 
 

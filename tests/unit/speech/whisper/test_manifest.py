@@ -12,6 +12,7 @@ import pytest
 from speech.whisper.calibration import Calibration
 from speech.whisper.engine import Dimensions
 from speech.whisper.manifest import (
+    FORMAT,
     MANIFEST_FILE,
     Compiled,
     InvalidManifest,
@@ -96,10 +97,11 @@ def test_a_broken_manifest(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["cuda", "tensorrt"])
-def test_graphs_whose_inputs_have_older_names_are_exported_again(tmp_path: Path, target: str) -> None:
-    _write_with_format(1, replace(MANIFEST, target=target), tmp_path)
+@pytest.mark.parametrize("older", [1, FORMAT - 1])
+def test_graphs_whose_inputs_have_older_names_are_exported_again(tmp_path: Path, target: str, older: int) -> None:
+    _write_with_format(older, replace(MANIFEST, target=target), tmp_path)
 
-    with pytest.raises(InvalidManifest, match=r"is not of format 3: run `python -m export whisper` again"):
+    with pytest.raises(InvalidManifest, match=rf"is not of format {FORMAT}: run `python -m export whisper` again"):
         read_manifest(tmp_path)
 
 
@@ -109,11 +111,11 @@ def test_an_older_export_for_cpus_is_still_served(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == MANIFEST
 
 
-@pytest.mark.parametrize("version", [0, 4, "1", None])
+@pytest.mark.parametrize("version", [0, FORMAT + 1, "1", None])
 def test_a_manifest_of_an_unknown_format(tmp_path: Path, version: object) -> None:
     _write_with_format(version, MANIFEST, tmp_path)
 
-    with pytest.raises(InvalidManifest, match="not of format 3"):
+    with pytest.raises(InvalidManifest, match=f"not of format {FORMAT}"):
         read_manifest(tmp_path)
 
 

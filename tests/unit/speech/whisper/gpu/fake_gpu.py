@@ -86,7 +86,7 @@ class FakeGpu:
         self.room = 2**40  # bytes that can be allocated
         self.most = 0  # bytes that were allocated at once
         self.calls: Counter[str] = Counter()
-        self.sent = 0  # bytes from the host
+        self.sent = self.fetched = 0  # bytes from the host, to the host
         self.capturable = True  # whether TensorRT's passes can be captured
         self.failing = ""  # the call that fails
         self.error = Error.cudaErrorIllegalAddress  # and how
@@ -187,6 +187,7 @@ class FakeGpu:
         for address in ([target] if kind != 2 else []) + ([source] if kind != 1 else []):
             self.inside(address, size)
         self.sent += size if kind == 1 else 0
+        self.fetched += size if kind == 2 else 0
         stream.add(lambda: ctypes.memmove(target, source, size) and None)
 
     def cudaMemcpy2DAsync(self, *copied: Any) -> None:
@@ -369,7 +370,7 @@ class Context:
 
 
 SURE = 5.0
-CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, HEARD)
+CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, 64)
 
 
 class EncoderPlan(Plan):
@@ -382,6 +383,7 @@ class EncoderPlan(Plan):
         """A window's first sample is all that is heard; the lowest is what is no number."""
         heard = inputs["audio"].view(np.int16)[:, 0]
         outputs["cross_key_0"][:] = np.where(heard == BROKEN, np.nan, heard)[:, None, None, None]
+        outputs["cross_key_0"][..., 1] = np.linspace(0, 1, HEARD)  # what each frame is found by
 
 
 class DecoderPlan(Plan):
@@ -389,7 +391,7 @@ class DecoderPlan(Plan):
     caches = {  # noqa: RUF012
         "self_key_0": (np.float16, SELF),
         "self_value_0": (np.float16, SELF),
-        "alignment": (np.float16, ALIGNMENT),
+        "alignment_query": (np.float16, ALIGNMENT),
     }
     inputs = {  # noqa: RUF012
         "ids": (np.int64, (-1,)),
@@ -421,7 +423,8 @@ class DecoderPlan(Plan):
                 continue
             cache[begin:end] = ids
             assert np.isfinite(cache).all(), "what is no number shines through the mask"
-            inputs["alignment"][row, :, begin:end] = np.arange(begin, end)[None, :, None]
+            inputs["alignment_query"][row, :, begin:end] = 0
+            inputs["alignment_query"][row, :, begin:end, 1] = np.arange(begin, end)
             tokens = cache[:asked].tolist()
             how = bool(inputs["first"][row]), float(inputs["temperature"][row]), float(inputs["draw"][row])
             active = bool(inputs["active"][row])

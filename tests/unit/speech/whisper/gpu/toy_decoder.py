@@ -61,7 +61,7 @@ def languages(sound: float, tokens: Sequence[float]) -> Floats:
 class ListRunner:
     """Runner over a table of tokens: (slots, text context). Notes every pass."""
 
-    encode_batch, prefill_batch, lookahead, captured, biased = 4, 3, 0, False, False
+    encode_batch, prefill_batch, lookahead, captured = 4, 3, 0, False
 
     def __init__(self, slots: int = 8) -> None:
         self.slots = slots
