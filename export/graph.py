@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from speech.whisper.engine import HEAD_SIZE
 IR_VERSION = 10
 LAYER_NORM_EPSILON = 1e-5
 EXTERNAL_DATA_FROM = 1 << 10  # bytes: larger tensors lie beside a large model's graph
-SINGLE_FILE_LIMIT = 1 << 30  # bytes: a protobuf ends at 2 GiB
+SINGLE_FILE_LIMIT = 1 << 27  # bytes of weights in a graph's own file: no two graphs can share those
 
 
 class Graph:
@@ -118,8 +119,8 @@ class Graph:
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:
-    """Writes the graph; one that a protobuf cannot hold keeps its weights in <name>.data beside it."""
-    large = model.ByteSize() > SINGLE_FILE_LIMIT
+    """Writes the graph; a large one keeps its weights in <name>.data beside it."""
+    large = sum(map(_stored_bytes, model.graph.initializer)) > SINGLE_FILE_LIMIT
     onnx.save_model(
         model,
         str(path),
@@ -127,6 +128,14 @@ def save_graph(model: onnx.ModelProto, path: Path) -> None:
         location=f"{path.name}.data" if large else None,
         size_threshold=EXTERNAL_DATA_FROM,
     )
+
+
+def _stored_bytes(constant: onnx.TensorProto) -> int:
+    """In the graph's own file: none, if another one has them."""
+    if constant.data_location == TensorProto.EXTERNAL:
+        return 0
+    size: int = math.prod(constant.dims) * helper.tensor_dtype_to_np_dtype(constant.data_type).itemsize
+    return size
 
 
 def share_weights(model: onnx.ModelProto, beside: Path) -> None:

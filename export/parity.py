@@ -78,14 +78,16 @@ def run_reference(weights: Weights) -> ReferenceOutput:
     return ReferenceOutput(reference, mel, encoded, reference.cross(encoded))
 
 
-def check_reference(weights: Weights, sha256: str, output: ReferenceOutput) -> dict[str, float]:
+def check_reference(weights: Weights, sha256: str, output: ReferenceOutput | None = None) -> dict[str, float]:
     """Compares the reference itself with what torch computed, where the file of weights is known by its hash.
 
+    output: what `run_reference` says, if that is at hand
     raises: ParityError
     """
     stored = whisper_reference(sha256)
     if stored is None:
         return {}
+    output = output or run_reference(weights)
     logits, alignment = output.reference.decode(stored.inputs["tokens"], output.encoded)
     heads = np.stack([alignment[layer][head] for layer, head in weights.alignment_heads])
     found = {"encoded": output.encoded, "cross": output.cross, "logits": logits, "alignment": heads}

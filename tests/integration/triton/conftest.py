@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,10 +43,13 @@ def english() -> list[Pcm]:
 
 @pytest.fixture(scope="session")
 def gpu_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Base's published weights, exported for ONNX Runtime's CUDA provider."""
-    weights = REPOSITORY.parent / "var" / "weights"
-    repository = tmp_path_factory.mktemp("repository")
-    return export_whisper(ExportRequest("base", default_source("base"), weights, repository, target=CUDA))
+    """Base's published weights, exported for ONNX Runtime's CUDA provider, once for all workers of a run."""
+    weights, own = REPOSITORY.parent / "var" / "weights", tmp_path_factory.getbasetemp()
+    repository = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "gpu-repository"
+    repository.mkdir(exist_ok=True)
+    with (repository / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second finds it up to date
+        return export_whisper(ExportRequest("base", default_source("base"), weights, repository, target=CUDA))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
