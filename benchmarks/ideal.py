@@ -69,14 +69,14 @@ def find_card(name: str) -> Card | None:
     return next((card for wanted, card in CARDS if set(wanted) <= set(words)), None)
 
 
-def encode_seconds(card: Card, sizes: Dimensions) -> float:
-    """Of one window in a large batch."""
-    return encoder_operations(sizes, sizes.n_audio_ctx) / (card.flops * REACHABLE)
+def encode_seconds(card: Card, sizes: Dimensions, frames: int = 0) -> float:
+    """Of one window in a large batch. frames: of its context; 0: of 30 s"""
+    return encoder_operations(sizes, frames or sizes.n_audio_ctx) / (card.flops * REACHABLE)
 
 
-def step_seconds(card: Card, sizes: Dimensions, batch: int) -> float:
-    """Of one token of each of so many sequences."""
-    d, frames = sizes.n_text_state, sizes.n_audio_ctx
+def step_seconds(card: Card, sizes: Dimensions, batch: int, frames: int = 0) -> float:
+    """Of one token of each of so many sequences, all of windows with so many frames."""
+    d, frames = sizes.n_text_state, frames or sizes.n_audio_ctx
     weights = 14 * d * d * sizes.n_text_layer + d * sizes.n_vocab
     heard = 2 * d * frames * sizes.n_text_layer
     reading = (weights + batch * heard) * HALF / (card.bandwidth * REACHABLE)

@@ -24,13 +24,14 @@ from benchmarks.ideal import (
     step_seconds,
 )
 from benchmarks.report import Table
+from speech.whisper.gpu.artifacts import CONTEXTS
 from speech.whisper.gpu.memory_plan import ModelSize, fitting_slots, footprint
 
 NAMES = {"A100": "NVIDIA A100-SXM4-80GB", "H100": "NVIDIA H100 80GB HBM3"}  # as the driver tells them
 BATCH = 64
 LIVE_WINDOW = 8.0  # seconds, on average
 UPDATE_TOKENS = round(TOKENS * LIVE_WINDOW / 30)
-WINDOW = 30.0  # seconds that a GPU encodes, however short what it is given
+SHORT, _ = CONTEXTS  # frames with which a GPU encodes such a window
 KEEPERS = 4  # transactions of a live session beside its minutes: begin, ready, settle, end
 
 
@@ -94,8 +95,8 @@ def live_streams(given: Assumptions) -> Table:
     columns = ("GPU", "model", "streams of a GPU", "GPUs for all", "cost of an hour of a stream")
     rows = []
     for gpu, price in (("A100", given.a100_hour), ("H100", given.h100_hour)):
-        for model, ideal in ideal_rates(gpu).items():
-            streams = streams_of_a_gpu(ideal, given)
+        for model in MODELS:
+            streams = streams_of_a_gpu(plan_card(NAMES[gpu]), model, BATCH, given)
             cost = price / streams + given.live_core * given.talking * given.core_hour
             rows.append((gpu, model, f"{streams:.0f}", str(math.ceil(given.live / streams)), f"{cost:.4f}"))
     return Table(f"Live: {given.live:.0f} streams", columns, rows)
@@ -116,7 +117,7 @@ def cards(given: Assumptions) -> Table:
             if not slots:
                 rows.append((title, model, "", "", "", "none", f"{(needs.weights + fixed + needs.slot) / 1e9:.1f}"))
                 continue
-            streams = streams_of_a_gpu(audio_rate(card, sizes, slots), given)
+            streams = streams_of_a_gpu(card, model, slots, given)
             alone, beside = (f"{update_seconds(card, model, batch) / given.share * 1e3:.0f}" for batch in (1, slots))
             memory = f"{(needs.weights + fixed + slots * needs.slot) / 1e9:.1f}"
             rows.append((title, model, f"{streams:.0f}", alone, beside, str(slots), memory))
@@ -126,17 +127,20 @@ def cards(given: Assumptions) -> Table:
 def update_seconds(card: Card, model: str, rows: int) -> float:
     """At best, of a live window that steps along with so many others: its encoder pass and its tokens."""
     sizes = model_sizes(model)
-    return encode_seconds(card, sizes) + UPDATE_TOKENS * step_seconds(card, sizes, rows)
+    return encode_seconds(card, sizes, SHORT) + UPDATE_TOKENS * step_seconds(card, sizes, rows, SHORT)
 
 
-def streams_of_a_gpu(ideal: float, given: Assumptions) -> float:
-    return ideal * given.share / (WINDOW * given.updates * given.talking)
+def streams_of_a_gpu(card: Card, model: str, rows: int, given: Assumptions) -> float:
+    """rows: live windows that step together, which is what a card is used best with"""
+    sizes = model_sizes(model)
+    tokens = UPDATE_TOKENS * step_seconds(card, sizes, rows, SHORT) / rows
+    return given.share / ((encode_seconds(card, sizes, SHORT) + tokens) * given.updates * given.talking)
 
 
 def saturation(given: Assumptions) -> Table:
     """What `live` streams need of everything, most pressing first."""
     spoken = given.live * given.talking
-    gpus = given.live / streams_of_a_gpu(ideal_rates("A100")["large-v3-turbo"], given)
+    gpus = given.live / streams_of_a_gpu(A100, "large-v3-turbo", BATCH, given)
     gigabits = spoken * given.sent * 8 / 1e6
     transactions = given.live / 60 + given.live * KEEPERS / (60 * given.session_minutes)
     columns = ("what", "needed", "in units of one", "how many")

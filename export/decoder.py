@@ -18,25 +18,29 @@ from speech.whisper.engine import HEAD_SIZE, Dimensions
 
 
 def decoder_graph(weights: Weights, vocabulary: Vocabulary, precision: type[np.floating[Any]] = np.float16) -> Graph:
-    """ids (b, s), position (b,), at (b,), what `select_token` asks for, and caches → its answers for token
-    `at` of each row, and the caches with the new tokens, as new_<name>.
+    """ids (b, s), position (b,), frames (b,), at (r,), what `select_token` asks for, and caches → its answers after the
+    tokens `at`, and the caches with the new tokens, as new_<name>.
 
+    at: places in ids, row by row: one of each row that has a prompt, or many of one row that has a draft
+    frames: how many of the window are attended to, the first ones
     self_key_<l>, self_value_<l>: (b, heads, 448, 64), written from `position` on
     alignment_query: (b, alignment heads, 448, 64), likewise: what each token asks the window's keys. Their product, the
-        attention weights, is made where a text ends: in a step it would cost the reading of those heads' keys twice more
+        attention weights, is made where a text ends: a step would have to read those heads' keys twice more
     cross_key_<l>, cross_value_<l>: (b, heads, 1500, 64), the keys scaled by 1/√64 as the encoder graph gives them
     Rows are slots: what an inactive row writes is what lies there, or is overwritten before it is read.
     """
     graph = Graph("decoder", precision)
     ids = graph.input("ids", INT64, ["batch", "tokens"])
-    position, at = (graph.input(name, INT64, ["batch"]) for name in ("position", "at"))
+    position, frames = (graph.input(name, INT64, ["batch"]) for name in ("position", "frames"))
+    at = graph.input("at", INT64, ["rows"])
     positions = _positions(graph, ids, position)
     seen = [_mask(graph, positions, weights.dimensions.n_text_ctx)]
-    hidden = _hidden_states(graph, weights, (ids, position, positions), seen)
-    asked = graph.node("Unsqueeze", [at, graph.integers(1)])
-    logits = _logits(graph, weights, graph.node("GatherND", [hidden, asked], batch_dims=1))
+    hidden = _hidden_states(graph, weights, (ids, position, positions), (seen, frames))
+    states = graph.node("Reshape", [hidden, graph.integers(-1, weights.dimensions.n_text_state)])
+    logits = _logits(graph, weights, graph.node("Gather", [states, at], axis=0))
     prompt_probabilities(graph, vocabulary, logits)
-    select_token(graph, vocabulary, logits, graph.node("GatherElements", [ids, asked], axis=1))
+    fed = graph.node("Gather", [graph.node("Reshape", [ids, graph.integers(-1, 1)]), at], axis=0)
+    select_token(graph, vocabulary, logits, fed, "rows")
     return graph
 
 
@@ -52,24 +56,25 @@ def step_graph(weights: Weights, vocabulary: Vocabulary, decoder: Graph) -> Grap
     graph = Graph("step", decoder.precision.type, decoder.constants)
     ids = graph.input("ids", INT64, ["batch", 1])
     position = graph.input("position", INT64, ["batch"])
-    forced, length = (graph.input(name, INT64, ["batch"]) for name in ("forced", "length"))
+    forced, length, frames = (graph.input(name, INT64, ["batch"]) for name in ("forced", "length", "frames"))
     column, other = (graph.node("Unsqueeze", [each, graph.integers(1)]) for each in (position, forced))
     given = graph.node("GreaterOrEqual", [other, graph.constant("scalar_0", np.array(0))])
     fed = graph.node("Where", [given, other, ids])
-    hidden = _hidden_states(graph, weights, (fed, position, column), ["", "", "", length])
+    hidden = _hidden_states(graph, weights, (fed, position, column), (["", "", "", length], frames))
     logits = _logits(graph, weights, graph.node("Squeeze", [hidden, graph.integers(1)]))
-    select_token(graph, vocabulary, logits, fed, biased=True)
+    select_token(graph, vocabulary, logits, fed, "batch")
     return graph
 
 
-def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str], bounds: list[str]) -> str:
+def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str], bounds: tuple[list[str], str]) -> str:
     """All layers, (b, s, d), and the caches as outputs.
 
     tokens: ids (b, s); position (b,) of the first; positions (b, s)
-    bounds: inputs of self-attention behind query, key and value, which say what is attended to
+    bounds: what is attended to: inputs of self-attention behind query, key and value; how many frames, (b,)
     """
     dimensions, tensors = weights.dimensions, weights.tensors
     ids, position, positions = tokens
+    own, frames = bounds
     embedding = _embedding(graph, tensors)
     table = graph.constant("positions", tensors["decoder.positional_embedding"])
     hidden = graph.node("Add", [graph.node("Gather", [embedding, ids]), graph.node("Gather", [table, positions])])
@@ -77,13 +82,13 @@ def _hidden_states(graph: Graph, weights: Weights, tokens: tuple[str, str, str],
     asking: list[str] = []
     for layer in range(dimensions.n_text_layer):
         caches = {name: graph.input(f"{name}_{layer}", graph.element, shape) for name, shape in shapes.items()}
-        hidden = _self_attention(graph, tensors, hidden, (layer, position, bounds, caches))
+        hidden = _self_attention(graph, tensors, hidden, (layer, position, own, caches))
         query = _cross_query(graph, tensors, hidden, layer)
         heads = [head for aligned, head in weights.alignment_heads if aligned == layer]
         if heads:
             chosen = graph.constant("heads_" + "_".join(map(str, heads)), np.array(heads))
             asking.append(graph.node("Gather", [query, chosen], axis=1))
-        hidden = _cross_attention(graph, tensors, hidden, (layer, query, caches))
+        hidden = _cross_attention(graph, tensors, hidden, (layer, query, frames, caches))
         hidden = _mlp(graph, tensors, hidden, layer)
     shape = [len(weights.alignment_heads), dimensions.n_text_ctx, HEAD_SIZE]
     cache = graph.input("alignment_query", graph.element, ["batch", *shape])
@@ -157,9 +162,10 @@ def _cross_query(graph: Graph, tensors: Tensors, hidden: str, layer: int) -> str
     return graph.split_heads(graph.linear(normed, weight, bias, f"{name}.query"))
 
 
-def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, dict[str, str]]) -> str:
-    layer, query, caches = place
-    attended = graph.node("Attention", [query, caches["cross_key"], caches["cross_value"]], scale=1.0)
+def _cross_attention(graph: Graph, tensors: Tensors, hidden: str, place: tuple[int, str, str, dict[str, str]]) -> str:
+    layer, query, frames, caches = place
+    inputs = [query, caches["cross_key"], caches["cross_value"], "", "", "", frames]
+    attended = graph.node("Attention", inputs, scale=1.0)
     return _out(graph, tensors, hidden, attended, f"decoder.blocks.{layer}.cross_attn")
 
 

@@ -44,7 +44,7 @@ class DecoderSession:
     """Rows with caches that live from call to call, filled with garbage before anything is written."""
 
     def __init__(self, path: Path, cross: Sequence[NDArray[np.float32]], step: Path | None = None) -> None:
-        """cross: (frames, layers, 2, d) for each row, as the reference gives it
+        """cross: (frames, layers, 2, d) for each row, as the reference gives it; behind it is garbage
         step: the graph that takes over where every row has one token
         """
         self._session = open_graph(path)
@@ -56,10 +56,13 @@ class DecoderSession:
         for name in (written.removeprefix("new_") for written in outputs if written.startswith("new_")):
             shape = (len(cross), *shapes[name][1:])
             self.caches[name] = garbage.normal(size=shape).astype(np.float16)
-        heads = shapes["cross_key_0"][1]
+        self._frames = [len(row) for row in cross]
         for layer, part in np.ndindex(*cross[0].shape[1:3]):
             name = f"cross_{('key', 'value')[part]}_{layer}"
-            self.caches[name] = np.stack([_heads(row[:, layer, part], heads) for row in cross])
+            cache = garbage.normal(size=(len(cross), *shapes[name][1:])).astype(np.float16)
+            for row, heard in zip(cache, cross, strict=True):
+                row[:, : len(heard)] = _heads(heard[:, layer, part], len(row))
+            self.caches[name] = cache
 
     def run(self, rows: Sequence[DecoderRow]) -> DecoderAnswer:
         session = self._step if all(len(row.ids) == 1 for row in rows) else self._session
@@ -68,7 +71,8 @@ class DecoderSession:
             "position": np.array([row.position for row in rows]),
             "forced": np.array([row.forced for row in rows]),
             "length": np.array([row.position + 1 for row in rows]),
-            "at": np.array([row.at for row in rows]),
+            "frames": np.array(self._frames),
+            "at": np.array([index * len(row.ids) + row.at for index, row in enumerate(rows)]),
             "active": np.array([row.active for row in rows]),
             "first": np.array([row.first for row in rows]),
             "temperature": np.array([row.sampling.temperature for row in rows], np.float32),
@@ -89,7 +93,8 @@ class DecoderSession:
 
     def alignment(self, row: int, heads: Sequence[tuple[int, int]], tokens: slice) -> NDArray[np.float32]:
         """Attention weights of the heads (layer and head of each): (heads, tokens, frames)."""
-        keys = np.stack([self.caches[f"cross_key_{layer}"][row, head] for layer, head in heads])
+        frames = self._frames[row]
+        keys = np.stack([self.caches[f"cross_key_{layer}"][row, head, :frames] for layer, head in heads])
         return attention_weights(self.caches["alignment_query"][row, :, tokens], keys)
 
 

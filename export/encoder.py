@@ -11,7 +11,6 @@ from export.graph import FLOAT, UINT8, Graph
 from export.log_mel import log_mel_nodes
 from export.weights import Tensors, Weights
 from speech.whisper.engine import HEAD_SIZE, Dimensions
-from speech.whisper.log_mel import MAX_SAMPLES
 
 
 class Dialect(Protocol):
@@ -48,16 +47,16 @@ def encoder_graph(weights: Weights, dialect: Dialect) -> Graph:
 
 
 def audio_encoder_graph(weights: Weights, dialect: Dialect) -> Graph:
-    """audio (b, 960000) uint8: 480000 samples of 16 bits, low byte first, zeros where they end → for each decoder layer
-    l cross_key_<l>, cross_value_<l> (b, heads, 1500, 64), the keys scaled by 1/√64.
+    """audio (b, 640 frames) uint8: samples of 16 bits, low byte first, zeros where they end → for each decoder layer l
+    cross_key_<l>, cross_value_<l> (b, heads, frames, 64), the keys scaled by 1/√64. At most 1500 frames.
 
     Each layer's part is laid out as the decoder graph reads it, by a projection of its own.
     """
     dimensions, tensors = weights.dimensions, weights.tensors
     graph = Graph("encoder", dialect.precision)
-    audio = graph.input("audio", UINT8, ["batch", 2 * MAX_SAMPLES])
+    audio = graph.input("audio", UINT8, ["batch", "bytes"])
     hidden = _encode(graph, dialect, weights, log_mel_nodes(graph, _samples(graph, audio), dimensions.n_mels))
-    shape: list[int | str] = ["batch", dimensions.n_text_head, dimensions.n_audio_ctx, HEAD_SIZE]
+    shape: list[int | str] = ["batch", dimensions.n_text_head, "frames", HEAD_SIZE]
     matrices, biases = (np.split(part, 2 * dimensions.n_text_layer) for part in cross_projection(tensors, dimensions))
     for index, (weight, bias) in enumerate(zip(matrices, biases, strict=True)):
         name = f"cross_{('key', 'value')[index % 2]}_{index // 2}"

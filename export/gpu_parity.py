@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.decoder_session import DecoderAnswer, DecoderRow, DecoderSession, open_graph
@@ -15,8 +16,8 @@ from export.reference import Floats, Reference, softmax
 from export.weights import Weights
 from speech.audio import Pcm, to_pcm, to_samples
 from speech.whisper.engine import GREEDY, HEAD_SIZE, Sampling
-from speech.whisper.gpu.artifacts import DECODER_GRAPH, ENCODER_GRAPH, STEP_GRAPH
-from speech.whisper.log_mel import MAX_SAMPLES, log_mel
+from speech.whisper.gpu.artifacts import CONTEXTS, DECODER_GRAPH, ENCODER_GRAPH, FRAME_BYTES, STEP_GRAPH
+from speech.whisper.log_mel import FRAMES_PER_CONTEXT, MAX_SAMPLES, log_mel
 from speech.whisper.manifest import Manifest
 
 STEPS = 8  # tokens decoded and compared
@@ -42,30 +43,36 @@ def check_gpu_graphs(
     reference = Reference(weights)
     pcm = np.zeros(MAX_SAMPLES, np.int16)
     pcm[: len(probe_audio())] = to_pcm(probe_audio())
-    encoded = reference.encode(log_mel(to_samples(pcm), weights.dimensions.n_mels))
-    cross = reference.cross(encoded)
-    error = _encoder_error(folder / ENCODER_GRAPH, pcm, cross)
+    encoded = [_encode(reference, pcm, weights.dimensions.n_mels, frames) for frames in CONTEXTS]
+    cross = [reference.cross(each) for each in encoded]
+    encoder = open_graph(folder / ENCODER_GRAPH)
+    error = max(_encoder_error(encoder, pcm, each) for each in cross)
     errors = {"encoder": checked("encoder", error, tolerance["encoder"])}
-    decoder = DecoderSession(folder / DECODER_GRAPH, [cross, cross], folder / STEP_GRAPH)
+    decoder = DecoderSession(folder / DECODER_GRAPH, cross, folder / STEP_GRAPH)
     prompt = manifest.sot_sequence("en")
     first = decoder.run([DecoderRow(prompt, 0)] * 2)
     for row, decoded in enumerate(_decode(decoder, prompt)):
-        expected = _expect(reference, encoded, manifest, decoded.tokens)
+        expected = _expect(reference, encoded[row], manifest, decoded.tokens)
         asked = slice(len(prompt) - 1, len(prompt) - 1 + STEPS)
         alignment = decoder.alignment(row, manifest.alignment_heads, asked)
         for name, error in (
-            _prompt_errors(first, expected, manifest) | _row_errors(decoded, alignment, expected)
+            _prompt_errors(first, row, expected, manifest) | _row_errors(decoded, alignment, expected)
         ).items():
             errors[name] = max(errors.get(name, 0.0), checked(name, error, tolerance[name]))
     return errors
 
 
-def _encoder_error(path: Path, pcm: Pcm, cross: Array) -> float:
+def _encode(reference: Reference, pcm: Pcm, n_mels: int, frames: int) -> Floats:
+    """A window's beginning: (frames, d)"""
+    samples = to_samples(pcm[: frames * FRAME_BYTES // pcm.itemsize])
+    return reference.encode(log_mel(samples, n_mels, frames * FRAMES_PER_CONTEXT))
+
+
+def _encoder_error(session: ort.InferenceSession, pcm: Pcm, cross: Array) -> float:
     """Of every layer's keys and values, put side by side as the reference has them."""
-    session = open_graph(path)
-    layers, heads = cross.shape[1], cross.shape[3] // HEAD_SIZE
+    frames, layers, heads = len(cross), cross.shape[1], cross.shape[3] // HEAD_SIZE
     names = [f"cross_{part}_{layer}" for layer in range(layers) for part in ("key", "value")]
-    parts = session.run(names, {"audio": pcm[None].view(np.uint8)})
+    parts = session.run(names, {"audio": pcm.view(np.uint8)[None, : frames * FRAME_BYTES]})
     found = np.stack([part[0].transpose(1, 0, 2).reshape(-1, heads * HEAD_SIZE) for part in parts], axis=1)
     return relative_error(found.astype(np.float32).reshape(cross.shape), cross)
 
@@ -120,11 +127,11 @@ def _expect(reference: Reference, encoded: Floats, manifest: Manifest, tokens: l
     return ReferenceRow(softmax(logits[0].astype(np.float64)), logprobs, alignment)
 
 
-def _prompt_errors(first: DecoderAnswer, expected: ReferenceRow, manifest: Manifest) -> dict[str, float]:
+def _prompt_errors(first: DecoderAnswer, row: int, expected: ReferenceRow, manifest: Manifest) -> dict[str, float]:
     language = expected.start[manifest.tokens.first_language :][: first.language.shape[1]]
     return {
-        "language": largest_difference(first.language, language / language.sum()),
-        "no_speech": largest_difference(first.no_speech, expected.start[manifest.tokens.no_speech]),
+        "language": largest_difference(first.language[row], language / language.sum()),
+        "no_speech": largest_difference(first.no_speech[row : row + 1], expected.start[manifest.tokens.no_speech]),
     }
 
 

@@ -10,8 +10,6 @@ from speech.whisper.log_mel import (
     DYNAMIC_RANGE,
     HOP,
     LEAST_POWER,
-    MAX_FRAMES,
-    MAX_SAMPLES,
     N_FFT,
     hann,
     mel_filters,
@@ -21,17 +19,18 @@ BLOCKS = -(-N_FFT // HOP)  # hops that a window touches: 3
 
 
 def log_mel_nodes(graph: Graph, audio: str, n_mels: int) -> str:
-    """audio (b, 480000) float32, −1..1 → log-mel (b, n_mels, 3000) in the graph's precision.
+    """audio (b, n) float32, −1..1, n a multiple of 320 → log-mel (b, n_mels, n / 160) in the graph's precision.
 
     A window is BLOCKS hops side by side, and its Fourier transform a matrix product: the same numbers as
     speech.whisper.log_mel, all of them in float32 until the last.
     """
-    half, reach = N_FFT // 2, (MAX_FRAMES + BLOCKS - 1) * HOP
-    pads = graph.integers(0, half, 0, reach - half - MAX_SAMPLES)
+    half = N_FFT // 2
+    pads = graph.integers(0, half, 0, (BLOCKS - 1) * HOP - half)
     padded = graph.node("Pad", [audio, pads], mode="reflect")
     hops = graph.node("Reshape", [padded, graph.integers(0, -1, HOP)])
-    shifted = [graph.slice(hops, shift, shift + MAX_FRAMES, axis=1) for shift in range(BLOCKS)]
-    windows = graph.node("Concat", shifted, axis=2)  # (b, 3000, 480)
+    ends = [*range(1 - BLOCKS, 0), np.iinfo(np.int64).max]  # as many hops of each as the audio has
+    shifted = [graph.slice(hops, shift, end, axis=1) for shift, end in enumerate(ends)]
+    windows = graph.node("Concat", shifted, axis=2)  # (b, n / 160, 480)
     waves = graph.node("MatMul", [windows, graph.exact("fourier", _fourier())])
     power = graph.node("MatMul", [graph.node("Mul", [waves, waves]), graph.exact("mels", _mels(n_mels))])
     audible = graph.node("Max", [power, graph.exact("least_power", np.array(LEAST_POWER))])

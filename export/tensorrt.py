@@ -11,7 +11,8 @@ from typing import Any
 from export.progress import Counter
 from export.tensorrt_dialect import tensorrt_dialect
 from speech.whisper.engine import DeviceLost, EngineError
-from speech.whisper.gpu.artifacts import ENCODE_BATCH, PREFILL_ROWS, STEP_ROWS
+from speech.whisper.gpu.artifacts import CONTEXTS, DRAFT_ROWS, ENCODE_ROWS, FRAME_BYTES, PREFILL_ROWS, STEP_ROWS
+from speech.whisper.gpu.bias_buffer import BIAS_INPUTS
 from speech.whisper.manifest import Compiled
 
 TENSORRT = 11  # the first version whose networks are all strongly typed
@@ -34,17 +35,29 @@ class Profile:
     """Sizes that a plan accepts: the least, what it is tuned for, the most."""
 
     batch: tuple[int, int, int]
-    tokens: tuple[int, int, int] = (1, 1, 1)
+    length: tuple[int, int, int] = (1, 1, 1)  # of another axis that is open: tokens of a prompt, bytes of audio
+    rows: tuple[int, int, int] | None = None  # choices of a token, if not one of each of the batch
 
 
+CHOICE_INPUTS = {"at", "active", "first", "temperature", "draw", *BIAS_INPUTS}
 TEXT = 448  # tokens, of every Whisper
-ENCODER_PROFILES = (Profile((1, ENCODE_BATCH // 2, ENCODE_BATCH)),)
-DECODER_PROFILES = (Profile((1, PREFILL_ROWS // 4, PREFILL_ROWS), (1, 8, TEXT)),)  # prompts
-# Kernels are chosen for one size of a profile: a live window's step is another matter than that of 64 files.
-STEP_PROFILES = tuple(
-    Profile((least + 1, least + 1 if most == STEP_ROWS[0] else most, most))
-    for least, most in zip((0, *STEP_ROWS), STEP_ROWS, strict=False)
+
+
+def _tuned(rows: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Batches of profiles, one above the other. Kernels are chosen for one size of a profile: a live window is another
+    matter than many files.
+    """
+    steps = zip((0, *rows), rows, strict=False)
+    return [(least + 1, least + 1 if most == rows[0] else most, most) for least, most in steps]
+
+
+ENCODER_PROFILES = tuple(
+    Profile(batch, (context * FRAME_BYTES,) * 3) for context in CONTEXTS for batch in _tuned(ENCODE_ROWS)
 )
+PROMPTS = Profile((1, PREFILL_ROWS // 4, PREFILL_ROWS), (1, 8, TEXT))
+DRAFTS = Profile((1, 1, 1), (1, DRAFT_ROWS // 2, TEXT), (1, DRAFT_ROWS // 2, DRAFT_ROWS))
+DECODER_PROFILES = (PROMPTS, DRAFTS)
+STEP_PROFILES = tuple(map(Profile, _tuned(STEP_ROWS)))
 
 
 def load_tensorrt() -> tuple[ModuleType, Compiled]:
@@ -97,7 +110,7 @@ class Compiler:
         shapes = self._builder.create_optimization_profile()
         for index in range(self.network.num_inputs):
             put = self.network.get_input(index)
-            shapes.set_shape(put.name, *ranges(tuple(put.shape), profile))
+            shapes.set_shape(put.name, *ranges(put.name, tuple(put.shape), profile))
         return shapes
 
     def build(self, config: Any) -> Any:
@@ -108,10 +121,13 @@ class Compiler:
         return plan
 
 
-def ranges(shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
-    """The first axis is the batch; another one that is open (−1) is that of the tokens."""
-    for batch, tokens in zip(profile.batch, profile.tokens, strict=True):
-        yield (batch, *(tokens if size < 0 else size for size in shape[1:]))
+def ranges(name: str, shape: tuple[int, ...], profile: Profile) -> Iterator[tuple[int, ...]]:
+    """The first axis is the batch, or of what is asked of a choice its rows; another one that is open (−1) is that of
+    the tokens or bytes.
+    """
+    first = profile.rows if profile.rows and name in CHOICE_INPUTS else profile.batch
+    for batch, length in zip(first, profile.length, strict=True):
+        yield (batch, *(length if size < 0 else size for size in shape[1:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,23 +41,23 @@ def padded_embedding(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(embedding, ((0, -len(embedding) % BLOCK), (0, 0)))
 
 
-def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str, *, biased: bool = False) -> None:
+def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str, rows: str) -> None:
     """Adds the inputs and outputs of a choice.
 
     logits: (b, blocks · BLOCK) in float32, of one token per row; kept: (b, 1), the token before, which an inactive row
     repeats
-    biased: whether the choice follows key terms
+    rows: name of the first axis
     inputs: active (b,) and first (b,) bool, temperature (b,) and draw (b,) float32; what `_raised` asks for
     outputs: token (b, 1); logprob (b,) under the suppressed distribution at temperature 1, without a bias
     """
     names = ("active", "first", "temperature", "draw")
     elements = dict(zip(names, (BOOL, BOOL, FLOAT, FLOAT), strict=True))
     active, first, temperature, draw = (
-        graph.node("Unsqueeze", [graph.input(name, elements[name], ["batch"]), graph.integers(1)]) for name in names
+        graph.node("Unsqueeze", [graph.input(name, elements[name], [rows]), graph.integers(1)]) for name in names
     )
     masks = [graph.exact(name, mask[None]) for name, mask in _masks(vocabulary).items()]
     allowed = graph.node("Add", [logits, graph.node("Where", [first, *masks])])
-    scores = _raised(graph, vocabulary, allowed, kept) if biased else allowed
+    scores = _raised(graph, vocabulary, allowed, kept, rows)
     table = graph.node("Reshape", [scores, graph.integers(-1, vocabulary.blocks, BLOCK)])
     peaks = graph.node("ReduceMax", [table, graph.integers(2)], keepdims=0)  # (b, blocks)
     peak = graph.node("ReduceMax", [peaks, graph.integers(1)], keepdims=1)
@@ -73,11 +73,10 @@ def select_token(graph: Graph, vocabulary: Vocabulary, logits: str, kept: str, *
     )
     best = _best(graph, table, peaks, vocabulary.blocks)
     chosen = _within(graph, graph.node("Where", [warm, drawn, best]), "token", vocabulary.size)
-    if biased:
-        plain = graph.node("Reshape", [allowed, graph.integers(-1, vocabulary.blocks, BLOCK)])
-        below = graph.node("Sub", [plain, highest])
-    graph.output(_logprob(graph, below, chosen), "logprob", FLOAT, ["batch"])
-    graph.output(graph.node("Where", [active, chosen, kept]), "token", INT64, ["batch", 1])
+    plain = graph.node("Reshape", [allowed, graph.integers(-1, vocabulary.blocks, BLOCK)])
+    without = graph.node("Sub", [plain, highest])
+    graph.output(_logprob(graph, without, chosen), "logprob", FLOAT, [rows])
+    graph.output(graph.node("Where", [active, chosen, kept]), "token", INT64, [rows, 1])
 
 
 def _masks(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
@@ -89,7 +88,7 @@ def _masks(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
     return {"never_first": first, "never": later}
 
 
-def _raised(graph: Graph, vocabulary: Vocabulary, logits: str, before: str) -> str:
+def _raised(graph: Graph, vocabulary: Vocabulary, logits: str, before: str, rows: str) -> str:
     """The logits with what is added to them for key terms.
 
     before: (b, 1), the token before
@@ -98,7 +97,7 @@ def _raised(graph: Graph, vocabulary: Vocabulary, logits: str, before: str) -> s
     a token is fulfilled once at most, so that no two are written to one place.
     """
     kinds = {"bias_after": INT32, "bias_token": INT32, "bias_boost": FLOAT}
-    after, token, boost = (graph.input(name, kind, ["batch", ENTRIES]) for name, kind in kinds.items())
+    after, token, boost = (graph.input(name, kind, [rows, ENTRIES]) for name, kind in kinds.items())
     after, token = (graph.node("Cast", [each], to=INT64) for each in (after, token))
     classes = np.full(vocabulary.blocks * BLOCK, AFTER_ANY)
     classes[list(vocabulary.open)] = AFTER_OPEN
@@ -125,11 +124,11 @@ def prompt_probabilities(graph: Graph, vocabulary: Vocabulary, logits: str) -> N
     """
     tokens, count = vocabulary.tokens, language_slots(vocabulary.size)
     spoken = graph.slice(logits, tokens.first_language, tokens.first_language + count, axis=1)
-    graph.output(graph.node("Softmax", [spoken], axis=1), "language", FLOAT, ["batch", count])
+    graph.output(graph.node("Softmax", [spoken], axis=1), "language", FLOAT, ["rows", count])
     whole = graph.slice(logits, 0, vocabulary.size, axis=1)
     probabilities = graph.node("Softmax", [whole], axis=1)
     silence = graph.slice(probabilities, tokens.no_speech, tokens.no_speech + 1, axis=1)
-    graph.output(graph.node("Squeeze", [silence, graph.integers(1)]), "no_speech", FLOAT, ["batch"])
+    graph.output(graph.node("Squeeze", [silence, graph.integers(1)]), "no_speech", FLOAT, ["rows"])
 
 
 def _best(graph: Graph, table: str, peaks: str, blocks: int) -> str:

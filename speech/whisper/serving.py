@@ -84,9 +84,9 @@ class ServingOptions:
         return cls(**values)
 
     def policy(self, engine: Engine) -> AdmissionPolicy:
-        """The engine's own, but for what is set here. Only a GPU's engine has no short contexts."""
+        """The engine's own, but for what is set here. Only a GPU's engine takes steps ahead."""
         own = AdmissionPolicy.for_slots(engine.slots)
-        if not engine.short_contexts:
+        if engine.lookahead:
             own = AdmissionPolicy.for_gpu(engine.slots, engine.encode_batch)
         return replace(own, gather=self.gather or own.gather, longest_queue=self.longest_queue)
 

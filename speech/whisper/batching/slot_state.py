@@ -111,7 +111,10 @@ class SlotStates:
         return [self._finished(int(slots[row]), bool(ended[row]), int(periods[row])) for row in over]
 
     def follow(self, slot: int, step: Step) -> list[FinishedText]:
-        """Takes in several steps of one slot, a row each, that were taken at once; returns the text if they end it."""
+        """Takes in several steps of one slot, a row each, that were taken at once and have read the rest of its prompt;
+        returns the text if they end it.
+        """
+        self._unread[slot] = 0
         slots, rows = np.array([slot], dtype=np.intp), range(len(step.tokens))
         pending = [CompletedStep(Step(step.tokens[row : row + 1], step.logprobs[row : row + 1])) for row in rows]
         for launched in [self.launch(each, slots) for each in pending]:

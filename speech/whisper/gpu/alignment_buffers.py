@@ -1,7 +1,7 @@
 """What alignment weights are made of, on its way from a slot to the thread that makes words of them.
 
-A step keeps what its token asks (queries of the alignment heads), not what it found. The keys that it asked are those of
-the window, so both are fetched once where a text ends, and their product is made by the thread that wants it.
+A step keeps what its token asks (queries of the alignment heads), not what it found. The keys that it asked are those
+of the window, so both are fetched once where a text ends, and their product is made by the thread that wants it.
 """
 
 from __future__ import annotations

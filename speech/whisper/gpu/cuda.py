@@ -15,7 +15,7 @@ from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
 from speech.whisper.engine import DeviceLost, EngineError
-from speech.whisper.gpu.device_memory import MemoryColumn, MemoryEvent, MemoryFull, MemoryRows
+from speech.whisper.gpu.device_memory import MemoryBlocks, MemoryColumn, MemoryEvent, MemoryFull, MemoryRows
 from speech.whisper.gpu.transfer_buffer import ALIGNMENT
 
 # What says that a call was wrong or came too early, and leaves the device as it is.
@@ -111,10 +111,14 @@ class CudaMemory:
     def clear(self, target: int, size: int) -> None:
         call(cudart.cudaMemsetAsync, target, 0, size, self.stream)
 
-    def copy_column(self, target: MemoryColumn, source: MemoryColumn) -> None:
-        kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        to, origin = (target.address, target.pitch), (source.address, source.pitch)
-        call(cudart.cudaMemcpy2DAsync, *to, *origin, target.size, target.blocks, kind, self.stream)
+    def copy_blocks(self, target: MemoryBlocks, source: MemoryBlocks, extent: tuple[int, int, int]) -> None:
+        copied = cudart.cudaMemcpy3DParms()
+        copied.srcPtr, copied.dstPtr = (
+            cudart.make_cudaPitchedPtr(each.address, each.pitch, each.pitch, each.rows) for each in (source, target)
+        )
+        copied.extent = cudart.make_cudaExtent(*extent)
+        copied.kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        call(cudart.cudaMemcpy3DAsync, copied, self.stream)
 
     def clear_column(self, target: MemoryColumn) -> None:
         call(cudart.cudaMemset2DAsync, target.address, target.pitch, 0, target.size, target.blocks, self.stream)

@@ -37,6 +37,15 @@ class MemoryColumn:
     blocks: int
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryBlocks:
+    """Blocks of rows."""
+
+    address: int  # of the first row of the first block
+    pitch: int  # bytes from a row to the next
+    rows: int  # from a block to the next
+
+
 class MemoryEvent(Protocol):
     """A point in the order of what was enqueued."""
 
@@ -64,8 +73,8 @@ class DeviceMemory(Protocol):
     def copy(self, target: int, source: int, size: int) -> None:
         """Within the memory; may return before it is done."""
 
-    def copy_column(self, target: MemoryColumn, source: MemoryColumn) -> None:
-        """Within the memory, of the same size and number; may return before it is done."""
+    def copy_blocks(self, target: MemoryBlocks, source: MemoryBlocks, extent: tuple[int, int, int]) -> None:
+        """Within the memory; may return before it is done. extent: bytes of a row, rows of a block, blocks"""
 
     def clear(self, target: int, size: int) -> None:
         """All zero; may return before it is done."""
@@ -119,9 +128,12 @@ class HostMemory:
     def copy(self, target: int, source: int, size: int) -> None:
         ctypes.memmove(target, source, size)
 
-    def copy_column(self, target: MemoryColumn, source: MemoryColumn) -> None:
-        for block in range(target.blocks):
-            self.copy(target.address + block * target.pitch, source.address + block * source.pitch, target.size)
+    def copy_blocks(self, target: MemoryBlocks, source: MemoryBlocks, extent: tuple[int, int, int]) -> None:
+        size, rows, blocks = extent
+        for block in range(blocks):
+            for row in range(rows):
+                to, origin = (each.address + (block * each.rows + row) * each.pitch for each in (target, source))
+                self.copy(to, origin, size)
 
     def clear(self, target: int, size: int) -> None:
         ctypes.memset(target, 0, size)

@@ -16,10 +16,29 @@ import numpy as np
 from speech.audio import Pcm
 from speech.whisper.engine import PendingAlignment, Step
 from speech.whisper.gpu.alignment_buffers import AlignmentFetcher
+from speech.whisper.gpu.artifacts import ENCODE_ROWS, FRAME_BYTES
 from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES, BiasBuffer, HostBias
 from speech.whisper.gpu.device_memory import MemoryEvent
-from speech.whisper.gpu.library import GraphLibrary, GraphPass, Launch
-from speech.whisper.gpu.runner import CHOSEN, WINDOW, DecoderBatch, PrefillOutput, PromptBatch, buckets, fill_windows
+from speech.whisper.gpu.draft_verifier import DraftVerifier
+from speech.whisper.gpu.library import GraphLibrary, Launch
+from speech.whisper.gpu.pass_buffers import (
+    bind_outputs,
+    prompt_inputs,
+    prompt_outputs,
+    row_inputs,
+    step_inputs,
+    step_outputs,
+)
+from speech.whisper.gpu.runner import (
+    CHOSEN,
+    WINDOW,
+    DecoderBatch,
+    DraftPass,
+    PrefillOutput,
+    PromptBatch,
+    buckets,
+    fill_windows,
+)
 from speech.whisper.gpu.slot_kv_cache import SlotKvCache
 from speech.whisper.gpu.transfer_buffer import BufferField, HostBuffer, TransferBuffer
 from speech.whisper.manifest import Manifest
@@ -68,6 +87,7 @@ class DeviceRunner:
 
     def __init__(self, manifest: Manifest, library: GraphLibrary, kv_cache: SlotKvCache) -> None:
         self.slots = kv_cache.slots
+        self.contexts = library.contexts
         self.encode_batch = kv_cache.encode_batch
         self.prefill_batch = library.prefill_rows
         self._library = library
@@ -78,11 +98,13 @@ class DeviceRunner:
         self._audio = TransferBuffer(
             memory, {"audio": BufferField(np.uint8, (kv_cache.encode_batch, SAMPLE_BYTES * WINDOW))}
         )
-        self._inputs = TransferBuffer(memory, _step_inputs(kv_cache.slots))
-        self._outputs = TransferBuffer(memory, _step_outputs(kv_cache.slots))
+        self._inputs = TransferBuffer(memory, step_inputs(kv_cache.slots))
+        self._outputs = TransferBuffer(memory, step_outputs(kv_cache.slots))
         self._bias = BiasBuffer(memory, kv_cache.slots)
-        self._prompt = TransferBuffer(memory, _prompt_inputs(self.prefill_batch, self._text))
-        self._prefill = TransferBuffer(memory, _prompt_outputs(self.prefill_batch, library.languages))
+        self._prompt = TransferBuffer(memory, prompt_inputs(self.prefill_batch, self._text))
+        self._prefill = TransferBuffer(memory, prompt_outputs(self.prefill_batch, library.languages))
+        self._drafts = DraftVerifier(library, kv_cache, self._fed)
+        self.draft_rows = self._drafts.rows
         self._audio_host = self._audio.host()
         self._prompts = [
             PromptBuffers(self._prompt.host(), self._prefill.host(), memory.event()) for _ in range(PROMPTS)
@@ -96,7 +118,12 @@ class DeviceRunner:
         self._heads = manifest.alignment_heads
         longest = kv_cache.alignment_parts(self._heads, 0, (0, self._text), 0)
         self._fetcher = AlignmentFetcher(memory, longest.size)
-        self._encoder, self._decoder = library.open_encoder(), library.open_prefill()
+        self._encoders = {
+            (windows, context): library.open_encoder(windows, context)
+            for windows in _tuned(kv_cache.encode_batch)
+            for context in self.contexts
+        }
+        self._decoder = library.open_prefill()
         self._steps: dict[int, Launch] = {}
         for count in buckets(kv_cache.slots):
             self._steps[count] = self._capture(count)
@@ -107,19 +134,22 @@ class DeviceRunner:
         """Whether a step is replayed as a CUDA graph."""
         return self._library.captured
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Pcm]) -> None:
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm], context: int) -> None:
         self._prepare_thread()
         count = len(slots)
         self._audio_sent.wait()  # the windows of the call before
-        windows = self._audio_host["audio"][:count]
+        length = context * FRAME_BYTES
+        windows = self._audio_host["audio"].reshape(-1)[: count * length].reshape(count, length)
         fill_windows(windows.view(np.int16), audio)
         self._memory.send(self._audio.address("audio"), windows)
         self._audio_sent.record()
-        self._encoder.bind_input("audio", windows.shape, self._audio.address("audio"))
-        for name, address in self._kv_cache.encoder_outputs(slots).items():
-            self._encoder.bind_output(name, (count, *self._kv_cache.shapes[name]), address)
-        self._encoder.enqueue()
-        self._kv_cache.store_encoded(slots)
+        encoder = self._encoders[next(each for each in self._encoders if each[0] >= count and each[1] == context)]
+        encoder.bind_input("audio", windows.shape, self._audio.address("audio"))
+        for name, address in self._kv_cache.encoder_outputs(slots, context).items():
+            heads, _, size = self._kv_cache.shapes[name]
+            encoder.bind_output(name, (count, heads, context, size), address)
+        encoder.enqueue()
+        self._kv_cache.store_encoded(slots, context)
 
     def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
         outputs = []
@@ -136,14 +166,16 @@ class DeviceRunner:
     def _enqueue_prompts(self, prompts: PromptBatch, buffers: PromptBuffers) -> None:
         count = len(prompts.ids)
         buffers.inputs["ids"][: prompts.ids.size] = prompts.ids.reshape(-1)
-        for name in ("position", "at", "last"):
+        for name in ("position", "frames", "last"):
             buffers.inputs[name][:count] = getattr(prompts, name)
+        buffers.inputs["at"][:count] = prompts.at + np.arange(count) * prompts.ids.shape[1]
         self._prompt.send(buffers.inputs)
         self._decoder.bind_input("ids", prompts.ids.shape, self._prompt.address("ids"))
-        for name in (*_row_inputs(0), "at"):
+        for name in (*row_inputs(0), "at"):
             self._decoder.bind_input(name, (count,), self._prompt.address(name))
-        self._bind_outputs(self._decoder, self._prefill, _prompt_outputs(0, 0), count)
-        self._bind_kv_cache(self._decoder, prompts.first, count)
+        bind_outputs(self._decoder, self._prefill, prompt_outputs(0, 0), count)
+        self._drafts.bind_biases(self._decoder, count)
+        self._kv_cache.bind(self._decoder, prompts.first, count)
         self._decoder.enqueue()
         fed = self._fed + prompts.first * TOKEN_BYTES
         self._memory.copy(fed, self._prompt.address("last"), count * TOKEN_BYTES)
@@ -153,7 +185,7 @@ class DeviceRunner:
     def step(self, rows: DecoderBatch) -> DeviceStep:
         buffers, count = next(self._next_buffers), len(rows)
         buffers.done.wait()  # the step before the last, which nobody may have read
-        for name in _step_inputs(0):
+        for name in step_inputs(0):
             buffers.inputs[name][:count] = getattr(rows, name)
         self._inputs.send(buffers.inputs)
         self._bias.send(buffers.bias, rows.biases)
@@ -162,8 +194,14 @@ class DeviceRunner:
         buffers.done.record()
         return DeviceStep(buffers, count)
 
-    def fetch_alignment(self, slot: int, first: int, last: int, frames: int) -> PendingAlignment:
-        return self._fetcher.fetch(self._kv_cache.alignment_parts(self._heads, slot, (first, last), frames))
+    def verify(self, draft: DraftPass) -> Step:
+        return self._drafts.verify(draft)
+
+    def keep(self, slot: int, row: int) -> None:
+        self._drafts.keep(slot, row)
+
+    def fetch_alignment(self, slot: int, tokens: tuple[int, int], frames: int) -> PendingAlignment:
+        return self._fetcher.fetch(self._kv_cache.alignment_parts(self._heads, slot, tokens, frames))
 
     def close(self) -> None:
         self._memory.wait()
@@ -172,21 +210,23 @@ class DeviceRunner:
         events = [self._audio_sent, *(each.done for each in self._ring), *(each.done for each in self._prompts)]
         for event in events:
             event.close()
+        self._drafts.close()
         self._fetcher.close()
         self._steps.clear()
-        del self._encoder, self._decoder
+        self._encoders.clear()
+        del self._decoder
         self._library.close()  # passes go before their graphs, graphs before the memory
         self._memory.close()
 
     def _capture(self, count: int) -> Launch:
         step = self._library.open_step(count)
-        for name in _step_inputs(0):
+        for name in step_inputs(0):
             step.bind_input(name, (count,), self._inputs.address(name))
         for name in BIAS_INPUTS:
             step.bind_input(name, (count, ENTRIES), self._bias.address(name))
-        self._bind_outputs(step, self._outputs, _step_outputs(0), count)
+        bind_outputs(step, self._outputs, step_outputs(0), count)
         step.bind_input("ids", (count, 1), self._fed)
-        self._bind_kv_cache(step, 0, count)
+        self._kv_cache.bind(step, 0, count)
 
         def feed() -> None:
             self._memory.copy(self._fed, self._outputs.address("token"), count * TOKEN_BYTES)
@@ -204,44 +244,9 @@ class DeviceRunner:
         for count in self._steps:
             idle, nobody = np.zeros(count, np.float32), np.zeros(count, np.bool_)
             last, chosen, one = (np.full(count, value) for value in (self._text - 1, CHOSEN, 1))
-            self.step(DecoderBatch(last, chosen, one, nobody, nobody, idle, idle, [None] * count)).result()
-
-    @staticmethod
-    def _bind_outputs(target: GraphPass, source: TransferBuffer, fields: dict[str, BufferField], count: int) -> None:
-        for name in fields:
-            target.bind_output(name, source.shape(name, count), source.address(name))
-
-    def _bind_kv_cache(self, target: GraphPass, first: int, count: int) -> None:
-        for name, address, written in self._kv_cache.addresses(first):
-            shape = (count, *self._kv_cache.shapes[name])
-            target.bind_input(name, shape, address)
-            if written:
-                target.bind_output(f"new_{name}", shape, address)
+            self.step(DecoderBatch(last, chosen, one, one, nobody, nobody, idle, idle, [None] * count)).result()
 
 
-def _step_inputs(rows: int) -> dict[str, BufferField]:
-    """A step's inputs besides ids and the KV cache."""
-    place = BufferField(np.int64, (rows,))
-    return _row_inputs(rows) | {"forced": place, "length": place}
-
-
-def _row_inputs(rows: int) -> dict[str, BufferField]:
-    """What a step and a pass of prompts are both given."""
-    flag, number, place = (BufferField(kind, (rows,)) for kind in (np.bool_, np.float32, np.int64))
-    return {"position": place, "active": flag, "first": flag, "temperature": number, "draw": number}
-
-
-def _step_outputs(rows: int) -> dict[str, BufferField]:
-    """A step's outputs besides the KV cache."""
-    return {"token": BufferField(np.int64, (rows, 1)), "logprob": BufferField(np.float32, (rows,))}
-
-
-def _prompt_inputs(rows: int, text: int) -> dict[str, BufferField]:
-    """What is sent for prompts: the decoder's inputs besides the KV cache, and the token that is fed next."""
-    place = BufferField(np.int64, (rows,))
-    return {"ids": BufferField(np.int64, (rows * text,)), "last": place, "at": place} | _row_inputs(rows)
-
-
-def _prompt_outputs(rows: int, languages: int) -> dict[str, BufferField]:
-    language, no_speech = (BufferField(np.float32, shape) for shape in ((rows, languages), (rows,)))
-    return _step_outputs(rows) | {"language": language, "no_speech": no_speech}
+def _tuned(encode_batch: int) -> list[int]:
+    """Windows up to which each pass of the encoder is for."""
+    return sorted({min(rows, encode_batch) for rows in (*ENCODE_ROWS, encode_batch)})

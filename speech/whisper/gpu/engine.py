@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Pcm
 from speech.whisper.engine import GREEDY, EngineError, PendingAlignment, PendingStep, Prefill, Sampling, Step, TokenBias
-from speech.whisper.gpu.runner import CHOSEN, DecoderBatch, Floats, PromptBatch, Runner, buckets
+from speech.whisper.gpu.runner import CHOSEN, DecoderBatch, DraftPass, Floats, PromptBatch, Runner, buckets
 from speech.whisper.manifest import Manifest
 
 NO_PROBABILITIES = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
@@ -40,9 +41,8 @@ class PendingRows:
 class GraphEngine:
     """Engine of one exported model over a runner. Not to be called by several threads at once."""
 
-    short_contexts = False  # all 30 s are encoded, whatever is asked
     partial_contexts = False
-    drafts = False
+    drafts = True
     biased_steps = True
 
     def __init__(self, manifest: Manifest, runner: Runner) -> None:
@@ -51,7 +51,9 @@ class GraphEngine:
         self.slots = runner.slots
         self.encode_batch = runner.encode_batch
         self.lookahead = runner.lookahead
+        self.short_contexts = len(runner.contexts) > 1
         self._runner = runner
+        self._frames = np.full(self.slots, self.dimensions.n_audio_ctx)  # of the slot's window
         self._position = np.full(self.slots, EMPTY, np.int64)  # where the slot's last token stands
         self._unfed = np.zeros(self.slots, bool)  # the last token was chosen and is not yet in the cache
         self._first = np.ones(self.slots, bool)  # no token was chosen since the prompt
@@ -64,9 +66,13 @@ class GraphEngine:
         return self._runner.captured
 
     def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
-        for slot in slots:
+        """In a pass for each length of the encoder that is needed."""
+        for slot, context in zip(slots, contexts, strict=True):
             self.rewind(slot)
-        self._runner.encode(slots, audio)
+            self._frames[slot] = next(each for each in self._runner.contexts if each >= context)
+        for length in sorted(set(self._frames[list(slots)].tolist())):
+            part = {slot: pcm for slot, pcm in zip(slots, audio, strict=True) if self._frames[slot] == length}
+            self._runner.encode(list(part), list(part.values()), length)
 
     def rewind(self, slot: int) -> None:
         self._position[slot] = EMPTY
@@ -92,7 +98,43 @@ class GraphEngine:
         raise EngineError("these graphs attend to a whole window")
 
     def verify(self, slot: int, draft: Sequence[int], sampling: Sequence[Sampling]) -> Step:
-        raise EngineError("these graphs take one token of a slot at a time")
+        """A pass reads what is left of the prompt, and the draft. Where nothing is left, a step says first with what a
+        pass may begin.
+        """
+        told, ahead = [], list(draft)
+        beginning = [*self._forced[slot]]
+        if not beginning:
+            told.append(self.step([slot], sampling[:1]).result())
+            beginning = told[-1].tokens.tolist()
+            if beginning != ahead[:1]:
+                return told[-1]
+            ahead = ahead[1:]
+        while True:
+            part = ahead[: self._runner.draft_rows - 1]
+            biases = [each.bias for each in sampling[len(draft) - len(ahead) :][: len(part) + 1]]
+            told.append(self._verify(slot, beginning, part, biases))
+            ahead = ahead[len(part) :]
+            beginning = told[-1].tokens.tolist()[-1:]
+            if len(told[-1].tokens) <= len(part) or beginning != ahead[:1]:
+                break
+            ahead = ahead[1:]
+        return Step(np.concatenate([each.tokens for each in told]), np.concatenate([each.logprobs for each in told]))
+
+    def _verify(self, slot: int, known: list[int], part: list[int], biases: Sequence[TokenBias | None]) -> Step:
+        """As many choices as there are right tokens, and one."""
+        begin = int(self._position[slot]) + (1 if self._forced[slot] else 0)
+        ids = np.array([*known, *part])
+        self._check_length(slot, begin + len(ids) + 1)
+        passed = DraftPass(slot, ids, begin, len(part) + 1, bool(self._first[slot]), int(self._frames[slot]), biases)
+        step = self._runner.verify(passed)
+        differs = np.flatnonzero(step.tokens[:-1] != np.array(part, np.int32))
+        right = int(differs[0]) if differs.size else len(part)
+        self._runner.keep(slot, right)
+        self._forced[slot].clear()
+        self._position[slot] = begin + len(known) + right
+        self._unfed[slot], self._first[slot] = True, False
+        logprobs = np.nan_to_num(step.logprobs[: right + 1], nan=OVERFLOW_LOGPROB)
+        return Step(step.tokens[: right + 1], logprobs)
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
         for slot in slots:
@@ -110,7 +152,7 @@ class GraphEngine:
 
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:
         last = int(self._position[slot])  # the token there was chosen, not fed
-        return self._runner.fetch_alignment(slot, last - tokens, last, frames)
+        return self._runner.fetch_alignment(slot, (last - tokens, last), frames)
 
     def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
         return self.fetch_alignment(slot, tokens, frames).result()
@@ -119,12 +161,14 @@ class GraphEngine:
         """Runs every kind of pass once, so that no request waits for what is loaded on first use."""
         start = self.manifest.tokens.start_of_transcript
         batches = sorted({1, self.encode_batch // 2, self.encode_batch} - {0})
-        for count in (min(batch, self.slots) for batch in batches):
+        for count, context in product((min(batch, self.slots) for batch in batches), self._runner.contexts):
             slots = range(count)
-            self.encode(slots, [np.zeros(0, np.int16)] * count, [self.dimensions.n_audio_ctx] * count)
+            self.encode(slots, [np.zeros(0, np.int16)] * count, [context] * count)
             self.prefill(slots, [[start]] * count)
             self.prefill(slots, [[start - 1] * 2 + [start]] * count)  # with a text before it
         self.prefill(range(self.slots), [[start]] * self.slots)
+        for rows in (1, self._runner.draft_rows):
+            self._verify(0, [start], [start] * (rows - 1), [None] * rows)
         for count in buckets(self.slots):
             self.step(range(count), [GREEDY] * count).result()
         for slot in range(self.slots):
@@ -147,6 +191,7 @@ class GraphEngine:
             position=np.maximum(self._position[:count], 0),
             forced=forced,
             length=np.ones(count, np.int64),
+            frames=np.ones(count, np.int64),
             active=np.zeros(count, bool),
             first=self._first[:count].copy(),
             temperature=np.zeros(count, np.float32),
@@ -154,6 +199,7 @@ class GraphEngine:
             biases=self._biases[:count],
         )
         rows.length[chosen] = rows.position[chosen] + 1
+        rows.frames[chosen] = self._frames[chosen]
         rows.active[chosen] = [not self._forced[slot] for slot in chosen.tolist()]
         rows.temperature[chosen] = [each.temperature for each in sampling]
         rows.draw[chosen] = [each.draw for each in sampling]
@@ -219,7 +265,7 @@ class GraphEngine:
         at = np.array([list(prompt).index(start) if start in prompt else 0 for prompt in prompts])
         self._position[run] += lengths
         self._first[run] = True
-        return PromptBatch(run[0], ids, lengths, begin, at)
+        return PromptBatch(run[0], ids, lengths, begin, at, self._frames[run])
 
     def _check_length(self, slot: int, tokens: int) -> None:
         if tokens > self.dimensions.n_text_ctx:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech.whisper.engine import EngineError
-from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS
+from speech.whisper.gpu.artifacts import ENCODE_BATCH, MOST_SLOTS, USUAL_SLOTS
 from speech.whisper.gpu.device_memory import DeviceMemory, MemoryFull
 from speech.whisper.gpu.device_runner import DeviceRunner
 from speech.whisper.gpu.engine import GraphEngine
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    slots: int = 0  # at most; 0: as many as fit
+    slots: int = 0  # at most, up to MOST_SLOTS; 0: USUAL_SLOTS, if they fit
     share: float = SHARE  # of the free memory that may be taken
     memory: int = 0  # bytes that may be taken, weights included, instead of a share; 0: the share counts
 
@@ -123,7 +123,7 @@ def slots_that_fit(manifest: Manifest, limits: EngineLimits, budget: MemoryBudge
             f"whisper-{manifest.id} needs {_size(budget.fixed + budget.slot)} of the GPU's memory besides its weights; "
             f"{said} is not enough"
         )
-    slots = min(most, fitting, limits.slots or most)
+    slots = min(most, fitting, limits.slots or USUAL_SLOTS)
     taken = budget.fixed + slots * budget.slot
     log.info("whisper-%s: %d slots of %s; %s taken", manifest.id, slots, _size(budget.slot), _size(taken))
     return slots

@@ -30,9 +30,11 @@ class Launch(Protocol):
 
 
 class GraphLibrary(Protocol):
+    contexts: tuple[int, ...]  # frames that an encoder pass may have, the fewest first
     encode_batch: int  # largest passes
     step_rows: int
     prefill_rows: int
+    draft_rows: int
     languages: int  # language tokens in the decoder's vocabulary; English-only weights have them too
 
     @property
@@ -43,9 +45,13 @@ class GraphLibrary(Protocol):
     def thread_bound(self) -> bool:
         """Whether a thread can replay only what it captured itself."""
 
-    def open_encoder(self) -> GraphPass: ...
+    def open_encoder(self, windows: int, context: int) -> GraphPass:
+        """A pass of at most so many windows, of so many frames each."""
 
     def open_prefill(self) -> GraphPass: ...
+
+    def open_draft(self) -> GraphPass:
+        """A pass of one row, after many of whose tokens one is chosen."""
 
     def open_step(self, rows: int) -> GraphPass:
         """A pass of one token of so many rows."""

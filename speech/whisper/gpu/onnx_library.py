@@ -18,7 +18,9 @@ import onnxruntime
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.artifacts import (
+    CONTEXTS,
     DECODER_GRAPH,
+    DRAFT_ROWS,
     ENCODE_BATCH,
     ENCODER_GRAPH,
     MOST_SLOTS,
@@ -128,9 +130,11 @@ def _session(path: Path, options: SessionSettings, more: dict[str, str] | None =
 class OnnxLibrary:
     """GraphLibrary over sessions that run in one memory."""
 
+    contexts: tuple[int, ...] = CONTEXTS
     encode_batch = ENCODE_BATCH
     step_rows = MOST_SLOTS
     prefill_rows = PREFILL_ROWS
+    draft_rows = DRAFT_ROWS
 
     def __init__(self, sessions: GraphSessions, device: str) -> None:
         """device: of the memory that passes are bound to, as ONNX Runtime calls it"""
@@ -146,11 +150,13 @@ class OnnxLibrary:
         assert self._sessions is not None, "the library is closed"
         return self._sessions
 
-    def open_encoder(self) -> OnnxPass:
+    def open_encoder(self, windows: int, context: int) -> OnnxPass:
         return OnnxPass(self._open.encoder, self._device)
 
     def open_prefill(self) -> OnnxPass:
         return OnnxPass(self._open.decoder, self._device)
+
+    open_draft = open_prefill
 
     def open_step(self, rows: int) -> OnnxPass:
         self._steps.append(OnnxPass(self._open.step, self._device, graph=next(_graph_numbers)))

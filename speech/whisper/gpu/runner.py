@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE, Pcm
-from speech.whisper.engine import PendingAlignment, PendingStep, TokenBias
+from speech.whisper.engine import PendingAlignment, PendingStep, Step, TokenBias
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -33,6 +33,7 @@ class PromptBatch:
     lengths: Integers  # (rows,): tokens of each prompt, at least 1
     position: Integers  # (rows,): where each prompt begins in its slot
     at: Integers  # (rows,): the token whose output distribution is read
+    frames: Integers  # (rows,): of the window that are attended to
 
     @property
     def last(self) -> Integers:
@@ -50,12 +51,26 @@ class PrefillOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftPass:
+    """What one slot may be about to say."""
+
+    slot: int
+    ids: Integers  # (tokens,): what is fed, first the token or tokens that it is known to begin with
+    position: int  # where the first of them stands
+    rows: int  # of the last tokens, what follows is chosen
+    first: bool  # whether the first of these choices is the first after a prompt
+    frames: int  # of the window that are attended to
+    biases: Sequence[TokenBias | None]  # (rows,)
+
+
+@dataclass(frozen=True, slots=True)
 class DecoderBatch:
     """One step of the first slots, a row each; inactive rows run along and keep their token."""
 
     position: Integers  # (rows,): where the token stands that is fed
     forced: Integers  # (rows,): token of a prompt that is fed, or CHOSEN
     length: Integers  # (rows,): tokens that are attended to: position + 1, or 1 of a row that only runs along
+    frames: Integers  # (rows,): of the window, likewise
     active: NDArray[np.bool_]  # (rows,): whether it chooses a token
     first: NDArray[np.bool_]  # (rows,): whether that is the first after a prompt
     temperature: Floats  # (rows,), 0 is argmax
@@ -68,16 +83,18 @@ class DecoderBatch:
 
 class Runner(Protocol):
     slots: int
+    contexts: tuple[int, ...]  # frames that a window may be encoded with, the fewest first
     encode_batch: int  # windows per `encode` at most
     prefill_batch: int  # rows per `prefill` at most
+    draft_rows: int  # choices per `verify` at most
     lookahead: int  # steps that may be in flight when the next is launched
 
     @property
     def captured(self) -> bool:
         """Whether a step is replayed as a CUDA graph."""
 
-    def encode(self, slots: Sequence[int], audio: Sequence[Pcm]) -> None:
-        """Fills the cross-attention of any slots, each from its window of at most 30 s."""
+    def encode(self, slots: Sequence[int], audio: Sequence[Pcm], context: int) -> None:
+        """Fills the cross-attention of any slots, each from its window, which is no longer than the context."""
 
     def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
         """Writes the prompts' tokens into the slots' caches, a pass a batch, and waits for the probabilities once."""
@@ -85,8 +102,14 @@ class Runner(Protocol):
     def step(self, rows: DecoderBatch) -> PendingStep:
         """Feeds each slot's last token; active rows choose the next. The result has all rows."""
 
-    def fetch_alignment(self, slot: int, first: int, last: int, frames: int) -> PendingAlignment:
-        """Alignment weights of the slot's tokens first to last - 1: (heads, tokens, frames).
+    def verify(self, draft: DraftPass) -> Step:
+        """Writes the draft's tokens into the slot's cache and waits for what would be chosen after each: (rows,)."""
+
+    def keep(self, slot: int, row: int) -> None:
+        """The slot's next step is fed with the choice of this row of the draft that was verified last."""
+
+    def fetch_alignment(self, slot: int, tokens: tuple[int, int], frames: int) -> PendingAlignment:
+        """Alignment weights of some of the slot's tokens, from the first to before the last: (heads, tokens, frames).
 
         The steps that wrote them were read. What is enqueued later does not touch what is fetched.
         """
@@ -96,7 +119,7 @@ class Runner(Protocol):
 
 
 def fill_windows(windows: NDArray[np.int16], audio: Sequence[Pcm]) -> None:
-    """Writes audio of at most 30 s into (rows, 480000), silence behind it."""
+    """Writes audio into (rows, samples), silence behind it."""
     for row, pcm in zip(windows, audio, strict=True):
         row[: len(pcm)] = pcm
         row[len(pcm) :] = 0

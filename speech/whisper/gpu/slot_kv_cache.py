@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from speech.whisper.engine import HEAD_SIZE, Dimensions
 from speech.whisper.gpu.alignment_buffers import ELEMENT, AlignmentParts
-from speech.whisper.gpu.device_memory import DeviceMemory, MemoryColumn, MemoryRows
+from speech.whisper.gpu.device_memory import DeviceMemory, MemoryBlocks, MemoryColumn, MemoryRows
+from speech.whisper.gpu.library import GraphPass
 
 ALIGNMENT = "alignment_query"
+FRAME = HEAD_SIZE * ELEMENT.itemsize  # bytes of one head's key, value or query
 CROSS = "cross_"  # prefix of the tensors that the encoder writes
 
 
@@ -44,7 +46,8 @@ class SlotKvCache:
     """Slots 0 to slots - 1 of every tensor lie behind each other, so that consecutive slots are one batch.
 
     The encoder writes right into slots that follow each other, and beside them otherwise, into a batch of its own: any
-    free slots are encoded together.
+    free slots are encoded together. A short window's keys and values always come from there, since a slot
+    has room for a long one's.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class SlotKvCache:
         self.slots = slots
         self.encode_batch = encode_batch
         self.memory = memory
+        self.text = shapes[ALIGNMENT][1]  # tokens that a slot has room for
+        self._heads, self._context, _ = next(shape for name, shape in shapes.items() if name.startswith(CROSS))
         self._sizes = {name: tensor_bytes(shape) for name, shape in shapes.items()}
         cross = [name for name in shapes if name.startswith(CROSS)]
         own = [name for name in shapes if not name.startswith(CROSS) and name != ALIGNMENT]
@@ -61,6 +66,7 @@ class SlotKvCache:
         self._addresses = self._allocate(cross, slots) | self._allocate(own, slots)
         self._addresses[ALIGNMENT] = memory.allocate(slots * self._sizes[ALIGNMENT])
         self._encoded = self._allocate(cross, encode_batch)
+        self._frames = [self._context] * slots  # that each slot was encoded with
         memory.wait()  # the graphs may run on another stream
 
     def _allocate(self, names: Sequence[str], count: int) -> dict[str, int]:
@@ -71,39 +77,73 @@ class SlotKvCache:
         begin = self.memory.allocate(len(names) * block)
         return {name: begin + index * block for index, name in enumerate(names)}
 
-    def _column(self, addresses: dict[str, int], slots: int, part: tuple[int, int], kind: str) -> MemoryColumn:
-        """Some slots of every tensor of a kind. slots: of a tensor; part: first and how many"""
-        name = next(each for each in addresses if each.startswith(CROSS) == (kind == "cross") and each != ALIGNMENT)
+    def _column(self, kind: str, first: int, count: int) -> MemoryColumn:
+        """Some slots of every tensor of a kind, `cross` or `own`."""
+        name = next(each for each in self.shapes if each.startswith(CROSS) == (kind == "cross") and each != ALIGNMENT)
         size = self._sizes[name]
-        return MemoryColumn(addresses[name] + part[0] * size, slots * size, part[1] * size, self._columns[kind])
+        return MemoryColumn(self._addresses[name] + first * size, self.slots * size, count * size, self._columns[kind])
+
+    def _frame_rows(self, address: int, slots: int, context: int) -> MemoryBlocks:
+        """Rows of frames of some windows' cross-attention, in every tensor.
+
+        address: of the first window in the first tensor; slots: that a tensor has; context: frames that a row has
+        """
+        return MemoryBlocks(address, context * FRAME, slots * self._heads)
 
     def addresses(self, first: int) -> Iterator[tuple[str, int, bool]]:
         """Name and address of each tensor from slot `first` on, and whether the decoder writes it."""
         for name, address in self._addresses.items():
             yield name, address + first * self._sizes[name], not name.startswith(CROSS)
 
-    def encoder_outputs(self, slots: Sequence[int]) -> dict[str, int]:
-        """Address of each of the encoder's outputs, by name: the slots themselves, if they follow each other."""
-        if len(runs(slots)) > 1:
-            return self._encoded
-        return {name: address for name, address, written in self.addresses(slots[0]) if not written}
+    def bind(self, target: GraphPass, first: int, count: int) -> None:
+        """Some slots as the rows of a pass, written in place."""
+        for name, address, written in self.addresses(first):
+            shape = (count, *self.shapes[name])
+            target.bind_input(name, shape, address)
+            if written:
+                target.bind_output(f"new_{name}", shape, address)
 
-    def store_encoded(self, slots: Sequence[int]) -> None:
+    def encoder_outputs(self, slots: Sequence[int], context: int) -> dict[str, int]:
+        """Address of each of the encoder's outputs, by name: the slots themselves, if they can be."""
+        if not self._aside(slots, context):
+            return {name: address for name, address, written in self.addresses(slots[0]) if not written}
+        begin, size = min(self._encoded.values()), self.encode_batch * self._heads * context * FRAME
+        return {name: begin + index * size for index, name in enumerate(self._encoded)}
+
+    def _aside(self, slots: Sequence[int], context: int) -> bool:
+        """Whether the encoder's outputs go into a batch of their own."""
+        return len(runs(slots)) > 1 or context < self._context
+
+    def store_encoded(self, slots: Sequence[int], context: int) -> None:
         """Brings what the encoder wrote to where it belongs, and clears the slots' self-attention and alignment
-        queries.
+        queries, and what lies behind a short window.
 
         A window that overflows float16 leaves NaN behind, which would pass the mask into the next window:
         zero times NaN is NaN.
         """
-        parts, row = runs(slots), 0
-        for first, count in parts:
-            self.memory.clear_column(self._column(self._addresses, self.slots, (first, count), "own"))
+        row = 0
+        for first, count in runs(slots):
+            self.memory.clear_column(self._column("own", first, count))
             size = self._sizes[ALIGNMENT]
             self.memory.clear(self._addresses[ALIGNMENT] + first * size, count * size)
-            if len(parts) > 1:
-                target = self._column(self._addresses, self.slots, (first, count), "cross")
-                self.memory.copy_column(target, self._column(self._encoded, self.encode_batch, (row, count), "cross"))
+            if context < self._context:
+                self.memory.clear_column(self._column("cross", first, count))
+            if self._aside(slots, context):
+                self._bring(row, first, count, context)
             row += count
+        for slot in slots:
+            self._frames[slot] = context
+
+    def _bring(self, row: int, first: int, count: int, context: int) -> None:
+        """Windows of the encoder's batch from a row on, to slots that follow each other."""
+        name = next(iter(self._encoded))
+        source = min(self._encoded.values()) + row * self._heads * context * FRAME
+        target = self._addresses[name] + first * self._sizes[name]
+        self.memory.copy_blocks(
+            self._frame_rows(target, self.slots, self._context),
+            self._frame_rows(source, self.encode_batch, context),
+            (context * FRAME, count * self._heads, self._columns["cross"]),
+        )
 
     def alignment_parts(
         self, heads: Sequence[tuple[int, int]], slot: int, tokens: tuple[int, int], frames: int
@@ -112,12 +152,11 @@ class SlotKvCache:
 
         heads: layer and head of each; tokens: the first, and the one past the last
         """
-        (first, last), row = tokens, HEAD_SIZE * ELEMENT.itemsize
-        begin = self._addresses[ALIGNMENT] + slot * self._sizes[ALIGNMENT] + first * row
-        places = [MemoryRows(begin, len(heads), self.shapes[ALIGNMENT][1] * row, (last - first) * row)]
+        (first, last), heard = tokens, self._frames[slot]
+        begin = self._addresses[ALIGNMENT] + slot * self._sizes[ALIGNMENT] + first * FRAME
+        places = [MemoryRows(begin, len(heads), self.shapes[ALIGNMENT][1] * FRAME, (last - first) * FRAME)]
         for layer, head in heads:
             name = f"{CROSS}key_{layer}"
-            context = self.shapes[name][1]
-            keys = self._addresses[name] + slot * self._sizes[name] + head * context * row
-            places.append(MemoryRows(keys, 1, context * row, context * row))
-        return AlignmentParts(places, len(heads), last - first, context, frames)
+            keys = self._addresses[name] + slot * self._sizes[name] + head * self._context * FRAME
+            places.append(MemoryRows(keys, 1, heard * FRAME, heard * FRAME))
+        return AlignmentParts(places, len(heads), last - first, heard, frames)

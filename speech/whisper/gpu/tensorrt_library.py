@@ -11,10 +11,11 @@ from typing import Any
 import tensorrt as trt
 
 from speech.whisper.engine import EngineError
-from speech.whisper.gpu.artifacts import DECODER_PLAN, ENCODER_PLAN, STEP_PLAN
+from speech.whisper.gpu.artifacts import DECODER_PLAN, ENCODER_PLAN, FRAME_BYTES, STEP_PLAN
 from speech.whisper.gpu.cuda import CudaGraph, CudaMemory
 from speech.whisper.gpu.library import DirectLaunch, GraphPass, Launch
 
+PROMPTS, DRAFTS = 0, 1  # profiles of the decoder's plan
 ERRORS_KEPT = 5  # of TensorRT's, for the text of those that are raised here
 
 log = logging.getLogger(__name__)
@@ -34,18 +35,28 @@ class TensorRtPlans:
         return max(int(plan.device_memory_size_v2) for plan in (self.encoder, self.decoder, self.step))
 
     @property
+    def contexts(self) -> tuple[int, ...]:
+        return tuple(sorted({length // FRAME_BYTES for _, length in largest(self.encoder, "audio")}))
+
+    @property
     def encode_batch(self) -> int:
-        return largest_batch(self.encoder, "audio", 0)
+        return max(windows for windows, _ in largest(self.encoder, "audio"))
 
     @property
     def step_rows(self) -> int:
-        return largest_batch(self.step, "ids", self.step.num_optimization_profiles - 1)
+        return max(rows for rows, _ in largest(self.step, "ids"))
 
 
-def largest_batch(plan: Any, name: str, profile: int) -> int:
-    """Largest batch of a profile."""
-    _, _, largest = plan.get_tensor_profile_shape(name, profile)
-    return int(largest[0])
+def largest(plan: Any, name: str) -> list[tuple[int, int]]:
+    """Of each profile the largest batch, and the largest second axis of this input."""
+    shapes = [plan.get_tensor_profile_shape(name, profile)[2] for profile in range(plan.num_optimization_profiles)]
+    return [(int(batch), int(length)) for batch, length in shapes]
+
+
+def fitting(plan: Any, name: str, rows: int, length: int) -> int:
+    """The first profile that takes so many rows of an input, and such a length of its second axis."""
+    sizes = enumerate(largest(plan, name))
+    return next(profile for profile, (most, longest) in sizes if most >= rows and longest >= length)
 
 
 def load_plans(folder: Path) -> TensorRtPlans:
@@ -67,23 +78,30 @@ class TensorRtLibrary:
     thread_bound = False
 
     def __init__(self, plans: TensorRtPlans, memory: CudaMemory) -> None:
+        self.contexts = plans.contexts
         self.encode_batch = plans.encode_batch
         self.step_rows = plans.step_rows
-        self.prefill_rows = largest_batch(plans.decoder, "ids", 0)
+        self.prefill_rows = largest(plans.decoder, "ids")[PROMPTS][0]
+        self.draft_rows = int(plans.decoder.get_tensor_profile_shape("at", DRAFTS)[2][0])
         self.languages = int(plans.decoder.get_tensor_shape("language")[1])
         self.captured = True
         self._plans: TensorRtPlans | None = plans
         self._memory = memory
         self._scratch = memory.allocate(plans.scratch), plans.scratch
 
-    def open_encoder(self) -> PlanContext:
-        return self._open(lambda plans: plans.encoder)
+    def open_encoder(self, windows: int, context: int) -> PlanContext:
+        encoder = self._open.encoder
+        return self._context(encoder, fitting(encoder, "audio", windows, context * FRAME_BYTES))
 
     def open_prefill(self) -> PlanContext:
-        return self._open(lambda plans: plans.decoder)
+        return self._context(self._open.decoder, PROMPTS)
+
+    def open_draft(self) -> PlanContext:
+        return self._context(self._open.decoder, DRAFTS)
 
     def open_step(self, rows: int) -> PlanContext:
-        return self._open(lambda plans: plans.step, rows)
+        step = self._open.step
+        return self._context(step, fitting(step, "ids", rows, 1))
 
     def capture(self, step: GraphPass, after: Callable[[], None]) -> Launch:
         """It runs once before: TensorRT prepares new shapes then, which cannot be captured."""
@@ -102,11 +120,12 @@ class TensorRtLibrary:
     def close(self) -> None:
         self._plans = None
 
-    def _open(self, chosen: Callable[[TensorRtPlans], Any], rows: int = 0) -> PlanContext:
+    @property
+    def _open(self) -> TensorRtPlans:
         assert self._plans is not None, "the library is closed"
-        plan = chosen(self._plans)
-        profiles = range(plan.num_optimization_profiles)
-        profile = next(each for each in profiles if not rows or largest_batch(plan, "ids", each) >= rows)
+        return self._plans
+
+    def _context(self, plan: Any, profile: int) -> PlanContext:
         return PlanContext(plan, profile, self._memory, self._scratch)
 
 

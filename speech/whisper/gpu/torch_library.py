@@ -20,7 +20,9 @@ import torch
 
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.artifacts import (
+    CONTEXTS,
     DECODER_GRAPH,
+    DRAFT_ROWS,
     ENCODE_BATCH,
     ENCODER_GRAPH,
     MOST_SLOTS,
@@ -97,9 +99,11 @@ class TorchPass:
 class TorchLibrary:
     """GraphLibrary over the networks of a folder."""
 
+    contexts: tuple[int, ...] = CONTEXTS
     encode_batch = ENCODE_BATCH
     step_rows = MOST_SLOTS
     prefill_rows = PREFILL_ROWS
+    draft_rows = DRAFT_ROWS
     thread_bound = False
 
     def __init__(self, folder: Path, memory: DeviceMemory, stream: int = 0) -> None:
@@ -112,11 +116,13 @@ class TorchLibrary:
         self.languages = self._decoder.shapes["language"][1]
         self.captured = device == "cuda"
 
-    def open_encoder(self) -> TorchPass:
+    def open_encoder(self, windows: int, context: int) -> TorchPass:
         return TorchPass(self._encoder, self._stream)
 
     def open_prefill(self) -> TorchPass:
         return TorchPass(self._decoder, self._stream)
+
+    open_draft = open_prefill
 
     def open_step(self, rows: int) -> TorchPass:
         return TorchPass(self._step, self._stream)

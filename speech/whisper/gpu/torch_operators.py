@@ -76,8 +76,8 @@ def _reshape(device: str, inputs: list[Value], attributes: dict[str, Any]) -> Va
 def _slice(device: str, inputs: list[Value], attributes: dict[str, Any]) -> Value:
     value, starts, ends, axes = inputs[:4]
     for start, end, axis in zip(*(np.asarray(each).reshape(-1) for each in (starts, ends, axes)), strict=True):
-        length = value.shape[axis]
-        value = value.narrow(int(axis), int(start), min(int(end), length) - int(start))
+        first, last, _ = slice(int(start), int(end)).indices(value.shape[axis])
+        value = value.narrow(int(axis), first, last - first)
     return value
 
 

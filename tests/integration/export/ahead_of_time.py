@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from export.tensorrt import DECODER_PROFILES, STEP_PROFILES
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES
 from speech.whisper.engine import Dimensions
 
 SCRIPT = Path(__file__).with_name("rtx_build.py")
@@ -27,12 +27,18 @@ def build(graph: Path, card: str = "SM80") -> dict[str, Any]:
 
 def check_encoder(said: dict[str, Any], sizes: Dimensions) -> None:
     assert said["layers"]["ATTENTION_INPUT"] == sizes.n_audio_layer
-    assert (said["profiles"], said["tf32"]) == (1, False)
+    assert (said["profiles"], said["tf32"]) == (len(ENCODER_PROFILES), False)
     assert said["scaled_keys"] == 0
 
 
-def check_decoder(said: dict[str, Any], sizes: Dimensions, profiles: int = len(DECODER_PROFILES)) -> None:
-    """Each layer writes keys and values and attends twice; the alignment weights are one cache more."""
+def check_decoder(said: dict[str, Any], sizes: Dimensions) -> None:
+    """A mask over the text, and as many frames of the window as were encoded."""
+    _check_layers(said, sizes, len(DECODER_PROFILES))
+    assert (said["masks"], said["lengths"]) == (sizes.n_text_layer, sizes.n_text_layer), "lengths were lost on the way"
+
+
+def _check_layers(said: dict[str, Any], sizes: Dimensions, profiles: int) -> None:
+    """Each layer writes keys and values and attends twice; the alignment queries are one cache more."""
     assert said["layers"]["KV_CACHE_UPDATE"] == 2 * sizes.n_text_layer + 1
     assert said["layers"]["ATTENTION_INPUT"] == 2 * sizes.n_text_layer
     assert said["scaled_keys"] == 0, "keys are read, multiplied by one, written and read again"
@@ -41,5 +47,5 @@ def check_decoder(said: dict[str, Any], sizes: Dimensions, profiles: int = len(D
 
 def check_step(said: dict[str, Any], sizes: Dimensions) -> None:
     """The same. The graph asks for no shape; TensorRT's parser asks for the number of rows all the same."""
-    check_decoder(said, sizes, len(STEP_PROFILES))
-    assert (said["masks"], said["lengths"]) == (0, sizes.n_text_layer), "lengths were lost on the way"
+    _check_layers(said, sizes, len(STEP_PROFILES))
+    assert (said["masks"], said["lengths"]) == (0, 2 * sizes.n_text_layer), "lengths were lost on the way"

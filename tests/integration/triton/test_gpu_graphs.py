@@ -134,6 +134,21 @@ def test_slots_do_not_hear_each_other(listening: GraphEngine) -> None:
     assert together[PASSAGE] != together[SENTENCE]
 
 
+def test_a_draft_is_what_steps_would_say_as_far_as_it_is_right(listening: GraphEngine) -> None:
+    words = decode(listening, [PASSAGE], 12)[PASSAGE]
+    expected = listening.alignment(PASSAGE, 8, 1500)
+    for draft, right in ((words[:9], 9), ([*words[:4], 77, *words[5:9]], 4)):
+        listening.rewind(PASSAGE)
+        listening.prefill([PASSAGE], [listening.manifest.sot_sequence("en")])
+
+        told = listening.verify(PASSAGE, draft, [GREEDY] * 10)
+
+        assert told.tokens.tolist() == words[: right + 1]
+        rest = [int(listening.step([PASSAGE], [GREEDY]).result().tokens[0]) for _ in range(11 - right)]
+        assert rest == words[right + 1 :]
+        np.testing.assert_allclose(listening.alignment(PASSAGE, 8, 1500), expected, atol=5e-3)
+
+
 def test_slots_that_pause_go_on_where_they_were(listening: GraphEngine) -> None:
     expected = decode(listening, [SENTENCE, PASSAGE], 6)
 
@@ -187,6 +202,19 @@ def test_attention_follows_the_sound(listening: GraphEngine, sentence: Pcm) -> N
     assert listening.alignment(SENTENCE, 10, 1500).sum(axis=2) == pytest.approx(1, abs=0.02)
     assert starts[0] < 0.8
     assert 1.8 < starts[-1] < 3.0
+
+
+def test_a_short_window_is_heard_as_with_all_30_s_around_it(listening: GraphEngine, passage: Pcm) -> None:
+    expected = decode(listening, [PASSAGE], 20)[PASSAGE]
+    listening.encode([PASSAGE], [passage], [len(passage) // 320 + 128])
+
+    heard = decode(listening, [PASSAGE], 20)[PASSAGE]
+    weights = listening.alignment(PASSAGE, 5, 1500)
+    listening.encode([PASSAGE], [passage], [1500])
+
+    assert heard == expected
+    assert weights.shape[2] == 768
+    assert weights.sum(axis=2) == pytest.approx(1, abs=0.02)
 
 
 def test_the_published_sizes_of_base_are_those_of_its_weights(engine: GraphEngine) -> None:

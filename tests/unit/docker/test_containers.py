@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from export.sizes import PUBLISHED, published
-from speech.whisper.gpu.artifacts import MOST_SLOTS
+from speech.whisper.gpu.artifacts import USUAL_SLOTS
 from speech.whisper.gpu.memory_plan import footprint
 from tests.e2e.compose_files import COMPOSE, DOCKER, Compose, read_stages
 
@@ -126,7 +126,7 @@ def test_whisper_leaves_vllm_its_share_of_the_smallest_a100(model: str) -> None:
     (vllm,) = (flag.split("=")[1] for flag in services["summarizer"]["command"] if "memory-utilization" in flag)
     needs = footprint(published(model))
     free = card - needs.weights
-    besides = min(needs.encoded + needs.scratch + MOST_SLOTS * needs.slot, free * float(
+    besides = min(needs.encoded + needs.scratch + USUAL_SLOTS * needs.slot, free * float(
         services["triton"]["environment"]["WHISPER_GPU_MEMORY"]
     ))  # fmt: skip
 

@@ -137,7 +137,24 @@ def test_a_step_attends_to_as_many_tokens_as_it_is_told(graph: Path, step: Path,
     own, heard = attention[::2], attention[1::2]
 
     assert [(len(node.input), node.input[6]) for node in own] == [(7, "length")] * 2
-    assert [len(node.input) for node in heard] == [3] * 2
+    assert [(len(node.input), node.input[6]) for node in heard] == [(7, "frames")] * 2
+
+
+def test_as_much_of_a_window_is_attended_to_as_was_encoded(
+    graph: Path, step: Path, encoded: NDArray[np.float32]
+) -> None:
+    """A short window beside a whole one; what lies behind it is garbage here."""
+    reference = Reference(WEIGHTS, np.float64)
+    decoder = DecoderSession(graph, [reference.cross(part) for part in (encoded, encoded[:25])], step)
+    decoder.run([DecoderRow(TOKENS[:5], 0)] * 2)
+    answer = decoder.run([DecoderRow(TOKENS[5:], 5)] * 2)
+
+    for row, part in enumerate((encoded, encoded[:25])):
+        logits, weights = reference.decode(TOKENS, part)
+        expected = suppressed(logits[-1:], NEVER, ())[0]
+        assert answer.logprob[row] == pytest.approx(expected.max(), abs=1e-2)
+        asked = np.stack([weights[layer][head] for layer, head in HEADS])
+        np.testing.assert_allclose(decoder.alignment(row, HEADS, slice(0, len(TOKENS))), asked, atol=2e-3)
 
 
 def test_a_step_has_its_weights_where_the_decoder_has_them_and_nothing_for_the_host(step: Path) -> None:

@@ -18,8 +18,15 @@ from speech.whisper.manifest import Compiled
 def test_a_profile_opens_the_batch_and_the_tokens() -> None:
     prompts = Profile((1, 4, 16), (1, 8, 448))
 
-    assert list(tensorrt.ranges((-1, -1), prompts)) == [(1, 1), (4, 8), (16, 448)]
-    assert list(tensorrt.ranges((-1, 8, 448, 64), prompts))[2] == (16, 8, 448, 64)
+    assert list(tensorrt.ranges("ids", (-1, -1), prompts)) == [(1, 1), (4, 8), (16, 448)]
+    assert list(tensorrt.ranges("self_key_0", (-1, 8, 448, 64), prompts))[2] == (16, 8, 448, 64)
+    assert list(tensorrt.ranges("at", (-1,), prompts)) == [(1,), (4,), (16,)]
+
+
+def test_a_draft_of_one_row_asks_for_many_tokens() -> None:
+    assert list(tensorrt.ranges("ids", (-1, -1), tensorrt.DRAFTS)) == [(1, 1), (1, 32), (1, 448)]
+    assert list(tensorrt.ranges("bias_token", (-1, 512), tensorrt.DRAFTS)) == [(1, 512), (32, 512), (64, 512)]
+    assert list(tensorrt.ranges("position", (-1,), tensorrt.DRAFTS)) == [(1,), (1,), (1,)]
 
 
 def test_without_tensorrt_the_export_says_what_it_needs(

@@ -29,16 +29,7 @@ KEPT = 42  # what an inactive row repeats
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph, path = Graph("selection"), tmp_path_factory.mktemp("selection") / "selection.onnx"
     logits = graph.input("logits", FLOAT, ["batch", VOCABULARY.blocks * BLOCK])
-    select_token(graph, VOCABULARY, logits, graph.input("kept", INT64, ["batch", 1]))
-    save_graph(graph.model(Float16Dialect.opset), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def biased(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    graph, path = Graph("selection"), tmp_path_factory.mktemp("selection") / "biased.onnx"
-    logits = graph.input("logits", FLOAT, ["batch", VOCABULARY.blocks * BLOCK])
-    select_token(graph, VOCABULARY, logits, graph.input("kept", INT64, ["batch", 1]), biased=True)
+    select_token(graph, VOCABULARY, logits, graph.input("kept", INT64, ["batch", 1]), "batch")
     save_graph(graph.model(Float16Dialect.opset), path)
     return path
 
@@ -60,7 +51,7 @@ def choose(graph: Path, logits: Floats, temperature: float = 0.0, draw: float = 
         "temperature": np.full(rows, temperature, np.float32),
         "draw": np.full(rows, draw, np.float32),
     }
-    told: list[Floats] = open_graph(graph).run(["token", "logprob"], feeds | more)
+    told: list[Floats] = open_graph(graph).run(["token", "logprob"], feeds | written([None] * rows) | more)
     return told
 
 
@@ -125,7 +116,7 @@ def raised(bias: TokenBias, kept: int) -> Floats:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_a_bias_chooses_what_it_chooses_on_a_cpu_and_leaves_the_probability(biased: Path, temperature: float) -> None:
+def test_a_bias_chooses_what_it_chooses_on_a_cpu_and_leaves_the_probability(graph: Path, temperature: float) -> None:
     random = np.random.default_rng(3)
     logits = random.standard_normal((12, SIZE)).astype(np.float32)
     logits[:, 1000:1400] += 2
@@ -133,7 +124,7 @@ def test_a_bias_chooses_what_it_chooses_on_a_cpu_and_leaves_the_probability(bias
     biases = [a_bias(random, int(each)) for each in kept[:, 0]]
     biases[4].boosts[:] = 0
 
-    tokens, logprobs = choose(biased, logits, temperature, draw=0.4, kept=kept, **written(list(biases)))
+    tokens, logprobs = choose(graph, logits, temperature, draw=0.4, kept=kept, **written(list(biases)))
 
     allowed = logits.copy()
     allowed[:, list(VOCABULARY.suppressed)] = -np.inf
@@ -149,11 +140,11 @@ def test_a_bias_chooses_what_it_chooses_on_a_cpu_and_leaves_the_probability(bias
         assert logprobs[row] == pytest.approx(expected[row, told], abs=1e-4)
 
 
-def test_rows_without_a_bias_choose_as_ever_beside_those_that_have_one(graph: Path, biased: Path) -> None:
+def test_rows_without_a_bias_choose_as_ever_beside_those_that_have_one(graph: Path) -> None:
     logits = np.random.default_rng(5).standard_normal((4, SIZE)).astype(np.float32)
     strong = TokenBias(np.array([4000]), np.array([50.0], np.float32))
 
-    plain, told = choose(graph, logits), choose(biased, logits, **written([None, strong, None, None]))
+    plain, told = choose(graph, logits), choose(graph, logits, **written([None, strong, None, None]))
 
     assert told[0][:, 0].tolist() == [int(plain[0][0, 0]), 4000, *plain[0][2:, 0].tolist()]
     assert told[1][[0, 2, 3]].tolist() == plain[1][[0, 2, 3]].tolist()

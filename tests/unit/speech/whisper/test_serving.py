@@ -290,12 +290,10 @@ def test_metrics_follow_the_statistics(adapter: WhisperAdapter, published: Metri
     assert published["whisper_tokens_total"] == len(" Hello.")
 
 
-@pytest.mark.parametrize(("short_contexts", "gather"), [(True, 1), (False, 8)])
-def test_an_encoder_of_whole_windows_is_given_batches(
-    multilingual: Tokenizer, short_contexts: bool, gather: int
-) -> None:
+@pytest.mark.parametrize(("lookahead", "gather"), [(0, 1), (1, 8)])
+def test_an_engine_of_a_gpu_is_given_batches(multilingual: Tokenizer, lookahead: int, gather: int) -> None:
     engine = ScriptedEngine(multilingual, {}, slots=10)
-    engine.short_contexts, engine.encode_batch = short_contexts, 16
+    engine.lookahead, engine.encode_batch = lookahead, 16
 
     policy = ServingOptions(longest_queue=5).policy(engine)
 

@@ -22,10 +22,10 @@ import pytest
 from speech.whisper.engine import AFTER_ANY
 from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES
 from speech.whisper.gpu.runner import CHOSEN
-from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, TEXT, languages, next_token
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, SHORT, TEXT, languages, next_token
 
 VERSION, CAPABILITY, MULTIPROCESSORS = "11.4.0.106", (8, 0), 108
-ENCODE_BATCH, SLOTS, PREFILL_ROWS = 4, 8, 3  # the plans' largest passes
+ENCODE_BATCH, SLOTS, PREFILL_ROWS, DRAFT_ROWS = 4, 8, 3, 5  # the plans' largest passes
 
 BROKEN = -32768  # a sample that makes the encoder overflow
 
@@ -91,6 +91,7 @@ class FakeGpu:
         self.failing = ""  # the call that fails
         self.error = Error.cudaErrorIllegalAddress  # and how
         self.passes: list[tuple[str, int]] = []  # plan and rows of each that ran
+        self.encoded: list[tuple[int, int]] = []  # windows and frames of each pass of the encoder
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
         bindings, cuda = ModuleType("cuda.bindings"), ModuleType("cuda")
@@ -110,6 +111,9 @@ class FakeGpu:
         return SimpleNamespace(
             cudaError_t=Error,
             cudaMemcpyKind=kinds,
+            cudaMemcpy3DParms=SimpleNamespace,
+            make_cudaPitchedPtr=lambda address, pitch, width, rows: (address, pitch, rows),
+            make_cudaExtent=lambda width, height, depth: (width, height, depth),
             cudaStreamNonBlocking=1,
             cudaEventDisableTiming=2,
             cudaEventBlockingSync=1,
@@ -194,6 +198,14 @@ class FakeGpu:
         target, pitch, source, source_pitch, width, height, kind, stream = copied
         for row in range(height):
             self.cudaMemcpyAsync(target + row * pitch, source + row * source_pitch, width, kind, stream)
+
+    def cudaMemcpy3DAsync(self, copied: SimpleNamespace, stream: Stream) -> None:
+        width, height, depth = copied.extent
+        for block in range(depth):
+            (target, pitch), (source, source_pitch) = (
+                (address + block * rows * pitch, pitch) for address, pitch, rows in (copied.dstPtr, copied.srcPtr)
+            )
+            self.cudaMemcpy2DAsync(target, pitch, source, source_pitch, width, height, copied.kind, stream)
 
     def cudaStreamWaitEvent(self, stream: Stream, event: Event, flags: int) -> None:
         asked, other = event.asked, event.stream
@@ -327,7 +339,8 @@ class Context:
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         largest = self.plan.profiles[self.profile].get(name, ())
         self.shapes[name] = shape
-        return name in self.plan.inputs and all(map(int.__le__, shape, largest))
+        tuned = name != "audio" or shape[1:] == largest[1:]
+        return name in self.plan.inputs and tuned and all(map(int.__le__, shape, largest))
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.addresses[name] = address
@@ -351,9 +364,18 @@ class Context:
         ):
             return False
         self.ran_with = dict(self.shapes)
-        rows = next(iter(self.shapes.values()))[0]
+        rows = self.shapes["ids" if "ids" in self.shapes else "audio"][0]
         inputs = {name: self._view(name, kind, self.shapes[name]) for name, (kind, _) in plan.inputs.items()}
-        outputs = {name: self._view(name, kind, (rows, *shape)) for name, (kind, shape) in plan.outputs.items()}
+        frames = self.shapes["audio"][1] // 640 if "audio" in self.shapes else 0
+        outputs = {
+            name: self._view(name, kind, (rows, *(frames if size < 0 else size for size in shape)))
+            for name, (kind, shape) in plan.outputs.items()
+            if name not in CHOICES
+        }
+        chosen = self.shapes["at"][0] if "at" in self.shapes else rows
+        for name in CHOICES & plan.outputs.keys():
+            kind, shape = plan.outputs[name]
+            outputs[name] = self._view(name, kind, (chosen, *shape))
 
         def work() -> None:
             gpu.passes.append((plan.name, rows))
@@ -370,20 +392,25 @@ class Context:
 
 
 SURE = 5.0
+CHOICES = {"token", "logprob", "language", "no_speech"}  # outputs of the tokens that are asked
 CROSS, SELF, ALIGNMENT = (1, HEARD, 64), (1, TEXT, 64), (2, TEXT, 64)
 
 
 class EncoderPlan(Plan):
     name = "encoder"
-    inputs = {"audio": (np.uint8, (960_000,))}  # noqa: RUF012
-    outputs = {"cross_key_0": (np.float16, CROSS), "cross_value_0": (np.float16, CROSS)}  # noqa: RUF012
-    profiles = [{"audio": (ENCODE_BATCH, 960_000)}]  # noqa: RUF012
+    inputs = {"audio": (np.uint8, (-1,))}  # noqa: RUF012
+    outputs = {name: (np.float16, (1, -1, 64)) for name in ("cross_key_0", "cross_value_0")}  # noqa: RUF012
+    profiles = [  # noqa: RUF012
+        {"audio": (windows, frames * 640)} for frames in (SHORT, HEARD) for windows in (ENCODE_BATCH // 2, ENCODE_BATCH)
+    ]
 
     def work(self, inputs: Tensors, outputs: Tensors) -> None:
         """A window's first sample is all that is heard; the lowest is what is no number."""
+        frames = outputs["cross_key_0"].shape[2]
+        self.gpu.encoded.append((len(inputs["audio"]), frames))
         heard = inputs["audio"].view(np.int16)[:, 0]
         outputs["cross_key_0"][:] = np.where(heard == BROKEN, np.nan, heard)[:, None, None, None]
-        outputs["cross_key_0"][..., 1] = np.linspace(0, 1, HEARD)  # what each frame is found by
+        outputs["cross_key_0"][..., 1] = np.linspace(0, 1, frames)  # what each frame is found by
 
 
 class DecoderPlan(Plan):
@@ -395,10 +422,11 @@ class DecoderPlan(Plan):
     }
     inputs = {  # noqa: RUF012
         "ids": (np.int64, (-1,)),
-        **{name: (np.int64, ()) for name in ("position", "at")},
+        **{name: (np.int64, ()) for name in ("position", "at", "frames")},
         **{name: (np.bool_, ()) for name in ("active", "first")},
         **{name: (np.float32, ()) for name in ("temperature", "draw")},
         **{name: (np.float16, CROSS) for name in ("cross_key_0", "cross_value_0")},
+        **{name: (kind, (ENTRIES,)) for name, kind in BIAS_INPUTS.items()},
         **caches,
     }
     outputs = {  # noqa: RUF012
@@ -408,32 +436,49 @@ class DecoderPlan(Plan):
         "no_speech": (np.float32, ()),
         **{f"new_{name}": value for name, value in caches.items()},
     }
-    profiles = [{"ids": (PREFILL_ROWS, TEXT)}]  # noqa: RUF012
+    profiles = [  # noqa: RUF012
+        {"ids": (PREFILL_ROWS, TEXT), "at": (PREFILL_ROWS,)},
+        {"ids": (1, TEXT), "at": (DRAFT_ROWS,)},
+    ]
 
     def work(self, inputs: Tensors, outputs: Tensors) -> None:
         for row, given in enumerate(inputs["ids"]):
             forced = inputs["forced"][row] if "forced" in inputs else CHOSEN
             ids = given if forced == CHOSEN else np.array([forced])
-            begin = int(inputs["position"][row])
-            end, asked = begin + len(ids), begin + (int(inputs["at"][row]) if "at" in inputs else 0) + 1
-            assert end <= TEXT, "written behind the cache"
-            cache, sound = inputs["self_key_0"][row, 0, :, 0], float(inputs["cross_key_0"][row, 0, 0, 0])
-            if np.isnan(sound):
-                cache[begin:end] = np.nan
-                continue
-            cache[begin:end] = ids
-            assert np.isfinite(cache).all(), "what is no number shines through the mask"
-            inputs["alignment_query"][row, :, begin:end] = 0
-            inputs["alignment_query"][row, :, begin:end, 1] = np.arange(begin, end)
-            tokens = cache[:asked].tolist()
-            how = bool(inputs["first"][row]), float(inputs["temperature"][row]), float(inputs["draw"][row])
-            active = bool(inputs["active"][row])
-            token = self.gpu.say(sound, tokens, *how) if active else ids[asked - begin - 1]
-            outputs["token"][row] = raised_token(inputs, row, int(tokens[-1])) or token if active else token
-            outputs["logprob"][row] = -len(tokens) / 100
-            if "language" in outputs:
-                outputs["language"][row] = languages(sound, tokens)
-                outputs["no_speech"][row] = outputs["language"][row, 1]
+            self.write(inputs, row, ids)
+            for choice, place in enumerate(inputs["at"] if "at" in inputs else np.arange(len(inputs["ids"]))):
+                if place // len(ids) == row:
+                    self.choose(inputs, outputs, (row, choice), ids[: place % len(ids) + 1])
+
+    def write(self, inputs: Tensors, row: int, ids: np.ndarray[Any, Any]) -> None:
+        begin = int(inputs["position"][row])
+        end = begin + len(ids)
+        assert end <= TEXT, "written behind the cache"
+        cache, keys = inputs["self_key_0"][row, 0, :, 0], inputs["cross_key_0"][row, 0, :, 0]
+        frames = int(inputs["frames"][row])
+        if np.isnan(keys[0]):
+            cache[begin:end] = np.nan
+            return
+        cache[begin:end] = ids
+        assert np.isfinite(cache).all() and np.isfinite(keys).all(), "what is no number shines through the mask"
+        if frames == SHORT:
+            assert (keys[:SHORT] == keys[0]).all() and not keys[SHORT:].any()
+        inputs["alignment_query"][row, :, begin:end] = 0
+        inputs["alignment_query"][row, :, begin:end, 1] = np.arange(begin, end)
+
+    def choose(self, inputs: Tensors, outputs: Tensors, place: tuple[int, int], ids: np.ndarray[Any, Any]) -> None:
+        (row, choice), sound = place, float(inputs["cross_key_0"][place[0], 0, 0, 0])
+        if np.isnan(sound):
+            return
+        tokens = inputs["self_key_0"][row, 0, : int(inputs["position"][row]) + len(ids), 0].tolist()
+        how = bool(inputs["first"][choice]), float(inputs["temperature"][choice]), float(inputs["draw"][choice])
+        active = bool(inputs["active"][choice])
+        token = self.gpu.say(sound, tokens, *how) if active else ids[-1]
+        outputs["token"][choice] = raised_token(inputs, choice, int(tokens[-1])) or token if active else token
+        outputs["logprob"][choice] = -len(tokens) / 100
+        if "language" in outputs:
+            outputs["language"][choice] = languages(sound, tokens)
+            outputs["no_speech"][choice] = outputs["language"][choice, 1]
 
 
 def raised_token(inputs: Tensors, row: int, before: int) -> int:
@@ -448,7 +493,6 @@ class StepPlan(DecoderPlan):
     inputs = {  # noqa: RUF012
         **{name: value for name, value in DecoderPlan.inputs.items() if name != "at"},
         **{name: (np.int64, ()) for name in ("forced", "length")},
-        **{name: (kind, (ENTRIES,)) for name, kind in BIAS_INPUTS.items()},
         "ids": (np.int64, (1,)),
     }
     outputs = {  # noqa: RUF012

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from speech.whisper.engine import EngineError
-from speech.whisper.gpu.factory import EngineLimits, open_tensorrt
+from speech.whisper.gpu.artifacts import MOST_SLOTS
+from speech.whisper.gpu.factory import EngineLimits, MemoryBudget, open_tensorrt, slots_that_fit
 from speech.whisper.manifest import RANDOM, Compiled, InvalidManifest, Source, write_manifest
 from speech.whisper.serving import ServingOptions, open_engine, open_for_timing
 from tests.unit.speech.whisper.gpu.fake_gpu import Error, FakeGpu
@@ -96,3 +97,10 @@ def test_random_numbers_are_timed_and_never_served(folder: Path, monkeypatch: py
         open_engine(folder, ServingOptions())
 
     assert open_for_timing(folder, ServingOptions(slots=5)).slots == 5
+
+
+@pytest.mark.parametrize(("asked", "slots"), [(0, 64), (3, 3), (200, 200), (1000, 256)])
+def test_more_rows_than_usual_are_there_for_who_asks(asked: int, slots: int) -> None:
+    budget = MemoryBudget(free=2**40, fixed=0, slot=2**20)
+
+    assert slots_that_fit(manifest(), EngineLimits(asked), budget, MOST_SLOTS) == slots

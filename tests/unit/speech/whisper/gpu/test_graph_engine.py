@@ -8,7 +8,7 @@ import pytest
 from speech.whisper.engine import GREEDY, EngineError, Sampling, read_prompts
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.runner import buckets
-from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, START, TEXT, ListRunner, manifest, next_token, said
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, SHORT, START, TEXT, ListRunner, manifest, next_token, said
 
 PROMPT = [START, 3, 6]
 
@@ -43,6 +43,52 @@ def test_every_slot_says_what_its_own_window_and_prompt_say(engine: GraphEngine)
     heard = steps(engine, [5, 0, 3], 4)
 
     assert heard == {slot: said(slot, PROMPT, 4) for slot in (5, 0, 3)}
+
+
+def test_windows_are_encoded_with_the_next_longer_context_that_there_is(
+    engine: GraphEngine, runner: ListRunner
+) -> None:
+    sounds = [np.full(4, slot, np.int16) for slot in (3, 1, 2)]
+
+    engine.encode([3, 1, 2], sounds, [SHORT + 1, 10, SHORT])
+    read_prompts(engine, [1, 2, 3], [PROMPT] * 3)
+
+    assert engine.short_contexts
+    assert runner.encoded == [([1, 2], SHORT), ([3], HEARD)]
+    assert steps(engine, [3, 1, 2], 2) == {slot: said(slot, PROMPT, 2) for slot in (3, 1, 2)}
+
+
+@pytest.mark.parametrize("length", [1, 3, 9])
+@pytest.mark.parametrize("right", [0, 2, 9])
+@pytest.mark.parametrize("spoken", [0, 2])
+def test_a_draft_is_followed_as_far_as_it_is_what_would_be_said(
+    engine: GraphEngine, runner: ListRunner, length: int, right: int, spoken: int
+) -> None:
+    """Right behind a prompt whose end is still unread, or behind some tokens."""
+    words = said(1, PROMPT, 20)
+    draft = [*words[spoken:][:right], 77, *words[spoken + right + 1 :]][:length]
+    right = min(right, length)
+    engine.encode([1], [np.full(4, 1, np.int16)], [HEARD])
+    engine.prefill([1], [PROMPT])
+    heard = []
+    if spoken:
+        heard = [engine.step([1], [GREEDY]).result().tokens[0] for _ in range(spoken + 1)][1:]
+    runner.steps.clear()
+
+    told = engine.verify(1, draft, [GREEDY] * (length + 1))
+
+    assert told.tokens.tolist() == words[spoken:][: right + 1]
+    assert told.logprobs.tolist() == [-(len(PROMPT) + spoken + row) for row in range(right + 1)]
+    assert [*heard, *told.tokens, *steps(engine, [1], 4)[1]] == words[: spoken + right + 5]
+    assert len(runner.steps) == 4 + bool(spoken), "a draft is not stepped through"
+    assert len(runner.drafts) <= 1 + length // runner.draft_rows
+
+
+def test_a_draft_that_a_slot_has_no_room_for_is_refused(engine: GraphEngine) -> None:
+    start(engine, [0], [START] * (TEXT - 4))
+
+    with pytest.raises(EngineError, match="slot 0 is full"):
+        engine.verify(0, said(0, [START] * (TEXT - 4), 6), [GREEDY] * 7)
 
 
 def test_slots_that_are_not_asked_for_keep_their_place(engine: GraphEngine) -> None:
