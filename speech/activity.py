@@ -26,6 +26,9 @@ MOST_GAIN = 300.0  # 50 dB
 SHORTEST_QUIET = 0.4  # seconds of speech that only the levelled sound holds
 BESIDE = 10  # chunks beside speech that stay as they are: 0.3 s
 WARM_UP = 128  # chunks that the network hears before a pause: 4 s
+LONG_PAUSE = 5.0  # seconds without speech, after which the network may hear late that somebody speaks
+LOOKED_BACK = 96  # chunks before such a beginning that a network without that past looks at: 3 s
+REFRESHED = 32  # chunks that it hears before those: 1 s
 REACH = 16  # chunks before and after whose loudest sets the gain: half a second
 
 Probabilities = NDArray[np.float32]  # (chunks,), 0..1
@@ -74,6 +77,21 @@ class VoiceActivity:
             if region.end - region.start >= SHORTEST_QUIET:
                 part = slice(round(region.start / CHUNK_SECONDS), round(region.end / CHUNK_SECONDS))
                 told[part] = np.maximum(heard[part], louder[part])
+        return self._with_first_words(pcm, told)
+
+    def _with_first_words(self, pcm: Pcm, heard: Probabilities) -> Probabilities:
+        """Half a minute of music makes the network slow to hear speech: it would miss the first words after it.
+
+        What is before speech after a long pause is looked at by a network that heard 1 s of the pause alone.
+        """
+        told, end = heard.copy(), 0.0
+        for region in regions(heard):
+            if region.start - end >= LONG_PAUSE:
+                first = round(region.start / CHUNK_SECONDS)
+                before = slice(first - LOOKED_BACK, first)
+                looked_at = pcm[(before.start - REFRESHED) * CHUNK : first * CHUNK]
+                told[before] = np.maximum(heard[before], self.stream().feed(looked_at)[REFRESHED:])
+            end = region.end
         return told
 
     def _levelled(self, pcm: Pcm, pauses: list[tuple[int, int]]) -> Probabilities:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.recognition.coverage import believable
+from gateway.recognition.coverage import SAME_LETTERS, believable
 from gateway.recognition.inventions import is_known_invention
 from gateway.recognition.windows import WindowTranscript
 from gateway.transcript.sentences import ends_sentence
@@ -31,6 +31,7 @@ SPOKEN = 0.5  # mean probability of speech over a known invention
 STRETCHED = 1.5  # times the length that is believable
 PAUSE = 0.5  # seconds between words that end a run of them
 LEAST_REPEATED = 6  # letters of a repetition
+SHORTEST_LETTER = 0.02  # seconds that a letter lasts in words that are really said
 
 
 def overlooked(transcript: WindowTranscript, speech: Probabilities) -> list[Region]:
@@ -103,6 +104,23 @@ def without_inventions(words: Sequence[Word], speech: Probabilities) -> tuple[Wo
         if not _is_invented(run, beside, speech):
             kept += run
     return tuple(kept)
+
+
+def without_echo(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Without words at the end that only repeat the one before them, or its beginning, and have hardly any length.
+
+    A word that the end of the recording cuts in two is written again and again.
+    """
+    kept = list(words)
+    while len(kept) > 1 and _is_echo(kept[-1], kept[-2]):
+        kept.pop()
+    return tuple(kept)
+
+
+def _is_echo(word: Word, before: Word) -> bool:
+    echo, said = letters(word), letters(before)
+    alike = echo == said or (len(echo) >= SAME_LETTERS and echo[:SAME_LETTERS] == said[:SAME_LETTERS])
+    return alike and word.probability < NEW_WORDS and word.end - word.start < SHORTEST_LETTER * len(echo)
 
 
 def sentences(words: Sequence[Word]) -> list[list[Word]]:

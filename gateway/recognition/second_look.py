@@ -26,7 +26,7 @@ from gateway.recognition.coverage import (
     tighten,
     unexplained,
 )
-from gateway.recognition.evidence import is_believable, off_holes, overlooked, without_inventions
+from gateway.recognition.evidence import is_believable, off_holes, overlooked, without_echo, without_inventions
 from gateway.recognition.windows import WindowTranscriber, WindowTranscript
 from speech.activity import Region
 from speech.audio import SAMPLE_RATE
@@ -111,9 +111,9 @@ class SecondLook:
         return _Draft(each, words, joined([*holes, *self._gaps(words, each.window)]))
 
     def _tightened(self, each: WindowTranscript) -> tuple[Word, ...]:
-        """Its words, none stretched over a pause or over speech that it does not stand for, and no inventions."""
+        """Its words, none stretched over a pause or over speech that it does not stand for; no inventions, no echo."""
         words = tighten(off_holes(each.words, overlooked(each, self._recording.speech)), self._recording.speech)
-        return without_inventions(words, self._recording.speech)
+        return without_echo(without_inventions(words, self._recording.speech))
 
     def _gaps(self, words: Sequence[Word], window: Window) -> list[Region]:
         span = Region(window.start / SAMPLE_RATE, window.end / SAMPLE_RATE)

@@ -87,6 +87,18 @@ def test_a_second_voice_far_below_the_first_is_found_and_the_first_stays_as_it_w
     np.testing.assert_array_equal(found[:first], heard[:first])
 
 
+@pytest.mark.parametrize("clip", ["dashwood", "amiable-woman", "telephone"])
+def test_the_first_word_after_long_music_is_heard(activity: VoiceActivity, clip: str) -> None:
+    music = np.tile(read_pcm(DATA / "hold-music.opus"), 2)[: 35 * SAMPLE_RATE]
+    spoken = read_pcm(DATA / f"{clip}.flac")
+    (alone, *_) = regions(activity.find_speech(spoken))
+
+    found = regions(activity.find_speech(np.concatenate([music, spoken])))
+
+    speech = next(each for each in found if each.end > 35 + alone.start)
+    assert speech.start == pytest.approx(35 + alone.start, abs=0.2)
+
+
 @pytest.mark.parametrize("level", [1.0, 10.0, 1000.0])
 def test_noise_holds_no_speech_however_loud(level: float) -> None:
     noise = np.random.default_rng(5).standard_normal(8 * SAMPLE_RATE)

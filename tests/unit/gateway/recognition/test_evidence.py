@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gateway.recognition.evidence import is_believable, off_holes, overlooked, without_inventions
+from gateway.recognition.evidence import is_believable, off_holes, overlooked, without_echo, without_inventions
 from gateway.recognition.inventions import is_known_invention
 from gateway.recognition.windows import WindowTranscript
 from speech.activity import CHUNK_SECONDS, Region
@@ -107,6 +109,16 @@ def test_what_a_speaker_repeats_stays_and_what_has_no_length_goes() -> None:
 
     assert len(without_inventions([*first, *again], SPEECH)) == 4
     assert len(without_inventions([*first, *squeezed], SPEECH)) == 2
+
+
+def test_a_word_that_the_end_cuts_in_two_is_written_once() -> None:
+    cut = [said("his", 2.3, 2.4), said("fearsome", 2.4, 2.9), said("fearsome", 2.9, 3.06, 0.3)]
+    again = said("fears.", 3.06, 3.06, 0.1)
+
+    assert [word.text for word in without_echo([*cut[:2], replace(cut[2], end=3.02), again])] == ["his", "fearsome"]
+    assert len(without_echo([*cut[:2], said("fearsome", 2.9, 3.06, 0.9)])) == 3  # said twice
+    assert len(without_echo([said("seven", 0.0, 0.4), said("seven", 0.4, 0.8, 0.3)])) == 2
+    assert without_echo([]) == ()
 
 
 def test_words_for_a_hole_need_more_where_they_were_said_elsewhere() -> None:
