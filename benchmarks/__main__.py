@@ -17,10 +17,10 @@ from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 NAMES = (
     "limits", "throughput", "accuracy", "calibration", "perturbations", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
-    "keyterms", "page", "profile", "jobs", "overview",
+    "keyterms", "page", "profile", "jobs", "overview", "shares",
 )  # fmt: skip
 # Need none but the service's.
-OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile", "jobs", "overview")
+OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile", "jobs", "overview", "limits", "shares")
 SCORING_OPTIONAL = ("gpu",)  # measure what they can where nothing scores
 
 

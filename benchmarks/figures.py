@@ -152,7 +152,8 @@ def _perf_analyzer(result: Result) -> Iterator[tuple[str, str, str]]:
 def _limits(result: Result) -> Iterator[tuple[str, str, str]]:
     for row in result.rows("How far"):
         if row[6] and "1500" in row[0]:
-            yield row[0], f"{row[1]:.1f} ms, {row[2]:.0f} Gop/s", f"{row[6]} of the machine's limit"
+            kind = "AVX2 forced" if result.name.endswith("avx2") else "all instructions"
+            yield f"{row[0]}, {kind}", f"{row[1]:.1f} ms, {row[2]:.0f} Gop/s", f"{row[6]} of the machine's limit"
 
 
 def _chaos(result: Result) -> Iterator[tuple[str, str, str]]:
@@ -183,7 +184,8 @@ PERFORMANCE: Lines = {
     "throughput-files": _files,
     "throughput-clips": _clips,
     "profile": _profile,
-    "limits": _limits,
+    "shares": _limits,
+    "shares-avx2": _limits,
     "memory": _memory,
     "diarization": _diarization,
     "streaming": _streaming,

@@ -1,7 +1,8 @@
 """What this machine can do at most: matrix products in float32, bfloat16 and int8, and reads from memory.
 
 Runs in the service's environment (`.venv`), which holds the libraries that could reach the peak; the best
-of them counts as the machine's limit; torch is one where it is installed (`pip install -e .[reference]`).
+of them, or of the bare instructions, counts as the machine's limit; torch is one where it is installed
+(`pip install -e .[reference]`).
 Prints JSON.
 """
 
@@ -21,6 +22,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from benchmarks.peak_kernels import FLOAT_PRODUCTS, INT8_PRODUCTS, float_turns, int8_turns
+
 SHAPES = {  # rows, inner, columns
     "large": (2048, 2048, 2048),
     "encoder mlp": (1500, 512, 2048),  # Whisper base, one window of 30 s
@@ -28,6 +31,7 @@ SHAPES = {  # rows, inner, columns
 }
 READ_BYTES = 512 * 1024**2  # far beyond every cache
 SECONDS = 0.6  # per measurement
+TURNS = 1_000_000  # of a loop over registers
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,17 @@ def peaks(threads: int) -> Iterator[Peak]:
             except (RuntimeError, NotImplementedError):
                 continue
             yield Peak(shape, precision, library, work / seconds / 1e9)
+
+
+def instruction_peaks(threads: int) -> Iterator[Peak]:
+    """The processor's own products, registers alone, by the instructions that the service's kernels use."""
+    for precision, loop, products in (
+        ("int8", int8_turns, INT8_PRODUCTS),
+        ("float32", float_turns, FLOAT_PRODUCTS),
+    ):
+        with ThreadPoolExecutor(threads) as pool:
+            seconds = best_time(lambda loop=loop: list(pool.map(loop, [1.0] * threads, [TURNS] * threads)))  # type: ignore[misc]
+        yield Peak("registers", precision, "instructions", 2.0 * products * TURNS * threads / seconds / 1e9)
 
 
 def read_bandwidth(threads: int) -> float:
@@ -145,9 +160,11 @@ def contenders() -> list[tuple[str, str, Prepare]]:
 def main() -> None:
     threads = len(os.sched_getaffinity(0))
     versions = {name: importlib.metadata.version(name) for name in sorted({name for name, *_ in contenders()})}
+    limited = "NUMBA_CPU_FEATURES" in os.environ  # to older instructions, to which libraries cannot be limited
+    found = [*instruction_peaks(threads), *([] if limited else peaks(threads))]
     measured = {
         "threads": threads,
-        "peaks": [asdict(peak) for peak in peaks(threads)],
+        "peaks": [asdict(peak) for peak in found],
         "read_bandwidth": read_bandwidth(threads),
         "copy_bandwidth": copy_bandwidth(threads),
         "versions": versions,

@@ -47,6 +47,21 @@ def processor_parts(root: int) -> dict[str, float]:
     return parts
 
 
+def part_processes(root: int) -> dict[str, int]:
+    """The id of each part's process; of the gateway, its own."""
+    found = {"gateway": root}
+    for member in family(root):
+        with contextlib.suppress(OSError):
+            arguments = Path(f"/proc/{member}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            found.setdefault(part_name(arguments), member)
+    return found
+
+
+def ended_children_seconds(process: int) -> float:
+    """User and system time of the process's children that have ended, and of theirs."""
+    return sum(int(field) for field in _after_name(Path(f"/proc/{process}"))[13:15]) / TICKS
+
+
 def part_name(arguments: Sequence[str]) -> str:
     """Of a process of the service, from its command line."""
     program = Path(arguments[0]).name

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import pytest
 
+from benchmarks.older_cpu import haswell
 from speech.audio import Pcm
 from tests.integration.triton.small_triton import MODEL, REPOSITORY
 
@@ -43,17 +43,7 @@ print(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).decode(toke
 """
 
 
-def haswell() -> dict[str, str]:
-    """numba's settings for Intel's first CPU with AVX2."""
-    features = llvm.get_host_cpu_features()
-    if not features.get("avx2"):
-        pytest.skip("this CPU has no AVX2")
-    newer = re.compile("avx512|avx10|avxvnni|avxifma|avxneconvert|amx|evex|vaes|vpclmul|gfni|sha|prefer")
-    kept = [f"+{name}" for name, present in features.items() if present and not newer.match(name)]
-    gone = [f"-{name}" for name in features if newer.match(name)]
-    return {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ",".join(kept + gone)}
-
-
+@pytest.mark.skipif(not haswell(), reason="this CPU has no AVX2")
 def test_a_cpu_without_avx512_hears_the_same_words(passage: Pcm) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", DECODE, str(REPOSITORY / MODEL / "1")],
