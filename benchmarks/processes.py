@@ -57,9 +57,15 @@ def part_processes(root: int) -> dict[str, int]:
     return found
 
 
-def ended_children_seconds(process: int) -> float:
-    """User and system time of the process's children that have ended, and of theirs."""
-    return sum(int(field) for field in _after_name(Path(f"/proc/{process}"))[13:15]) / TICKS
+def ended_children_seconds(root: int) -> float:
+    """User and system time of what the gateway, or what it runs, has started and has ended."""
+    total = 0
+    for member in family(root):
+        with contextlib.suppress(OSError):
+            arguments = Path(f"/proc/{member}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            if part_name(arguments) == "gateway":
+                total += sum(int(field) for field in _after_name(Path(f"/proc/{member}"))[13:15])
+    return total / TICKS
 
 
 def part_name(arguments: Sequence[str]) -> str:

@@ -11,13 +11,15 @@ import asyncio
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import imageio_ffmpeg
 
 from gateway.media.clock import LONGEST_PAUSE
 from gateway.media.origin import ClockOrigin
+from gateway.processes.confined import ConfinedProcess, ConfinedProcesses
 from gateway.processes.sandbox import Sandbox
 from speech.audio import SAMPLE_RATE
 
@@ -71,6 +73,10 @@ class MediaLimits:
 class Ffmpeg:
     executable: Path
     sandbox: Sandbox
+    processes: ConfinedProcesses = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "processes", ConfinedProcesses(self.sandbox, self.executable))
 
     @classmethod
     def find(cls) -> Ffmpeg:
@@ -81,7 +87,9 @@ class Ffmpeg:
             raise FfmpegMissing(
                 "no ffmpeg 6.1 or newer was found: install imageio-ffmpeg, or put an ffmpeg on the PATH"
             )
-        return cls(ranked[-1], Sandbox.find().fitting(ranked[-1], "-version"))
+        found = cls(ranked[-1], Sandbox.find().fitting(ranked[-1], "-version"))
+        found.processes.stand_ready()
+        return found
 
     async def spawn_live(self, arguments: list[str], limits: MediaLimits) -> asyncio.subprocess.Process:
         """Starts ffmpeg on what will be written to its standard input; its standard output is a pipe.
@@ -99,21 +107,15 @@ class Ffmpeg:
             start_new_session=True,
         )
 
-    def spawn(self, arguments: list[str], source: int, limits: MediaLimits) -> subprocess.Popen[bytes]:
-        """Starts ffmpeg on the open file `source`; standard output and error are pipes.
+    def spawn(
+        self, arguments: list[str], source: int, limits: MediaLimits, abandoned: Callable[[], bool] = lambda: False
+    ) -> ConfinedProcess:
+        """Starts ffmpeg on the open file `source`; standard output and error are pipes. It dies with the gateway.
 
-        It dies with the thread that calls this.
+        abandoned: whether nobody waits for it any more
+        raises: StartAbandoned
         """
-        return subprocess.Popen(
-            [*self.sandbox.command(self.executable, _limited(limits)), *arguments],
-            stdin=source,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"LC_ALL": "C"},
-            cwd="/",
-            bufsize=0,
-            start_new_session=True,  # out of reach of the terminal's Ctrl-C, at which it ends as if the file did
-        )
+        return self.processes.start(arguments, _limited(limits), source, abandoned)
 
 
 def _limited(limits: MediaLimits) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from gateway.media.matroska import Frames, read_frames
 from gateway.media.plain_wav import PlainWav
 from gateway.media.report import MAX_LINES, MediaReport, read_report
 from gateway.media.sink import TrackSink
+from gateway.processes.confined import ConfinedProcess, StartAbandoned
 from speech.audio import SAMPLE_RATE
 
 MAX_LINE = 2000  # bytes of one line of ffmpeg's report
@@ -65,7 +65,7 @@ class DecodingProcess:
         self._limits = limits
         self._on_progress = on_progress or _ignore
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ConfinedProcess | None = None
         self._cancelled = False
         self._deadline = time.monotonic() + limits.wall  # of all runs together
 
@@ -131,9 +131,8 @@ class DecodingProcess:
         longest = self._limits.duration
         return f"it is longer than {duration_text(longest)}" if sink.sound > int(longest * SAMPLE_RATE) else ""
 
-    def _read(self, child: subprocess.Popen[bytes], clock: SampleClock, edits: tuple[Edit, ...]) -> Iterator[Frames]:
+    def _read(self, child: ConfinedProcess, clock: SampleClock, edits: tuple[Edit, ...]) -> Iterator[Frames]:
         """The sound and its silence by the file's clock, in blocks of BLOCK samples."""
-        assert child.stdout is not None
         stream = io.BufferedReader(cast(io.RawIOBase, child.stdout), 2**18)
         waiting, length = list[Frames](), 0
         heard = read_frames(stream, self._limits.channels)
@@ -151,11 +150,14 @@ class DecodingProcess:
             child.kill()
 
     @contextmanager
-    def _run(self, path: Path, arguments: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
+    def _run(self, path: Path, arguments: list[str]) -> Iterator[tuple[ConfinedProcess, list[str]]]:
         """A running ffmpeg and the lines of its report, complete once the block is left."""
         lines: list[str] = []
         with path.open("rb") as source:
-            child = self._ffmpeg.spawn(arguments, source.fileno(), self._limits)
+            try:
+                child = self._ffmpeg.spawn(arguments, source.fileno(), self._limits, lambda: self._cancelled)
+            except StartAbandoned:
+                raise DecodingCancelled("decoding was cancelled") from None
         collector = threading.Thread(target=_collect, args=(child.stderr, lines), daemon=True)
         watchdog = threading.Timer(max(0.0, self._deadline - time.monotonic()), child.kill)
         watchdog.daemon = True
@@ -175,7 +177,7 @@ class DecodingProcess:
         if self._cancelled:
             raise DecodingCancelled("decoding was cancelled")
 
-    def _attach(self, child: subprocess.Popen[bytes] | None) -> None:
+    def _attach(self, child: ConfinedProcess | None) -> None:
         with self._lock:
             self._child = child
             if child is not None and self._cancelled:

@@ -71,7 +71,11 @@ class Sandbox:
 
         limits: name of a limit in `resource`, and its value
         """
-        rules = {
+        return [sys.executable, "-I", "-S", confine.__file__, marshal.dumps(self.rules(limits)).hex(), str(binary)]
+
+    def rules(self, limits: dict[str, int]) -> dict[str, object]:
+        """What confine.py takes."""
+        return {
             "parent": os.getpid(),
             "user": self.user,
             "limits": limits,
@@ -79,7 +83,6 @@ class Sandbox:
             "readable": LIBRARIES,
             "filter": self.filter,
         }
-        return [sys.executable, "-I", "-S", confine.__file__, marshal.dumps(rules).hex(), str(binary)]
 
     def fitting(self, binary: Path, *arguments: str) -> Sandbox:
         """This one, or the strictest part of it in which the binary ends with 0. Says in the log what it left away."""

@@ -135,8 +135,9 @@ async def test_a_cancelled_file_leaves_no_process_and_no_spool(tmp_path: Path, m
     endless = make("long.flac", source=("-f", "lavfi", "-i", "anoisesrc=r=8000:d=1200:a=0.1"))
     spool = tmp_path / "spool"
     spool.mkdir()
+    decoder = MediaDecoder(spool)
     others = _children()
-    work = asyncio.create_task(MediaDecoder(spool).decode(endless))
+    work = asyncio.create_task(decoder.decode(endless))
     while _children() <= others:
         await asyncio.sleep(0.01)
     work.cancel()
@@ -148,9 +149,9 @@ async def test_a_cancelled_file_leaves_no_process_and_no_spool(tmp_path: Path, m
 
 async def test_a_file_that_waits_for_a_thread_is_given_up_at_once(tmp_path: Path, make: Make) -> None:
     endless = make("long.flac", source=("-f", "lavfi", "-i", "anoisesrc=r=8000:d=1200:a=0.1"))
-    others = _children()
     with ThreadPoolExecutor(1) as one:
         decoder = MediaDecoder(tmp_path, executor=one)
+        others = _children()
         decoding = asyncio.create_task(decoder.decode(endless))
         while len(_children() - others) == 0:
             await asyncio.sleep(0.01)

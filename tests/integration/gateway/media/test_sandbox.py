@@ -18,6 +18,7 @@ import pytest
 
 from gateway.media.ffmpeg import Ffmpeg, MediaLimits
 from gateway.processes import confine
+from gateway.processes.confined import ConfinedProcess, StartAbandoned
 from gateway.processes.sandbox import Sandbox
 
 SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin")  # any user may run it, and its library too
@@ -127,10 +128,15 @@ def test_what_keeps_a_binary_from_working_is_left_away_and_told(caplog: pytest.L
     assert "sh is not confined by" in caplog.text
 
 
-def running(code: str, limits: MediaLimits | None = None) -> subprocess.Popen[bytes]:
+def running(code: str, limits: MediaLimits | None = None) -> ConfinedProcess:
     python = replace(Ffmpeg.find(), executable=PYTHON)
     with Path("/dev/null").open("rb") as nothing:
         return python.spawn(["-I", "-S", "-c", code], nothing.fileno(), limits or MediaLimits())
+
+
+def parent_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
 
 
 def said(code: str) -> str:
@@ -177,3 +183,51 @@ def test_it_dies_with_the_gateway(tmp_path: Path) -> None:
     while Path(f"/proc/{decoder}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{decoder}").exists()
+
+
+def test_every_file_has_a_process_of_its_own_that_holds_nothing_of_another() -> None:
+    python = replace(Ffmpeg.find(), executable=PYTHON)
+    code = "import os; print(os.getpid(), sorted(os.listdir('/proc/self/fd'), key=int)[:-1])"
+    unconfined = replace(python, sandbox=Sandbox())
+    with Path("/dev/null").open("rb") as nothing:
+        outputs = [
+            unconfined.spawn(["-I", "-S", "-c", code], nothing.fileno(), MediaLimits()).communicate(60)[0].decode()
+            for _ in range(2)
+        ]
+
+    assert len({output.split()[0] for output in outputs}) == 2
+    assert all(output.split(maxsplit=1)[1].strip() == "['0', '1', '2']" for output in outputs), outputs
+
+
+def test_a_killed_process_is_told_by_its_signal_and_one_that_fails_by_its_code() -> None:
+    sleeper = running("import time; time.sleep(60)")
+    sleeper.kill()
+    failed = running("raise SystemExit(3)")
+
+    assert (sleeper.wait(), failed.wait()) == (-signal.SIGKILL, 3)
+
+
+def test_a_fork_server_that_was_killed_is_started_again() -> None:
+    python = replace(Ffmpeg.find(), executable=PYTHON)
+    started = [python.spawn(["-I", "-S", "-c", "print(1)"], 0, MediaLimits())]
+    os.kill(parent_of(started[0].pid), signal.SIGKILL)
+
+    started.append(python.spawn(["-I", "-S", "-c", "print(1)"], 0, MediaLimits()))
+
+    assert started[1].communicate(60)[0] == b"1\n"
+    started[0].communicate(60)
+
+
+def test_a_start_that_nobody_waits_for_is_given_up_though_the_server_stands_still() -> None:
+    python = replace(Ffmpeg.find(), executable=PYTHON)
+    first = python.spawn(["-I", "-S", "-c", "print(1)"], 0, MediaLimits())
+    server = parent_of(first.pid)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(StartAbandoned):
+            python.spawn(["-I", "-S", "-c", "print(2)"], 0, MediaLimits(), lambda: True)
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+    third = python.spawn(["-I", "-S", "-c", "print(3)"], 0, MediaLimits())
+    assert (first.communicate(60)[0], third.communicate(60)[0]) == (b"1\n", b"3\n")
