@@ -44,11 +44,16 @@ def main(arguments: Sequence[str]) -> int:
 class Limits:
     machine: tuple[dict[str, Any], dict[str, Any]]  # two passes, one before the parts and one behind them
     parts: list[dict[str, Any]]
+    alone: list[dict[str, Any]]  # the parts on one thread
 
     @property
     def tables(self) -> list[report.Table]:
         peaks, bandwidth = best_of(*self.machine)
-        return [_peaks(*self.machine), _parts(self.parts, peaks["int8"] * 1e9, bandwidth)]
+        return [
+            _peaks(*self.machine),
+            _parts(self.parts, peaks["int8"] * 1e9, bandwidth),
+            scaling(self.alone, self.parts),
+        ]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -57,7 +62,12 @@ class Limits:
 
     @property
     def data(self) -> dict[str, object]:
-        return {"machine": self.machine[0], "machine again": self.machine[1], "parts": self.parts}
+        return {
+            "machine": self.machine[0],
+            "machine again": self.machine[1],
+            "parts": self.parts,
+            "one thread": self.alone,
+        }
 
     def reached(self, part: str) -> str:
         """How near the first part whose name begins so is to the machine's limit; "" for an unknown one."""
@@ -70,9 +80,11 @@ def measure(settings: dict[str, str]) -> Limits:
     speech.parent.mkdir(parents=True, exist_ok=True)
     english_files()[-1].pcm[: 5 * 30 * 16_000].tofile(speech)
     machine = _measure("benchmarks.machine", settings)
-    parts = _measure("benchmarks.engine_parts", settings, ENGINE, speech, "--threads", CORES)
+    parts, alone = (
+        _measure("benchmarks.engine_parts", settings, ENGINE, speech, "--threads", threads) for threads in (CORES, 1)
+    )
     # The limits of a shared machine move: the better of both passes counts.
-    return Limits((machine, _measure("benchmarks.machine", settings)), parts)
+    return Limits((machine, _measure("benchmarks.machine", settings)), parts, alone)
 
 
 def _measure(module: str, settings: dict[str, str], *arguments: object) -> Any:
@@ -113,3 +125,15 @@ def _parts(parts: Sequence[dict[str, Any]], operations: float, bandwidth: float)
     columns = ("part", "ms", "Gop/s", "GB/s", "limit ms", "set by", "reached")
     note = "Limit: all arithmetic at the best int8 rate, or all traffic at the read bandwidth, whichever takes longer."
     return report.Table("How far the engine's parts are from it", columns, rows, note)
+
+
+def scaling(alone: Sequence[dict[str, Any]], together: Sequence[dict[str, Any]]) -> report.Table:
+    """alone, together: the same parts in the same order, on one thread and on CORES, which encode as many windows"""
+    rows = []
+    for one, all_ in zip(alone, together, strict=True):
+        work = all_["operations"] / one["operations"] if one["operations"] else 1.0  # windows for each of the one
+        per_window = all_["seconds"] / work
+        if one["operations"]:
+            rows.append((one["name"], one["seconds"] * 1000, per_window * 1000, one["seconds"] / per_window))
+    columns = ("part", "ms, 1 thread", f"ms, {CORES} threads, of the same work", "times as fast")
+    return report.Table(f"What {CORES} threads gain", columns, rows)

@@ -121,6 +121,8 @@ class TritonSettings(SettingsGroup):
     """port of their metrics, where /health reads of their GPU; 0: not read"""
     repository: Path = _installed(installation.model_repository, "model_repository")
     """models of the Triton that is started here"""
+    processes: int = Field(default=0, ge=0)
+    """Tritons that are started here, among which the processors are divided; 0: one for each 8 of them"""
     timeout_seconds: float = Field(default=600.0, gt=0)
     """longest wait for one window, waiting behind others included"""
     patience_seconds: float = Field(default=20.0, ge=0)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import resource
+import secrets
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +40,7 @@ from gateway.triton.embedded import EmbeddedTriton, TritonFailed, TritonOptions
 from speech.whisper.manifest import MANIFEST_FILE
 
 DESCRIPTORS = 65_536
+PROCESSORS_OF_A_MODEL = 8  # heads of Whisper base, which the threads of a decoder's step share: more find no work
 TRITON_EXIT_SECONDS = 5  # everything that the gateway asked of it is finished by then
 SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "dashwood.flac"  # of a checkout
 
@@ -46,7 +49,7 @@ SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "dashwood.flac"  # of a 
 class Tritons:
     urls: Sequence[str]  # gRPC addresses
     access: TritonAccess
-    embedded: EmbeddedTriton | None = None  # one that was started here
+    embedded: Sequence[EmbeddedTriton] = ()  # those that were started here
 
 
 class ServeFailed(Exception):
@@ -120,8 +123,8 @@ async def serve(settings: Settings, listener: socket.socket) -> int:
 def drain(services: Services, tritons: Tritons, http: HttpServer) -> None:
     """From now on no child process is started again that nothing in flight needs."""
     services.summarizer.server.drain()
-    if tritons.embedded is not None:
-        tritons.embedded.drain(http.describe_in_flight)
+    for triton in tritons.embedded:
+        triton.drain(http.describe_in_flight)
 
 
 @contextmanager
@@ -187,7 +190,7 @@ def url_of(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Tritons]:
-    """Those in the settings, or one that is started here and ends with the context."""
+    """Those in the settings, or some that are started here and end with the context."""
     if settings.triton.urls:
         yield Tritons(settings.triton.urls, access_of(settings.triton))
         return
@@ -197,12 +200,31 @@ async def open_tritons(settings: Settings, models: Models) -> AsyncIterator[Trit
     if DIARIZER in names:
         check_diarizer(settings.triton.repository)
     log = settings.server.data / "log" / "triton.log"
-    key = settings.triton.control_key.get_secret_value()
+    shares = processor_shares(len(os.sched_getaffinity(0)), settings.triton.processes)
+    key = settings.triton.control_key.get_secret_value() or secrets.token_hex(16)
     options = TritonOptions(exit_seconds=TRITON_EXIT_SECONDS, log=log, control_key=key)
-    announce(f"Starting Triton with {', '.join(names)}; it logs to {shown(log)}")
-    async with EmbeddedTriton(settings.triton.repository, names, options) as triton:
-        announce(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
-        yield Tritons((triton.url,), triton.access, triton)
+    times = f" {len(shares)} times" if len(shares) > 1 else ""
+    announce(f"Starting Triton{times} with {', '.join(names)}; it logs to {shown(log)}")
+    async with AsyncExitStack() as stack:
+        tritons = [
+            await stack.enter_async_context(EmbeddedTriton(settings.triton.repository, names, each))
+            for each in (replace(options, parameters=threads_of_models(share)) for share in shares)
+        ]
+        for triton in tritons:
+            announce(f"Triton answers at {triton.url}, its metrics are at {triton.metrics_url}")
+        yield Tritons([triton.url for triton in tritons], tritons[0].access, tritons)
+
+
+def processor_shares(processors: int, tritons: int = 0) -> list[int | None]:
+    """How many threads the models of each Triton get; None where one has all. tritons: 0 for as many as suit."""
+    count = min(tritons or max(1, processors // PROCESSORS_OF_A_MODEL), processors)
+    if count == 1:
+        return [None]
+    return [processors // count + (number < processors % count) for number in range(count)]
+
+
+def threads_of_models(threads: int | None) -> dict[str, str]:
+    return {} if threads is None else {name: str(threads) for name in ("WHISPER_THREADS", "DIARIZER_THREADS")}
 
 
 def access_of(settings: TritonSettings) -> TritonAccess:

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.ideal import decoder_operations, encoder_operations
-from benchmarks.limits import best_of
+from benchmarks.limits import best_of, scaling
 from speech.whisper.engine import Dimensions
 
 BASE = Dimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6)
@@ -31,3 +31,13 @@ def test_the_better_of_two_passes_is_the_machines_peak() -> None:
     }
 
     assert best_of(first, second) == ({"int8": 1400.0, "float32": 300.0}, 30e9)
+
+
+def test_two_threads_that_encode_two_windows_in_the_time_of_one_are_twice_as_fast() -> None:
+    alone = [
+        {"name": "encoder, 1 windows", "seconds": 0.5, "operations": 1e10},
+        mel := {"name": "log-mel", "seconds": 0.1, "operations": 0},
+    ]
+    together = [{"name": "encoder, 2 windows", "seconds": 0.5, "operations": 2e10}, mel]
+
+    assert scaling(alone, together).rows == [("encoder, 1 windows", 500.0, 250.0, 2.0)]
