@@ -12,6 +12,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks import overview
 from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 
 NAMES = (
@@ -33,7 +34,9 @@ def main() -> int:
     if name not in OWN_PACKAGES:
         _enter_environment(optional=name in SCORING_OPTIONAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is stopped
-    return int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)
+    code = int(importlib.import_module(f"benchmarks.{name}").main(arguments) or 0)
+    overview.refresh()  # the pages that are made of results
+    return code
 
 
 def _enter_environment(*, optional: bool) -> None:

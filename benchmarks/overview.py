@@ -26,11 +26,17 @@ LINE = 120  # characters
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.parse_args(arguments)
-    written = pages(load())
-    for path, text in written.items():
-        path.write_text(text, encoding="utf-8")
-    print(written[PAGE])
+    print(refresh()[PAGE])
     return 0
+
+
+def refresh() -> dict[Path, str]:
+    """Writes the pages again that do not say what the results say."""
+    made = pages(load())
+    for path, text in made.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    return made
 
 
 def pages(results: Mapping[str, Result]) -> dict[Path, str]:
