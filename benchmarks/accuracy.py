@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,23 +54,47 @@ class ScoredOutcome:
     outcome: Outcome
 
 
+HeardByEntrant = dict[str, list[ScoredOutcome]]
+
+
+@dataclass(frozen=True)
+class AccuracyPart:
+    name: str
+    recordings: Sequence[CorpusRecording]
+    given: bool  # whether the contenders are told the language
+    entries: Sequence[AccuracyEntrant]
+    tabulate: Callable[[HeardByEntrant], report.Table]
+
+
 def main(arguments: Sequence[str]) -> int:
+    """Writes the report again whenever a contender has heard all of a part: what was ended early keeps what it has."""
     options = _parser().parse_args(arguments)
     with ExitStack() as stack:
         entries, versions = _contenders(stack, options)
-        spoken, most = _spoken(options.groups), options.recordings
-        words = {entry.title: _listen(entry, some(spoken, most), given=True) for entry in entries}
-        silent = {
-            entry.title: _listen(entry, [as_wav(each) for each in load([SILENT])], given=False) for entry in entries
-        }
-        vad = [entry for entry in entries if entry.vad]
-        foreign = some([each for each in load(LANGUAGES) if each.language], most)
-        guessed = {entry.title: _listen(entry, foreign, given=False) for entry in vad}
-    tables = [_word_errors(words), _invented(silent), _languages(guessed)]
-    data: dict[str, object] = {"words": _plain(words), "silent": _plain(silent), "languages": _plain(guessed)}
-    command = report.command("accuracy", arguments)
-    print(report.write(report.Report("accuracy", command, tables, versions, data), options.results).read_text())
+        command = report.command("accuracy", arguments)
+        heard: dict[str, HeardByEntrant] = {}
+        parts = _parts(entries, options)
+        for part in parts:
+            for entry in part.entries:
+                heard.setdefault(part.name, {})[entry.title] = _listen(entry, part.recordings, given=part.given)
+                ended = [each for each in parts if each.name in heard]
+                tables = [each.tabulate(heard[each.name]) for each in ended]
+                data: dict[str, object] = {each.name: _plain(heard[each.name]) for each in ended}
+                page = report.write(report.Report("accuracy", command, tables, versions, data), options.results)
+    print(page.read_text())
     return 0
+
+
+def _parts(entries: Sequence[AccuracyEntrant], options: argparse.Namespace) -> list[AccuracyPart]:
+    """Without voice activity detection a peer only shows what it invents where nobody speaks."""
+    most, usual = options.recordings, [entry for entry in entries if entry.vad]
+    foreign = some([each for each in load(LANGUAGES) if each.language], most)
+    silent = [as_wav(each) for each in load([SILENT])]
+    return [
+        AccuracyPart("words", some(_spoken(options.groups), most), True, usual, _word_errors),
+        AccuracyPart("silent", silent, False, entries, _invented),
+        AccuracyPart("languages", foreign, False, usual, _languages),
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,7 +153,7 @@ def _listen(entry: AccuracyEntrant, recordings: Sequence[CorpusRecording], *, gi
     return heard
 
 
-def _word_errors(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
+def _word_errors(heard: HeardByEntrant) -> report.Table:
     present = [group for group in GROUPS if any(each.recording.group == group for each in next(iter(heard.values())))]
     rows = [
         (
@@ -148,7 +172,7 @@ def _rate(heard: Sequence[ScoredOutcome]) -> str:
     return str(word_error_rate(errors))
 
 
-def _invented(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
+def _invented(heard: HeardByEntrant) -> report.Table:
     rows = []
     for title, found in heard.items():
         counts = [invented_words(each.outcome.text) for each in found]
@@ -157,7 +181,7 @@ def _invented(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
     return report.Table("Words where nobody speaks", ("system", "clips with words", "words", "which"), rows)
 
 
-def _languages(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
+def _languages(heard: HeardByEntrant) -> report.Table:
     columns = [
         f"{group}, {len([each for each in next(iter(heard.values())) if each.recording.group == group])} clips"
         for group in LANGUAGES
@@ -174,7 +198,7 @@ def _languages(heard: dict[str, list[ScoredOutcome]]) -> report.Table:
     return report.Table("Language recognised", ("system", *columns), rows, "Language not given.")
 
 
-def _plain(heard: dict[str, list[ScoredOutcome]]) -> dict[str, dict[str, list[object]]]:
+def _plain(heard: HeardByEntrant) -> dict[str, dict[str, list[object]]]:
     """By system and recording: wrong words, words of the reference, language."""
     return {
         title: {
