@@ -76,8 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         }
         with Service(settings=settings) as service:
             heard = [_hear(service, each, options.model) for each in recordings]
-    known = [each for each in heard if len(each.right)]
-    first, second = halves(known)
+    first, second = halves([each for each in heard if len(each.right)])
     calibration = fit(_all(first)[0], _all(first)[1])
     raw, right = _all(second)
     curve = options.results / CURVE
@@ -90,13 +89,7 @@ def main(arguments: Sequence[str]) -> int:
         _curve_table(raw, shown, right),
         _segments(second, calibration),
     ]
-    data: dict[str, object] = {
-        "calibration": _entry(manifest, calibration),
-        "words": {
-            each.recording.id: [[float(p), bool(r)] for p, r in zip(each.probabilities, each.right, strict=True)]
-            for each in known
-        },
-    }
+    data: dict[str, object] = {"calibration": _entry(manifest, calibration)}
     command = report.command("calibration", arguments)
     print(report.write(report.Report("calibration", command, tables, {}, data), options.results).read_text())
     print("[[calibration]]", *(f"{key} = {value!r}" for key, value in _entry(manifest, calibration).items()), sep="\n")
