@@ -131,10 +131,12 @@ class Engine(Protocol):
     slots: int  # sequences at once; slots are 0..slots-1
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
-    short_contexts: bool  # whether `encode` saves time on short windows, or always encodes all 30 s
     biased_steps: bool  # whether `step` follows the bias of a sampling
     partial_contexts: bool  # whether `span_languages` is there
     drafts: bool  # whether `verify` is there
+
+    def context(self, frames: int) -> int:
+        """How many encoder frames a window is encoded with for which so many are enough."""
 
     def encode(self, slots: Sequence[int], audio: Sequence[Pcm], contexts: Sequence[int]) -> None:
         """Fills each slot's cross-attention from its window and empties its self-attention cache.
@@ -143,6 +145,9 @@ class Engine(Protocol):
         contexts: encoder frames (20 ms each) to encode per slot, ≥ the window's own, ≤ n_audio_ctx
         A slot's result does not depend on the other slots of the call.
         """
+
+    def encoded(self, slot: int) -> bool:
+        """Whether the slot's window is encoded: `prefill` waits for that, and steps of other slots need not."""
 
     def rewind(self, slot: int) -> None:
         """Empties the slot's self-attention cache, keeping its audio: the same window is decoded again."""

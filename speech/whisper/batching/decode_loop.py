@@ -87,7 +87,9 @@ class DecodeLoop:
     # Audio and prompts into slots
 
     def admit(self, new: list[Sequence]) -> None:
-        """Encodes new windows in their slots, prepares those to be tried again, reads all their prompts."""
+        """Encodes new windows in their slots, prepares those to be tried again, and reads the prompts of all that are
+        encoded: an engine may encode beside the steps of others.
+        """
         retries = [each for each in self.occupied.values() if each.state is State.RETRY]
         self.occupied |= {sequence.slot: sequence for sequence in new}
         encode: list[Sequence] = []
@@ -101,14 +103,22 @@ class DecodeLoop:
         size = self._engine.encode_batch
         for first in range(0, len(encode), size):
             self._encode(encode[first : first + size])
-        self._detect_language([each for each in new if each.state is State.PREFILL and not each.language])
-        self._read_prompts([each for each in [*retries, *new] if each.state in (State.RETRY, State.PREFILL)])
+        encoded = self._encoded()
+        self._detect_language([each for each in encoded if each.state is State.PREFILL and not each.language])
+        self._read_prompts([each for each in encoded if each.state in (State.RETRY, State.PREFILL)])
+
+    def _encoded(self) -> list[Sequence]:
+        """Whose prompts can be read now: all, if nobody else has anything to do meanwhile."""
+        waiting = [each for each in self.occupied.values() if each.state in (State.RETRY, State.PREFILL)]
+        encoded = [each for each in waiting if self._engine.encoded(each.slot)]
+        busy = any(each.state is State.DECODING for each in self.occupied.values())
+        return encoded if busy else waiting
 
     def _context(self, sequence: Sequence) -> int:
         whole = self._engine.dimensions.n_audio_ctx
-        if sequence.attempt.whole_context or not self._engine.short_contexts:
+        if sequence.attempt.whole_context:
             return whole
-        return short_context(len(sequence.request.audio), whole)
+        return self._engine.context(short_context(len(sequence.request.audio), whole))
 
     def _encode(self, batch: list[Sequence]) -> None:
         """Fills the slots; if the engine fails on the batch, each alone: only the culprit fails."""

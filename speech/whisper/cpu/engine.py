@@ -43,7 +43,6 @@ class CpuEngine:
     """
 
     lookahead = 0
-    short_contexts = True
     biased_steps = True
     partial_contexts = True
     drafts = True
@@ -78,6 +77,12 @@ class CpuEngine:
 
     def _log_mel(self, window: Pcm, context: int) -> Mel:
         return log_mel(to_samples(window), self.dimensions.n_mels, FRAMES_PER_CONTEXT * context)
+
+    def context(self, frames: int) -> int:
+        return frames
+
+    def encoded(self, slot: int) -> bool:
+        return True
 
     def rewind(self, slot: int) -> None:
         self._state[slot] = _Slot()

@@ -1,6 +1,6 @@
-"""The few calls of CUDA that an engine needs: one stream, device and pinned memory, events, graphs.
+"""The few calls of CUDA that an engine needs: streams, device and pinned memory, events, graphs.
 
-Everything is enqueued on one stream, so it happens in that order; the host waits for events alone.
+What is enqueued on a stream happens in that order; streams wait for events of each other, and so does the host.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     anything else, which CUDA repeats at every later call
     """
     error, *values = function(*arguments)
+    check(function, error)
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def check(function: Callable[..., Any], error: Any) -> bool:
+    """True, or what `call` raises."""
     if error == cudart.cudaError_t.cudaErrorMemoryAllocation:
         raise MemoryFull(f"{function.__name__}: the GPU's memory is full")
     if error != cudart.cudaError_t.cudaSuccess:
         kind = EngineError if error.name.startswith(HARMLESS) else DeviceLost
         raise kind(f"{function.__name__}: {error.name}")
-    return values[0] if len(values) == 1 else tuple(values)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +71,11 @@ def find_card() -> CudaCard:
     return CudaCard(name.decode() if isinstance(name, bytes) else name, f"{major}.{minor}", multiprocessors)
 
 
-class CudaMemory:
-    """Memory of the first GPU that this process may use, and the stream on which all work is enqueued."""
+class CudaQueue:
+    """A stream: what is enqueued on it happens in that order."""
 
-    device = "cuda"
-
-    def __init__(self) -> None:
-        self.stream = call(cudart.cudaStreamCreateWithFlags, cudart.cudaStreamNonBlocking)
-        self._beside = call(cudart.cudaStreamCreateWithFlags, cudart.cudaStreamNonBlocking)
-        self._blocks: list[int] = []
-        self._pinned: list[int] = []
-
-    @property
-    def free(self) -> int:
-        """Bytes."""
-        return int(call(cudart.cudaMemGetInfo)[0])
-
-    def allocate(self, size: int) -> int:
-        address = int(call(cudart.cudaMalloc, max(size, ALIGNMENT)))
-        self._blocks.append(address)
-        self.clear(address, size)
-        return address
-
-    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
-        """Pinned host memory, which the GPU reads and writes by itself; all zero."""
-        address = int(call(cudart.cudaMallocHost, size))
-        self._pinned.append(address)
-        block: NDArray[np.uint8] = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
-        block[:] = 0
-        return block
+    def __init__(self, priority: int) -> None:
+        self.stream = call(cudart.cudaStreamCreateWithPriority, cudart.cudaStreamNonBlocking, priority)
 
     def copy(self, target: int, source: int, size: int) -> None:
         kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
@@ -126,21 +108,64 @@ class CudaMemory:
     def event(self) -> CudaEvent:
         return CudaEvent(self.stream)
 
+    def wait_for(self, event: MemoryEvent) -> None:
+        assert isinstance(event, CudaEvent)
+        event.hold(self.stream)
+
+    def wait(self) -> None:
+        call(cudart.cudaStreamSynchronize, self.stream)
+
+
+class CudaMemory(CudaQueue):
+    """Memory of the first GPU that this process may use, and the streams on which work is enqueued.
+
+    Its own is the decoder's; the encoder's has a lower priority, so that steps slip in between its kernels.
+    """
+
+    device = "cuda"
+
+    def __init__(self) -> None:
+        least, greatest = call(cudart.cudaDeviceGetStreamPriorityRange)
+        super().__init__(greatest)
+        self.encoding = CudaQueue(least)
+        self._beside = CudaQueue(greatest)
+        self._blocks: list[int] = []
+        self._pinned: list[int] = []
+
+    @property
+    def free(self) -> int:
+        """Bytes."""
+        return int(call(cudart.cudaMemGetInfo)[0])
+
+    def allocate(self, size: int) -> int:
+        address = int(call(cudart.cudaMalloc, max(size, ALIGNMENT)))
+        self._blocks.append(address)
+        self.clear(address, size)
+        return address
+
+    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
+        """Pinned host memory, which the GPU reads and writes by itself; all zero."""
+        address = int(call(cudart.cudaMallocHost, size))
+        self._pinned.append(address)
+        block: NDArray[np.uint8] = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+        block[:] = 0
+        return block
+
     def beside_event(self) -> CudaEvent:
-        return CudaEvent(self._beside)
+        return self._beside.event()
 
     def fetch_beside(self, places: Sequence[MemoryRows], target: NDArray[np.uint8], done: MemoryEvent) -> None:
         kind, end = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, target.ctypes.data
         for rows in places:
-            copied = (end, rows.size, rows.address, rows.pitch, rows.size, rows.rows, kind, self._beside)
+            copied = (end, rows.size, rows.address, rows.pitch, rows.size, rows.rows, kind, self._beside.stream)
             call(cudart.cudaMemcpy2DAsync, *copied)
             end += rows.rows * rows.size
-        assert isinstance(done, CudaEvent)
         done.record()
-        done.hold(self.stream)
+        self.wait_for(done)
 
     def wait(self) -> None:
-        call(cudart.cudaStreamSynchronize, self.stream)
+        self.encoding.wait()
+        super().wait()
 
     def release(self) -> None:
         for address in self._blocks:
@@ -152,8 +177,8 @@ class CudaMemory:
 
     def close(self) -> None:
         self.release()
-        call(cudart.cudaStreamDestroy, self.stream)
-        call(cudart.cudaStreamDestroy, self._beside)
+        for queue in (self, self.encoding, self._beside):
+            call(cudart.cudaStreamDestroy, queue.stream)
 
 
 class CudaEvent:
@@ -171,6 +196,11 @@ class CudaEvent:
     def hold(self, stream: Any) -> None:
         """Has another stream wait for it, and nobody else."""
         call(cudart.cudaStreamWaitEvent, stream, self._event, 0)
+
+    def reached(self) -> bool:
+        """Whether everything before it is done."""
+        (error, *_), not_ready = cudart.cudaEventQuery(self._event), cudart.cudaError_t.cudaErrorNotReady
+        return error != not_ready and check(cudart.cudaEventQuery, error)
 
     def wait(self) -> None:
         """Returns at once if it was never recorded."""

@@ -52,6 +52,9 @@ class MemoryEvent(Protocol):
     def record(self) -> None:
         """Here."""
 
+    def reached(self) -> bool:
+        """Whether everything before it is done."""
+
     def wait(self) -> None:
         """Until everything before it is done; returns at once if it was never recorded."""
 
@@ -59,16 +62,8 @@ class MemoryEvent(Protocol):
         """Gives it back."""
 
 
-class DeviceMemory(Protocol):
-    """Bytes by address. Copies happen in the order in which they are enqueued."""
-
-    device: str  # as ONNX Runtime calls it
-
-    def allocate(self, size: int) -> int:
-        """Address of `size` bytes, all zero, aligned to 256 on a GPU. Raises MemoryFull."""
-
-    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
-        """Memory of the host, all zero, which the device reads and writes by itself."""
+class DeviceQueue(Protocol):
+    """Work on a device's memory, in the order in which it is enqueued."""
 
     def copy(self, target: int, source: int, size: int) -> None:
         """Within the memory; may return before it is done."""
@@ -91,6 +86,25 @@ class DeviceMemory(Protocol):
     def event(self) -> MemoryEvent:
         """A new one, never recorded."""
 
+    def wait_for(self, event: MemoryEvent) -> None:
+        """Has what is enqueued later wait for it, and nobody else."""
+
+
+class DeviceMemory(DeviceQueue, Protocol):
+    """Bytes by address. Its own queue is the decoder's."""
+
+    device: str  # as ONNX Runtime calls it
+
+    @property
+    def encoding(self) -> DeviceQueue:
+        """The encoder's queue, whose work goes on beside, and gives way."""
+
+    def allocate(self, size: int) -> int:
+        """Address of `size` bytes, all zero, aligned to 256 on a GPU. Raises MemoryFull."""
+
+    def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
+        """Memory of the host, all zero, which the device reads and writes by itself."""
+
     def beside_event(self) -> MemoryEvent:
         """A new one for `fetch_beside`."""
 
@@ -101,7 +115,7 @@ class DeviceMemory(Protocol):
         """
 
     def wait(self) -> None:
-        """Until everything enqueued is done."""
+        """Until everything enqueued is done, on all queues."""
 
     def release(self) -> None:
         """Frees everything that was allocated."""
@@ -153,6 +167,13 @@ class HostMemory:
 
     beside_event = event
 
+    @property
+    def encoding(self) -> HostMemory:
+        return self
+
+    def wait_for(self, event: MemoryEvent) -> None:
+        pass  # it is past
+
     def fetch_beside(self, places: Sequence[MemoryRows], target: NDArray[np.uint8], done: MemoryEvent) -> None:
         end = target.ctypes.data
         for rows in places:
@@ -172,6 +193,9 @@ class HostMemory:
 class _PastEvent:
     def record(self) -> None:
         pass
+
+    def reached(self) -> bool:
+        return True
 
     def wait(self) -> None:
         pass

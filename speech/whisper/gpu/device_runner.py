@@ -7,7 +7,7 @@ for the event of the step that it reads. Every number of rows is captured when t
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -109,7 +109,10 @@ class DeviceRunner:
         self._prompts = [
             PromptBuffers(self._prompt.host(), self._prefill.host(), memory.event()) for _ in range(PROMPTS)
         ]
-        self._audio_sent = memory.event()
+        self._audio_sent = memory.encoding.event()
+        self._decoded = memory.event()  # what was enqueued before a window is encoded
+        self._encoded = [memory.encoding.event() for _ in range(kv_cache.slots)]
+        self._encoding: dict[int, MemoryEvent] = {}  # slots whose windows the decoder has not waited for
         self._ring = [
             StepBuffers(self._inputs.host(), self._outputs.host(), self._bias.host(), memory.event())
             for _ in range(self.lookahead + 1)
@@ -141,7 +144,10 @@ class DeviceRunner:
         length = context * FRAME_BYTES
         windows = self._audio_host["audio"].reshape(-1)[: count * length].reshape(count, length)
         fill_windows(windows.view(np.int16), audio)
-        self._memory.send(self._audio.address("audio"), windows)
+        queue, done = self._memory.encoding, self._encoded[slots[0]]
+        self._decoded.record()
+        queue.wait_for(self._decoded)  # steps and copies that read what the slots held
+        queue.send(self._audio.address("audio"), windows)
         self._audio_sent.record()
         encoder = self._encoders[next(each for each in self._encoders if each[0] >= count and each[1] == context)]
         encoder.bind_input("audio", windows.shape, self._audio.address("audio"))
@@ -150,6 +156,16 @@ class DeviceRunner:
             encoder.bind_output(name, (count, heads, context, size), address)
         encoder.enqueue()
         self._kv_cache.store_encoded(slots, context)
+        done.record()
+        self._encoding |= dict.fromkeys(slots, done)
+
+    def encoded(self, slot: int) -> bool:
+        return slot not in self._encoding or self._encoding[slot].reached()
+
+    def _await_windows(self, slots: Iterable[int]) -> None:
+        """Has the decoder wait until they are encoded."""
+        for done in {self._encoding.pop(slot): None for slot in slots if slot in self._encoding}:
+            self._memory.wait_for(done)
 
     def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
         outputs = []
@@ -165,6 +181,7 @@ class DeviceRunner:
 
     def _enqueue_prompts(self, prompts: PromptBatch, buffers: PromptBuffers) -> None:
         count = len(prompts.ids)
+        self._await_windows(range(prompts.first, prompts.first + count))
         buffers.inputs["ids"][: prompts.ids.size] = prompts.ids.reshape(-1)
         for name in ("position", "frames", "last"):
             buffers.inputs[name][:count] = getattr(prompts, name)
@@ -185,6 +202,8 @@ class DeviceRunner:
     def step(self, rows: DecoderBatch) -> DeviceStep:
         buffers, count = next(self._next_buffers), len(rows)
         buffers.done.wait()  # the step before the last, which nobody may have read
+        if self._encoding:
+            self._await_windows(np.flatnonzero(rows.active).tolist())
         for name in step_inputs(0):
             buffers.inputs[name][:count] = getattr(rows, name)
         self._inputs.send(buffers.inputs)
@@ -195,6 +214,7 @@ class DeviceRunner:
         return DeviceStep(buffers, count)
 
     def verify(self, draft: DraftPass) -> Step:
+        self._await_windows([draft.slot])
         return self._drafts.verify(draft)
 
     def keep(self, slot: int, row: int) -> None:
@@ -207,7 +227,13 @@ class DeviceRunner:
         self._memory.wait()
         for step in self._steps.values():
             step.close()
-        events = [self._audio_sent, *(each.done for each in self._ring), *(each.done for each in self._prompts)]
+        events = [
+            self._audio_sent,
+            self._decoded,
+            *self._encoded,
+            *(each.done for each in self._ring),
+            *(each.done for each in self._prompts),
+        ]
         for event in events:
             event.close()
         self._drafts.close()

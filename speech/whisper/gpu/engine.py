@@ -51,7 +51,6 @@ class GraphEngine:
         self.slots = runner.slots
         self.encode_batch = runner.encode_batch
         self.lookahead = runner.lookahead
-        self.short_contexts = len(runner.contexts) > 1
         self._runner = runner
         self._frames = np.full(self.slots, self.dimensions.n_audio_ctx)  # of the slot's window
         self._position = np.full(self.slots, EMPTY, np.int64)  # where the slot's last token stands
@@ -69,10 +68,16 @@ class GraphEngine:
         """In a pass for each length of the encoder that is needed."""
         for slot, context in zip(slots, contexts, strict=True):
             self.rewind(slot)
-            self._frames[slot] = next(each for each in self._runner.contexts if each >= context)
+            self._frames[slot] = self.context(context)
         for length in sorted(set(self._frames[list(slots)].tolist())):
             part = {slot: pcm for slot, pcm in zip(slots, audio, strict=True) if self._frames[slot] == length}
             self._runner.encode(list(part), list(part.values()), length)
+
+    def context(self, frames: int) -> int:
+        return next(each for each in self._runner.contexts if each >= frames)
+
+    def encoded(self, slot: int) -> bool:
+        return self._runner.encoded(slot)
 
     def rewind(self, slot: int) -> None:
         self._position[slot] = EMPTY

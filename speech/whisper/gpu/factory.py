@@ -51,7 +51,7 @@ def open_tensorrt(folder: Path, limits: EngineLimits) -> GraphEngine:
     memory = CudaMemory()
     plans = load_plans(folder)
     needs = footprint(model_size(manifest))
-    budget = MemoryBudget(memory.free, needs.encoded + plans.scratch, needs.slot, needs.weights)
+    budget = MemoryBudget(memory.free, needs.encoded + sum(plans.scratch), needs.slot, needs.weights)
     slots = slots_that_fit(manifest, limits, budget, plans.step_rows)
     encode_batch = min(plans.encode_batch, ENCODE_BATCH)
     return _open_fitting(manifest, slots, encode_batch, memory, lambda: TensorRtLibrary(plans, memory))
@@ -68,7 +68,7 @@ def open_cuda(folder: Path, limits: EngineLimits) -> GraphEngine:
     except ImportError as error:
         raise _bindings_missing(error) from error
     memory = CudaMemory()
-    sessions = load_sessions(folder, SessionSettings(CUDA, int(memory.stream)))
+    sessions = load_sessions(folder, SessionSettings(CUDA, int(memory.stream), int(memory.encoding.stream)))
     needs = footprint(model_size(manifest))
     budget = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot, needs.weights)
     slots = slots_that_fit(manifest, limits, budget, MOST_SLOTS)
@@ -89,7 +89,7 @@ def open_torch(folder: Path, limits: EngineLimits) -> GraphEngine:
     except ImportError as error:
         raise _bindings_missing(error) from error
     manifest, memory = read_manifest(folder), CudaMemory()
-    library = TorchLibrary(folder, memory, int(memory.stream))
+    library = TorchLibrary(folder, memory, (int(memory.stream), int(memory.encoding.stream)))
     needs = footprint(model_size(manifest))
     budget = MemoryBudget(memory.free, needs.encoded + needs.scratch, needs.slot, needs.weights)
     slots = slots_that_fit(manifest, limits, budget, MOST_SLOTS)

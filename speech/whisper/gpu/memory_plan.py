@@ -31,7 +31,7 @@ class Footprint:
     slot: int  # one live sequence: cross- and self-attention, alignment queries
     weights: int
     encoded: int  # the encoder's batch of output, before it is copied to the slots
-    scratch: int  # activations of the largest pass
+    scratch: int  # activations of the encoder's largest pass and of the decoder's, which run beside each other
 
 
 def footprint(network: ModelSize) -> Footprint:
@@ -41,7 +41,7 @@ def footprint(network: ModelSize) -> Footprint:
         slot=sum(map(tensor_bytes, shapes.values())),
         weights=_encoder_weights(network) + _decoder_weights(network.dimensions),
         encoded=ENCODE_BATCH * (cross + WINDOW * HALF),
-        scratch=max(ENCODE_BATCH * _encoder_scratch(network.dimensions), _decoder_scratch(network.dimensions)),
+        scratch=ENCODE_BATCH * _encoder_scratch(network.dimensions) + _decoder_scratch(network.dimensions),
     )
 
 

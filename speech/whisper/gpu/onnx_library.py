@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ class SessionSettings:
     """Where the sessions run."""
 
     provider: str
-    stream: int = 0  # address of the CUDA stream that everything runs on
+    stream: int = 0  # address of the CUDA stream that the decoder runs on
+    encoder_stream: int = 0
     threads: int = 0  # of ONNX Runtime on the CPU, 0 for its own choice
 
 
@@ -85,7 +86,8 @@ def load_sessions(folder: Path, options: SessionSettings) -> GraphSessions:
     check_provider(options.provider)
     if options.provider == CUDA:
         _preload_libraries()
-    encoder, decoder = (_session(folder / name, options) for name in (ENCODER_GRAPH, DECODER_GRAPH))
+    encoder = _session(folder / ENCODER_GRAPH, replace(options, stream=options.encoder_stream))
+    decoder = _session(folder / DECODER_GRAPH, options)
 
     def open_plain_step() -> Any:
         return _session(folder / STEP_GRAPH, options)

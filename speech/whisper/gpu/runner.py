@@ -96,6 +96,9 @@ class Runner(Protocol):
     def encode(self, slots: Sequence[int], audio: Sequence[Pcm], context: int) -> None:
         """Fills the cross-attention of any slots, each from its window, which is no longer than the context."""
 
+    def encoded(self, slot: int) -> bool:
+        """Whether that is done, so that `prefill` of the slot waits for nothing else."""
+
     def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
         """Writes the prompts' tokens into the slots' caches, a pass a batch, and waits for the probabilities once."""
 

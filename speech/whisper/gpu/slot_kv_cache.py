@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from speech.whisper.engine import HEAD_SIZE, Dimensions
 from speech.whisper.gpu.alignment_buffers import ELEMENT, AlignmentParts
-from speech.whisper.gpu.device_memory import DeviceMemory, MemoryBlocks, MemoryColumn, MemoryRows
+from speech.whisper.gpu.device_memory import DeviceMemory, DeviceQueue, MemoryBlocks, MemoryColumn, MemoryRows
 from speech.whisper.gpu.library import GraphPass
 
 ALIGNMENT = "alignment_query"
@@ -121,25 +121,26 @@ class SlotKvCache:
         A window that overflows float16 leaves NaN behind, which would pass the mask into the next window:
         zero times NaN is NaN.
         """
-        row = 0
+        row, queue = 0, self.memory.encoding
         for first, count in runs(slots):
-            self.memory.clear_column(self._column("own", first, count))
+            queue.clear_column(self._column("own", first, count))
             size = self._sizes[ALIGNMENT]
-            self.memory.clear(self._addresses[ALIGNMENT] + first * size, count * size)
+            queue.clear(self._addresses[ALIGNMENT] + first * size, count * size)
             if context < self._context:
-                self.memory.clear_column(self._column("cross", first, count))
+                queue.clear_column(self._column("cross", first, count))
             if self._aside(slots, context):
-                self._bring(row, first, count, context)
+                self._bring(queue, row, (first, count), context)
             row += count
         for slot in slots:
             self._frames[slot] = context
 
-    def _bring(self, row: int, first: int, count: int, context: int) -> None:
-        """Windows of the encoder's batch from a row on, to slots that follow each other."""
+    def _bring(self, queue: DeviceQueue, row: int, to: tuple[int, int], context: int) -> None:
+        """Windows of the encoder's batch from a row on, to slots that follow each other: the first, and how many."""
+        first, count = to
         name = next(iter(self._encoded))
         source = min(self._encoded.values()) + row * self._heads * context * FRAME
         target = self._addresses[name] + first * self._sizes[name]
-        self.memory.copy_blocks(
+        queue.copy_blocks(
             self._frame_rows(target, self.slots, self._context),
             self._frame_rows(source, self.encode_batch, context),
             (context * FRAME, count * self._heads, self._columns["cross"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ class TensorRtPlans:
     step: Any
 
     @property
-    def scratch(self) -> int:
-        """Bytes of activations that the largest of them needs."""
-        return max(int(plan.device_memory_size_v2) for plan in (self.encoder, self.decoder, self.step))
+    def scratch(self) -> tuple[int, int]:
+        """Bytes of activations that the encoder needs, and the larger of the decoder's passes."""
+        encoder, *others = (int(plan.device_memory_size_v2) for plan in (self.encoder, self.decoder, self.step))
+        return encoder, max(others)
 
     @property
     def contexts(self) -> tuple[int, ...]:
@@ -73,7 +74,7 @@ def load_plans(folder: Path) -> TensorRtPlans:
 
 
 class TensorRtLibrary:
-    """GraphLibrary over plans. All contexts share one scratch memory, since they run one after another."""
+    """GraphLibrary over plans. Contexts of a stream share scratch memory, since they run one after another."""
 
     thread_bound = False
 
@@ -87,21 +88,23 @@ class TensorRtLibrary:
         self.captured = True
         self._plans: TensorRtPlans | None = plans
         self._memory = memory
-        self._scratch = memory.allocate(plans.scratch), plans.scratch
+        encoding, decoding = (Workplace(memory.allocate(size), size) for size in plans.scratch)
+        self._encoding = replace(encoding, stream=int(memory.encoding.stream))
+        self._decoding = replace(decoding, stream=int(memory.stream))
 
     def open_encoder(self, windows: int, context: int) -> PlanContext:
         encoder = self._open.encoder
-        return self._context(encoder, fitting(encoder, "audio", windows, context * FRAME_BYTES))
+        return PlanContext(encoder, fitting(encoder, "audio", windows, context * FRAME_BYTES), self._encoding)
 
     def open_prefill(self) -> PlanContext:
-        return self._context(self._open.decoder, PROMPTS)
+        return PlanContext(self._open.decoder, PROMPTS, self._decoding)
 
     def open_draft(self) -> PlanContext:
-        return self._context(self._open.decoder, DRAFTS)
+        return PlanContext(self._open.decoder, DRAFTS, self._decoding)
 
     def open_step(self, rows: int) -> PlanContext:
         step = self._open.step
-        return self._context(step, fitting(step, "ids", rows, 1))
+        return PlanContext(step, fitting(step, "ids", rows, 1), self._decoding)
 
     def capture(self, step: GraphPass, after: Callable[[], None]) -> Launch:
         """It runs once before: TensorRT prepares new shapes then, which cannot be captured."""
@@ -125,8 +128,14 @@ class TensorRtLibrary:
         assert self._plans is not None, "the library is closed"
         return self._plans
 
-    def _context(self, plan: Any, profile: int) -> PlanContext:
-        return PlanContext(plan, profile, self._memory, self._scratch)
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where passes run one after another."""
+
+    scratch: int  # address of their activations
+    size: int  # bytes
+    stream: int = 0
 
 
 class ErrorLog(trt.ILogger):  # type: ignore[misc]
@@ -149,17 +158,14 @@ class ErrorLog(trt.ILogger):  # type: ignore[misc]
 
 
 class PlanContext:
-    """An execution context for one profile of a plan.
+    """An execution context for one profile of a plan."""
 
-    scratch: address and size of memory that all contexts share, since they run one after another
-    """
-
-    def __init__(self, plan: Any, profile: int, memory: CudaMemory, scratch: tuple[int, int]) -> None:
-        self._stream = int(memory.stream)
+    def __init__(self, plan: Any, profile: int, place: Workplace) -> None:
+        self._stream = place.stream
         self._context = plan.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
         _check(self._context is not None, "create_execution_context")
         _check(self._context.set_optimization_profile_async(profile, self._stream), "set_optimization_profile_async")
-        self._context.set_device_memory(*scratch)
+        self._context.set_device_memory(place.scratch, place.size)
 
     def bind_input(self, name: str, shape: tuple[int, ...], address: int) -> None:
         _check(self._context.set_input_shape(name, shape), f"set_input_shape of {name} to {shape}")

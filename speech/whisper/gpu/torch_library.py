@@ -106,18 +106,18 @@ class TorchLibrary:
     draft_rows = DRAFT_ROWS
     thread_bound = False
 
-    def __init__(self, folder: Path, memory: DeviceMemory, stream: int = 0) -> None:
-        """stream: address of the CUDA stream that everything runs on"""
+    def __init__(self, folder: Path, memory: DeviceMemory, streams: tuple[int, int] = (0, 0)) -> None:
+        """streams: addresses of the CUDA streams that the decoder and the encoder run on"""
         device = memory.device
         self._memory = memory
-        self._stream = torch.cuda.ExternalStream(stream) if stream else None
+        self._stream, self._encoding = (torch.cuda.ExternalStream(each) if each else None for each in streams)
         names = (ENCODER_GRAPH, DECODER_GRAPH, STEP_GRAPH)
         self._encoder, self._decoder, self._step = (TorchNetwork(folder / name, device) for name in names)
         self.languages = self._decoder.shapes["language"][1]
         self.captured = device == "cuda"
 
     def open_encoder(self, windows: int, context: int) -> TorchPass:
-        return TorchPass(self._encoder, self._stream)
+        return TorchPass(self._encoder, self._encoding)
 
     def open_prefill(self) -> TorchPass:
         return TorchPass(self._decoder, self._stream)

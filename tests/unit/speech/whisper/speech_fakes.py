@@ -88,7 +88,7 @@ class ScriptedEngine:
         self.slots = slots
         self.encode_batch = 2
         self.lookahead = lookahead
-        self.short_contexts = True
+        self.encoding: set[int] = set()  # slots whose windows take long
         self.biased_steps = False
         self.partial_contexts = True
         self.drafts = False
@@ -121,6 +121,12 @@ class ScriptedEngine:
         """Until so many windows were encoded since the beginning."""
         with self._encoded:
             assert self._encoded.wait_for(lambda: sum(map(len, self.encodes)) >= windows, 60)
+
+    def context(self, frames: int) -> int:
+        return frames
+
+    def encoded(self, slot: int) -> bool:
+        return slot not in self.encoding
 
     def rewind(self, slot: int) -> None:
         old = self._slots[slot]

@@ -150,6 +150,21 @@ def test_a_short_window_is_encoded_with_a_short_context(start: Start) -> None:
     assert engine.encodes == [[(1, 768)], [(2, 1128)], [(3, 1500)]]
 
 
+def test_others_step_on_while_a_window_is_encoded_and_it_is_read_when_they_have_ended(start: Start) -> None:
+    scheduler, engine = start({1: says(" this goes on"), 2: says(" next")})
+    engine.encoding = {1}  # the slot that the second window gets
+    engine.gate.clear()
+    first = scheduler.submit(window(1))
+    engine.wait_until_encoded(1)
+    second = scheduler.submit(window(2))
+    engine.gate.set()
+
+    assert (answer(first).text, answer(second).text) == ("this goes on", "next")
+    assert sorted(engine.steps) == engine.steps
+    assert [1, 2] not in engine.steps
+    assert engine.encodes[1:] == [[(2, 768)]]
+
+
 def test_text_that_repeats_is_decoded_again_with_the_whole_context(start: Start) -> None:
     def script(how: Circumstances) -> Line:
         return Line(" All is well.") if how.context == 1500 else Line(" la la", endless=True)

@@ -37,6 +37,7 @@ class Error(enum.IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
     cudaErrorNoDevice = 100
+    cudaErrorNotReady = 600
     cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
     cudaErrorStreamCaptureInvalidated = 901
@@ -90,6 +91,7 @@ class FakeGpu:
         self.capturable = True  # whether TensorRT's passes can be captured
         self.failing = ""  # the call that fails
         self.error = Error.cudaErrorIllegalAddress  # and how
+        self.scratch_of: dict[int, int] = {}  # stream of the passes that have their activations at an address
         self.passes: list[tuple[str, int]] = []  # plan and rows of each that ran
         self.encoded: list[tuple[int, int]] = []  # windows and frames of each pass of the encoder
 
@@ -173,10 +175,14 @@ class FakeGpu:
 
     def cudaFree(self, address: int) -> None:
         del self.blocks[address]
+        self.scratch_of.pop(address, None)
 
     cudaFreeHost = cudaFree
 
-    def cudaStreamCreateWithFlags(self, flags: int) -> Stream:
+    def cudaDeviceGetStreamPriorityRange(self) -> tuple[int, int]:
+        return 0, -5
+
+    def cudaStreamCreateWithPriority(self, flags: int, priority: int) -> Stream:
         self.streams.append(Stream())
         return self.streams[-1]
 
@@ -228,6 +234,15 @@ class FakeGpu:
     def cudaEventRecord(self, event: Event, stream: Stream) -> None:
         event.stream, event.asked = stream, event.asked + 1
         stream.add(lambda count=event.asked: event.reach(count))  # type: ignore[misc]
+
+    def cudaEventQuery(self, event: Event) -> None:
+        """A little happens whenever somebody asks."""
+        assert event.stream is not None
+        if event.stream.queue and event.reached < event.asked:
+            with event.stream.running:
+                event.stream.queue.pop(0)()
+        if event.reached < event.asked:
+            raise Refused(Error.cudaErrorNotReady)
 
     def cudaEventSynchronize(self, event: Event) -> None:
         if event.stream is not None:
@@ -320,14 +335,14 @@ class Plan:
 class Context:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.profile = -1
+        self.profile = self.stream = -1
         self.memory = 0
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.addresses: dict[str, int] = {}
         self.ran_with: dict[str, tuple[int, ...]] = {}
 
     def set_optimization_profile_async(self, profile: int, stream: int) -> bool:
-        self.profile = profile
+        self.profile, self.stream = profile, stream
         self.shapes.clear()
         return profile < len(self.plan.profiles)
 
@@ -335,6 +350,7 @@ class Context:
         assert size >= self.plan.device_memory_size_v2
         self.plan.gpu.inside(address, size)
         self.memory = address
+        assert self.plan.gpu.scratch_of.setdefault(address, self.stream) == self.stream, "of passes beside each other"
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         largest = self.plan.profiles[self.profile].get(name, ())
@@ -349,6 +365,7 @@ class Context:
     def execute_async_v3(self, handle: int) -> bool:
         plan, gpu = self.plan, self.plan.gpu
         stream = next(stream for stream in gpu.streams if int(stream) == handle)
+        assert handle == self.stream
         ready = self.memory and set(self.shapes) == set(plan.inputs)
         if not ready or set(self.addresses) != {*plan.inputs, *plan.outputs}:
             return False

@@ -53,8 +53,8 @@ def test_windows_are_encoded_with_the_next_longer_context_that_there_is(
     engine.encode([3, 1, 2], sounds, [SHORT + 1, 10, SHORT])
     read_prompts(engine, [1, 2, 3], [PROMPT] * 3)
 
-    assert engine.short_contexts
-    assert runner.encoded == [([1, 2], SHORT), ([3], HEARD)]
+    assert [engine.context(frames) for frames in (10, SHORT, SHORT + 1)] == [SHORT, SHORT, HEARD]
+    assert runner.windows == [([1, 2], SHORT), ([3], HEARD)]
     assert steps(engine, [3, 1, 2], 2) == {slot: said(slot, PROMPT, 2) for slot in (3, 1, 2)}
 
 

@@ -68,7 +68,7 @@ class ListRunner:
         self.slots = slots
         self.sounds = [0.0] * slots
         self.frames = [HEARD] * slots
-        self.encoded: list[tuple[list[int], int]] = []  # slots and frames of each pass
+        self.windows: list[tuple[list[int], int]] = []  # slots and frames of each pass
         self.cache = np.full((slots, TEXT), np.nan)
         self.fed = np.zeros(slots, np.int64)
         self.prefills: list[list[int]] = []  # slots of each
@@ -77,10 +77,13 @@ class ListRunner:
         self.chosen: list[int] = []  # after each row of the last draft
 
     def encode(self, slots: Sequence[int], audio: Sequence[Pcm], context: int) -> None:
-        self.encoded.append((list(slots), context))
+        self.windows.append((list(slots), context))
         for slot, samples in zip(slots, audio, strict=True):
             self.frames[slot] = context
             self.sounds[slot] = float(samples[0]) if samples.size else 0.0
+
+    def encoded(self, slot: int) -> bool:
+        return True
 
     def prefill(self, batches: Sequence[PromptBatch]) -> list[PrefillOutput]:
         return [self._read(prompts) for prompts in batches]
