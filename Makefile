@@ -95,7 +95,7 @@ lock:  ## pin every requirement again (needs uv)
 	$(LOCK) --extra triton --extra models --extra cpu $(TESTED) -o requirements/container-triton-cpu.txt
 	$(LOCK) --extra export --extra models --extra cpu $(TESTED) -o requirements/container-export-cpu.txt
 	$(LOCK_NVIDIA) --extra models --extra nvidia-image $(TESTED) -o $(TRITON_GPU)
-	$(LOCK_NVIDIA) --extra export --extra models --extra nvidia-image --constraint $(TRITON_GPU) \
+	$(LOCK_NVIDIA) --extra export --extra plans --extra models --extra nvidia-image --constraint $(TRITON_GPU) \
 	  -o requirements/container-export-gpu.txt
 
 clean:  ## remove what was built: environments, engines, weights, logs; keys, credits and recordings stay

@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         "--without-parity", action="store_true", help="do not compare random weights with the reference"
     )
     whisper.add_argument(
-        "--plans", metavar="FOLDER", help="take what was made before from here, put there what is made"
+        "--plans", metavar="FOLDER|URL", help="take what was made before from here, put there what is made"
     )
     whisper.add_argument(
         "--without-building",

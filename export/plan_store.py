@@ -1,4 +1,4 @@
-"""Exports that were made once and are taken by every machine with the same card: `--plans FOLDER`.
+"""Exports that were made once and are taken by every machine with the same card: `--plans FOLDER|URL`.
 
 An entry is the files of an export under a name that tells what they fit. Its manifest, with the sha256 of all others,
 is stored last: an entry is there when its manifest is, so nothing has to be moved or locked, in a folder or elsewhere.
@@ -49,6 +49,49 @@ class FolderStore:
         partial = place.with_name(f".{place.name}.partial")
         shutil.copyfile(path, partial)
         partial.replace(place)
+
+
+class ObjectStore:
+    """A bucket, or a part of it: s3://, gs://, az:// and what else obstore knows. Where it is and who asks is read from
+    the environment, under the names that the cloud's own tools have (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID …).
+    """
+
+    def __init__(self, url: str) -> None:
+        """raises: InvalidPlans"""
+        try:
+            import obstore
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
+        except ImportError as error:
+            raise InvalidPlans(f"plans in {url} need the package `obstore` (pip install .[plans]): {error}") from error
+        self._obstore, self._errors = obstore, (BaseError, OSError)
+        try:
+            self._store = from_url(url)
+        except (BaseError, ValueError) as error:
+            raise InvalidPlans(f"{url}: {_first_line(error)}") from error
+
+    def fetch(self, name: str, path: Path) -> bool:
+        try:
+            with path.open("wb") as file:
+                for part in self._obstore.get(self._store, name).stream():
+                    file.write(part)
+        except FileNotFoundError:
+            path.unlink()
+            return False
+        except self._errors as error:
+            raise InvalidPlans(f"{name}: {_first_line(error)}") from error
+        return True
+
+    def store(self, path: Path, name: str) -> None:
+        """Large files in several parts, which together become the file at the end."""
+        try:
+            self._obstore.put(self._store, name, path)
+        except self._errors as error:
+            raise OSError(f"{name}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +160,5 @@ class PlanStore:
 
 
 def open_plan_store(place: str) -> PlanStore:
-    """raises: InvalidPlans for a place that is no folder"""
-    if "://" in place:
-        raise InvalidPlans(f"{place}: plans are kept in a folder, such as a volume that is mounted everywhere")
-    return PlanStore(FolderStore(Path(place)))
+    """A folder, such as a volume that is mounted everywhere, or an object store by its URL. raises: InvalidPlans"""
+    return PlanStore(ObjectStore(place) if "://" in place else FolderStore(Path(place)))

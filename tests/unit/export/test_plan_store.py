@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from export import whisper
 from export.download import sha256_of
-from export.plan_store import FolderStore, InvalidPlans, PlanKey, PlanStore, open_plan_store
+from export.plan_store import FolderStore, InvalidPlans, ObjectStore, PlanKey, PlanStore, open_plan_store
 from export.sources import LoadedWeights
 from export.targets import CUDA, FLOAT16, GPU_OPSET, Target
 from export.weights import Weights
@@ -45,10 +46,18 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedWeights:
     return source
 
 
+@pytest.fixture(params=["folder", "object store"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where plans are kept."""
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    return str(folder) if request.param == "folder" else f"file://{folder}"
+
+
 @pytest.fixture
-def order(loaded: LoadedWeights, tmp_path: Path) -> Callable[[str, Target], ExportRequest]:
+def order(loaded: LoadedWeights, place: str, tmp_path: Path) -> Callable[[str, Target], ExportRequest]:
     """Of one of several machines that share a store."""
-    plans = PlanStore(FolderStore(tmp_path / "plans"))
+    plans = open_plan_store(place)
 
     def ordered(machine: str, target: Target) -> ExportRequest:
         return ExportRequest("base", "package", tmp_path / "data", tmp_path / machine, target=target, plans=plans)
@@ -91,8 +100,8 @@ def test_graphs_serve_until_there_is_a_plan(
     assert (graphs.built, plan.built) == (1, 1)
 
 
-def test_what_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
-    store, export = PlanStore(FolderStore(tmp_path / "plans")), tmp_path / "export"
+def test_what_is_not_what_its_name_says_is_refused(place: str, tmp_path: Path) -> None:
+    store, export = open_plan_store(place), tmp_path / "export"
     export.mkdir()
     (export / "step.plan").write_text("a plan")
     described = replace(
@@ -109,13 +118,15 @@ def test_what_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
         store.fetch(PlanKey.of(described), tmp_path)
 
 
-def test_a_plan_that_is_not_whole_yet_is_not_there(tmp_path: Path) -> None:
+def test_a_plan_that_is_not_whole_yet_is_not_there(place: str, tmp_path: Path) -> None:
     key = PlanKey.of(replace(manifest(), precision=FLOAT16, tensorrt=A100))
-    place = tmp_path / "plans" / key.name
-    place.mkdir(parents=True)
-    (place / "step.plan").write_text("stored before the manifest")
+    entry, taken = tmp_path / "plans" / key.name, tmp_path / "taken"
+    entry.mkdir(parents=True)
+    taken.mkdir()
+    (entry / "step.plan").write_text("stored before the manifest")
 
-    assert not PlanStore(FolderStore(tmp_path / "plans")).fetch(key, tmp_path)
+    assert not open_plan_store(place).fetch(key, taken)
+    assert not list(taken.iterdir())
     assert key.name.endswith("/tensorrt-float16/11.4.0.106/NVIDIA-A100-SXM4-80GB-8.0-108")
 
 
@@ -126,6 +137,26 @@ def test_noise_is_never_stored(tmp_path: Path) -> None:
         PlanStore(FolderStore(tmp_path / "plans")).publish(tmp_path)
 
 
-def test_an_address_is_no_folder() -> None:
-    with pytest.raises(InvalidPlans, match="kept in a folder"):
+@pytest.mark.parametrize(("url", "said"), [("ftp://plans", "ftp://plans"), ("s3://", "s3://")])
+def test_an_address_that_is_no_store_is_told(url: str, said: str) -> None:
+    with pytest.raises(InvalidPlans, match=said):
+        open_plan_store(url)
+
+
+def test_without_the_package_for_object_stores_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+
+    with pytest.raises(InvalidPlans, match="need the package `obstore`"):
         open_plan_store("s3://bucket/plans")
+
+
+def test_a_store_that_does_not_answer_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    files = ObjectStore("s3://bucket/plans")
+    (tmp_path / "step.plan").write_text("a plan")
+
+    with pytest.raises(InvalidPlans, match=r"manifest\.json: "):
+        files.fetch("manifest.json", tmp_path / "manifest.json")
+    with pytest.raises(OSError, match=r"step\.plan: "):
+        files.store(tmp_path / "step.plan", "step.plan")
