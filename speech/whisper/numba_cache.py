@@ -25,6 +25,7 @@ _PREFIX = "kernels-"
 @cache
 def keep_compiled() -> None:
     """Makes numba keep its code in `cache_folder`; to be called before anything is compiled."""
+    prefer_wide_vectors()
     folders = (Path(__file__).parent / "cpu", Path(__file__).parents[1] / "diarization" / "cpu")
     numba.config.CACHE_DIR = str(cache_folder(*folders))  # type: ignore[attr-defined]
     _Index.save = save_in_turn
@@ -43,6 +44,17 @@ def save_in_turn(index: Any, key: Any, code: Any) -> None:
     with (Path(index._cache_path) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _save(index, key, code)
+
+
+def prefer_wide_vectors() -> None:
+    """Has loops compiled for registers of 512 bits, which the kernels' products use anyway.
+
+    LLVM takes 256 for Intel's processors: older ones of them slowed down for 512.
+    """
+    if numba.config.CPU_FEATURES is None and {"avx512f", "avx512vnni"} <= cpu_features():  # type: ignore[attr-defined]
+        numba.config.CPU_NAME = llvm.get_host_cpu_name()  # type: ignore[attr-defined]
+        features = llvm.get_host_cpu_features().flatten()
+        numba.config.CPU_FEATURES = f"{features},-prefer-256-bit"  # type: ignore[attr-defined]
 
 
 def cache_folder(sources: Path, *others: Path) -> Path:

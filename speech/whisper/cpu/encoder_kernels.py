@@ -32,7 +32,7 @@ from speech.whisper.engine import Dimensions
 
 Array = NDArray[Any]
 BLOCK = 96  # rows that a thread takes at once; a multiple of MAX_ROWS
-LEAST = np.int32(128)  # added before activations are rounded, so that none is negative
+OFFSET = np.int32(128 - ZERO_POINT)  # activations are rounded around 128, where none is negative
 F = np.float32
 TINY = F(1e-12)
 LOG2_E = F(1.4426950408889634)
@@ -135,7 +135,7 @@ def _quantise_row(source, target):
     peak = max(largest_magnitude(source, len(source)), TINY)
     step = F(127) / peak
     for c in range(len(source)):
-        target[c] = ACTIVATION(np.int32(source[c] * step + F(128.5)) - LEAST + ZERO_POINT)
+        target[c] = ACTIVATION(np.int32(np.int32(source[c] * step + F(128.5)) - OFFSET))
     return peak / F(127)
 
 
@@ -167,7 +167,7 @@ def _dense(rows, x, scales, dense, panel, tile, y):
         for i in range(count):
             scale = scales[m + i]
             for c in range(PANEL):
-                whole = tile[i * PANEL + c] - ZERO_POINT * weight_sum[first + c]
+                whole = np.int32(tile[i * PANEL + c] - np.int32(ZERO_POINT * weight_sum[first + c]))
                 y[m + i, c] = F(whole) * (scale * weight_scale[first + c]) + bias[first + c]
 
 
@@ -230,7 +230,7 @@ def _quantise_key(frame, key, keys, scales, sums):
     total = np.int32(0)
     for c in range(PANEL):
         whole = np.int32(np.rint(key[c] * step))
-        total += whole
+        total = np.int32(total + whole)
         keys[block, c // QUAD, column, c % QUAD] = np.int8(whole)
     sums[frame] = total
 
@@ -273,7 +273,7 @@ def _self_attention(thread, first, rows, frames, buffer, workspace, tile):
                 for i in range(count):
                     scale = workspace.query_scales[first + m + i, head]
                     for c in range(PANEL):
-                        whole = tile[i * PANEL + c] - ZERO_POINT * key_sums[at + c]
+                        whole = np.int32(tile[i * PANEL + c] - np.int32(ZERO_POINT * key_sums[at + c]))
                         scores[i, at + c] = F(whole) * (scale * key_scales[at + c])
             for i in range(count):
                 workspace.small_scales[thread, i] = _softmax_bytes(scores[i], weights[i], frames)
@@ -296,11 +296,12 @@ def _softmax_bytes(scores, weights, frames):
     total = np.int32(0)
     for i in range(frames):
         power = max(scores[i] * LOG2_E - shift, LEAST_POWER)
-        exponent = np.int32(power + F(64.5)) - np.int32(64)
+        exponent = np.int32(np.int32(power + F(64.5)) - np.int32(64))  # numba widens every sum to 64 bits
         rest = power - F(exponent)
         series = ((P3 * rest + P2) * rest + P1) * rest + F(1)
-        size = np.int32(series * float_from_bits(np.int32((exponent + np.int32(127)) << np.int32(23))) + F(0.5))
-        total += size
+        bits = np.int32(np.int32(exponent + np.int32(127)) << np.int32(23))
+        size = np.int32(series * float_from_bits(bits) + F(0.5))
+        total = np.int32(total + size)
         weights[i] = ACTIVATION(size)
     return F(1) / F(total)
 

@@ -253,10 +253,10 @@ def fast_exp(x):
     source: Cephes expf
     """
     x = max(x, LEAST_EXPONENT)
-    n = np.int32(x * LOG2_E + _F(1024.5)) - np.int32(1024)
+    n = np.int32(np.int32(x * LOG2_E + _F(1024.5)) - np.int32(1024))  # numba widens every sum to 64 bits
     r = x - _F(n) * LN_2_HIGH - _F(n) * LN_2_LOW
     series = ((((E5 * r + E4) * r + E3) * r + E2) * r + E1) * r + E0
-    power = float_from_bits(np.int32((n + np.int32(127)) << np.int32(23)))
+    power = float_from_bits(np.int32(np.int32(n + np.int32(127)) << np.int32(23)))
     return (series * r * r + r + _F(1)) * power
 
 
