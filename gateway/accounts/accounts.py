@@ -74,8 +74,7 @@ class Accounts:
 
     async def __aenter__(self) -> Accounts:
         await self._database.migrate()
-        await self._transactions.sweep()
-        self._keeper.start(self._outstanding.settle)
+        await self._keeper.start(self._outstanding.settle)
         return self
 
     async def __aexit__(self, *_: object) -> None:

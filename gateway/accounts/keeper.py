@@ -70,8 +70,12 @@ class LeaseKeeper:
         """Seconds since every lease of this gateway was renewed; a lease lasts three turns."""
         return max(0.0, self._time_source.clock() - self._renewed)
 
-    def start(self, settle: Work) -> None:
-        """settle: what makes the charges that are outstanding"""
+    async def start(self, settle: Work) -> None:
+        """Begins with a sweep, which comes later where the store is away. settle: makes the outstanding charges"""
+        try:
+            await self._transactions.sweep()
+        except Unavailable as error:
+            self._store_is_away(SWEEP, error)
         self._start("renew leases", self._turn, self.renew)
         self._start(SWEEP, self._turn, self._transactions.sweep)
         self._start("settle outstanding charges", self._turn, settle)

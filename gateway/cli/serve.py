@@ -24,6 +24,7 @@ from gateway.app import create_app
 from gateway.cli.service_log import configure_logging
 from gateway.cli.shutdown import GracefulShutdown
 from gateway.dialects.wyoming.server import CannotListen, serve_wyoming
+from gateway.errors import Unavailable
 from gateway.http.server import HttpServer, http_config
 from gateway.jobs.jobs import open_jobs
 from gateway.log import announce
@@ -64,7 +65,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(settings, listener))
-    except (ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed, CannotListen) as problem:
+    except (
+        *(ServeFailed, TritonFailed, FfmpegMissing, UnknownModel, AccountsFailed, CannotListen),
+        Unavailable,  # the store, which answered a moment before
+    ) as problem:
         print(f"stt: {problem}", file=sys.stderr)
         return 1
     announce("Stopped")

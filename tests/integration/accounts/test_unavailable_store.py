@@ -303,6 +303,20 @@ async def test_a_task_that_ended_is_started_again_and_told_of(
     assert "renew leases" in caplog.text
 
 
+async def test_a_gateway_starts_where_the_store_goes_away_meanwhile(store: AccountStore) -> None:
+    placed: list[FaultyStore] = []
+
+    def through(real: Store) -> Store:
+        placed.append(FaultyStore(real, outage=Fault("no answer")))
+        return placed[0]
+
+    key = await store.key(credits=10)
+    async with Accounts(Database(store.url, through=through), AccountPolicy(tiers()), TimeSource(store.clock)) as one:
+        placed[0].heal()
+        async with one.admit(await identify(one, key)) as admission:
+            assert [lease.id for lease in await store.leases()] == [admission.id]
+
+
 async def test_an_outage_is_two_lines_of_the_log_however_long_it_lasts(
     store: AccountStore, caplog: pytest.LogCaptureFixture
 ) -> None:
