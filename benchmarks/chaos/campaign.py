@@ -25,6 +25,7 @@ MIX: dict[Kind, int] = {  # percent of the operations
     "file": 55, "keyed": 10, "twins": 5, "live": 15, "summary": 8, "leaver": 4, "damaged": 3,
 }  # fmt: skip
 RICH = 4  # accounts with credits for all of it, beside one with few and one whose key is revoked
+TALKERS = 3  # accounts of live sessions alone: what a part of one costs may have the length of some file
 WORKERS = 16
 LATE_FAULTS = 2 * len(LANES)  # behind which no request is begun
 SETTLE_SECONDS = 60.0  # after which a lease that is left is one too many
@@ -98,7 +99,8 @@ async def settled_store(deployment: SmallDeployment) -> checkers.StoreDump:
 
 
 async def create_payers(deployment: SmallDeployment) -> list[Payer]:
-    credits = {f"rich-{number}": 100_000 for number in range(RICH)} | {"poor": 6, "revoked": 100_000}
+    names = [f"rich-{number}" for number in range(RICH)] + [f"live-{number}" for number in range(TALKERS)]
+    credits = dict.fromkeys(names, 100_000) | {"poor": 6, "revoked": 100_000}
     keys = {name: await deployment.create_key(name, each) for name, each in credits.items()}
     return [Payer("", ""), *(Payer(name, key, name == "poor", name == "revoked") for name, key in keys.items())]
 
@@ -111,10 +113,12 @@ def plan_operations(
     speaker = speaker or Speaker(chance)
     kinds = chance.choices(list(MIX), list(MIX.values()), k=plan.requests)
     rich = [payer for payer in payers if payer.name.startswith("rich")]
+    talkers = [payer for payer in payers if payer.live]
+    others = [payer for payer in payers if not payer.live]
     operations = []
     for number, kind in enumerate(kinds, first):
         anybody = kind in ("file", "leaver", "damaged")
-        payer = chance.choice(payers if anybody else rich)
+        payer = chance.choice(talkers if kind == "live" else others if anybody else rich)
         lengths = plan.live_seconds if kind == "live" else FILE_SECONDS
         sound = None if kind in ("summary", "damaged") else speaker.speak(chance.uniform(*lengths))
         operations.append(ClientOperation(number, kind, payer, sound))

@@ -18,6 +18,11 @@ class Payer:
     poor: bool = False  # its credits end during the run
     revoked: bool = False  # its key ends during the run
 
+    @property
+    def live(self) -> bool:
+        """Whether it pays for live sessions, and for nothing else."""
+        return self.name.startswith("live")
+
 
 @dataclass
 class ClientOperation:

@@ -11,11 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import imageio_ffmpeg
 import pytest
 
 from tests.e2e.service_process import STT, ServiceProcess, run_service
 
+SECONDS = 100  # of the recording
 PATIENCE = 60  # seconds after which a test gives up waiting
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory, dashwood: Path) -> Path:
+    """Four windows of speech: enough to interrupt."""
+    path = tmp_path_factory.mktemp("recording") / "long.flac"
+    repeat = ["-stream_loop", "15", "-i", str(dashwood), "-t", str(SECONDS), str(path)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *repeat], check=True)
+    return path
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -30,10 +41,10 @@ def requests_logged(service: ServiceProcess, identity: str) -> list[dict[str, ob
     return [entry for entry in entries if entry.get("request_id") == identity and "status" in entry]
 
 
-def transcribe(url: str, recording: Path, identity: str = "", timeout: float = 300) -> httpx.Response:
+def transcribe(url: str, path: Path, identity: str = "", timeout: float = 300) -> httpx.Response:
     headers = {"X-Request-Id": identity} if identity else {}
-    with recording.open("rb") as file:
-        files = {"file": (recording.name, file)}
+    with path.open("rb") as file:
+        files = {"file": (path.name, file)}
         return httpx.post(f"{url}/v1/transcribe", files=files, headers=headers, timeout=timeout)
 
 
@@ -47,11 +58,11 @@ def wait_until_recognizing(url: str, identity: str) -> None:
     wait_until(recognizing)
 
 
-def send_and_leave(service: ServiceProcess, recording: Path, identity: str) -> None:
+def send_and_leave(service: ServiceProcess, path: Path, identity: str) -> None:
     """Sends a whole request, waits until words of it have come back, and closes the connection."""
     content = (
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="long.flac"\r\n\r\n'
-        + recording.read_bytes()
+        + path.read_bytes()
         + b"\r\n--b--\r\n"
     )
     head = (
@@ -64,10 +75,10 @@ def send_and_leave(service: ServiceProcess, recording: Path, identity: str) -> N
         wait_until_recognizing(service.url, identity)
 
 
-def test_a_client_that_leaves_ends_its_work(service: ServiceProcess, long_recording: Path, dashwood: Path) -> None:
+def test_a_client_that_leaves_ends_its_work(service: ServiceProcess, recording: Path, dashwood: Path) -> None:
     cancelled = service.metric("whisper_cancelled_total")
 
-    send_and_leave(service, long_recording, "leaving-client")
+    send_and_leave(service, recording, "leaving-client")
 
     wait_until(lambda: requests_logged(service, "leaving-client"))
     (entry,) = requests_logged(service, "leaving-client")
@@ -79,17 +90,17 @@ def test_a_client_that_leaves_ends_its_work(service: ServiceProcess, long_record
 
 
 def test_a_model_whose_process_is_killed_comes_back_and_the_file_is_not_lost(
-    service: ServiceProcess, long_recording: Path, dashwood: Path
+    service: ServiceProcess, recording: Path, dashwood: Path
 ) -> None:
     with ThreadPoolExecutor(1) as sending:
-        answer = sending.submit(transcribe, service.url, long_recording, "killed-model")
+        answer = sending.submit(transcribe, service.url, recording, "killed-model")
         wait_until_recognizing(service.url, "killed-model")
         (stub,) = (pid for pid, line in service.children().items() if "_stub" in line and "whisper-base" in line)
         os.kill(stub, signal.SIGKILL)
 
     assert answer.result().status_code == 200
-    assert answer.result().json()["duration"] == pytest.approx(240, abs=0.2)
-    assert answer.result().json()["segments"][-1]["end"] > 230
+    assert answer.result().json()["duration"] == pytest.approx(SECONDS, abs=0.2)
+    assert answer.result().json()["segments"][-1]["end"] > SECONDS - 10
     wait_until(lambda: httpx.get(f"{service.url}/health").status_code == 200)
     assert transcribe(service.url, dashwood).status_code == 200
 
@@ -106,11 +117,11 @@ def test_at_shutdown_work_in_hand_finishes(service: ServiceProcess, dashwood: Pa
 
 
 def test_at_shutdown_work_that_takes_too_long_is_cancelled(
-    service: ServiceProcess, long_recording: Path, tmp_path: Path
+    service: ServiceProcess, recording: Path, tmp_path: Path
 ) -> None:
     settings = {"STT_TRITON_URLS": service.triton, "STT_SERVER_SHUTDOWN_SECONDS": "1"}
     with run_service(tmp_path, **settings) as stopping, ThreadPoolExecutor(1) as sending:
-        answer = sending.submit(transcribe, stopping.url, long_recording)
+        answer = sending.submit(transcribe, stopping.url, recording)
         wait_until(lambda: list((tmp_path / "spool").glob("*/*/upload")))
         assert stopping.stop() == 0
 

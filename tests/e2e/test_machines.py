@@ -89,7 +89,7 @@ def name_of(triton: EmbeddedTriton) -> str:
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Windows enough for both Tritons, for one credit."""
     path = tmp_path_factory.mktemp("recording") / "long.flac"
-    repeat = ["-stream_loop", "6", "-i", str(DATA / "dashwood.flac"), "-t", "45", str(path)]
+    repeat = ["-stream_loop", "4", "-i", str(DATA / "dashwood.flac"), "-t", "35", str(path)]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *repeat], check=True)
     return path
 

@@ -64,7 +64,7 @@ async def test_a_session_ends_with_an_error_and_its_text_when_the_credits_end(
 ) -> None:
     key = paid_key(metered, 1)
     async with stream(metered, f"?token={key}") as socket:
-        await speak(socket, pcm * 10)  # 71 seconds
+        await speak(socket, pcm + bytes(50 * SECOND) + pcm * 2)  # 71 seconds
         messages = await read_all(socket)
 
     assert "credits" in messages[-1]["error"].lower()

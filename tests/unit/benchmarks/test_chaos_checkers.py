@@ -75,6 +75,15 @@ def test_a_session_costs_its_minutes_and_at_most_one_more_for_each_connection() 
     assert [minutes for minutes, found in enumerate(problems) if not found] == [2, 3, 4, 5]
 
 
+def test_what_a_part_of_a_live_session_costs_is_no_charge_of_a_file_of_its_length() -> None:
+    books = store(SOUND.milliseconds, SOUND.milliseconds)
+    talk = replace(books.ledger[2], subject="talker")
+    shared = replace(books, ledger=[*books.ledger[:2], talk], subjects=books.subjects | {"live-0": "talker"})
+
+    assert check_charges([answered()], shared) == []
+    assert check_charges([answered()], books) != []
+
+
 def test_the_ledger_is_a_chain_that_never_falls_below_nothing() -> None:
     whole = store(1000, 2000)
     rows = list(whole.ledger)
