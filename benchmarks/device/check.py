@@ -23,6 +23,8 @@ from speech.whisper.serving import ServingOptions, open_for_timing
 
 SLOTS = 5
 STEPS = 24
+SHORT = 768  # frames of a short window
+DRAFTED, WRONG = 8, 77  # tokens of a draft, and one that is not said
 DRAWN = 4  # the slot that does not decode greedily
 
 
@@ -33,6 +35,8 @@ class Decoding:
     language: NDArray[np.float32]
     no_speech: float
     alignment: NDArray[np.float32]
+    short: list[int]  # what a short window says, step by step
+    drafted: list[list[int]]  # and by drafts of it, of which one is wrong in the middle
 
 
 def decode(engine: GraphEngine) -> Decoding:
@@ -51,7 +55,20 @@ def decode(engine: GraphEngine) -> Decoding:
         tokens.append(step.tokens.tolist())
         logprobs.append(step.logprobs.tolist())
     alignment = engine.alignment(0, STEPS - 4, 1500)
-    return Decoding(tokens, logprobs, first.language_probabilities, first.no_speech_probability, alignment)
+    language, no_speech = first.language_probabilities, first.no_speech_probability
+    return Decoding(tokens, logprobs, language, no_speech, alignment, *_follow_drafts(engine))
+
+
+def _follow_drafts(engine: GraphEngine) -> tuple[list[int], list[list[int]]]:
+    prompt, drafted = engine.manifest.sot_sequence("en"), []
+    engine.encode([1], [np.random.default_rng(2).integers(-5000, 5000, 9000, np.int16)], [SHORT])
+    read_prompts(engine, [1], [prompt])
+    words = [int(engine.step([1], [GREEDY]).result().tokens[0]) for _ in range(DRAFTED + 1)]
+    for draft in (words[:DRAFTED], [*words[: DRAFTED // 2], WRONG, *words[DRAFTED // 2 + 1 :]]):
+        engine.rewind(1)
+        engine.prefill([1], [prompt])
+        drafted.append(engine.verify(1, draft, [GREEDY] * (len(draft) + 1)).tokens.tolist())
+    return words, drafted
 
 
 def compare(ours: Decoding, expected: Decoding) -> dict[str, object]:
@@ -64,6 +81,8 @@ def compare(ours: Decoding, expected: Decoding) -> dict[str, object]:
         "of an alignment weight": float(np.abs(ours.alignment - expected.alignment).max()),
         "of a language": float(np.abs(ours.language - expected.language).max()),
         "of no_speech": abs(ours.no_speech - expected.no_speech),
+        "a short window says the same": ours.short == expected.short,
+        "and so do drafts of it": ours.drafted == [ours.short, ours.short[: DRAFTED // 2 + 1]],
     }
 
 

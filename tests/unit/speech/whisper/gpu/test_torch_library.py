@@ -15,7 +15,6 @@ from export.random_weights import random_weights
 from export.sources import NO_FILE
 from export.targets import UNCHECKED_CUDA
 from export.whisper import build
-from speech.whisper.engine import GREEDY, read_prompts
 from speech.whisper.gpu.device_memory import HostMemory
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.factory import open_runner
@@ -50,19 +49,6 @@ def engine(folder: Path, library: GraphLibrary, memory: HostMemory) -> Iterator[
     opened.close()
 
 
-def verified(engine: GraphEngine) -> list[int]:
-    """What a short window says, and then by a draft whose middle is wrong."""
-    prompt = engine.manifest.sot_sequence("en")
-    engine.encode([1], [np.random.default_rng(2).integers(-5000, 5000, 9000, np.int16)], [700])
-    read_prompts(engine, [1], [prompt])
-    words = [int(engine.step([1], [GREEDY]).result().tokens[0]) for _ in range(9)]
-    for draft, right in ((words[:8], 8), ([*words[:3], 77, *words[4:]], 3)):
-        engine.rewind(1)
-        engine.prefill([1], [prompt])
-        assert engine.verify(1, draft, [GREEDY] * (len(draft) + 1)).tokens.tolist() == words[: right + 1]
-    return words
-
-
 def test_torch_says_what_onnx_runtime_says(folder: Path) -> None:
     from speech.whisper.gpu.torch_library import TorchLibrary
 
@@ -70,14 +56,13 @@ def test_torch_says_what_onnx_runtime_says(folder: Path) -> None:
     sessions = load_sessions(folder, SessionSettings("CPUExecutionProvider", threads=1))
     with engine(folder, OnnxLibrary(sessions, memory.device), memory) as expected:
         theirs = decode(expected)
-        drafted = verified(expected)
     memory = HostMemory()
     with engine(folder, TorchLibrary(folder, memory), memory) as plain:
         assert not plain.captured, "a processor has no CUDA graphs"
         ours = decode(plain)
-        assert verified(plain) == drafted
-
     assert ours.tokens == theirs.tokens
+    assert ours.short == theirs.short
+    assert ours.drafted == theirs.drafted == [ours.short, ours.short[:5]]
     np.testing.assert_allclose(np.concatenate(ours.logprobs), np.concatenate(theirs.logprobs), atol=5e-2)
     np.testing.assert_allclose(ours.alignment, theirs.alignment, atol=2e-3)
     np.testing.assert_allclose(ours.language, theirs.language, atol=2e-3)
