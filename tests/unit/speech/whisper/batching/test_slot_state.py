@@ -28,3 +28,13 @@ def test_steps_that_read_a_prompt_say_nothing_and_count_for_no_limit() -> None:
     assert states.runnable(np.array([1])).tolist() == [1]
     assert step(states, [1], [END]) == [[7, 9]]
     assert states.runnable(np.array([1])).tolist() == []
+
+
+def test_what_is_verified_has_read_the_rest_of_the_prompt() -> None:
+    states = SlotStates(1, 448, END)
+    states.begin(0, limit=9, unread=2)
+
+    ended = states.follow(0, Step(np.array([5, 6], np.int32), np.zeros(2, np.float32)))
+
+    assert (ended, states.text(0)) == ([], [5, 6])
+    assert step(states, [0], [END]) == [[5, 6]]

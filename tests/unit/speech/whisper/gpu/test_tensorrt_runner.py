@@ -24,7 +24,7 @@ from speech.whisper.gpu.memory_plan import footprint
 from speech.whisper.manifest import Compiled, InvalidManifest, read_manifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.gpu.fake_gpu import BROKEN, CAPABILITY, SLOTS, VERSION, Error, FakeGpu
-from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, SHORT, START, manifest, said
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, SHORT, START, languages, manifest, said
 from tests.unit.speech.whisper.speech_fakes import byte_tokenizer_json
 
 PROMPT = [START, 3, 6]
@@ -334,6 +334,16 @@ def test_prompts_of_scattered_slots_are_waited_for_once_and_their_rest_not_at_al
     assert [each.unread for each in rest] == [1] * 3
     engine.step(slots, [GREEDY] * 3)
     assert engine.step(slots, [GREEDY] * 3).result().tokens.tolist() == [said(slot, PROMPT, 1)[0] for slot in slots]
+
+
+def test_each_row_of_a_pass_of_prompts_is_asked_at_its_own_start(engine: GraphEngine) -> None:
+    slots, prompts = [0, 1, 2], [[START], [9, 8, START], [7, START]]
+    engine.encode(slots, [np.full(4, slot, np.int16) for slot in slots], [HEARD] * 3)
+
+    told = engine.prefill(slots, prompts)
+
+    for slot, prompt, prefill in zip(slots, prompts, told, strict=True):
+        np.testing.assert_allclose(prefill.language_probabilities, languages(slot, prompt), rtol=1e-6)
 
 
 def test_a_slot_whose_prompt_is_still_read_steps_beside_those_that_speak(engine: GraphEngine) -> None:
