@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -20,12 +21,13 @@ from numba.core.caching import IndexDataCacheFile
 # each other across files and share constants: code is kept under a hash of them all.
 _SOURCES = ("*_kernels.py", "panel_layout.py")
 _PREFIX = "kernels-"
+ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA = 158, 0x1023, 18  # of Linux on x86-64
 
 
 @cache
 def keep_compiled() -> None:
     """Makes numba keep its code in `cache_folder`; to be called before anything is compiled."""
-    prefer_wide_vectors()
+    choose_instructions()
     folders = (Path(__file__).parent / "cpu", Path(__file__).parents[1] / "diarization" / "cpu")
     numba.config.CACHE_DIR = str(cache_folder(*folders))  # type: ignore[attr-defined]
     _Index.save = save_in_turn
@@ -46,15 +48,23 @@ def save_in_turn(index: Any, key: Any, code: Any) -> None:
         _save(index, key, code)
 
 
-def prefer_wide_vectors() -> None:
-    """Has loops compiled for registers of 512 bits, which the kernels' products use anyway.
+def choose_instructions() -> None:
+    """Tells numba what loops may be compiled for, unless its settings do; compiled code is kept by that.
 
-    LLVM takes 256 for Intel's processors: older ones of them slowed down for 512.
+    Registers of 512 bits where the kernels' products use them anyway: LLVM takes 256 for Intel's processors, since
+    older ones slowed down. No tiles (AMX) where the system does not give them.
     """
-    if numba.config.CPU_FEATURES is None and {"avx512f", "avx512vnni"} <= cpu_features():  # type: ignore[attr-defined]
-        numba.config.CPU_NAME = llvm.get_host_cpu_name()  # type: ignore[attr-defined]
-        features = llvm.get_host_cpu_features().flatten()
-        numba.config.CPU_FEATURES = f"{features},-prefer-256-bit"  # type: ignore[attr-defined]
+    if numba.config.CPU_FEATURES is not None or not {"avx512f", "avx512vnni"} <= cpu_features():  # type: ignore[attr-defined]
+        return
+    changed = ["-prefer-256-bit", *([] if tiles_allowed() else ["-amx-int8", "-amx-tile"])]
+    numba.config.CPU_NAME = llvm.get_host_cpu_name()  # type: ignore[attr-defined]
+    numba.config.CPU_FEATURES = ",".join([llvm.get_host_cpu_features().flatten(), *changed])  # type: ignore[attr-defined]
+
+
+@cache
+def tiles_allowed() -> bool:
+    """Asks Linux for the registers of AMX: a process has them from then on."""
+    return int(ctypes.CDLL(None).syscall(ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)) == 0
 
 
 def cache_folder(sources: Path, *others: Path) -> Path:
@@ -83,7 +93,8 @@ def cpu_features() -> frozenset[str]:
     limited_to = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
     if limited_to is None:
         return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
-    return frozenset(name[1:] for name in limited_to.split(",") if name.startswith("+"))
+    named = {name[1:]: name.startswith("+") for name in limited_to.split(",")}  # the last mention counts
+    return frozenset(name for name, present in named.items() if present)
 
 
 def _writable(folder: Path) -> bool:

@@ -26,7 +26,15 @@ from speech.whisper.cpu.float_kernels import (
     largest_magnitude,
     panel_product,
 )
-from speech.whisper.cpu.int8_kernels import ACTIVATION, MAX_ROWS, ZERO_POINT, panel_dot
+from speech.whisper.cpu.int8_kernels import (
+    ACTIVATION,
+    MAX_ROWS,
+    QUADS_AT_ONCE,
+    ZERO_POINT,
+    begin_products,
+    end_products,
+    panel_dot,
+)
 from speech.whisper.cpu.panel_layout import LANES, PANEL, QUAD
 from speech.whisper.engine import Dimensions
 
@@ -260,7 +268,7 @@ def _self_attention(thread, first, rows, frames, buffer, workspace, tile):
     d, padded = workspace.hidden.shape[1], workspace.scores.shape[2]
     scores, weights, target = workspace.scores[thread], workspace.weights[thread], workspace.wide[thread]
     queries, flat_weights = workspace.queries.ravel(), weights.ravel()
-    quads = (frames + QUAD - 1) // QUAD
+    quads = (frames + QUAD * QUADS_AT_ONCE - 1) // (QUAD * QUADS_AT_ONCE) * QUADS_AT_ONCE
     weights[:, frames : quads * QUAD] = 0
     for head in range(d // PANEL):
         keys, values = workspace.keys[buffer, head].ravel(), workspace.values[head].ravel()
@@ -401,6 +409,7 @@ def run_encoder(
     heads = workspace.hidden.shape[1] // PANEL
     tile, y = np.empty(MAX_ROWS * PANEL, np.int32), np.empty((BLOCK, PANEL), F)
     stage, phase = 1, 0
+    begin_products()
     for layer in range(depth + 1):  # what lies before, between and after the layers' attention
         while True:
             first = BLOCK * atomic_add(workspace.counters, stage, 1)
@@ -445,3 +454,4 @@ def run_encoder(
         stage += 1
         phase += 1
         barrier(workspace.counters, threads, phase)
+    end_products()

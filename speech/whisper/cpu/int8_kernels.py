@@ -1,7 +1,7 @@
-"""8-bit products in 32-bit sums, exact on every CPU: by VNNI's dot products, or by AVX2's products of 16 bits.
+"""8-bit products in 32-bit sums, exact on every CPU: by AMX's tiles, VNNI's dot products, or AVX2's 16-bit products.
 
-Weights are int8 panels (depth / 4, 64, 4), activations whole numbers row by row: uint8 around 128 for VNNI, which
-multiplies nothing else, int16 around 0 for AVX2, whose 8-bit products overflow their 16-bit sums.
+Weights are int8 panels (depth / 4, 64, 4), activations whole numbers row by row: uint8 around 128 for AMX and VNNI,
+which multiply nothing else, int16 around 0 for AVX2, whose 8-bit products overflow their 16-bit sums.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from speech.whisper.cpu.panel_layout import LANES, PANEL, QUAD
-from speech.whisper.numba_cache import cpu_features, keep_compiled
+from speech.whisper.numba_cache import cpu_features, keep_compiled, tiles_allowed
 
 keep_compiled()  # at import: numba reads the folder when it first meets a function
 
-MAX_ROWS = 6  # with 4 registers of sums each of 32, or 2 of 16, and the operands beside them
-
 HAS_VNNI = {"avx512f", "avx512vnni"} <= cpu_features()
+HAS_AMX = HAS_VNNI and {"amx-int8", "amx-tile"} <= cpu_features() and tiles_allowed()
 HAS_KERNELS = HAS_VNNI or {"avx2", "fma"} <= cpu_features()
 ACTIVATION = np.uint8 if HAS_VNNI else np.int16  # what activations are stored in
 ZERO_POINT = np.int32(128 if HAS_VNNI else 0)  # of activations
 
-INT8, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+TILE_ROWS, TILE_QUADS = 16, 16  # of activations, of a panel's depth
+# With 4 registers of sums for each row of 32, or 2 of 16, and the operands beside them 6 rows fit.
+MAX_ROWS = TILE_ROWS if HAS_AMX else 6  # of one call
+QUADS_AT_ONCE = TILE_QUADS if HAS_AMX else 1  # depths are multiples of so many
+
+VOID, INT8, INT16, INT32, INT64 = ir.VoidType(), *(ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
@@ -145,17 +149,98 @@ def _panel_dot(rows: int, kind: type[_Vnni] | type[_Avx2]) -> Callable[..., Any]
     return dot
 
 
+def _tile_call(builder: Any, name: str, arguments: list[Any]) -> None:
+    kind = ir.FunctionType(VOID, [argument.type for argument in arguments])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}"), arguments)
+
+
+@intrinsic
+def _tile_dot(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, quads: Any, y: Any, y_at: Any) -> Any:
+    """16 rows by a panel: four tiles of sums (0 to 3), one of activations (4), and weights (5 to 7) in turn."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, x_at, x_step, w, w_at, quads, y, y_at = arguments
+        kinds = signature.args
+        x_from, w_from, y_from = (
+            builder.bitcast(_pointer(context, builder, kind, array, at), INT8.as_pointer())
+            for kind, array, at in ((kinds[0], x, x_at), (kinds[3], w, w_at), (kinds[6], y, y_at))
+        )
+        tiles = [ir.Constant(INT8, number) for number in range(8)]
+        panel_step = ir.Constant(INT64, PANEL * QUAD)  # bytes of a panel's row of quads, and of a row of sums
+        for tile in tiles[:4]:
+            _tile_call(builder, "tilezero", [tile])
+        steps = builder.sdiv(quads, ir.Constant(INT64, TILE_QUADS))
+        with cgutils.for_range(builder, steps, intp=INT64) as loop:
+            four = builder.gep(x_from, [builder.mul(loop.index, ir.Constant(INT64, TILE_QUADS * QUAD))])
+            _tile_call(builder, "tileloadd64", [tiles[4], four, x_step])
+            depth = builder.mul(loop.index, ir.Constant(INT64, TILE_QUADS * PANEL * QUAD))
+            for number, total in enumerate(tiles[:4]):
+                weights = tiles[5 + number % 3]
+                place = builder.add(depth, ir.Constant(INT64, number * LANES * QUAD))
+                _tile_call(builder, "tileloadd64", [weights, builder.gep(w_from, [place]), panel_step])
+                _tile_call(builder, "tdpbusd", [total, tiles[4], weights])
+        for number, total in enumerate(tiles[:4]):
+            place = builder.gep(y_from, [ir.Constant(INT64, number * LANES * QUAD)])
+            _tile_call(builder, "tilestored64", [total, place, panel_step])
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(x, whole, whole, w, whole, whole, y, whole), generate
+
+
+TILES = np.zeros(64, np.uint8)  # how the tiles are divided: palette 1, of each the bytes of a row and the rows
+TILES[0] = 1
+TILES[16:32:2] = 64
+TILES[48:56] = TILE_ROWS
+
+
+@intrinsic
+def _configure_tiles(typing: Any, tiles: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        _tile_call(builder, "ldtilecfg", [builder.bitcast(start, INT8.as_pointer())])
+        return context.get_dummy_value()
+
+    return types.void(tiles), generate
+
+
+@intrinsic
+def _release_tiles(typing: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _tile_call(builder, "tilerelease", [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@njit(nogil=True)
+def begin_products():
+    """To be called by a thread before its first `panel_dot`."""
+    if HAS_AMX:
+        _configure_tiles(TILES)
+
+
+@njit(nogil=True)
+def end_products():
+    """To be called by a thread after its last `panel_dot`."""
+    if HAS_AMX:
+        _release_tiles()
+
+
 _KIND = _Vnni if HAS_VNNI else _Avx2
-_ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX = (_panel_dot(rows, _KIND) for rows in range(1, MAX_ROWS + 1))
+_ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX = (_panel_dot(rows, _KIND) for rows in range(1, 7))
 
 
 @njit(inline="never", nogil=True)
 def panel_dot(rows, x, x_at, x_step, w, w_at, quads, y, y_at):
-    """y[m, c] = Σ_k x[m, k] · w[k, c] for m < rows ≤ 6 and the 64 columns of one panel; k < 4 · quads.
+    """y[m, c] = Σ_k x[m, k] · w[k, c] for m < rows ≤ MAX_ROWS and the 64 columns of one panel; k < 4 · quads.
 
     x: ACTIVATION, flat, row m from x_at + m · x_step; w: int8, flat, panel from w_at; y: int32, flat, (rows, 64)
+    quads: a multiple of QUADS_AT_ONCE. Tiles read and write MAX_ROWS rows whatever `rows` is: x and y must hold them.
     """
-    if rows == 6:
+    if HAS_AMX:
+        _tile_dot(x, x_at, x_step, w, w_at, quads, y, y_at)
+    elif rows == 6:
         _SIX(x, x_at, x_step, w, w_at, quads, y, y_at)
     elif rows == 5:
         _FIVE(x, x_at, x_step, w, w_at, quads, y, y_at)

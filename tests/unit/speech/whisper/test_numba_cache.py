@@ -9,10 +9,11 @@ from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any
 
+import numba
 import pytest
 from numba.core.caching import IndexDataCacheFile
 
-from speech.whisper.numba_cache import cache_folder, save_in_turn
+from speech.whisper.numba_cache import cache_folder, cpu_features, save_in_turn
 
 SOURCES = ("float_kernels.py", "int8_kernels.py", "decoder_kernels.py", "encoder_kernels.py", "panel_layout.py")
 
@@ -104,3 +105,9 @@ def test_code_that_two_processes_compile_at_once_is_kept_apart(tmp_path: Path, m
         list(processes.map(save_in_turn, indexes, ["float32", "int8"], [b"of floats", b"of integers"]))
 
     assert [indexes[0].load(key) for key in ("float32", "int8")] == [b"of floats", b"of integers"]
+
+
+def test_an_instruction_set_that_is_taken_away_again_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "+avx2,+amx-tile,-sse4a,-amx-tile")
+
+    assert cpu_features() == {"avx2"}

@@ -9,9 +9,10 @@ import pytest
 from numba import njit
 
 from speech.whisper.cpu.float_kernels import fast_exp, fast_gelu, largest, largest_magnitude, panel_product
-from speech.whisper.cpu.int8_kernels import ACTIVATION, HAS_KERNELS, panel_dot
+from speech.whisper.cpu.int8_kernels import ACTIVATION, HAS_KERNELS, MAX_ROWS, begin_products, end_products, panel_dot
 
 DEPTH = 36
+DOT_DEPTH = 128
 
 
 @njit(error_model="numpy")
@@ -81,14 +82,16 @@ def test_a_panel_product_equals_numpy_and_rows_do_not_touch_each_other(rows: int
 @pytest.mark.parametrize("rows", range(1, 7))
 def test_a_panel_of_dot_products_is_exact(rows: int) -> None:
     random = np.random.default_rng(rows)
-    x = random.integers(0, 256, (6, DEPTH)).astype(ACTIVATION)
-    w = random.integers(-127, 128, (DEPTH, 64)).astype(np.int8)
-    quads = np.ascontiguousarray(w.reshape(DEPTH // 4, 4, 64).transpose(0, 2, 1))
-    y = np.zeros((6, 64), np.int32)
+    x = random.integers(0, 256, (MAX_ROWS, DOT_DEPTH)).astype(ACTIVATION)
+    w = random.integers(-127, 128, (DOT_DEPTH, 64)).astype(np.int8)
+    quads = np.ascontiguousarray(w.reshape(DOT_DEPTH // 4, 4, 64).transpose(0, 2, 1))
+    y = np.zeros((MAX_ROWS, 64), np.int32)
 
     @njit
     def dot(x, w, y):  # type: ignore[no-untyped-def]
-        panel_dot(rows, x.ravel(), 0, DEPTH, w.ravel(), 0, DEPTH // 4, y.ravel(), 0)
+        begin_products()
+        panel_dot(rows, x.ravel(), 0, DOT_DEPTH, w.ravel(), 0, DOT_DEPTH // 4, y.ravel(), 0)
+        end_products()
 
     dot(x, quads, y)
 

@@ -9,6 +9,8 @@ import sys
 import llvmlite.binding as llvm
 import pytest
 
+from speech.whisper.numba_cache import tiles_allowed
+
 PRODUCT = """
 import sys
 import numpy as np
@@ -29,6 +31,7 @@ if HAS_KERNELS:
 """
 AVX2 = "+sse2,+sse4.2,+avx,+avx2,+fma"
 VNNI = f"{AVX2},+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni"
+AMX = f"{VNNI},+amx-tile,+amx-int8"
 
 
 def compiled(name: str, features: str, *arguments: str) -> str:
@@ -41,6 +44,13 @@ def compiled(name: str, features: str, *arguments: str) -> str:
     ("name", "features", "present", "absent"),
     [
         ("znver4", VNNI, "vpdpbusd", "vpmaddwd"),
+        pytest.param(
+            "sapphirerapids",
+            AMX,
+            "tdpbusd",
+            "vpmaddwd",
+            marks=pytest.mark.skipif(not tiles_allowed(), reason="this system gives no tiles"),
+        ),
         ("haswell", AVX2, "vpmaddwd", "vpdpbusd"),
         ("nehalem", "+sse2,+sse4.2", "", "vpmaddwd"),
     ],
