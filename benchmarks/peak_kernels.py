@@ -15,14 +15,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from speech.whisper.cpu.float_kernels import FLOAT_LANES
-from speech.whisper.cpu.int8_kernels import HAS_VNNI
+from speech.whisper.cpu.int8_kernels import HAS_AMX, HAS_VNNI, begin_products, end_products, tile_call
 
 CHAINS = 12  # sums that do not wait for each other
 INT16, INT32, INT64, FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 LANES = 16 if HAS_VNNI else 8
 SUMS, WORDS = ir.VectorType(INT32, LANES), ir.VectorType(INT16, 2 * LANES)
 FLOATS = ir.VectorType(FLOAT, FLOAT_LANES)
-INT8_PRODUCTS = CHAINS * LANES * (4 if HAS_VNNI else 2)  # multiply-adds of a turn
+TILES = 6  # of sums, beside two that are multiplied
+INT8_PRODUCTS = TILES * 16 * 16 * 64 if HAS_AMX else CHAINS * LANES * (4 if HAS_VNNI else 2)  # multiply-adds of a turn
 FLOAT_PRODUCTS = CHAINS * FLOAT_LANES
 
 AddProduct = Callable[[Any, Any, Any], Any]
@@ -81,5 +82,25 @@ def _turns(wide: Any, add: AddProduct) -> Any:
     return loop
 
 
-int8_turns = _turns(SUMS, _vnni if HAS_VNNI else _avx2)
+@intrinsic
+def _multiply_tiles(typing: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        tiles = [ir.Constant(ir.IntType(8), number) for number in range(TILES + 2)]
+        for total in tiles[:TILES]:
+            tile_call(builder, "tdpbusd", [total, *tiles[TILES:]])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@njit(nogil=True)
+def _tile_turns(seed, turns):  # type: ignore[no-untyped-def]
+    begin_products()
+    for _ in range(turns):
+        _multiply_tiles()  # type: ignore[call-arg]
+    end_products()
+    return seed
+
+
+int8_turns = _tile_turns if HAS_AMX else _turns(SUMS, _vnni if HAS_VNNI else _avx2)
 float_turns = _turns(FLOATS, _fma)

@@ -149,7 +149,8 @@ def _panel_dot(rows: int, kind: type[_Vnni] | type[_Avx2]) -> Callable[..., Any]
     return dot
 
 
-def _tile_call(builder: Any, name: str, arguments: list[Any]) -> None:
+def tile_call(builder: Any, name: str, arguments: list[Any]) -> None:
+    """One of AMX's instructions, on tiles that are named by constants."""
     kind = ir.FunctionType(VOID, [argument.type for argument in arguments])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}"), arguments)
 
@@ -168,20 +169,20 @@ def _tile_dot(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, qu
         tiles = [ir.Constant(INT8, number) for number in range(8)]
         panel_step = ir.Constant(INT64, PANEL * QUAD)  # bytes of a panel's row of quads, and of a row of sums
         for tile in tiles[:4]:
-            _tile_call(builder, "tilezero", [tile])
+            tile_call(builder, "tilezero", [tile])
         steps = builder.sdiv(quads, ir.Constant(INT64, TILE_QUADS))
         with cgutils.for_range(builder, steps, intp=INT64) as loop:
             four = builder.gep(x_from, [builder.mul(loop.index, ir.Constant(INT64, TILE_QUADS * QUAD))])
-            _tile_call(builder, "tileloadd64", [tiles[4], four, x_step])
+            tile_call(builder, "tileloadd64", [tiles[4], four, x_step])
             depth = builder.mul(loop.index, ir.Constant(INT64, TILE_QUADS * PANEL * QUAD))
             for number, total in enumerate(tiles[:4]):
                 weights = tiles[5 + number % 3]
                 place = builder.add(depth, ir.Constant(INT64, number * LANES * QUAD))
-                _tile_call(builder, "tileloadd64", [weights, builder.gep(w_from, [place]), panel_step])
-                _tile_call(builder, "tdpbusd", [total, tiles[4], weights])
+                tile_call(builder, "tileloadd64", [weights, builder.gep(w_from, [place]), panel_step])
+                tile_call(builder, "tdpbusd", [total, tiles[4], weights])
         for number, total in enumerate(tiles[:4]):
             place = builder.gep(y_from, [ir.Constant(INT64, number * LANES * QUAD)])
-            _tile_call(builder, "tilestored64", [total, place, panel_step])
+            tile_call(builder, "tilestored64", [total, place, panel_step])
         return context.get_dummy_value()
 
     whole = types.int64
@@ -198,7 +199,7 @@ TILES[48:56] = TILE_ROWS
 def _configure_tiles(typing: Any, tiles: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        _tile_call(builder, "ldtilecfg", [builder.bitcast(start, INT8.as_pointer())])
+        tile_call(builder, "ldtilecfg", [builder.bitcast(start, INT8.as_pointer())])
         return context.get_dummy_value()
 
     return types.void(tiles), generate
@@ -207,7 +208,7 @@ def _configure_tiles(typing: Any, tiles: Any) -> Any:
 @intrinsic
 def _release_tiles(typing: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _tile_call(builder, "tilerelease", [])
+        tile_call(builder, "tilerelease", [])
         return context.get_dummy_value()
 
     return types.void(), generate
