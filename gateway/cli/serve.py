@@ -31,6 +31,7 @@ from gateway.log import announce
 from gateway.media.ffmpeg import FfmpegMissing
 from gateway.metrics import expose
 from gateway.models import Model, Models, UnknownModel
+from gateway.processes.allocator import limit_arenas
 from gateway.recognition.diarizer import MODEL as DIARIZER
 from gateway.recognition.whisper import triton_name
 from gateway.runtime_file import RunningService, publish
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=given)})
     configure_logging(settings.server.log_level, settings.server.log_format)
     raise_descriptor_limit()
+    limit_arenas()
     try:
         with bind(settings.server) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(settings, listener))
