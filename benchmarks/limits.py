@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MachineLimits:
     machine: tuple[dict[str, Any], dict[str, Any]]  # two passes, one before the parts and one behind them
     parts: list[dict[str, Any]]
     alone: list[dict[str, Any]]  # the parts on one thread
@@ -74,7 +74,7 @@ class Limits:
         return next((str(row[6]) for row in self.tables[1].rows if str(row[0]).startswith(part)), "")
 
 
-def measure(settings: dict[str, str]) -> Limits:
+def measure(settings: dict[str, str]) -> MachineLimits:
     """settings: of numba, to compile for another processor"""
     speech = CACHE / SPEECH
     speech.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def measure(settings: dict[str, str]) -> Limits:
         _measure("benchmarks.engine_parts", settings, ENGINE, speech, "--threads", threads) for threads in (CORES, 1)
     )
     # The limits of a shared machine move: the better of both passes counts.
-    return Limits((machine, _measure("benchmarks.machine", settings)), parts, alone)
+    return MachineLimits((machine, _measure("benchmarks.machine", settings)), parts, alone)
 
 
 def _measure(module: str, settings: dict[str, str], *arguments: object) -> Any:

@@ -27,7 +27,7 @@ NOTE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HeardSpeakers:
     recording: CorpusRecording
     words: Sequence[SpokenWord]  # of the reference
     live: Sequence[SpokenTurn]
@@ -55,22 +55,22 @@ def conversations() -> list[CorpusRecording]:
     return [as_wav(each) for each in load(["C-sim"]) if each.language == "en" and each.rttm is not None]
 
 
-def row(name: str, told: Iterable[Told]) -> list[object]:
+def row(name: str, told: Iterable[HeardSpeakers]) -> list[object]:
     counts = [(len(each.words), *each.right) for each in told]
     words, *right = (sum(column) for column in zip(*counts, strict=True))
     return [name, words, *(100 * each / max(words, 1) for each in right)]
 
 
-async def play_all(host: str, recordings: Sequence[CorpusRecording]) -> list[Told]:
+async def play_all(host: str, recordings: Sequence[CorpusRecording]) -> list[HeardSpeakers]:
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(recording: CorpusRecording) -> Told:
+    async def one(recording: CorpusRecording) -> HeardSpeakers:
         async with gate:
             live, last = await play(f"ws://{host}/v1/stream", recording)
         filed = await asyncio.to_thread(transcribe, f"http://{host}", recording)
         assert recording.rttm is not None
         segments = json.loads(recording.rttm.with_suffix(".segments.json").read_text())
-        return Told(recording, words_of(segments), live, last, filed)
+        return HeardSpeakers(recording, words_of(segments), live, last, filed)
 
     return list(await asyncio.gather(*map(one, recordings)))
 

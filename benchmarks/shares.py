@@ -114,7 +114,7 @@ def _cost(service: Service, workload: Workload) -> Cost:
     return cost
 
 
-def _table(workloads: Sequence[Workload], costs: Sequence[Cost], machine: limits.Limits) -> report.Table:
+def _table(workloads: Sequence[Workload], costs: Sequence[Cost], machine: limits.MachineLimits) -> report.Table:
     keys = sorted({key for cost in costs for key in cost}, key=lambda key: -costs[0].get(key, 0.0))
     names = {name: number for number, name in enumerate(("whisper-base", "diarizer", "tritonserver", "gateway"))}
     rows: list[list[object]] = []
