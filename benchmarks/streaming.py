@@ -46,7 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     recordings = live_recordings()
     levels = [(sessions, recordings[:most]) for sessions, most in options.levels]
     needed = {recording.id: recording for _, chosen in levels for recording in chosen}
-    config: dict[str, object] = {"language": "en", "end_of_turn": options.policy}
+    turn = {"policy": options.policy} | ({"threshold": options.threshold} if options.threshold is not None else {})
+    config: dict[str, object] = {"language": "en", "end_of_turn": turn}
     with Service() as service, peer_process(bool(options.peer)) as peer:
         host = f"127.0.0.1:{service.port}"
         activity = VoiceActivity()
@@ -103,6 +104,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--peer", type=int, default=12, help="recordings that whisper_streaming hears too; 0: none")
     parser.add_argument("--policy", choices=["evidence", "pause"], default="evidence", help="of the end of a turn")
+    parser.add_argument(
+        "--threshold", type=float, help="of the evidence for the end of a turn (default: the service's)"
+    )
     parser.add_argument("--frame", type=float, default=0.1, help="seconds of sound in a frame")
     parser.add_argument("--hours", type=float, default=0.0, help="of one session, whose memory is watched")
     parser.add_argument("--speakers", action="store_true", help="who speaks, instead, in conversations")
