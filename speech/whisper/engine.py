@@ -131,9 +131,7 @@ class Engine(Protocol):
     slots: int  # sequences at once; slots are 0..slots-1
     encode_batch: int  # windows per `encode` at most
     lookahead: int  # steps that may be launched before the first is read: 0 or 1
-    biased_steps: bool  # whether `step` follows the bias of a sampling
     partial_contexts: bool  # whether `span_languages` is there
-    drafts: bool  # whether `verify` is there
 
     def context(self, frames: int) -> int:
         """How many encoder frames a window is encoded with for which so many are enough."""
@@ -183,7 +181,7 @@ class Engine(Protocol):
 
         sampling: one for each token of the draft and the one after it, greedy all
         returns: up to len(draft) + 1 tokens, a row each
-        raises: EngineError if there are no drafts
+        raises: EngineError
         """
 
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:

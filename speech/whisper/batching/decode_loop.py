@@ -238,7 +238,7 @@ class DecodeLoop:
             alignment=self._alignment(finished, sequence.frames),
         )
         attempt: Attempt | None = sequence.attempt
-        if sequence.attempt.prompted and repeats_prompt(text, self._beginning.prompt_text(sequence.request)):
+        if sequence.attempt.prompted and repeats_prompt(text, sequence.request.prompt):
             sequence.echo = hypothesis
             attempt = replace(sequence.attempt, prompted=False)
         else:

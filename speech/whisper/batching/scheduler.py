@@ -60,7 +60,6 @@ class Scheduler:
         self.statistics = Statistics()
         self._tokenizer = tokenizer
         self._policy = policy or AdmissionPolicy.for_slots(engine.slots)
-        self._biased = engine.biased_steps
         self._allocator = SlotAllocator(engine.slots, engine.encode_batch, self._policy)
         self._decode_loop = DecodeLoop(engine, tokenizer, FallbackSchedule(), self.statistics)
         self._on_device_lost = on_device_lost
@@ -83,9 +82,9 @@ class Scheduler:
         The future fails with EngineError if the engine failed on this window.
         """
         check(request, self._tokenizer)
-        attempt = Attempt(prompted=bool(request.prompt.strip() or (request.keyterms and not self._biased)))
-        language, terms = _given(request), request.keyterms if self._biased else ()
-        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=language, terms=terms)
+        attempt = Attempt(prompted=bool(request.prompt.strip()))
+        began, terms = time.monotonic(), request.keyterms
+        sequence = Sequence(request, Future(), began, attempt, language=_given(request), terms=terms)
         with self._changed:
             if self._closing:
                 raise Closed("the model is stopping and takes no more windows")

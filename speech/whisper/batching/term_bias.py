@@ -169,8 +169,3 @@ class TermTries:
                 del self._tries[next(iter(self._tries))]
             self._tries[terms] = TermTrie(terms, self._tokenizer)
         return self._tries[terms]
-
-
-def as_prompt(terms: Sequence[str], prompt: str) -> str:
-    """For an engine that follows no bias, as older exports do: the terms before the prompt, whose end counts."""
-    return " ".join(part for part in (", ".join(terms), prompt) if part)

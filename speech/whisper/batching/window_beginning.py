@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from speech.languages import SPACELESS
 from speech.whisper.batching.rules import previous_tokens
-from speech.whisper.batching.sequence import Request, Sequence
-from speech.whisper.batching.term_bias import as_prompt
+from speech.whisper.batching.sequence import Sequence
 from speech.whisper.engine import Engine
 from speech.whisper.tokenizer import Tokenizer
 
@@ -15,25 +14,21 @@ class WindowBeginning:
         self._engine = engine
         self._tokenizer = tokenizer
 
-    def prompt_text(self, request: Request) -> str:
-        """The caller's, behind the key terms where the engine cannot be biased to them."""
-        return request.prompt if self._engine.biased_steps else as_prompt(request.keyterms, request.prompt)
-
     def prompt(self, sequence: Sequence) -> list[int]:
         """Tokens that the decoder reads before it writes."""
         before: list[int] = []
         if sequence.attempt.prompted:
             context = self._engine.dimensions.n_text_ctx
-            before = previous_tokens(self._tokenizer, self.prompt_text(sequence.request), context)
+            before = previous_tokens(self._tokenizer, sequence.request.prompt, context)
         return [*before, *self._tokenizer.sot_sequence(sequence.language, sequence.request.task)]
 
     def draft(self, sequence: Sequence, room: int) -> list[int]:
-        """Tokens of the text that the request foretells, where the attempt is greedy and the engine can follow it.
+        """Tokens of the text that the request foretells, where the attempt is greedy.
 
         room: for so many
         """
         text = sequence.request.draft.strip()
-        if not text or not self._engine.drafts or sequence.attempt.temperature:
+        if not text or sequence.attempt.temperature:
             return []
         space = "" if sequence.language in SPACELESS else " "
         return self._tokenizer.encode(space + text)[: max(room, 0)]

@@ -43,9 +43,7 @@ class CpuEngine:
     """
 
     lookahead = 0
-    biased_steps = True
     partial_contexts = True
-    drafts = True
 
     def __init__(self, folder: Path, slots: int = 16, threads: int = 2, manifest: Manifest | None = None) -> None:
         self.manifest = manifest or read_manifest(folder)

@@ -42,8 +42,6 @@ class GraphEngine:
     """Engine of one exported model over a runner. Not to be called by several threads at once."""
 
     partial_contexts = False
-    drafts = True
-    biased_steps = True
 
     def __init__(self, manifest: Manifest, runner: Runner) -> None:
         self.manifest = manifest

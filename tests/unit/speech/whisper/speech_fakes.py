@@ -89,9 +89,7 @@ class ScriptedEngine:
         self.encode_batch = 2
         self.lookahead = lookahead
         self.encoding: set[int] = set()  # slots whose windows take long
-        self.biased_steps = False
         self.partial_contexts = True
-        self.drafts = False
         self.language = "en"
         self.span_language: dict[tuple[int, int], str] = {}  # by frames, where it is not `language`
         self.no_speech = 0.01

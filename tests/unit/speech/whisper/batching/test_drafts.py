@@ -14,9 +14,8 @@ from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Circumstances, Line, Script, ScriptedEngine, says
 
 
-def hear(tokenizer: Tokenizer, script: Script, draft: str, drafts: bool = True) -> WindowResult:
+def hear(tokenizer: Tokenizer, script: Script, draft: str) -> WindowResult:
     engine = ScriptedEngine(tokenizer, {1: script})
-    engine.drafts = drafts
     scheduler = Scheduler(engine, tokenizer)
     try:
         audio = np.ones(16_000, np.int16)
@@ -34,7 +33,6 @@ def test_the_answer_is_the_same_with_any_draft(multilingual: Tokenizer, draft: s
 
     assert plain.text == "so it goes"
     assert hear(multilingual, says(" so it goes"), draft) == plain
-    assert hear(multilingual, says(" so it goes"), draft, drafts=False) == plain
 
 
 def test_a_text_that_is_not_believed_is_tried_again_after_a_draft_too(multilingual: Tokenizer) -> None:

@@ -51,11 +51,9 @@ def test_names_that_are_spelled_otherwise_are_the_same_speech() -> None:
         (" Thee comitee met on tuesday", ""),
     ],
 )
-@pytest.mark.parametrize("as_terms", [False, True])
 def test_a_text_out_of_the_prompt_is_decoded_again_without_it(
-    multilingual: Tokenizer, without: str, answered: str, as_terms: bool
+    multilingual: Tokenizer, without: str, answered: str
 ) -> None:
-    """as_terms: of an engine that reads key terms as a prompt."""
     said = "the committee met on tuesday"
     tried: list[bool] = []
 
@@ -66,9 +64,8 @@ def test_a_text_out_of_the_prompt_is_decoded_again_without_it(
     scheduler = Scheduler(ScriptedEngine(multilingual, {1: script}), multilingual)
     audio = np.zeros(16_000, np.int16)
     audio[0] = 1
-    asked = {"keyterms": (said,)} if as_terms else {"prompt": said}
     try:
-        result = scheduler.submit(Request(audio, "en", **asked)).result(timeout=60)
+        result = scheduler.submit(Request(audio, "en", prompt=said)).result(timeout=60)
     finally:
         scheduler.close(0)
 

@@ -89,7 +89,6 @@ class Speaker:
 
 def heard(tokenizer: Tokenizer, speaker: Speaker) -> str:
     engine = ScriptedEngine(tokenizer, {1: speaker})
-    engine.biased_steps = True
     scheduler = Scheduler(engine, tokenizer)
     try:
         return scheduler.submit(Request(np.ones(16_000, np.int16), "en", keyterms=TERMS)).result(60).text
