@@ -35,7 +35,7 @@ development:
 
 # Unit tests first and side by side: what is broken is told within a minute. Integration tests start processes of their
 # own, a file beside a file; those of the whole service share one, in turn.
-test: setup check browser unit  ## everything that proves it (40 minutes on 2 cores); TESTS=path runs a part of it
+test: setup check browser unit  ## everything that proves it (half an hour on 2 cores); TESTS=path runs a part of it
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
