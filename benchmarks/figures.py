@@ -36,10 +36,13 @@ class Result:
         return next(cells for cells in self.rows(table) if str(cells[0]) == row)[columns.index(column) + after]
 
     @property
+    def processor(self) -> str:
+        return str(self.record.get("machine", {}).get("processor", "machine not written down"))
+
+    @property
     def conditions(self) -> str:
         machine = self.record.get("machine", {})
-        load = f", load {machine['load']}" if "load" in machine else ""
-        return f"{machine.get('processor', 'machine not written down')}{load}"
+        return f"{self.processor}, load {machine['load']}" if "load" in machine else self.processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,16 @@ def words_wrong(result: Result, kind: str, system: str) -> str:
 
 
 def _files(result: Result) -> Iterator[tuple[str, str, str]]:
-    title = result.table("Files")["title"]
+    title = f"{result.table('Files')['title']}, {result.processor}"
     wall, (times, factor, plain) = "wall s", speed(result, "Files")
     ours = f"{result.cell('Files', SERVICE, wall):.1f} s over HTTP, {times:.0f} times real time, "
     ours += f"WER {words_wrong(result, 'Files', SERVICE)}"
     beside = f"faster-whisper int8, batch 8: {result.cell('Files', FASTER, wall):.1f} s, "
     beside += f"WER {words_wrong(result, 'Files', FASTER)}, **{factor:.1f} times slower**; "
     yield f"{title}, word times on", ours, beside + f"{plain:.1f} times without word times"
-    cpp = f"whisper.cpp f16: {result.cell('Files', CPP, wall):.0f} s, WER {words_wrong(result, 'Files', CPP)}"
+    cpp = ""
+    if any(row[0] == CPP for row in result.rows("Files")):
+        cpp = f"whisper.cpp f16: {result.cell('Files', CPP, wall):.0f} s, WER {words_wrong(result, 'Files', CPP)}"
     share = result.cell("Files", ENGINE, "times this service's processor s")
     yield "the same", f"{result.cell('Files', SERVICE, 'processor s'):.1f} CPU-seconds", cpp
     yield (
@@ -182,6 +187,7 @@ def _page(result: Result) -> Iterator[tuple[str, str, str]]:
 Lines = dict[str, Callable[[Result], Iterator[tuple[str, str, str]]]]
 PERFORMANCE: Lines = {
     "throughput-files": _files,
+    "throughput-files-zen4": _files,
     "throughput-clips": _clips,
     "profile": _profile,
     "shares": _limits,

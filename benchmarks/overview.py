@@ -75,9 +75,10 @@ def headline(results: Mapping[str, Result]) -> str:
     files = results["throughput-files"]
     times, factor, _ = speed(files, "Files")
     ours, theirs = (words_wrong(files, "Files", system) for system in (SERVICE, FASTER))
-    sentence = f"On two cores Whisper base does {times:.0f} times real time over HTTP, {factor:.1f} times as fast as "
-    sentence += f"faster-whisper on the same weights, with {ours} of the words wrong against {theirs} "
-    return textwrap.fill(sentence + "([performance](docs/performance.md)).", LINE) + "\n"
+    sentence = f"On two cores, {files.processor}, Whisper base does {times:.0f} times real time over HTTP, "
+    sentence += f"{factor:.1f} times as fast as faster-whisper on the same weights, with {ours} of the words wrong "
+    sentence += f"against {theirs} "
+    return textwrap.fill(sentence + "([performance](docs/performance.md)).", LINE, break_on_hyphens=False) + "\n"
 
 
 def reports(results: Mapping[str, Result], table: str) -> str:
