@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,10 +133,11 @@ def _streaming(result: Result) -> Iterator[tuple[str, str, str]]:
     lag = "Lag by sessions at once"
     columns = result.table(lag)["columns"]
     one = {row[0]: row for row in reversed(result.rows(lag)) if row[1] == 1}
-    named = {"first words": "first partial p50", "final": "final p50", "end": "stop to final p50"}
+    named = {"first words": "first partial p50", "final": "word final p50", "turn over": "end of turn p50"}
 
     def told(who: str) -> str:
-        return ", ".join(f"{name} after {one[who][columns.index(column)]:.1f} s" for name, column in named.items())
+        values = {name: float(one[who][columns.index(column)]) for name, column in named.items()}
+        return ", ".join(f"{name} after {value:.2f} s" for name, value in values.items() if not math.isnan(value))
 
     theirs = f"its loop on faster-whisper: {told(PEER)}" if PEER in one else ""
     yield "live speech, one session, medians", told("this service"), f"{PEER}, {theirs}" if theirs else ""

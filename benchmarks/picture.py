@@ -78,9 +78,9 @@ def _speakers(result: Result) -> Iterator[Panel]:
 
 def _live(result: Result) -> Iterator[Panel]:
     lag = result.table("Lag by sessions at once")
-    for column, title in (("first partial p50", "first words"), ("final p50", "final words")):
+    for column, title in (("first partial p50", "first words"), ("word final p50", "final words")):
         at = lag["columns"].index(column)
-        bars = [Bar(f"{row[0]}, {row[1]} at once", row[at], row[0] == "this service") for row in lag["rows"]]
+        bars = [Bar(f"{row[0]}, {row[1]} at once", float(row[at]), row[0] == "this service") for row in lag["rows"]]
         yield Panel(f"Live: median seconds to {title} (less is better)", bars)
 
 

@@ -37,7 +37,7 @@ def test_a_result_that_is_missing_leaves_out_its_figures() -> None:
 
 
 def test_sessions_at_once_are_no_more_than_recordings_played() -> None:
-    columns = ["who", "sessions", "recordings", "first partial p50", "final p50", "stop to final p50", "held"]
+    columns = ["who", "sessions", "recordings", "first partial p50", "word final p50", "end of turn p50", "held"]
     rows = [["this service", 1, 9, 1.0, 1.0, 1.0, "yes"], ["this service", 12, 9, 1.0, 1.0, 1.0, "yes"]]
     table = {"title": "Lag by sessions at once, seconds", "columns": columns, "rows": rows, "note": ""}
 
