@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import marshal
 import os
 import select
@@ -144,12 +145,15 @@ class ConfinedProcesses:
 
         limits: name of a limit in `resource`, and its value
         abandoned: whether nobody waits for it any more; asked until it was started
-        raises: OSError; StartAbandoned
+        raises: OSError, with EAGAIN where the server was killed twice meanwhile; StartAbandoned
         """
         server = self._running()
         with contextlib.suppress(OSError):
             return server.start(arguments, limits, source, abandoned)
-        return self._running(dead=server).start(arguments, limits, source, abandoned)
+        try:
+            return self._running(dead=server).start(arguments, limits, source, abandoned)
+        except (ChildProcessError, BrokenPipeError, ConnectionResetError) as error:
+            raise BlockingIOError(errno.EAGAIN, "the server that starts confined processes ended twice") from error
 
     def _running(self, dead: _Server | None = None) -> _Server:
         """dead: one that does not answer any more"""
