@@ -19,6 +19,7 @@ from speech.audio import SAMPLE_RATE, Pcm
 
 MOST_PATIENCE = 10.0  # seconds
 LEAST_PATIENCE = 0.05  # seconds, also after a long decoding
+STANDSTILL = 0.2  # seconds by which a wait is longer than it was to be, where this process got no time
 LEAD_FORGOTTEN = 1.2  # seconds in each one: a client's clock that is fast is no burst
 CALMING = 0.95  # of its unsteadiness that an input keeps from frame to frame
 
@@ -115,12 +116,23 @@ class AudioInput:
     async def wait(self, seconds: float | None = None) -> bool:
         """Waits for a whole chunk; False when the input has ended and was analysed to its end.
 
-        seconds: at most; None: for ever
+        seconds: at most, in which this process ran; None: for ever
         raises: TimeoutError
         """
-        async with asyncio.timeout(seconds), self._changed:
-            await self._changed.wait_for(lambda: self._waiting >= CHUNK or self._ended)
-            return self._waiting > 0
+        while True:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(seconds), self._changed:
+                    await self._changed.wait_for(self._is_enough)
+                    return self._waiting > 0
+            except TimeoutError:
+                stood_still = seconds is not None and time.monotonic() - began > seconds + STANDSTILL
+                if not stood_still and not self._is_enough():
+                    raise
+                # What came while this process stood still has not been read yet: the client did not mute.
+
+    def _is_enough(self) -> bool:
+        return self._waiting >= CHUNK or self._ended
 
     async def advance(self) -> int | None:
         """Analyses up to a stride, or to the end of an utterance.

@@ -213,7 +213,8 @@ class StreamSession:
     def _idle(self) -> None:
         """Nobody speaks: forgets the last window once it is over, and all audio but the latest."""
         endpoint = self._input.endpoint
-        if self._window.agreement.committed and endpoint.silence < self._policy.breath:
+        muted = endpoint.silence < self._idle_tail  # in the middle of speech, whose word may go on
+        if muted or (self._window.agreement.committed and endpoint.silence < self._policy.breath):
             self._window.trim(self._input.analysed)
         else:
             self._window.close(keep_from=endpoint.position - self._idle_tail)

@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -288,6 +289,73 @@ async def test_a_client_that_mutes_gets_its_last_words_and_goes_on_later() -> No
 
     assert before == words[:2]
     assert finals(sent) == words
+
+
+async def test_a_word_in_which_the_client_mutes_is_heard_when_it_goes_on() -> None:
+    sent: list[Message] = []
+    settled = asyncio.Event()
+    word = SAMPLE_RATE  # samples
+
+    class Settles(NoObserver):
+        async def settled(self) -> None:
+            settled.set()
+
+    async def emit(message: Message) -> None:
+        sent.append(message)
+
+    async def read_whole(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
+        heard = await read(pcm, language)
+        if np.count_nonzero(pcm) < word:
+            return replace(heard, words=(), average_logprob=-2.0, no_speech_probability=1.0)
+        return heard
+
+    pcm = np.concatenate([np.zeros(word, np.int16), np.ones(word, np.int16), np.zeros(word, np.int16)])
+    cut = word + word * 3 // 4
+    session = StreamSession(read_whole, loudness, emit, "en", StreamPolicy(muted_seconds=0.05))
+    session.observer = Settles()
+    running = asyncio.create_task(session.run())
+    for frame in np.array_split(pcm[:cut], 20):
+        await session.feed(frame.tobytes())
+    async with asyncio.timeout(60):
+        await settled.wait()
+    before = finals(sent)
+    for frame in np.array_split(pcm[cut:], 100):  # less than what opens an utterance
+        await session.feed(frame.tobytes())
+        await asyncio.sleep(0.001)
+    await session.stop()
+    await running
+
+    assert before == []
+    assert finals(sent) == ["w1"]
+
+
+async def test_a_service_that_stands_still_takes_no_client_for_muted() -> None:
+    """It reads what came meanwhile only after its own clock has gone on."""
+    ends: list[float] = []
+
+    class Ends(NoObserver):
+        async def ended(self, second: float) -> None:
+            ends.append(second)
+
+    async def unheard(_message: Message) -> None:
+        pass
+
+    pcm, _ = speech([0.0, 0.0])
+    cut = SAMPLE_RATE // 2 + WORD * 3 // 4
+    session = StreamSession(read, loudness, unheard, "en", StreamPolicy(muted_seconds=0.1))
+    session.observer = Ends()
+    running = asyncio.create_task(session.run())
+    for frame in np.array_split(pcm[:cut], 20):
+        await session.feed(frame.tobytes())
+        await asyncio.sleep(len(frame) / SAMPLE_RATE)  # as it is spoken
+    time.sleep(1.5)  # as a process that gets no time does
+    for _ in range(3):  # turns of the loop until it has read what came
+        await asyncio.sleep(0)
+    await session.feed(pcm[cut:].tobytes())
+    await session.stop()
+    await running
+
+    assert len(ends) == 1
 
 
 @pytest.mark.parametrize("every_pause", [True, False])
