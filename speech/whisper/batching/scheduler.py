@@ -83,8 +83,8 @@ class Scheduler:
         """
         check(request, self._tokenizer)
         attempt = Attempt(prompted=bool(request.prompt.strip()))
-        began, terms = time.monotonic(), request.keyterms
-        sequence = Sequence(request, Future(), began, attempt, language=_given(request), terms=terms)
+        language, terms = _given(request), request.keyterms
+        sequence = Sequence(request, Future(), time.monotonic(), attempt, language=language, terms=terms)
         with self._changed:
             if self._closing:
                 raise Closed("the model is stopping and takes no more windows")

@@ -128,13 +128,19 @@ async def test_the_fleet_tells_what_has_not_answered_yet_and_what_answers_no_mor
             assert both.unanswered == []
 
 
+async def find_dead(fleet: Fleet) -> TritonClient:
+    """A call finds that the model's process has died; returns whose it was."""
+    client = await fleet.client_for(MODEL, after(1))
+    with pytest.raises(TritonFailure) as died:
+        await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
+    fleet.exclude(client, MODEL, died.value)
+    return client
+
+
 async def test_a_model_whose_process_died_is_loaded_again() -> None:
     triton = Triton(dies(), lives=False)
     async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
-        client = await fleet.client_for(MODEL, after(1))
-        with pytest.raises(TritonFailure) as died:
-            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
-        fleet.exclude(client, MODEL, died.value)
+        await find_dead(fleet)
         assert not fleet.serves(MODEL)
         await becomes(lambda: fleet.serves(MODEL))
 
@@ -154,11 +160,8 @@ async def test_of_a_process_whose_death_a_call_told_one_probe_is_asked_before_it
         return await infer(client, model, inputs, timeout)
 
     async with listening(triton) as urls, watched(Fleet(urls, [MODEL], slow)) as fleet:
-        client = await fleet.client_for(MODEL, after(1))
-        with pytest.raises(TritonFailure) as died:
-            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
+        await find_dead(fleet)
         monkeypatch.setattr(TritonClient, "infer", counted)
-        fleet.exclude(client, MODEL, died.value)
         await becomes(lambda: fleet.serves(MODEL))
 
     assert probes == [0, 2]  # one before the two calls that load it, one after
@@ -209,10 +212,7 @@ async def test_what_cannot_be_loaded_from_here_is_served_as_soon_as_others_have_
 
     triton = Foreign(dies(), lives=False)
     async with listening(triton) as (url,), fleet_behind(Name(url)) as fleet:
-        client = await fleet.client_for(MODEL, after(1))
-        with pytest.raises(TritonFailure) as died:
-            await client.infer(MODEL, probe_inputs(MODEL, 1.0), 10)
-        fleet.exclude(client, MODEL, died.value)
+        client = await find_dead(fleet)
         await becomes(lambda: client.load_after[MODEL] > 0)
         triton.calls.append("loaded by somebody")
         async with asyncio.timeout(RELOAD_PAUSE / 2):
