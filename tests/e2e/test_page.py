@@ -269,6 +269,7 @@ def test_who_speaks_is_told_while_it_is_spoken(browser: Any, service: ServicePro
     someone.page.get_by_label("Tell speakers apart").check()
     someone.page.get_by_role("button", name="Record").click()
     someone.page.get_by_role("log").get_by_text("Speaker 1:").wait_for()
+    someone.page.get_by_text("young man").first.wait_for()  # what is stopped before it was said is not heard
     someone.page.get_by_role("button", name="Stop").click()
     someone.page.get_by_label("Name of Speaker 1").wait_for()
 
