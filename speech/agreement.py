@@ -74,8 +74,9 @@ def common_prefix(one: Sequence[Word], other: Sequence[Word]) -> int:
 def split(hypothesis: Sequence[Word], committed: Sequence[Word]) -> int:
     """Where a new hypothesis goes on after the committed words: its first k words repeat them.
 
-    k has the smallest edit distance to the committed words plus the distance between the two ends in
-    time, so that a word recognised differently the second time is neither doubled nor lost.
+    k has the smallest edit distance to the committed words plus the distance in time from the committed end to the
+    gap between word k and the next one, so that a word recognised differently the second time is neither doubled nor
+    lost, and one that the window no longer holds whole does not take the next one with it.
     """
     if not committed:
         return 0
@@ -83,8 +84,9 @@ def split(hypothesis: Sequence[Word], committed: Sequence[Word]) -> int:
     distances = prefix_distances([normal(w.text) for w in committed], [normal(w.text) for w in hypothesis])
 
     def cost(k: int) -> float:
-        boundary = hypothesis[k - 1].end if k else committed[0].start
-        return distances[k] + BOUNDARY_WEIGHT * min(abs(boundary - end), MAX_BOUNDARY)
+        before = hypothesis[k - 1].end if k else -math.inf
+        after = hypothesis[k].start if k < len(hypothesis) else math.inf
+        return distances[k] + BOUNDARY_WEIGHT * min(max(before - end, end - after, 0.0), MAX_BOUNDARY)
 
     return min(range(len(hypothesis) + 1), key=cost)
 

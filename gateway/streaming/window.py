@@ -62,18 +62,21 @@ class SpeechWindow:
         """Committed audio leaves a long window at its widest pause, so that decoding stays short."""
         committed = self.agreement.committed
         if end - self.start >= self._policy.trim and len(committed) > 1:
-            # Never past the last of them: what was said after it is not final.
-            self.move_to(samples(min(self.late_pause(committed, self._policy.trim), committed[-1].end)))
+            # At the latest before the last of them: what was said after it is not final.
+            latest = _middle(*committed[-2:])
+            self.move_to(samples(min(self.late_pause(committed, self._policy.trim), latest)))
 
     def late_pause(self, words: Sequence[Word], length: int) -> float:
-        """Seconds: the middle of the widest pause in the later half of a window of `length` samples."""
+        """Seconds: the middle of the widest pause in or before the later half of a window of `length` samples.
+
+        Never at the edge of a word: a decoding that begins there may pass it over, or hear a piece of it.
+        """
         middle = (self.start + length // 2) / SAMPLE_RATE
-        late = [word for word in words if word.end >= middle]
-        pause = widest_pause(late)
-        if pause is None:
-            return middle if not late else min(late[0].start, middle)
-        before, after = pause
-        return (before.end + after.start) / 2
+        first_late = next((place for place, word in enumerate(words) if word.end >= middle), len(words))
+        pause = widest_pause(words[max(first_late - 1, 0) :])
+        if pause is not None:
+            return _middle(*pause)
+        return min([middle, *(word.start - self._policy.padding / SAMPLE_RATE for word in words[first_late:])])
 
     def before_widest_pause(self, words: Sequence[Word]) -> tuple[list[Word], float]:
         """Words of a decoding that come before its widest pause since the last final word, and the second inside it.
@@ -86,7 +89,12 @@ class SpeechWindow:
         if pause is None:
             return [], known[-1].end if known else self.offset
         before, after = pause
-        return open_words[len(known) : open_words.index(after)], (before.end + after.start) / 2
+        return open_words[len(known) : open_words.index(after)], _middle(before, after)
+
+
+def _middle(before: Word, after: Word) -> float:
+    """Seconds: of the pause between two words."""
+    return (before.end + after.start) / 2
 
 
 def words_in_session(result: WindowResult, offset: float) -> list[Word]:

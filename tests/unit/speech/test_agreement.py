@@ -40,6 +40,12 @@ def test_repeated_words_are_told_apart_by_time() -> None:
     assert split(words("no no no no"), committed) == 2
 
 
+def test_a_word_that_a_decoding_passes_over_does_not_take_the_next_one_with_it() -> None:
+    long, short = Word("gathering", 4.0, 4.8, 0.9), Word("absolute", 4.9, 5.2, 0.9)
+    assert split([short], [long]) == 0
+    assert split([short, Word("of", 5.3, 5.4, 0.9)], [Word("the", 3.5, 3.9, 0.9), long]) == 0
+
+
 def test_words_whose_audio_left_the_window_are_forgotten() -> None:
     agreement = Agreement()
     agreement.update(words("one two three four"))
