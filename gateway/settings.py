@@ -157,9 +157,9 @@ class StreamSettings(SettingsGroup):
     config_seconds: float = Field(default=10.0, gt=0)
     """how long a live session may take to send its config"""
     idle_seconds: float = Field(default=60.0, gt=0)
-    """how long a live session may stand still before it is ended"""
+    """how long a live session may send no audio before it is ended"""
     longest_seconds: float = Field(default=4 * 3600.0, gt=0)
-    """longest live session, in seconds of audio"""
+    """longest live session, in seconds of audio and by the clock"""
     patience_seconds: float = Field(default=120.0, ge=0)
     """how long a live session waits for a Triton that is away"""
     ping_seconds: float = Field(default=20.0, gt=0)

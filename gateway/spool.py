@@ -6,15 +6,17 @@ locked, and the next start removes it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 _LOCK = "lock"
+_OVER = ".over"  # ending of a folder whose request is over
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of the process
 
 
@@ -36,14 +38,26 @@ def open_spool(data: Path) -> Iterator[Path]:
         lock.close()
 
 
-@contextmanager
-def request_folder(spool: Path) -> Iterator[Path]:
-    """A folder for one request's files, removed when the request is over."""
+@asynccontextmanager
+async def request_folder(spool: Path) -> AsyncIterator[Path]:
+    """A folder for one request's files, removed when the request is over.
+
+    To remove it takes descriptors, and there may be none left. To give it another name takes none, and what has
+    that name goes with the next request.
+    """
     folder = Path(tempfile.mkdtemp(dir=spool))
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # the spool is closed already
+            folder.rename(folder.with_suffix(_OVER))
+        await asyncio.shield(asyncio.to_thread(_remove_over, spool))  # gigabytes take a while
+
+
+def _remove_over(spool: Path) -> None:
+    with suppress(OSError):
+        for folder in spool.glob(f"*{_OVER}"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_orphans(shared: Path) -> None:

@@ -28,6 +28,7 @@ class LiveSession(Admission):
     ) -> None:
         super().__init__(transactions, terms, grant, time_source)
         self._longest = longest  # seconds
+        self._began = self._time_source.clock()
         self._seconds = 0.0  # of audio that was let in
         self._asked = 0  # minutes that were asked for and granted as far as they were left
         self._told = 0  # minor units that the store knows as used, to be charged if the lease lapses
@@ -39,7 +40,7 @@ class LiveSession(Admission):
 
         raises: PaymentRequired, TooManyRequests, Unavailable; the session has to end here
         """
-        if seconds > self._longest:
+        if max(seconds, self._time_source.clock() - self._began) > self._longest:
             minutes = round(self._longest / SECONDS_A_MINUTE)
             raise TooManyRequests(f"A live session lasts at most {minutes} minutes in this tier.", 1)
         allowance = self._terms.allowance

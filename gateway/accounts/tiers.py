@@ -102,7 +102,7 @@ class Tier(_Row):
 
     @property
     def longest_session(self) -> float:
-        """seconds of audio"""
+        """seconds of audio, and by the clock"""
         return _seconds(self.longest_session_minutes)
 
     @property

@@ -135,7 +135,7 @@ class JobWorker:
 
     async def _transcribe(self, admitted: AdmittedRequest, job: Job, checkpoints: Checkpoints) -> float:
         """returns: seconds of sound that are charged"""
-        with request_folder(self.services.spool) as folder:
+        async with request_folder(self.services.spool) as folder:
             asked = recording_job(admitted, job, folder / "recording")
             async with self._decoded(admitted, job, asked) as recording:
                 await self.store.change(job, duration=recording.duration)

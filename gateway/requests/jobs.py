@@ -112,7 +112,7 @@ async def receive_job(
     """The request's form, checked. Its files are gone when the context ends."""
     services, caller = admitted.services, admitted.caller
     media = services.settings.media
-    with request_folder(services.spool) as folder:
+    async with request_folder(services.spool) as folder:
         largest = min(media.max_upload_bytes, caller.tier.largest_file)
         limits = UploadLimits(largest, media.upload_idle_seconds, admitted.progress.received, services.file_writers)
         form = await endpoint.receive(request, limits, folder)

@@ -89,9 +89,11 @@ async def submit_job(request: Request) -> Response:
         services.draining.track(Work.FILE),
         services.progress.follow(request.state.request_id) as progress,
         services.capacity.recording(upload, caller.tier.share),
-        request_folder(services.spool) as folder,
     ):
-        async with services.accounts.admit_job(caller, secrets.token_hex(16)) as admission:
+        async with (
+            request_folder(services.spool) as folder,
+            services.accounts.admit_job(caller, secrets.token_hex(16)) as admission,
+        ):
             largest = min(services.settings.media.max_upload_bytes, caller.tier.largest_file)
             idle = services.settings.media.upload_idle_seconds
             limits = UploadLimits(largest, idle, progress.received, services.file_writers)

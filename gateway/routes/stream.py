@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ from speech.audio import SAMPLE_RATE
 SUBPROTOCOL = "stt"  # of clients that send their key as another one: a browser wants one of its offers taken
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
+LEAST_WAIT = 1.0  # seconds for a frame, also where this process stood still for longer than a client may
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class StreamConnection:
     caller: Caller | None = None
     speakers: LiveSpeakers | None = None
     resumable: ResumableText | None = None  # what is told, of a session that may go on by another connection
+    began: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)  # when the last audio was taken in, or the session began
 
     async def serve(self) -> None:
         """From the client's credentials to the closing frame. Raises what is to be told instead."""
@@ -190,19 +194,24 @@ class StreamConnection:
     async def _receive(self, session: StreamSession, sound: IncomingSound) -> StreamConfig | None:
         """Until the client stops, is ended, or sends another config before its sound."""
         limits = self.services.settings.stream
-        while session.duration < limits.longest_seconds and self.overdrawn is None:
+        while self._lasted(session) < limits.longest_seconds and self.overdrawn is None:
+            left = self.heard + limits.idle_seconds - time.monotonic()
             try:
-                frame = await asyncio.wait_for(self.client.frame(), limits.idle_seconds)
+                frame = await asyncio.wait_for(self.client.frame(), max(left, LEAST_WAIT))
             except TimeoutError:
-                await self.client.say(f"No audio came for {limits.idle_seconds:.0f} s: the stream ends.")
+                await self._say_idle()
                 return None
             if not frame:  # an empty frame is the end of a published client's stream
                 return None
             if isinstance(frame, bytes):
                 await sound.feed(frame)
+                self.heard = time.monotonic()
                 continue
             command = commands.read_text(frame)
             if isinstance(command, StopCommand):
+                return None
+            if left <= 0:  # configs without end are no audio
+                await self._say_idle()
                 return None
             if not session.duration:
                 return command
@@ -210,6 +219,14 @@ class StreamConnection:
         if self.overdrawn is None:
             await self.client.say(f"The longest stream is {limits.longest_seconds:.0f} s: it ends here.")
         return None
+
+    def _lasted(self, session: StreamSession) -> float:
+        """Seconds, of audio or by the clock: two bytes a minute hold a session's place as well."""
+        return max(session.duration, time.monotonic() - self.began)
+
+    async def _say_idle(self) -> None:
+        idle = self.services.settings.stream.idle_seconds
+        await self.client.say(f"No audio came for {idle:.0f} s: the stream ends.")
 
     async def _reconfigure(self, session: StreamSession, asked: StreamConfig) -> None:
         """What a config in the middle of the sound changes. One that cannot be had is told, and changes nothing."""

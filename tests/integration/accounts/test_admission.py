@@ -43,6 +43,15 @@ async def test_a_caller_that_asks_without_end_is_told_to_wait(store: AccountStor
         await identify(accounts, await store.key())
 
 
+async def test_a_key_that_asks_without_end_is_told_to_wait(store: AccountStore) -> None:
+    key = await store.key()
+    async with store.gateway(requests_a_second=1.0) as accounts:
+        with pytest.raises(TooManyRequests, match="1 requests a second"):
+            for _ in range(1000):
+                await identify(accounts, key)
+        await identify(accounts, await store.key())
+
+
 async def test_an_address_has_another_name_every_day_and_the_old_ones_cannot_be_read_back(tmp_path: Path) -> None:
     store = AccountStore(f"sqlite:///{tmp_path / 'accounts.db'}")
     await store.migrate()

@@ -107,6 +107,14 @@ async def test_an_anonymous_session_is_one_of_the_three_and_ends_after_an_hour(s
     assert usage.transcription.milliseconds == 3_600_000
 
 
+async def test_a_session_of_next_to_no_audio_ends_after_an_hour_by_the_clock(store: AccountStore) -> None:
+    async with store.gateway() as accounts, accounts.admit_session(await identify(accounts)) as session:
+        await session.meter(0.1)
+        store.clock.now += 3601
+        with pytest.raises(TooManyRequests, match="60 minutes"):
+            await session.meter(0.2)
+
+
 @pytest.mark.parametrize("lapses_after", [300, 600])
 async def test_a_session_that_outlives_its_lease_pays_each_minute_once(store: AccountStore, lapses_after: int) -> None:
     """Its gateway could not renew the lease, another one gave back what it held, and the audio went on."""

@@ -278,7 +278,9 @@ async def test_leases_are_renewed_after_every_kind_of_failure(store: AccountStor
     assert gateway.accounts.status.renewal_age <= TURN + 1
 
 
-async def test_a_fault_of_the_program_does_not_stop_the_renewal_either(store: AccountStore) -> None:
+async def test_a_fault_of_the_program_does_not_stop_the_renewal_either(
+    store: AccountStore, caplog: pytest.LogCaptureFixture
+) -> None:
     key = await store.key(credits=10)
     async with faulty_gateway(store) as gateway, gateway.accounts.admit(await identify(gateway.accounts, key)):
         gateway.store.once.append(Fault("no such column"))
@@ -286,6 +288,8 @@ async def test_a_fault_of_the_program_does_not_stop_the_renewal_either(store: Ac
         [lease] = await store.leases()
 
     assert lease.expires_at / 1000 >= NOON + 2 * TURN + LEASE - 1
+    assert "could not renew leases" in caplog.text
+    assert "it is started again" not in caplog.text  # which is for what nobody thought of
 
 
 async def test_a_task_that_ended_is_started_again_and_told_of(

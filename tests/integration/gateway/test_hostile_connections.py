@@ -23,6 +23,7 @@ from gateway.settings import Settings
 PING = b"\x89\x80\0\0\0\0"  # masked with nothing, without content
 EMPTY_FRAGMENT = b"\x00\x80\0\0\0\0"
 TEXT_BEGINS = b"\x01\x80\0\0\0\0"
+FRAGMENT = b"\x00\xfe\x01\x00\0\0\0\0" + bytes(256)  # large enough to mean something
 PIECE = bytes(256 * 1024)
 
 
@@ -69,6 +70,11 @@ class HastyHttp(HeaderTimeoutProtocol):
 
 class HastyWebSocket(LimitedWebSocketProtocol):
     write_seconds = 0.2
+    pings = 0
+
+    def handle_ping(self) -> None:
+        self.pings += 1
+        super().handle_ping()
 
 
 def head(path: str, websocket: bool = False) -> bytes:
@@ -143,7 +149,34 @@ async def test_while_three_hundred_sockets_misbehave_everybody_else_is_answered(
                 await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("flood", [PING * 1000, TEXT_BEGINS + EMPTY_FRAGMENT * 1000], ids=["pings", "fragments"])
+async def test_pings_of_a_client_that_does_not_read_take_no_memory(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also so few of them that they are no flood."""
+    monkeypatch.setattr(HastyWebSocket, "write_seconds", 600.0)
+    with deaf_peer(port, head("/", websocket=True)) as peer:
+        async with asyncio.timeout(60):
+            while not (sockets := [each for each in server.server_state.connections if type(each) is HastyWebSocket]):
+                await asyncio.sleep(0.01)
+            (connection,) = sockets
+            while connection.writable.is_set():
+                await asyncio.sleep(0.01)
+            before = connection.transport.get_write_buffer_size()
+            peer.send(PING * (IDLE_FRAMES_A_SECOND // 2))
+            while connection.pings < IDLE_FRAMES_A_SECOND // 2:
+                await asyncio.sleep(0.01)
+        assert connection.transport.get_write_buffer_size() <= before
+        connection.transport.abort()
+
+
+FLOODS = {
+    "pings": PING * 1000,
+    "fragments": TEXT_BEGINS + EMPTY_FRAGMENT * 1000,
+    "large fragments": TEXT_BEGINS + FRAGMENT * 5000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
 async def test_a_flood_of_frames_that_mean_nothing_ends_the_connection(
     port: int, application: Application, flood: bytes
 ) -> None:

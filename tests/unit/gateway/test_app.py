@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock, patch
 
 import httpx
 import numpy as np
@@ -16,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.accounts import Admission, IdempotentResult, StoredResponse
 from gateway.accounts.from_settings import open_accounts, open_database
+from gateway.accounts.idempotency import packed
 from gateway.accounts.registry import Registry
 from gateway.accounts.tiers import load_tiers
 from gateway.app import create_app
@@ -32,6 +35,8 @@ from gateway.services import Services
 from gateway.settings import AccountSettings, ServerSettings, Settings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
+from gateway.thread_pools import ThreadPool
+from gateway.transcript.rendering import render
 from speech.gpu import Gpu
 from speech.tensors import Task
 from speech.transcript import Segment, Transcript, Word
@@ -236,6 +241,39 @@ async def test_no_more_is_decoded_than_its_sender_can_pay_for(
 
 async def _without_a_length(path: Path, name: str) -> MediaInfo:
     return MediaInfo("matroska", None, 1, video=False)
+
+
+async def test_an_upload_is_written_by_threads_of_its_own(services: Services) -> None:
+    """Not by those of the loop, behind whatever else they do."""
+    with ThreadPool("write", 1) as writers:
+        submit = Mock(wraps=writers.submit)
+        with patch.object(writers, "submit", submit):
+            app = create_app(replace(services, file_writers=writers))
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://stt") as client:
+                assert (await client.post("/v1/transcribe", files=FILE)).status_code == 200
+    assert submit.called
+
+
+async def test_an_answer_is_written_and_packed_beside_the_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day's words take seconds of both."""
+    threads = dict[str, threading.Thread]()
+
+    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any, **named: Any) -> Any:
+            threads[name] = threading.current_thread()
+            return work(*given, **named)
+
+        return run
+
+    monkeypatch.setattr("gateway.routes.transcribe.render", noted("written", render))
+    monkeypatch.setattr("gateway.accounts.admission.packed", noted("packed", packed))
+    answer = await client.post("/v1/transcribe", files=FILE, headers={"Idempotency-Key": "one"})
+
+    assert answer.status_code == 200
+    assert sorted(threads) == ["packed", "written"]
+    assert threading.main_thread() not in threads.values()
 
 
 @pytest.mark.parametrize("path", ["/health/", "/v1/models/", "/v1/languages/"])

@@ -76,6 +76,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [make_media(kind, folder) for kind in KINDS]
 
 
+@pytest.mark.timeout(3 * max(FILES, 200))
 async def test_a_damaged_file_is_decoded_or_refused(corpus: list[Path], tmp_path: Path) -> None:
     chance = random.Random(SEED)
     spool = tmp_path / "spool"

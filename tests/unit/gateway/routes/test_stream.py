@@ -1,6 +1,7 @@
 """What a client's frames do to its session; tests/e2e streams real speech."""
 
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from starlette.websockets import WebSocketDisconnect
 
 from gateway.accounts.from_settings import open_accounts
 from gateway.app import create_app
+from gateway.capacity import CapacityLimits, MachineCapacity
 from gateway.log import REQUEST_LOGGER
 from gateway.models import Models
 from gateway.progress import ProgressRegistry
 from gateway.recognition.request import RecognitionRequest
 from gateway.services import Services
-from gateway.settings import AccountSettings, ServerSettings, Settings
+from gateway.settings import AccountSettings, ServerSettings, Settings, StreamSettings
 from gateway.summaries.servers import NoServer
 from gateway.summaries.summarizer import Summarizer
 from speech.activity import VoiceActivity
@@ -155,3 +157,42 @@ def test_a_browser_sends_its_key_as_a_sub_protocol(client: TestClient) -> None:
     assert taken == "stt"
     assert "key" in refusal["error"].lower()
     assert code == 1008
+
+
+def impatient(services: Services, stream: StreamSettings) -> TestClient:
+    settings = services.settings.model_copy(update={"stream": stream})
+    return TestClient(create_app(replace(services, settings=settings)))
+
+
+def test_configs_without_end_hold_no_session(services: Services) -> None:
+    with impatient(services, StreamSettings(idle_seconds=0.5)).websocket_connect("/v1/stream") as socket:
+        for _ in range(10):
+            socket.send_text('{"language": "en"}')
+            time.sleep(0.1)
+        messages, code = to_end(socket)
+
+    errors = [message["error"] for message in messages if message["type"] == "error"]
+    assert errors == ["No audio came for 0 s: the stream ends."]
+    assert code == 1000
+
+
+def test_a_session_of_next_to_no_audio_ends_by_the_clock(services: Services) -> None:
+    with impatient(services, StreamSettings(longest_seconds=0.5)).websocket_connect("/v1/stream?language=en") as socket:
+        for _ in range(10):
+            socket.send_bytes(bytes(32))
+            time.sleep(0.1)
+        messages, code = to_end(socket)
+
+    errors = [message["error"] for message in messages if message["type"] == "error"]
+    assert len(errors) == 1
+    assert errors[0].startswith("The longest stream is")
+    assert code == 1000
+
+
+def test_a_session_that_the_machine_cannot_take_is_told_to_try_later(services: Services) -> None:
+    full = replace(services, capacity=MachineCapacity(CapacityLimits(live_sessions=0)))
+    with TestClient(create_app(full)).websocket_connect("/v1/stream?language=en") as socket:
+        messages, code = to_end(socket)
+
+    assert [message["error"] for message in messages] == ["The service cannot take more live sessions at the moment."]
+    assert code == 1013
