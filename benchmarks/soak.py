@@ -24,6 +24,7 @@ from benchmarks.chaos.clients import Clients
 from benchmarks.chaos.faults import FAULTS, Nemesis
 from benchmarks.chaos.history import ClientOperation, Payer
 from benchmarks.chaos.parts import LEASE_SECONDS, SmallDeployment, deployed
+from benchmarks.chaos.renewal import check_renewal
 from benchmarks.chaos.sounds import Speaker
 from benchmarks.processes import memory
 
@@ -107,9 +108,11 @@ async def soak(seconds: float, seed: int, workers: int) -> tuple[list[ClientOper
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await clients.close()
+            renewal = await check_renewal(deployment)
             await asyncio.sleep(2 * LEASE_SECONDS + 1)
             store = await checkers.dump(deployment)
             problems = [
+                *renewal,
                 *checkers.check_answers(history),
                 *checkers.check_charges(history, store),
                 *checkers.check_ledger(store),

@@ -19,6 +19,7 @@ from benchmarks.chaos.clients import Clients
 from benchmarks.chaos.faults import LANES, Nemesis, StruckFault, in_lanes
 from benchmarks.chaos.history import ClientOperation, Kind, Payer
 from benchmarks.chaos.parts import LEASE_SECONDS, RunningPart, SmallDeployment, deployed
+from benchmarks.chaos.renewal import check_renewal
 from benchmarks.chaos.sounds import Speaker
 
 MIX: dict[Kind, int] = {  # percent of the operations
@@ -75,6 +76,7 @@ async def run_campaign(plan: CampaignPlan) -> CampaignResult:
             began = time.monotonic()
             await _Course(plan, deployment, payers, result).run()
             result.seconds = time.monotonic() - began
+            result.problems += await check_renewal(deployment)
             store = await settled_store(deployment)
             result.problems += checkers.check_answers(result.history)
             result.problems += checkers.check_charges(result.history, store)

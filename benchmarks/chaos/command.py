@@ -13,8 +13,10 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.chaos.campaign import CampaignPlan, CampaignResult, run_campaign
 from benchmarks.chaos.faults import schedule
+from benchmarks.chaos.mutated_gateway import MUTANTS
 
 SHOWN = 40  # problems in the report
+MUTANT_REQUESTS = 80
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,9 +28,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=16, help="clients at once")
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which nothing is begun any more")
     parser.add_argument("--mutant", default="", help="a fault in the gateways that the checkers have to find")
+    parser.add_argument("--mutants", action="store_true", help="all of them, each in a run of its own without kills")
     parser.add_argument("--folder", type=Path, help="where the parts write; it is kept")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder of the report")
     options = parser.parse_args(arguments)
+    if options.mutants:
+        return try_mutants(arguments, options.seed, options.results)
     names = options.faults.split(",") if options.faults else schedule(options.kills, random.Random(options.seed))
     plan = CampaignPlan(
         options.requests,
@@ -47,6 +52,20 @@ def main(arguments: Sequence[str]) -> int:
     written = report.Report(name, report.command("chaos", arguments), tables(plan, result), data={"seed": plan.seed})
     print(report.write(written, options.results).read_text())
     return 1 if result.problems else 0
+
+
+def try_mutants(arguments: Sequence[str], seed: int, results: Path) -> int:
+    """Each fault that can be built in, and what the checkers say of it. Fails where they say nothing."""
+    rows: list[tuple[object, ...]] = []
+    for name in MUTANTS:
+        result = asyncio.run(run_campaign(CampaignPlan(MUTANT_REQUESTS, (), seed, mutant=name)))
+        rows.append((name, len(result.problems), result.problems[0] if result.problems else "nothing"))
+        print(*rows[-1])
+    note = f"{MUTANT_REQUESTS} requests each, nothing killed, seed {seed}."
+    table = report.Table("Faults that were built in", ("fault", "complaints", "the first"), rows, note)
+    written = report.Report("chaos-mutants", report.command("chaos", arguments), [table], data={"seed": seed})
+    print(report.write(written, results).read_text())
+    return 0 if all(complaints for _, complaints, _ in rows) else 1
 
 
 def tables(plan: CampaignPlan, result: CampaignResult) -> list[report.Table]:
