@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import URL, make_url
 
 from gateway.accounts.database import driver_url
@@ -31,6 +34,8 @@ APPLICATION = "stt"
 FORMAT = "1"  # of the engine's workflows: gateways with the same one take each other's jobs
 POOL = 5  # connections of the engine to PostgreSQL
 CHECK_SECONDS = 1.0  # between two looks at a queue
+START_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended('start of the job engine', 0))")
+START_SECONDS = 0.1  # between two tries to have it
 UNUSED_SECONDS = 3600.0  # between two looks for schedules, which this service does not use
 
 _runners: dict[str, Callable[[str], Awaitable[None]]] = {}  # of this process, by queue
@@ -85,7 +90,8 @@ class JobEngine:
         DBOS(config=config)
         log = logging.getLogger("dbos")  # writes to the terminal by itself
         log.handlers[:], log.filters[:], log.propagate = [], [RepeatedEntries()], True
-        DBOS.launch()
+        with alone(self.url):
+            DBOS.launch()
         for name, limits in self.limits.items():
             bounds: dict[str, Any] = {"worker_concurrency": limits.at_once}
             if limits.of_one_caller is not None:
@@ -130,6 +136,24 @@ class JobEngine:
         """What is still in hand stays so, for `give_back` by whoever comes next."""
         await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
         _runners.clear()
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """While the block runs, no other gateway of this PostgreSQL runs its own: two that make the engine's tables at the
+    same time stand in each other's way, and one of them does not start.
+
+    The lock is tried for again and again: a statement that waits for it would hold up an index that the other one makes
+    beside running work, for which PostgreSQL waits until every statement has ended.
+    """
+    if not url.startswith("postgresql"):
+        yield
+        return
+    server = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:  # whose lock ends with it
+        while not connection.execute(START_LOCK).scalar():
+            time.sleep(START_SECONDS)
+        yield
 
 
 def _bridge(loop: asyncio.AbstractEventLoop, run: Run) -> Run:

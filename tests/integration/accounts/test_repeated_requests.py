@@ -119,6 +119,7 @@ async def test_a_failed_request_may_be_made_again(store: AccountStore) -> None:
         with pytest.raises(RuntimeError):
             async with accounts.admit(await identify(accounts, key), "once"):
                 raise RuntimeError("the engine failed")
+        assert await store.answers() == []
         assert (await post(accounts, key)).body == b"computed"
 
 

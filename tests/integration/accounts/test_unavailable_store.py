@@ -103,7 +103,9 @@ async def test_the_length_is_held_when_the_store_is_back(store: AccountStore) ->
         assert admission.limit.headers() == {"X-Credits-Remaining": "7"}
 
 
-async def test_settling_is_given_up_when_the_lease_ends_and_costs_nothing(store: AccountStore) -> None:
+async def test_settling_is_given_up_when_the_lease_ends_and_costs_nothing(
+    store: AccountStore, caplog: pytest.LogCaptureFixture
+) -> None:
     key = await store.key(credits=10)
     async with faulty_gateway(store) as gateway:
         caller = await identify(gateway.accounts, key)
@@ -117,6 +119,7 @@ async def test_settling_is_given_up_when_the_lease_ends_and_costs_nothing(store:
     assert int(refused.value.headers["Retry-After"]) > 0
     assert await store.balance() == 10
     assert await store.leases() == []
+    assert "returns when its lease ends" in caplog.text
 
 
 async def test_a_settled_charge_whose_answer_was_lost_is_not_made_again(store: AccountStore) -> None:
@@ -184,7 +187,7 @@ async def test_a_live_session_whose_time_is_used_up_waits_for_the_store(store: A
 
 @pytest.mark.parametrize("swept", [False, True])
 async def test_a_live_session_that_ends_in_an_outage_pays_all_its_minutes_later(
-    store: AccountStore, swept: bool
+    store: AccountStore, swept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its lease ends before the store is back; another gateway charges what the store knew of, or nobody did."""
     key = await store.key(credits=20)
@@ -197,6 +200,7 @@ async def test_a_live_session_that_ends_in_an_outage_pays_all_its_minutes_later(
             ending = asyncio.create_task(gateway.wait(LEASE + 5))
         await ending
         assert gateway.accounts.status.outstanding == 1
+        assert "170 s of audio is charged when the store is back" in caplog.text
         if swept:
             store.clock.now = gateway.time.clock()
             async with other.admit(await identify(other, key)):

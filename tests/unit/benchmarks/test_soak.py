@@ -1,4 +1,7 @@
+import random
+
 from benchmarks.chaos.history import Payer
+from benchmarks.chaos.sounds import Speaker
 from benchmarks.soak import BATCH, growth, operations
 
 
@@ -13,7 +16,7 @@ def test_growth_is_what_most_pairs_of_samples_show() -> None:
 
 
 def test_work_has_no_end_and_no_sound_comes_twice() -> None:
-    waiting = operations(1, [Payer("rich-0", "key"), Payer("live-0", "other")])
+    waiting = operations(1, [Payer("rich-0", "key"), Payer("live-0", "other")], Speaker(random.Random(1)))
 
     planned = [next(waiting) for _ in range(BATCH + 50)]
 

@@ -216,6 +216,29 @@ async def test_a_recording_that_the_machine_cannot_take_is_503_and_leaves_no_tra
     assert (usage["held"], usage["running"], usage["requests"]) == (0, 0, 0)
 
 
+async def test_a_body_of_no_declared_length_takes_as_much_room_as_it_may_become(services: Services) -> None:
+    async def chunked() -> AsyncIterator[bytes]:
+        yield b"sound"
+
+    bounded = replace(services, capacity=MachineCapacity(CapacityLimits(spool_bytes=1_000_000)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(bounded)), base_url="http://stt") as client:
+        answer = await client.post("/v1/transcribe", content=chunked())
+        declared = await client.post("/v1/transcribe", files=FILE)
+
+    assert (answer.status_code, declared.status_code) == (503, 200)
+    assert "room for the upload" in answer.json()["error"]
+
+
+async def test_no_more_is_decoded_than_a_tier_allows(tmp_path: Path, services: Services, parts: Parts) -> None:
+    settings = Settings(server=ServerSettings(data=tmp_path / "other"), accounts=AccountSettings(anonymous="anonymous"))
+    async with open_accounts(settings) as accounts:
+        transport = httpx.ASGITransport(create_app(replace(services, accounts=accounts)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://stt") as client:
+            assert (await client.post("/v1/transcribe", files=FILE)).status_code == 200
+
+    assert parts.longest == load_tiers()["anonymous"].longest_recording < 24 * 3600
+
+
 async def test_no_room_for_the_decoded_sound_is_503(client: httpx.AsyncClient, parts: Parts) -> None:
     parts.failure = OSError(errno.ENOSPC, "No space left on device")
     answer = await client.post("/v1/transcribe", files=FILE)
@@ -369,6 +392,13 @@ async def test_every_answer_has_a_request_id(client: httpx.AsyncClient, method: 
     assert given.status_code == asked.status_code == status
     assert given.headers["X-Request-Id"] != asked.headers["X-Request-Id"] == "order-12345"
     assert status == 200 or given.json().keys() == {"error"}
+
+
+async def test_no_id_that_the_service_draws_can_be_guessed(client: httpx.AsyncClient) -> None:
+    drawn = {(await client.get("/v1/models")).headers["X-Request-Id"] for _ in range(20)}
+
+    assert len(drawn) == 20
+    assert {len(bytes.fromhex(identity)) for identity in drawn} == {12}
 
 
 @pytest.mark.parametrize("sent", ["short", "x" * 65, "spaces are odd"])

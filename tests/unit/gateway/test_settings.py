@@ -24,7 +24,10 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().triton.urls == ("one:8001", "two:8001")
 
 
-@pytest.mark.parametrize(("name", "value"), [("STT_SERVER_PROT", "80"), ("STT_SERVER_PORT", "http")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STT_SERVER_PROT", "80"), ("STT_SERVER_PORT", "http"), ("STT_TRITON_URLS", "gpu1"), ("STT_TRITON_URLS", "a:0")],
+)
 def test_misspelt_names_and_values_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
 

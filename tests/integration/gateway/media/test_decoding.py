@@ -1,11 +1,14 @@
 """The real ffmpeg on real files: what a sender may upload becomes mono samples, or a clear refusal."""
 
 import asyncio
+import gc
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -15,7 +18,7 @@ from benchmarks.processes import family
 from gateway.errors import RecordingTooLong, UnsupportedMedia
 from gateway.media.decoding import MediaDecoder
 from gateway.media.ffmpeg import Ffmpeg, MediaLimits
-from speech.activity import regions
+from speech.activity import VoiceActivity, regions
 from tests.media_files import BROKEN, FORMATS, SECONDS, SENTENCE, make_broken, make_media
 
 Make = Callable[..., Path]
@@ -145,6 +148,35 @@ async def test_a_cancelled_file_leaves_no_process_and_no_spool(tmp_path: Path, m
         await work
     assert _children() <= others
     assert list(spool.iterdir()) == []
+
+
+async def test_a_file_whose_client_leaves_when_it_is_decoded_is_closed_at_once(tmp_path: Path, make: Make) -> None:
+    """And not when a garbage collection comes: its samples take the disk until then."""
+    clip = make("short.wav", source=("-f", "lavfi", "-i", "anoisesrc=r=16000:d=0.2:a=0.1"))
+    begun, go_on = threading.Event(), threading.Event()
+
+    class SlowActivity(VoiceActivity):
+        def stream(self) -> Any:
+            begun.set()
+            go_on.wait()
+            return super().stream()
+
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    decoding = asyncio.create_task(MediaDecoder(spool, activity=SlowActivity()).decode(clip))
+    await asyncio.to_thread(begun.wait)
+    gc.disable()
+    try:
+        decoding.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError) as left:
+            await decoding
+        held = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        assert left.tb  # whose frames hold what was decoded
+        assert not [target for target in held if target.startswith(str(spool))]
+    finally:
+        gc.enable()
 
 
 async def test_a_file_that_waits_for_a_thread_is_given_up_at_once(tmp_path: Path, make: Make) -> None:

@@ -218,6 +218,25 @@ def test_a_fork_server_that_was_killed_is_started_again() -> None:
     started[0].communicate(60)
 
 
+def test_what_a_fork_server_started_dies_with_it() -> None:
+    python = replace(Ffmpeg.find(), executable=PYTHON)
+    started = python.spawn(["-I", "-S", "-c", "import time; print(1, flush=True); time.sleep(600)"], 0, MediaLimits())
+    started.stdout.read(1)
+    os.kill(parent_of(started.pid), signal.SIGKILL)
+
+    deadline = time.monotonic() + 60
+    while runs(started.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not runs(started.pid)
+
+
+def runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_start_that_nobody_waits_for_is_given_up_though_the_server_stands_still() -> None:
     python = replace(Ffmpeg.find(), executable=PYTHON)
     first = python.spawn(["-I", "-S", "-c", "print(1)"], 0, MediaLimits())

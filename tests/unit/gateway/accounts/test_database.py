@@ -40,3 +40,11 @@ async def test_the_file_of_a_store_is_for_its_owner_alone(tmp_path: Path) -> Non
 
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "new").iterdir()} == {0}
     await database.close()
+
+
+async def test_what_a_store_forgets_is_overwritten(tmp_path: Path) -> None:
+    """Transcripts and the salts of addresses do not stay in free pages of its file."""
+    store = Database(f"sqlite:///{tmp_path / 'accounts.db'}")
+
+    assert await store.read(lambda c: c.exec_driver_sql("PRAGMA secure_delete").scalar()) == 1
+    await store.close()

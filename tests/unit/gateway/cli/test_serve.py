@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
+from unittest.mock import Mock
 
 import pytest
 
@@ -79,3 +82,16 @@ def test_a_service_takes_as_many_descriptors_as_it_may() -> None:
     assert soft == min(65_536, hard) or hard == resource.RLIM_INFINITY
     assert soft > 256
     assert hard == limits[1]
+
+
+def test_a_start_takes_descriptors_and_limits_arenas_before_there_are_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Mock()
+    for name in ("configure_logging", "raise_descriptor_limit", "limit_arenas"):
+        monkeypatch.setattr(serve, name, getattr(begun, name))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert serve.run(argparse.Namespace(host="127.0.0.1", port=port), Settings()) == 1
+
+    assert begun.raise_descriptor_limit.called
+    assert begun.limit_arenas.called

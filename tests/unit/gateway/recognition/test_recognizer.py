@@ -1,17 +1,24 @@
 import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gateway.errors import Unavailable
 from gateway.media.recording import Recording
+from gateway.recognition.coverage import measure
+from gateway.recognition.languages import spoken_languages
 from gateway.recognition.recognizer import Recognizer
 from gateway.recognition.request import RecognitionRequest
+from gateway.transcript.segments import segment
 from speech.activity import CHUNK
 from speech.audio import Pcm
 from speech.tensors import Task
 from speech.transcript import WindowResult, Word
+from speech.windows import plan
 
 REQUEST = RecognitionRequest(model="base")
 SECOND = 16_000
@@ -195,3 +202,22 @@ async def test_words_of_next_to_no_probability_are_not_shown() -> None:
     transcript = await Recognizer(improbable).transcribe(recording((0, 1.5), seconds=2), REQUEST)
 
     assert transcript.text == "one two"
+
+
+async def test_what_grows_with_a_recording_is_done_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = dict[str, threading.Thread]()
+
+    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any, **named: Any) -> Any:
+            threads[name] = threading.current_thread()
+            return work(*given, **named)
+
+        return run
+
+    steps = {"plan": plan, "segment": segment, "measure": measure, "spoken_languages": spoken_languages}
+    for name, work in steps.items():
+        monkeypatch.setattr(f"gateway.recognition.recognizer.{name}", noted(name, work))
+    await Recognizer(Listener()).transcribe(recording((0, 20), (60, 70), seconds=80), REQUEST)
+
+    assert sorted(threads) == sorted(steps)
+    assert threading.main_thread() not in threads.values()

@@ -230,11 +230,12 @@ async def test_a_model_that_nobody_loads_is_loaded_after_a_while(monkeypatch: py
 
 
 async def test_watching_goes_on_whatever_happens_to_a_look_or_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    triton, problems = Triton(), iter([RuntimeError("can't start new thread"), ValueError("a fault")])
-    infer = TritonClient.infer
+    triton, infer = Triton(), TritonClient.infer
+    problems = iter([RuntimeError("can't start new thread"), ValueError("a fault")])
+    of_probes = iter([RuntimeError("can't start new thread"), ValueError("a fault")])
 
     async def failing_once(client: TritonClient, model: str, inputs: Any, timeout: float) -> dict[str, bytes]:
-        for problem in problems:
+        for problem in of_probes:
             raise problem
         return await infer(client, model, inputs, timeout)
 
