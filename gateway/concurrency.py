@@ -1,11 +1,23 @@
-"""Tasks that end together with the block that started them."""
+"""Tasks that end together with the block that started them, or that go on without whoever started them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Its result. Where the caller is cancelled it goes on all the same, and what it raises then is nobody's."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        raise
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gateway.concurrency import to_its_end
 from gateway.jobs.job import Job, JobText
 from gateway.jobs.store import JobStore
 from gateway.recognition.diarizer import TritonDiarizer
@@ -76,7 +77,7 @@ class Checkpoints:
         """raises: AttemptEnded; Unavailable, and the next one writes what this one had"""
         async with self._writing:
             new, said = dict(self._new), list(self._said)
-            await asyncio.shield(self.store.checkpoint(self.job, round(self.progress, 4), new, said))
+            await to_its_end(self.store.checkpoint(self.job, round(self.progress, 4), new, said))
             self._new = {digest: result for digest, result in self._new.items() if digest not in new}
             self._said = self._said[len(said) :]
             self.known |= new

@@ -214,7 +214,12 @@ async def test_what_grows_with_a_recording_is_done_beside_the_loop(monkeypatch: 
 
         return run
 
-    steps = {"plan": plan, "segment": segment, "measure": measure, "spoken_languages": spoken_languages}
+    steps: dict[str, Callable[..., Any]] = {
+        "plan": plan,
+        "segment": segment,
+        "measure": measure,
+        "spoken_languages": spoken_languages,
+    }
     for name, work in steps.items():
         monkeypatch.setattr(f"gateway.recognition.recognizer.{name}", noted(name, work))
     await Recognizer(Listener()).transcribe(recording((0, 20), (60, 70), seconds=80), REQUEST)
