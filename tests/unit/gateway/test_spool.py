@@ -89,12 +89,14 @@ def test_of_processes_that_share_a_folder_only_what_a_killed_one_had_is_swept(tm
     with open_spool(tmp_path) as first:
         command = [sys.executable, "-c", WORKING, str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
-            assert killed.stdout is not None
-            killed.stdout.readline()
-            with open_spool(tmp_path) as second:
-                assert len(list((tmp_path / "spool").glob("*/*/upload"))) == 1
+            try:
+                assert killed.stdout is not None
+                killed.stdout.readline()
+                with open_spool(tmp_path) as second:
+                    assert len(list((tmp_path / "spool").glob("*/*/upload"))) == 1
+            finally:
                 killed.kill()
-                killed.wait()
-            with open_spool(tmp_path) as third:
-                assert sorted(folders(tmp_path / "spool")) == sorted([first, third])
+            killed.wait()
+        with open_spool(tmp_path) as third:
+            assert sorted(folders(tmp_path / "spool")) == sorted([first, third])
     assert not second.exists()

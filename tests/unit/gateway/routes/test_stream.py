@@ -173,6 +173,7 @@ def test_configs_without_end_hold_no_session(services: Services) -> None:
 
     errors = [message["error"] for message in messages if message["type"] == "error"]
     assert errors == ["No audio came for 0 s: the stream ends."]
+    assert 0 < sum(message["type"] == "ready" for message in messages) < 10  # none is for a config after that time
     assert code == 1000
 
 
