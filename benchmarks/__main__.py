@@ -18,7 +18,7 @@ from benchmarks.environments import PEERS_ENVIRONMENT, PEERS_PYTHON
 NAMES = (
     "limits", "throughput", "accuracy", "calibration", "perturbations", "memory", "perf_analyzer", "gpu",
     "diarization", "streaming", "accounts", "summaries", "capacity", "planning", "chaos", "soak", "score",
-    "keyterms", "page", "profile", "jobs", "overview", "shares",
+    "keyterms", "page", "profile", "jobs", "overview", "shares", "word_times",
 )  # fmt: skip
 # Need none but the service's.
 OWN_PACKAGES = ("planning", "chaos", "soak", "keyterms", "page", "profile", "jobs", "overview", "limits", "shares")

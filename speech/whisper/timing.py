@@ -15,13 +15,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE, Pcm
 from speech.transcript import Word
 from speech.whisper.numba_cache import keep_compiled
+from speech.whisper.word_edges import out_of_pauses, pauses
 from speech.whisper.words import Span
 
 keep_compiled()  # at import: numba reads the folder when it first meets a function
 
 FRAME = 0.02  # seconds per encoder frame
+LEAD = 0.06  # seconds by which the heads look at a token's sound before it begins (`python -m benchmarks word_times`)
 _SENTENCE_END = ".。!！?？"
 _LONGEST = 2.0  # times the median word: longer ones have swallowed a pause
 
@@ -42,19 +45,21 @@ def token_starts(alignment: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def time_words(
-    spans: Sequence[Span], starts: NDArray[np.float64], logprobs: NDArray[np.float32], duration: float
+    spans: Sequence[Span], starts: NDArray[np.float64], logprobs: NDArray[np.float32], audio: Pcm
 ) -> tuple[Word, ...]:
     """Words with times and probabilities.
 
-    starts: (tokens + 1,), as from `token_starts`; logprobs: (tokens,), natural log
-    returns: words in order, 0 ≤ start ≤ end ≤ duration, starts never decreasing
+    starts: (tokens + 1,), as from `token_starts`; logprobs: (tokens,), natural log; audio: int16 (n,), of the window
+    returns: words in order, 0 ≤ start ≤ end ≤ duration of the window, starts never decreasing
     """
     if not spans:
         return ()
-    begin = np.array([starts[span.core_first] for span in spans])
-    end = np.array([starts[span.core_stop] for span in spans])
+    begin = np.array([starts[span.core_first] for span in spans]) + LEAD
+    end = np.array([starts[span.core_stop] for span in spans]) + LEAD
     _trim_pauses(spans, begin, end)
+    duration = len(audio) / SAMPLE_RATE
     begin, end = np.clip(begin, 0.0, duration), np.clip(end, 0.0, duration)
+    begin, end = out_of_pauses(begin, end, pauses(audio))
     probabilities = np.exp(logprobs)
     return tuple(
         Word(

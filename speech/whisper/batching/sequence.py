@@ -147,7 +147,7 @@ def compose(sequence: Sequence, hypothesis: Hypothesis, tokenizer: Tokenizer) ->
     if spans:
         alignment = hypothesis.alignment.result()
         starts, attention = token_starts(alignment), attention_profile(alignment, spans)
-        words = time_words(spans, starts, hypothesis.logprobs, sequence.request.seconds)
+        words = time_words(spans, starts, hypothesis.logprobs, sequence.request.audio)
     return WindowResult(
         words=words,
         text=tokenizer.decode(tokens).strip() if words else "",

@@ -16,7 +16,7 @@ from speech.whisper.batching.sequence import Request
 from speech.whisper.batching.slot_allocator import AdmissionPolicy
 from speech.whisper.engine import EngineError
 from speech.whisper.special_tokens import CannotTranslate, UnknownLanguage
-from speech.whisper.timing import compile_timing
+from speech.whisper.timing import LEAD, compile_timing
 from speech.whisper.tokenizer import Tokenizer
 from tests.unit.speech.whisper.speech_fakes import Circumstances, Line, Script, ScriptedEngine, says
 
@@ -59,9 +59,9 @@ def test_a_window_is_answered_with_its_words_and_their_times(start: Start) -> No
     assert result.text == "Hello, world."
     assert [word.text for word in result.words] == ["Hello,", "world."]
     # Every character is a token, the spaces too, and token n looks at 4 frames from 0.08 n on.
-    assert result.words[0].start == pytest.approx(0.08, abs=0.05)
-    assert result.words[1].start == pytest.approx(8 * 0.08, abs=0.05)
-    assert result.words[1].end == pytest.approx(13 * 0.08, abs=0.05)
+    assert result.words[0].start == pytest.approx(0.08 + LEAD, abs=0.05)
+    assert result.words[1].start == pytest.approx(8 * 0.08 + LEAD, abs=0.05)
+    assert result.words[1].end == pytest.approx(13 * 0.08 + LEAD, abs=0.05)
     assert result.words[0].confidence == pytest.approx(np.exp(-0.1), abs=1e-3)
     assert result.average_logprob == pytest.approx(-0.1)
     assert (result.language, result.language_probability, result.temperature) == ("en", 1.0, 0.0)
@@ -192,7 +192,7 @@ def test_when_every_attempt_is_doubtful_the_likeliest_is_kept_with_its_own_times
     scheduler, _ = start({1: script})
     result = answer(scheduler.submit(window(1)))
     assert (result.text, result.temperature) == ("best of all", 0.0)
-    assert result.words[1].start == pytest.approx(6 * 0.08, abs=0.05)
+    assert result.words[1].start == pytest.approx(6 * 0.08 + LEAD, abs=0.05)
 
 
 def test_a_loop_that_nothing_breaks_is_told_once_and_marked(start: Start) -> None:
