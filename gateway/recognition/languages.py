@@ -38,6 +38,8 @@ KINDRED = tuple(
     )
 )
 SILENT_LANGUAGE = "en"  # where nobody speaks
+SURE = 0.7  # probability of a stretch's likeliest language, below which it is read again without its neighbours
+LEAST_ALONE = 1.0  # seconds of speech that are read by themselves: less is misheard alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ def _one_of_kin(path: list[str], seconds: Sequence[float], allowed: Collection[s
             main = main_language(*zip(*spoken, strict=True))
             path = [main if code in kin else code for code in path]
     return path
+
+
+def unsure_pieces(window: Window, heard: Sequence[HeardRegion]) -> list[Window]:
+    """Parts of the window whose languages are not clear beside those of others, to be read without them.
+
+    The encoder has read the whole window, and what it says of one stretch is coloured by another language beside it.
+    """
+    unsure = ["" if max(each.probabilities.values(), default=0.0) < SURE else "sure" for each in heard]
+    pieces = [piece for piece, sure in split_by_language(window, unsure) if not sure and piece != window]
+    return [each for each in pieces if sum(part.end - part.start for part in each.regions) >= LEAST_ALONE]
 
 
 def main_language(languages: Sequence[str], seconds: Sequence[float]) -> str:

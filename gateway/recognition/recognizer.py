@@ -9,7 +9,13 @@ from itertools import islice
 from gateway.media.recording import Recording
 from gateway.recognition.coverage import JudgedSpans, in_order, measure
 from gateway.recognition.doubts import language_doubts, lost_speech, segment_doubts
-from gateway.recognition.languages import main_language, split_by_language, spoken_languages
+from gateway.recognition.languages import (
+    HeardRegion,
+    main_language,
+    split_by_language,
+    spoken_languages,
+    unsure_pieces,
+)
 from gateway.recognition.request import RecognitionRequest
 from gateway.recognition.scripts import in_one_script
 from gateway.recognition.second_look import CompletedWords, SecondLook
@@ -113,17 +119,33 @@ async def _follow_languages(
 ) -> list[WindowTranscript]:
     """Decides the language of every stretch of speech; what was decoded in another one is decoded again."""
     spoken = [each for each in transcripts if each.is_speech and each.words]
-    pieces = await asyncio.to_thread(_in_languages, spoken, allowed)
+    heard = await _hear_regions(transcriber, spoken)
+    pieces = await asyncio.to_thread(_in_languages, spoken, heard, allowed)
     wrong = [each for each in spoken if pieces[each.window] != [(each.window, each.language)]]
     again = iter(await transcriber.transcribe([piece for each in wrong for piece in pieces[each.window]]))
     better = {each.window: list(islice(again, len(pieces[each.window]))) for each in wrong}
     return [one for each in transcripts for one in better.get(each.window, [each])]
 
 
-def _in_languages(spoken: Sequence[WindowTranscript], allowed: Sequence[str]) -> dict[Window, list[tuple[Window, str]]]:
+async def _hear_regions(
+    transcriber: WindowTranscriber, spoken: Sequence[WindowTranscript]
+) -> list[Sequence[HeardRegion]]:
+    """What each window's regions sound like; those that are not clear beside others are read without them."""
+    pieces = [piece for each in spoken for piece in unsure_pieces(each.window, each.heard)]
+    alone = await transcriber.transcribe([(piece, None) for piece in pieces])
+    clearer = {heard.region: heard for each in alone if each.is_speech and each.words for heard in each.heard}
+    return [[clearer.get(heard.region, heard) for heard in each.heard] for each in spoken]
+
+
+def _in_languages(
+    spoken: Sequence[WindowTranscript], heard: Sequence[Sequence[HeardRegion]], allowed: Sequence[str]
+) -> dict[Window, list[tuple[Window, str]]]:
     """Each window in pieces of one language."""
-    path = iter(spoken_languages([heard for each in spoken for heard in each.heard], allowed))
-    return {each.window: split_by_language(each.window, list(islice(path, len(each.heard)))) for each in spoken}
+    path = iter(spoken_languages([region for regions in heard for region in regions], allowed))
+    return {
+        each.window: split_by_language(each.window, list(islice(path, len(regions))))
+        for each, regions in zip(spoken, heard, strict=True)
+    }
 
 
 def _main_language(transcripts: Sequence[WindowTranscript]) -> str:

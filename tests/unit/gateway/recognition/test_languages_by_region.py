@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.recognition.languages import HeardRegion, main_language, split_by_language, spoken_languages
+from gateway.recognition.languages import (
+    HeardRegion,
+    main_language,
+    split_by_language,
+    spoken_languages,
+    unsure_pieces,
+)
 from speech.activity import Region
 from speech.windows import Window
 
@@ -51,3 +57,22 @@ def test_a_window_is_cut_in_the_pause_before_another_language() -> None:
     assert second == (Window(35_200, 70_400, regions[1:2]), "fr")
     assert third == (Window(89_600, 120_000, regions[2:]), "en")
     assert split_by_language(window, ["en"] * 3) == [(window, "en")]
+
+
+@pytest.mark.parametrize(
+    ("sure", "pieces"),
+    [
+        ([0.99, 0.4, 0.99], [slice(1, 2)]),
+        ([0.4, 0.5, 0.99], [slice(0, 2)]),  # beside each other: read together
+        ([0.99, 0.99, 0.4], []),  # half a second is too little to be read alone
+        ([0.99, 0.99, 0.99], []),
+        ([0.4, 0.4, 0.4], []),  # nothing else is in the window
+    ],
+)
+def test_what_is_unclear_beside_another_language_is_read_alone(sure: list[float], pieces: list[slice]) -> None:
+    regions: tuple[Region, ...] = (Region(1.0, 2.0), Region(2.4, 4.0), Region(6.0, 6.5))
+    window = Window(8_000, 120_000, regions)
+
+    found = unsure_pieces(window, [HeardRegion(*each) for each in zip(regions, [{"en": p} for p in sure], strict=True)])
+
+    assert [piece.regions for piece in found] == [regions[each] for each in pieces]

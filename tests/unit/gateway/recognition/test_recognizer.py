@@ -194,6 +194,20 @@ async def test_each_language_of_a_recording_is_read_in_itself() -> None:
     assert len(transcript.text.split()) == len(set(transcript.text.split()))
 
 
+async def test_a_language_that_is_not_clear_beside_another_is_read_alone() -> None:
+    listener = Listener()
+
+    async def coloured(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
+        result = await listener(pcm, request)
+        together = ({"en": 0.99}, {"la": 0.4, "en": 0.3})
+        return replace(result, region_languages=together if len(request.regions) == 2 else ({"it": 0.98},))
+
+    transcript = await Recognizer(coloured).transcribe(recording((0, 6), (7, 13), seconds=13), REQUEST)
+
+    assert transcript.languages == ("en", "it")
+    assert [request.language for request in listener.requests] == [None, None, "en", "it"]
+
+
 async def test_words_of_next_to_no_probability_are_not_shown() -> None:
     async def improbable(pcm: Pcm, request: RecognitionRequest) -> WindowResult:
         words = (Word("one", 0.0, 0.5, 0.9), Word("Ardau", 0.5, 1.0, 0.019), Word("two", 1.0, 1.5, 0.02))
