@@ -7,25 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from speech.whisper.batching.prompt_echo import bears_out, repeats_prompt
-from speech.whisper.batching.rules import (
-    Attempt,
-    FallbackSchedule,
-    Verdict,
-    judge,
-    short_context,
-    token_limit,
-)
+from speech.whisper.batching.rules import FallbackSchedule, short_context, token_limit
 from speech.whisper.batching.sequence import Hypothesis, Sequence, State
 from speech.whisper.batching.slot_state import FinishedText, InFlightStep, Slots, SlotStates
 from speech.whisper.batching.statistics import Statistics
 from speech.whisper.batching.term_bias import TermTries
-from speech.whisper.batching.term_trial import weigh_text
 from speech.whisper.batching.text_alignment import TextAlignment
+from speech.whisper.batching.text_judge import TextJudge
 from speech.whisper.batching.window_beginning import WindowBeginning
 from speech.whisper.batching.window_languages import WindowLanguages
 from speech.whisper.engine import GREEDY, Engine, EngineError, PendingAlignment, Sampling
@@ -51,9 +43,9 @@ class DecodeLoop:
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        self._schedule = schedule
         self._statistics = statistics
         self._tries = TermTries(tokenizer)
+        self._judge = TextJudge(tokenizer, schedule, self._tries, engine.dimensions.n_audio_ctx)
         self._languages = WindowLanguages(engine, tokenizer)
         self._beginning = WindowBeginning(engine, tokenizer)
         self._slot_states = SlotStates(engine.slots, engine.dimensions.n_text_ctx, tokenizer.special.end_of_text)
@@ -224,30 +216,8 @@ class DecodeLoop:
     def _finish(self, finished: FinishedText) -> None:
         """A text is complete: it is the answer, or the window is tried again."""
         sequence = self.occupied[finished.slot]
-        text = self._tokenizer.decode(finished.tokens.tolist())
-        verdict = judge(text, finished.average_logprob, sequence.no_speech, finished.stop)
         self._statistics.decoded(len(finished.tokens))
-        hypothesis = Hypothesis(
-            verdict=verdict,
-            stop=finished.stop,
-            temperature=sequence.attempt.temperature,
-            tokens=finished.tokens,
-            logprobs=finished.logprobs,
-            average_logprob=finished.average_logprob,
-            end_logprob=finished.end_logprob,
-            alignment=self._alignment(finished, sequence.frames),
-        )
-        attempt: Attempt | None = sequence.attempt
-        if sequence.attempt.prompted and repeats_prompt(text, sequence.request.prompt):
-            sequence.echo = hypothesis
-            attempt = replace(sequence.attempt, prompted=False)
-        else:
-            hypothesis = self._judged_beside_echo(sequence, hypothesis, text)
-            weighed = weigh_text(sequence, hypothesis, self._tries, self._tokenizer)
-            if weighed is not None:
-                best = sequence.offer(weighed)
-                whole = sequence.context >= self._engine.dimensions.n_audio_ctx
-                attempt = self._schedule.next(sequence.attempt, weighed.verdict, whole)
+        best, attempt = self._judge.next_attempt(sequence, finished, self._alignment(finished, sequence.frames))
         if attempt is None:
             self.release(sequence)
             self._outcome.answered.append((sequence, best))
@@ -257,17 +227,9 @@ class DecodeLoop:
             sequence.move(State.RETRY)
             self._slot_states.discard(sequence.slot)
 
-    def _judged_beside_echo(self, sequence: Sequence, hypothesis: Hypothesis, text: str) -> Hypothesis:
-        """The text with the prompt, where the one without it bears it out."""
-        echo = sequence.echo
-        if echo is None or hypothesis.verdict is Verdict.SILENT:
-            return hypothesis
-        return echo if bears_out(text, self._tokenizer.decode(echo.tokens.tolist())) else hypothesis
-
     def _alignment(self, finished: FinishedText, frames: int) -> PendingAlignment:
-        count = len(finished.tokens)
-        fetched = self._engine.fetch_alignment(finished.slot, count + finished.steps_after, frames)
-        return TextAlignment(fetched, count, finished.stop)
+        fetched = self._engine.fetch_alignment(finished.slot, len(finished.tokens) + finished.steps_after, frames)
+        return TextAlignment(fetched, len(finished.tokens), finished.stop)
 
     # Failures
 
