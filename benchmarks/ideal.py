@@ -8,6 +8,7 @@ The text's own keys and values are left out: a thirtieth of the window's on the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from speech.whisper.engine import Dimensions
@@ -24,26 +25,34 @@ class Card:
 
     flops: float  # float16 with tensor cores, dense, a second
     bandwidth: float  # bytes a second
+    memory: float = 0.0  # GB (10⁹ bytes)
+    slices: int = 7  # that its multiprocessors can be parted into (MIG)
 
 
-def _card(tera: float, gigabytes: float) -> Card:
-    return Card(tera * 1e12, gigabytes * 1e9)
+def _card(tera: float, gigabytes: float, memory: float, slices: int = 7) -> Card:
+    return Card(tera * 1e12, gigabytes * 1e9, memory, slices)
 
 
 CARDS = (  # words of the driver's name, more particular ones first
-    (("A100", "40GB"), _card(312, 1555)),
-    (("A100", "80GB", "PCIe"), _card(312, 1935)),
-    (("A100", "80GB"), _card(312, 2039)),
-    (("H100", "PCIe"), _card(756, 2000)),
-    (("H100", "NVL"), _card(835, 3900)),
-    (("H100", "80GB"), _card(989, 3350)),
-    (("H200", "NVL"), _card(835, 4800)),
-    (("H200",), _card(989, 4800)),
-    (("L40S",), _card(362, 864)),
-    (("L40",), _card(181, 864)),
-    (("L4",), _card(121, 300)),
-    (("A10",), _card(125, 600)),
+    (("A100", "40GB"), _card(312, 1555, 40)),
+    (("A100", "80GB", "PCIe"), _card(312, 1935, 80)),
+    (("A100", "80GB"), _card(312, 2039, 80)),
+    (("A30",), _card(165, 933, 24, slices=4)),
+    (("H100", "PCIe"), _card(756, 2000, 80)),
+    (("H100", "NVL"), _card(835, 3900, 94)),
+    (("H100", "80GB"), _card(989, 3350, 80)),
+    (("H200", "NVL"), _card(835, 4800, 141)),
+    (("H200",), _card(989, 4800, 141)),
+    (("GH200", "144G"), _card(989, 4900, 144)),
+    (("GH200",), _card(989, 4000, 96)),
+    (("B200",), _card(2250, 8000, 180)),
+    (("L40S",), _card(362, 864, 48)),
+    (("L40",), _card(181, 864, 48)),
+    (("L4",), _card(121, 300, 24)),
+    (("A10",), _card(125, 600, 24)),
 )
+MEMORY_SLICES = 8  # a part's memory and its bandwidth are some eighths
+PART = re.compile(r"(\d)g\.(\d+)gb")  # as the driver names a part of a card
 
 
 # Alignment heads as OpenAI published them.
@@ -62,11 +71,21 @@ def model_sizes(model: str) -> Dimensions:
 
 
 def find_card(name: str) -> Card | None:
-    """By the name that the driver tells; None for an unknown card or for a part of one (MIG)."""
-    words = name.replace("-", " ").split()
-    if "MIG" in words:
+    """By the name that the driver tells; None for an unknown card, or an unknown part of one (MIG)."""
+    whole, _, part = name.partition(" MIG ")
+    words = set(whole.replace("-", " ").split())
+    card = next((card for wanted, card in CARDS if set(wanted) <= words), None)
+    return _part_of(card, part) if card and part else card
+
+
+def _part_of(card: Card, part: str) -> Card | None:
+    """part: such as 2g.20gb, two slices of the multiprocessors and 20 GB of the memory"""
+    named = PART.match(part)
+    if named is None:
         return None
-    return next((card for wanted, card in CARDS if set(wanted) <= set(words)), None)
+    count, memory = int(named[1]), int(named[2])
+    share = round(MEMORY_SLICES * memory / card.memory) / MEMORY_SLICES
+    return Card(card.flops * count / card.slices, card.bandwidth * share, memory, count)
 
 
 def encode_seconds(card: Card, sizes: Dimensions, frames: int = 0) -> float:

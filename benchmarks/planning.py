@@ -42,15 +42,14 @@ def plan_card(name: str) -> Card:
 
 
 A100 = plan_card(NAMES["A100"])
-PLAN_CARDS = {  # by title: what it can do, and its memory in GB (10⁹ bytes)
-    "A100 80 GB": (A100, 80),
-    "A100 40 GB": (plan_card("NVIDIA A100-SXM4-40GB"), 40),
-    # Two of seven parts of the multiprocessors, two of eight of the memory and its bandwidth.
-    "A100, MIG 2g.20gb": (Card(A100.flops * 2 / 7, A100.bandwidth / 4), 20),
-    "H100": (plan_card(NAMES["H100"]), 80),
-    "H200": (plan_card("NVIDIA H200"), 141),
-    "L40S": (plan_card("NVIDIA L40S"), 48),
-    "L4": (plan_card("NVIDIA L4"), 24),
+PLAN_CARDS = {  # by title
+    "A100 80 GB": A100,
+    "A100 40 GB": plan_card("NVIDIA A100-SXM4-40GB"),
+    "A100, MIG 2g.20gb": plan_card("NVIDIA A100-SXM4-80GB MIG 2g.20gb"),
+    "H100": plan_card(NAMES["H100"]),
+    "H200": plan_card("NVIDIA H200"),
+    "L40S": plan_card("NVIDIA L40S"),
+    "L4": plan_card("NVIDIA L4"),
 }
 
 
@@ -108,12 +107,12 @@ def cards(given: Assumptions) -> Table:
         "GPU", "model", "live streams", "an update alone, ms", "with all slots, ms", "slots that fit", "memory, GB",
     )  # fmt: skip
     rows = []
-    for title, (card, gigabytes) in PLAN_CARDS.items():
+    for title, card in PLAN_CARDS.items():
         for model in MODELS:
             sizes = model_sizes(model)
             needs = footprint(ModelSize(sizes, ALIGNMENT_HEADS[model]))
             fixed = needs.encoded + needs.scratch
-            slots = min(BATCH, fitting_slots(gigabytes * 10**9 - needs.weights, fixed, needs.slot))
+            slots = min(BATCH, fitting_slots(round(card.memory * 1e9) - needs.weights, fixed, needs.slot))
             if not slots:
                 rows.append((title, model, "", "", "", "none", f"{(needs.weights + fixed + needs.slot) / 1e9:.1f}"))
                 continue

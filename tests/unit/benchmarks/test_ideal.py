@@ -67,14 +67,33 @@ def test_a_batch_shares_the_reading_of_the_weights() -> None:
 
 def test_cards_of_one_family_are_told_apart() -> None:
     names = ["NVIDIA A100-SXM4-40GB", "NVIDIA A100 80GB PCIe", "NVIDIA H100 PCIe", "NVIDIA H200", "NVIDIA L4"]
+    names += ["NVIDIA A30", "NVIDIA GH200 480GB", "NVIDIA GH200 144G HBM3e", "NVIDIA B200"]
 
-    assert [card(name).bandwidth / 1e9 for name in names] == [1555, 1935, 2000, 4800, 300]
+    assert [card(name).bandwidth / 1e9 for name in names] == [1555, 1935, 2000, 4800, 300, 933, 4000, 4900, 8000]
     assert card("NVIDIA L40S") != card("NVIDIA L4")
 
 
-def test_an_unknown_card_and_a_part_of_one_have_no_ideal() -> None:
+@pytest.mark.parametrize(
+    ("part", "computes", "reads"),
+    [
+        ("NVIDIA A100-SXM4-80GB MIG 2g.20gb", 2 / 7, 2 / 8),
+        ("NVIDIA A100-SXM4-80GB MIG 3g.40gb", 3 / 7, 4 / 8),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", 1 / 7, 1 / 8),
+        ("NVIDIA H100 NVL MIG 1g.12gb", 1 / 7, 1 / 8),
+        ("NVIDIA H200 MIG 3g.71gb", 3 / 7, 4 / 8),
+        ("NVIDIA A30 MIG 1g.6gb", 1 / 4, 1 / 4),
+    ],
+)
+def test_a_part_of_a_card_does_a_part_of_what_the_card_does(part: str, computes: float, reads: float) -> None:
+    whole, found = card(part.partition(" MIG ")[0]), card(part)
+
+    assert found.flops == pytest.approx(whole.flops * computes)
+    assert found.bandwidth == pytest.approx(whole.bandwidth * reads)
+
+
+def test_an_unknown_card_and_an_unknown_part_have_no_ideal() -> None:
     assert find_card("NVIDIA GeForce RTX 2060") is None
-    assert find_card("NVIDIA A100-SXM4-80GB MIG 3g.40gb") is None
+    assert find_card("NVIDIA A100-SXM4-80GB MIG of some kind") is None
 
 
 @pytest.mark.parametrize("model", MODELS)
