@@ -114,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 1, 8, 2, 4, 16, 32], help="telling ones first")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each window of 30 s")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--target", choices=("tensorrt", "cuda"), help="default: tensorrt if it is installed")
+    parser.add_argument(
+        "--target", choices=("tensorrt", "tensorrt-rtx", "cuda"), help="default: tensorrt if it is installed"
+    )
     parser.add_argument("--provider", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--tflops", type=float, help="of the card: float16, tensor cores, dense")
     parser.add_argument("--bandwidth", type=float, help="of the card's memory, GB/s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,10 +20,11 @@ from export.plan_store import InvalidPlans, open_plan_store
 from export.progress import reports
 from export.quantization import FORMATS
 from export.recordings import InvalidRecordings
+from export.rtx import RtxCompiler
 from export.sources import MODELS, RANDOM_SOURCE, default_source
 from export.summarizer import DEFAULT_SUMMARIZER, SUMMARIZERS, fetch_summarizer
-from export.targets import CPU, CUDA, TARGETS, UNCHECKED_CUDA, Target, cpu_target, tensorrt_target
-from export.tensorrt import CompileError
+from export.targets import CPU, CUDA, TARGETS, UNCHECKED_CUDA, Target, cpu_target, plans_target
+from export.tensorrt import CardCompiler, CompileError, PlanCompiler
 from export.tokenizer import InvalidTokenizer
 from export.weights import InvalidWeights
 from export.whisper import ExportRequest, export_whisper
@@ -83,10 +85,18 @@ def _whisper(options: argparse.Namespace) -> None:
 
 
 def _target(options: argparse.Namespace) -> Target:
-    if options.target == "tensorrt":
-        return tensorrt_target(options.precision, options.recordings, options.data)
+    compilers: dict[str, Callable[[], PlanCompiler]] = {
+        "tensorrt": lambda: CardCompiler(options.data),
+        "tensorrt-rtx": lambda: RtxCompiler(options.compute_capability),
+    }
+    if options.compute_capability and options.target != "tensorrt-rtx":
+        raise CompileError(
+            "--compute-capability is for --target tensorrt-rtx: others compile for the card here, or none"
+        )
+    if options.target in compilers:
+        return plans_target(options.target, options.precision, options.recordings, compilers[options.target])
     if options.precision != "float16":
-        raise CompileError(f"--precision {options.precision} is for --target tensorrt")
+        raise CompileError(f"--precision {options.precision} is for --target tensorrt or tensorrt-rtx")
     if options.without_parity:
         if (options.target, options.source) != (CUDA.name, RANDOM_SOURCE):
             raise ParityError("--without-parity is for --target cuda --source random: what is served is checked")
@@ -133,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     whisper.add_argument(
         "--target", choices=TARGETS, type=_canonical_target, default=CPU.name, help="runtime that will serve it"
     )
+    whisper.add_argument("--compute-capability", metavar="8.0", help="of the card that tensorrt-rtx compiles for")
     whisper.add_argument("--precision", choices=["float16", *FORMATS], default="float16", help="TensorRT's encoder")
     whisper.add_argument("--recordings", type=Path, help="folder of speech that int8 and float8 are calibrated on")
     whisper.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from export.parity import ReferenceOutput, Tolerance, check_decoder, check_encod
 from export.progress import step
 from export.quantization import FORMATS, QuantizedDialect, calibrate, check_card
 from export.recordings import InvalidRecordings, read_windows
-from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, PlanRequest, compile_plan, load_tensorrt
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, PlanCompiler, PlanRequest
 from export.token_selection import Vocabulary
 from export.weights import Weights
 from speech.whisper.batching.term_bias import opens_word
@@ -143,42 +142,42 @@ def _graph_errors(weights: Weights, manifest: Manifest, folder: Path, dialect: F
 FLOAT16 = {"encoder": "float16", "decoder": "float16"}
 GPU_OPSET = {"encoder": Float16Dialect.opset, "decoder": Float16Dialect.opset}
 CPU = cpu_target()
-TARGETS = ("cpu", "cuda", "tensorrt")
+TARGETS = ("cpu", "cuda", "tensorrt", "tensorrt-rtx")
 CUDA = Target("cuda", FLOAT16, GPU_OPSET, write_cuda)
 UNCHECKED_CUDA = replace(CUDA, write=write_cuda_unchecked)
 
 
-def tensorrt_target(precision: str, recordings: Path | None, timings: Path) -> Target:
-    """Plans for the TensorRT and the card at hand.
+def plans_target(
+    name: str, precision: str, recordings: Path | None, open_compiler: Callable[[], PlanCompiler]
+) -> Target:
+    """Plans for what the compiler compiles for.
 
+    name: tensorrt or tensorrt-rtx
     precision: float16, or one of FORMATS for the encoder; recordings: folder that its scales are calibrated on
-    timings: folder for what TensorRT learns about the card's kernels
-    raises: CompileError where TensorRT is missing or the card cannot do it; InvalidRecordings
+    raises: CompileError where it is missing or the card cannot do it; InvalidRecordings
     """
     quantised = precision in FORMATS
     if quantised and recordings is None:
         raise InvalidRecordings(f"--precision {precision} needs --recordings, a folder with some minutes of speech")
-    trt, here = load_tensorrt()
+    compiler = open_compiler()
+    here = compiler.here
     if quantised:
         check_card(precision, here)
-    card = re.sub(r"\W+", "-", here.card)
-    file = timings / f"tensorrt-{here.version}-{card}-{here.multiprocessors}.timings"
 
     def write(weights: Weights, manifest: Manifest, folder: Path) -> dict[str, float]:
         dialect = _dialect(weights, precision, recordings)
         _write_graphs(weights, manifest, folder, dialect)
         errors = _graph_errors(weights, manifest, folder, dialect)
-        timings.mkdir(parents=True, exist_ok=True)
         for graph, plan, profiles in (
             (ENCODER_GRAPH, ENCODER_PLAN, ENCODER_PROFILES),
             (DECODER_GRAPH, DECODER_PLAN, DECODER_PROFILES),
             (STEP_GRAPH, STEP_PLAN, STEP_PROFILES),
         ):
-            with step(f"{plan} by TensorRT {here.version} for compute capability {here.compute_capability}"):
-                compile_plan(trt, PlanRequest(folder / graph, folder / plan, profiles), file)
+            with step(f"{plan} by {name} {here.version} for compute capability {here.compute_capability}"):
+                compiler.compile(PlanRequest(folder / graph, folder / plan, profiles))
         return errors
 
-    return Target("tensorrt", FLOAT16 | {"encoder": precision}, GPU_OPSET, write, here)
+    return Target(name, FLOAT16 | {"encoder": precision}, GPU_OPSET, write, here)
 
 
 def _dialect(weights: Weights, precision: str, recordings: Path | None) -> Float16Dialect:

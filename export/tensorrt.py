@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from export.progress import Counter
 from export.tensorrt_dialect import tensorrt_dialect
@@ -137,22 +138,42 @@ class PlanRequest:
     profiles: tuple[Profile, ...]
 
 
-def compile_plan(trt: ModuleType, plan: PlanRequest, timings: Path) -> None:
-    """Writes the plan. raises: CompileError
+class PlanCompiler(Protocol):
+    """TensorRT or TensorRT for RTX, ready to compile."""
 
-    timings: file that remembers how fast kernels were on this card, so that the next build is short
+    @property
+    def here(self) -> Compiled:
+        """What its plans will fit."""
+
+    def compile(self, plan: PlanRequest) -> None:
+        """Writes the plan. raises: CompileError"""
+
+
+class CardCompiler:
+    """TensorRT, which measures kernels on the card at hand.
+
+    timings: folder for how fast they were, so that the next build is short
     """
-    compiler = Compiler(trt, plan.graph)
-    config = compiler.configure(plan.profiles)
-    config.progress_monitor = progress_monitor(trt)
-    cache = config.create_timing_cache(timings.read_bytes() if timings.exists() else b"")
-    if not config.set_timing_cache(cache, ignore_mismatch=False):  # of another card, or broken
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, ignore_mismatch=False)
-    try:
-        plan.path.write_bytes(compiler.build(config))
-    finally:  # what was learned until then is worth minutes
-        timings.write_bytes(cache.serialize())
+
+    def __init__(self, timings: Path) -> None:
+        """raises: CompileError, saying what is needed"""
+        self._trt, self.here = load_tensorrt()
+        card = re.sub(r"\W+", "-", self.here.card)
+        self._timings = timings / f"tensorrt-{self.here.version}-{card}-{self.here.multiprocessors}.timings"
+
+    def compile(self, plan: PlanRequest) -> None:
+        compiler = Compiler(self._trt, plan.graph)
+        config = compiler.configure(plan.profiles)
+        config.progress_monitor = progress_monitor(self._trt)
+        cache = config.create_timing_cache(self._timings.read_bytes() if self._timings.exists() else b"")
+        if not config.set_timing_cache(cache, ignore_mismatch=False):  # of another card, or broken
+            cache = config.create_timing_cache(b"")
+            config.set_timing_cache(cache, ignore_mismatch=False)
+        try:
+            plan.path.write_bytes(compiler.build(config))
+        finally:  # what was learned until then is worth minutes
+            self._timings.parent.mkdir(parents=True, exist_ok=True)
+            self._timings.write_bytes(cache.serialize())
 
 
 def progress_monitor(trt: Any) -> Any:

@@ -27,7 +27,7 @@ from export.weights import Weights
 from speech.whisper.manifest import MANIFEST_FILE, InvalidManifest, Manifest, read_manifest, write_manifest
 
 # By target; each grows when an export by an older version should be made again.
-RECIPES = {"cpu": "4", "cuda": "7", "tensorrt": "7"}
+RECIPES = {"cpu": "4", "cuda": "7", "tensorrt": "7", "tensorrt-rtx": "7"}
 TOKENIZER_FILE = "tokenizer.json"
 STAGING = ".exporting-"
 

@@ -24,7 +24,8 @@ from speech.whisper.engine import GREEDY, Engine, PendingStep, read_prompts
 from speech.whisper.manifest import read_manifest
 from speech.whisper.serving import ServingOptions, open_for_timing
 
-LIBRARIES = ("tensorrt", "cuda-bindings", "onnxruntime-gpu", "onnxruntime")
+PLANS = {"tensorrt": ("TensorRT", "tensorrt"), "tensorrt-rtx": ("TensorRT-RTX", "tensorrt_rtx_bindings")}
+LIBRARIES = ("tensorrt", "tensorrt-rtx-cu13-libs", "cuda-bindings", "onnxruntime-gpu", "onnxruntime")
 
 
 def measure_passes(engine: Engine, prompt: list[int], batch: int, tokens: int) -> Timing:
@@ -73,7 +74,8 @@ def _open(folder: Path, provider: str, options: ServingOptions) -> tuple[dict[st
 def _library(target: str, provider: str) -> str:
     if provider == "cpu":
         return "ONNX Runtime, CPU"
-    return "TensorRT" if target == "tensorrt" and find_spec("tensorrt") else "ONNX Runtime, CUDA"
+    name, module = PLANS.get(target, ("", ""))
+    return name if module and find_spec(module) else "ONNX Runtime, CUDA"
 
 
 def _versions() -> dict[str, str]:

@@ -36,18 +36,21 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What TensorRT's plans were made by and for: they run nowhere else."""
+    """What TensorRT's plans were made by and for: they run nowhere else.
 
-    version: str  # of TensorRT
+    What TensorRT for RTX made on any machine was tuned on no card, and chooses its kernels where it is opened.
+    """
+
+    version: str  # of TensorRT, or of TensorRT for RTX
     compute_capability: str  # of the card: 8.0, 9.0 …
-    card: str = ""  # its name, "" in older exports
-    multiprocessors: int = 0  # of the card, or of the part of it (MIG) that they were tuned on; 0 in older exports
+    card: str = ""  # its name, "" in older exports and where there was none
+    multiprocessors: int = 0  # of the card, or of the part of it (MIG) that they were tuned on; 0 likewise
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     id: str  # as in the API: base, large-v3-turbo …
-    target: str  # cpu, cuda or tensorrt
+    target: str  # cpu, cuda, tensorrt or tensorrt-rtx
     dimensions: Dimensions
     languages: tuple[str, ...]  # codes, in the order of their tokens; empty for English-only weights
     tokens: SpecialTokens
@@ -60,7 +63,7 @@ class Manifest:
     versions: dict[str, str]  # of the programs that wrote the export
     parity: dict[str, float]  # largest relative error against the reference, by network
     files: dict[str, str]  # sha256 by name, of every file beside the manifest
-    tensorrt: Compiled | None = None  # of the target tensorrt
+    tensorrt: Compiled | None = None  # of the targets with plans
     calibration: Calibration | None = None  # of word confidence; None: uncalibrated
 
     @property
@@ -118,10 +121,12 @@ def check_plan(manifest: Manifest, here: Compiled) -> None:
     raises: InvalidManifest, with the command that builds them again
     """
     built = manifest.tensorrt
-    command = f"python -m export whisper --model {manifest.id} --target tensorrt"
+    target = "tensorrt" if built is None else manifest.target
+    command = f"python -m export whisper --model {manifest.id} --target {target}"
     precision = manifest.precision["encoder"]
     if built is None:
         raise InvalidManifest(f"whisper-{manifest.id} was not exported for TensorRT: run `{command}`")
+    command += f" --compute-capability {here.compute_capability}" if target == "tensorrt-rtx" else ""
     command += "" if precision == "float16" else f" --precision {precision} --recordings FOLDER"
     if (built.version, built.compute_capability) != (here.version, here.compute_capability):
         raise InvalidManifest(

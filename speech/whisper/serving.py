@@ -119,9 +119,7 @@ def _open_with(library: str, folder: Path, target: str, options: ServingOptions)
     from speech.whisper.gpu.factory import open_torch
 
     if library != "torch" or target == "cpu":
-        raise EngineError(
-            f"WHISPER_LIBRARY={library} with an export for {target}: only torch, for `cuda` or `tensorrt`"
-        )
+        raise EngineError(f"WHISPER_LIBRARY={library} with an export for {target}: only torch, for a GPU's target")
     return open_torch(folder, _limits(options))
 
 
@@ -144,6 +142,12 @@ def open_tensorrt_engine(folder: Path, options: ServingOptions) -> Engine:
     return open_tensorrt(folder, _limits(options))
 
 
+def open_rtx_engine(folder: Path, options: ServingOptions) -> Engine:
+    from speech.whisper.gpu.factory import open_rtx
+
+    return open_rtx(folder, _limits(options))
+
+
 def _limits(options: ServingOptions) -> EngineLimits:
     from speech.whisper.gpu.factory import EngineLimits
 
@@ -154,6 +158,7 @@ _ENGINES: dict[str, OpenEngine] = {  # by the manifest's target
     "cpu": open_cpu_engine,
     "cuda": open_cuda_engine,
     "tensorrt": open_tensorrt_engine,
+    "tensorrt-rtx": open_rtx_engine,
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from speech.whisper.engine import Step
 from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES, BiasBuffer
-from speech.whisper.gpu.library import GraphLibrary, GraphPass
+from speech.whisper.gpu.library import GraphLibrary
 from speech.whisper.gpu.pass_buffers import bind_outputs, choice_inputs, prompt_outputs
 from speech.whisper.gpu.runner import DraftPass
 from speech.whisper.gpu.slot_kv_cache import SlotKvCache
@@ -45,7 +45,8 @@ class DraftVerifier:
             self._pass.bind_input(name, (1,), self._inputs.address(name))
         for name in (*choice_inputs(0), "at"):
             self._pass.bind_input(name, (rows,), self._inputs.address(name))
-        self.bind_biases(self._pass, rows)
+        for name in BIAS_INPUTS:
+            self._pass.bind_input(name, (rows, ENTRIES), self._bias.address(name))
         bind_outputs(self._pass, self._outputs, prompt_outputs(0, 0), rows)
         self._kv_cache.bind(self._pass, draft.slot, 1)
         self._pass.enqueue()
@@ -58,11 +59,6 @@ class DraftVerifier:
         """What it chose there is what the slot's next step is fed with."""
         chosen = self._outputs.address("token") + row * TOKEN_BYTES
         self._memory.copy(self._fed + slot * TOKEN_BYTES, chosen, TOKEN_BYTES)
-
-    def bind_biases(self, target: GraphPass, rows: int) -> None:
-        """Also of a pass of prompts, whose choices nobody reads."""
-        for name in BIAS_INPUTS:
-            target.bind_input(name, (rows, ENTRIES), self._bias.address(name))
 
     def close(self) -> None:
         self._done.close()

@@ -1,13 +1,12 @@
 """The engine of a GPU: slots and positions over passes of the exported graphs.
 
 Row = slot. A step runs the first 1, 2, 4 … slots, as few as cover those asked for; rows that are not asked for
-write their last token's keys at its place, which the next step of the slot writes anew. What lies in a slot's cache
-behind its position is never read, so a slot is emptied by setting its position back.
+write their last token's keys at its place, which the next step of the slot writes anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 from speech.audio import Pcm
 from speech.whisper.engine import GREEDY, EngineError, PendingAlignment, PendingStep, Prefill, Sampling, Step, TokenBias
-from speech.whisper.gpu.runner import CHOSEN, DecoderBatch, DraftPass, Floats, PromptBatch, Runner, buckets
+from speech.whisper.gpu.decoder_state import DecoderState
+from speech.whisper.gpu.runner import Floats, Runner, buckets
 from speech.whisper.manifest import Manifest
 
 NO_PROBABILITIES = Prefill(np.zeros(0, np.float32), 0.0)  # of a prompt without <|startoftranscript|>
 OVERFLOW_LOGPROB = -100.0  # where float16 overflowed: the text is not believed
 FORCED = 4  # tokens of a prompt that steps read: language, task and the like, but no text
-EMPTY = -1  # position of a slot that was fed nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,7 @@ class GraphEngine:
         self.encode_batch = runner.encode_batch
         self.lookahead = runner.lookahead
         self._runner = runner
-        self._frames = np.full(self.slots, self.dimensions.n_audio_ctx)  # of the slot's window
-        self._position = np.full(self.slots, EMPTY, np.int64)  # where the slot's last token stands
-        self._unfed = np.zeros(self.slots, bool)  # the last token was chosen and is not yet in the cache
-        self._first = np.ones(self.slots, bool)  # no token was chosen since the prompt
-        self._biases: list[TokenBias | None] = [None] * self.slots  # of each slot's last step
-        self._forced: list[list[int]] = [[] for _ in range(self.slots)]  # tokens of prompts that steps are to read
+        self._state = DecoderState(self.slots, self.dimensions.n_audio_ctx, self.dimensions.n_text_ctx)
 
     @property
     def captured(self) -> bool:
@@ -66,9 +60,9 @@ class GraphEngine:
         """In a pass for each length of the encoder that is needed."""
         for slot, context in zip(slots, contexts, strict=True):
             self.rewind(slot)
-            self._frames[slot] = self.context(context)
-        for length in sorted(set(self._frames[list(slots)].tolist())):
-            part = {slot: pcm for slot, pcm in zip(slots, audio, strict=True) if self._frames[slot] == length}
+            self._state.frames[slot] = self.context(context)
+        for length in sorted(set(self._state.frames[list(slots)].tolist())):
+            part = {slot: pcm for slot, pcm in zip(slots, audio, strict=True) if self._state.frames[slot] == length}
             self._runner.encode(list(part), list(part.values()), length)
 
     def context(self, frames: int) -> int:
@@ -78,11 +72,7 @@ class GraphEngine:
         return self._runner.encoded(slot)
 
     def rewind(self, slot: int) -> None:
-        self._position[slot] = EMPTY
-        self._unfed[slot] = False
-        self._first[slot] = True
-        self._forced[slot].clear()
-        self._biases[slot] = None
+        self._state.empty(slot)
 
     def prefill(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> list[Prefill]:
         """What is asked, and long prompts, are read by a pass; the few tokens that say language and task by the steps
@@ -92,10 +82,10 @@ class GraphEngine:
         passing = {slot: head for slot, (head, _) in asked.items() if head}
         self._feed_chosen(slots, passing)
         prefills = {slot: NO_PROBABILITIES for slot in slots}
-        prefills.update(self._feed(list(self._runs(passing)), passing))
+        prefills.update(self._feed(list(self._state.consecutive(passing, self._runner.prefill_batch)), passing))
         for slot, (_, tail) in asked.items():
-            self._force(slot, tail)
-        return [replace(prefills[slot], unread=max(0, len(self._forced[slot]) - 1)) for slot in slots]
+            self._state.force(slot, tail)
+        return [replace(prefills[slot], unread=max(0, len(self._state.forced[slot]) - 1)) for slot in slots]
 
     def span_languages(self, slot: int, spans: Sequence[tuple[int, int]]) -> Floats:
         raise EngineError("these graphs attend to a whole window")
@@ -105,7 +95,7 @@ class GraphEngine:
         pass may begin.
         """
         told, ahead = [], list(draft)
-        beginning = [*self._forced[slot]]
+        beginning = [*self._state.forced[slot]]
         if not beginning:
             told.append(self.step([slot], sampling[:1]).result())
             beginning = told[-1].tokens.tolist()
@@ -125,36 +115,25 @@ class GraphEngine:
 
     def _verify(self, slot: int, known: list[int], part: list[int], biases: Sequence[TokenBias | None]) -> Step:
         """As many choices as there are right tokens, and one."""
-        begin = int(self._position[slot]) + (1 if self._forced[slot] else 0)
-        ids = np.array([*known, *part])
-        self._check_length(slot, begin + len(ids) + 1)
-        passed = DraftPass(slot, ids, begin, len(part) + 1, bool(self._first[slot]), int(self._frames[slot]), biases)
-        step = self._runner.verify(passed)
+        draft = self._state.draft_pass(slot, known, part, biases)
+        step = self._runner.verify(draft)
         differs = np.flatnonzero(step.tokens[:-1] != np.array(part, np.int32))
         right = int(differs[0]) if differs.size else len(part)
         self._runner.keep(slot, right)
-        self._forced[slot].clear()
-        self._position[slot] = begin + len(known) + right
-        self._unfed[slot], self._first[slot] = True, False
+        self._state.keep(draft, len(known), right)
         logprobs = np.nan_to_num(step.logprobs[: right + 1], nan=OVERFLOW_LOGPROB)
         return Step(step.tokens[: right + 1], logprobs)
 
     def step(self, slots: Sequence[int], sampling: Sequence[Sampling]) -> PendingRows:
-        for slot in slots:
-            if self._position[slot] == EMPTY and not self._forced[slot]:
-                raise EngineError(f"slot {slot} holds no prompt")
-            self._check_length(slot, int(self._position[slot]) + 2)
+        self._state.check_steps(slots)
         asked = np.asarray(slots, np.intp)
-        rows = self._rows(asked, sampling)
-        chosen = asked[rows.active[asked]]
+        rows = self._state.step_batch(asked, sampling)
         pending = self._runner.step(rows)
-        self._position[chosen] += 1
-        self._unfed[chosen] = True
-        self._first[chosen] = False
+        self._state.choose(asked[rows.active[asked]])
         return PendingRows(pending, asked)
 
     def fetch_alignment(self, slot: int, tokens: int, frames: int) -> PendingAlignment:
-        last = int(self._position[slot])  # the token there was chosen, not fed
+        last = int(self._state.position[slot])  # the token there was chosen, not fed
         return self._runner.fetch_alignment(slot, (last - tokens, last), frames)
 
     def alignment(self, slot: int, tokens: int, frames: int) -> Floats:
@@ -180,74 +159,26 @@ class GraphEngine:
     def close(self) -> None:
         self._runner.close()
 
-    def _rows(self, chosen: NDArray[np.intp], sampling: Sequence[Sampling]) -> DecoderBatch:
-        """Advances the slots that read a token of their prompt."""
-        count = next(each for each in buckets(self.slots) if each > chosen.max(initial=0))
-        for slot, how in zip(chosen.tolist(), sampling, strict=True):
-            self._biases[slot] = how.bias
-        forced = np.full(count, CHOSEN, np.int64)
-        reading = [slot for slot in chosen.tolist() if self._forced[slot]]
-        for slot in reading:
-            forced[slot] = self._forced[slot].pop(0)
-            self._position[slot] += 1
-        rows = DecoderBatch(
-            position=np.maximum(self._position[:count], 0),
-            forced=forced,
-            length=np.ones(count, np.int64),
-            frames=np.ones(count, np.int64),
-            active=np.zeros(count, bool),
-            first=self._first[:count].copy(),
-            temperature=np.zeros(count, np.float32),
-            draw=np.zeros(count, np.float32),
-            biases=self._biases[:count],
-        )
-        rows.length[chosen] = rows.position[chosen] + 1
-        rows.frames[chosen] = self._frames[chosen]
-        rows.active[chosen] = [not self._forced[slot] for slot in chosen.tolist()]
-        rows.temperature[chosen] = [each.temperature for each in sampling]
-        rows.draw[chosen] = [each.draw for each in sampling]
-        return rows
-
     def _split(self, prompt: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
         """What a pass reads, and what steps do: a pass asks at <|startoftranscript|>, or is worth its while."""
         start = self.manifest.tokens.start_of_transcript
         end = list(prompt).index(start) + 1 if start in prompt else 0
         return (prompt, ()) if len(prompt) - end > FORCED else (prompt[:end], prompt[end:])
 
-    def _force(self, slot: int, tokens: Sequence[int]) -> None:
-        if tokens:
-            self._check_length(slot, int(self._position[slot]) + 1 + len(self._forced[slot]) + len(tokens))
-            self._forced[slot] += tokens
-            self._first[slot] = True
-
     def _feed_chosen(self, slots: Sequence[int], passing: Container[int]) -> None:
         """Puts tokens that the slots chose last into their caches, and what is left of the prompts of those that a
         pass goes on with: steps in which nobody chooses.
         """
-        while unfed := [slot for slot in slots if self._unfed[slot] or (slot in passing and self._forced[slot])]:
-            rows = self._rows(np.asarray(unfed, np.intp), [GREEDY] * len(unfed))
+        state = self._state
+        while unfed := [slot for slot in slots if state.unfed[slot] or (slot in passing and state.forced[slot])]:
+            rows = state.step_batch(np.asarray(unfed, np.intp), [GREEDY] * len(unfed))
             rows.active[:] = False
             self._runner.step(rows).result()
-            self._unfed[unfed] = False
-
-    def _runs(self, prompt_of: dict[int, Sequence[int]]) -> Iterator[list[int]]:
-        """Consecutive slots, as many as a pass takes, whose caches have room for the longest of their prompts."""
-        run: list[int] = []
-        for slot in sorted(prompt_of):
-            longer = [*run, slot]
-            longest = max(len(prompt_of[each]) for each in longer)
-            end = int(self._position[longer].max()) + 1 + longest
-            fits = len(longer) <= self._runner.prefill_batch and end <= self.dimensions.n_text_ctx
-            if run and not (fits and slot == run[-1] + 1):
-                yield run
-                run = []
-            run.append(slot)
-        if run:
-            yield run
+            state.unfed[unfed] = False
 
     def _feed(self, runs: list[list[int]], prompt_of: dict[int, Sequence[int]]) -> dict[int, Prefill]:
         start = self.manifest.tokens.start_of_transcript
-        batches = [self._batch(run, [prompt_of[slot] for slot in run]) for run in runs]
+        batches = [self._state.prompt_batch(run, [prompt_of[slot] for slot in run], start) for run in runs]
         outputs = self._runner.prefill(batches) if batches else []
         return {
             slot: Prefill(output.language[row, : len(self.manifest.languages)], float(output.no_speech[row]))
@@ -256,20 +187,3 @@ class GraphEngine:
             for run, output in zip(runs, outputs, strict=True)
             for row, slot in enumerate(run)
         }
-
-    def _batch(self, run: list[int], prompts: list[Sequence[int]]) -> PromptBatch:
-        """Advances the slots."""
-        begin = self._position[run] + 1
-        lengths = np.array([len(prompt) for prompt in prompts])
-        for slot, end in zip(run, begin + lengths, strict=True):
-            self._check_length(slot, int(end))
-        ids = np.array([[*prompt, *[prompt[-1]] * (lengths.max() - len(prompt))] for prompt in prompts])
-        start = self.manifest.tokens.start_of_transcript
-        at = np.array([list(prompt).index(start) if start in prompt else 0 for prompt in prompts])
-        self._position[run] += lengths
-        self._first[run] = True
-        return PromptBatch(run[0], ids, lengths, begin, at, self._frames[run])
-
-    def _check_length(self, slot: int, tokens: int) -> None:
-        if tokens > self.dimensions.n_text_ctx:
-            raise EngineError(f"slot {slot} is full: no room for {tokens} tokens")

@@ -15,6 +15,7 @@ from speech.whisper.gpu.device_runner import DeviceRunner
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.library import GraphLibrary
 from speech.whisper.gpu.memory_plan import SHARE, ModelSize, fitting_slots, footprint
+from speech.whisper.gpu.plan_runtime import PlanRuntime
 from speech.whisper.gpu.slot_kv_cache import SlotKvCache, slot_shapes
 from speech.whisper.manifest import Compiled, Manifest, check_plan, read_manifest
 
@@ -38,23 +39,42 @@ def open_tensorrt(folder: Path, limits: EngineLimits) -> GraphEngine:
     try:
         import tensorrt
     except ImportError as error:
-        log.warning("TensorRT is missing (%s): ONNX Runtime's CUDA provider runs the same graphs, slower", error)
-        return open_cuda(folder, limits)
+        return _open_cuda_instead("TensorRT", error, folder, limits)
+    return _open_plans(folder, limits, lambda: PlanRuntime(tensorrt))
+
+
+def open_rtx(folder: Path, limits: EngineLimits) -> GraphEngine:
+    """The same of TensorRT for RTX."""
+    try:
+        from speech.whisper.gpu.rtx_runtime import RtxRuntime
+    except ImportError as error:
+        return _open_cuda_instead("TensorRT-RTX", error, folder, limits)
+    return _open_plans(folder, limits, lambda: RtxRuntime(folder))
+
+
+def _open_cuda_instead(missing: str, error: ImportError, folder: Path, limits: EngineLimits) -> GraphEngine:
+    log.warning("%s is missing (%s): ONNX Runtime's CUDA provider runs the same graphs, slower", missing, error)
+    return open_cuda(folder, limits)
+
+
+def _open_plans(folder: Path, limits: EngineLimits, open_runtime: Callable[[], PlanRuntime]) -> GraphEngine:
     try:
         from speech.whisper.gpu.cuda import CudaMemory, find_card
     except ImportError as error:
         raise _bindings_missing(error) from error
     from speech.whisper.gpu.tensorrt_library import TensorRtLibrary, load_plans
 
-    manifest, card = read_manifest(folder), find_card()
-    check_plan(manifest, Compiled(tensorrt.__version__, card.compute_capability, card.name, card.multiprocessors))
+    manifest, card, runtime = read_manifest(folder), find_card(), open_runtime()
+    check_plan(manifest, Compiled(runtime.version, card.compute_capability, card.name, card.multiprocessors))
     memory = CudaMemory()
-    plans = load_plans(folder)
+    plans = load_plans(folder, runtime)
     needs = footprint(model_size(manifest))
     budget = MemoryBudget(memory.free, needs.encoded + sum(plans.scratch), needs.slot, needs.weights)
     slots = slots_that_fit(manifest, limits, budget, plans.step_rows)
     encode_batch = min(plans.encode_batch, ENCODE_BATCH)
-    return _open_fitting(manifest, slots, encode_batch, memory, lambda: TensorRtLibrary(plans, memory))
+    engine = _open_fitting(manifest, slots, encode_batch, memory, lambda: TensorRtLibrary(plans, runtime, memory))
+    runtime.remember()
+    return engine
 
 
 def open_cuda(folder: Path, limits: EngineLimits) -> GraphEngine:

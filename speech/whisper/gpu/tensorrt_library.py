@@ -1,4 +1,4 @@
-"""The graphs as TensorRT's compiled plans, their steps replayed as CUDA graphs."""
+"""The graphs as compiled plans of TensorRT, or of TensorRT for RTX, their steps replayed as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tensorrt as trt
-
 from speech.whisper.engine import EngineError
 from speech.whisper.gpu.artifacts import DECODER_PLAN, ENCODER_PLAN, FRAME_BYTES, STEP_PLAN
 from speech.whisper.gpu.cuda import CudaGraph, CudaMemory
 from speech.whisper.gpu.library import DirectLaunch, GraphPass, Launch
+from speech.whisper.gpu.plan_runtime import PlanRuntime
 
 PROMPTS, DRAFTS = 0, 1  # profiles of the decoder's plan
-ERRORS_KEPT = 5  # of TensorRT's, for the text of those that are raised here
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +58,9 @@ def fitting(plan: Any, name: str, rows: int, length: int) -> int:
     return next(profile for profile, (most, longest) in sizes if most >= rows and longest >= length)
 
 
-def load_plans(folder: Path) -> TensorRtPlans:
-    """Raises EngineError if TensorRT refuses a plan: it was compiled by another version, or for another GPU."""
-    logger = ErrorLog()
-    runtime = trt.Runtime(logger)
-    plans = []
-    for name in (ENCODER_PLAN, DECODER_PLAN, STEP_PLAN):
-        plan = runtime.deserialize_cuda_engine((folder / name).read_bytes())
-        if plan is None:
-            raise EngineError(f"TensorRT {trt.__version__} refuses {folder / name}{logger.said()}")
-        plans.append(plan)
-    return TensorRtPlans(*plans)
+def load_plans(folder: Path, runtime: PlanRuntime) -> TensorRtPlans:
+    """raises: EngineError if one is refused"""
+    return TensorRtPlans(*(runtime.load(folder / name) for name in (ENCODER_PLAN, DECODER_PLAN, STEP_PLAN)))
 
 
 class TensorRtLibrary:
@@ -78,7 +68,7 @@ class TensorRtLibrary:
 
     thread_bound = False
 
-    def __init__(self, plans: TensorRtPlans, memory: CudaMemory) -> None:
+    def __init__(self, plans: TensorRtPlans, runtime: PlanRuntime, memory: CudaMemory) -> None:
         self.contexts = plans.contexts
         self.encode_batch = plans.encode_batch
         self.step_rows = plans.step_rows
@@ -87,6 +77,7 @@ class TensorRtLibrary:
         self.languages = int(plans.decoder.get_tensor_shape("language")[1])
         self.captured = True
         self._plans: TensorRtPlans | None = plans
+        self._runtime = runtime
         self._memory = memory
         encoding, decoding = (Workplace(memory.allocate(size), size) for size in plans.scratch)
         self._encoding = replace(encoding, stream=int(memory.encoding.stream))
@@ -94,17 +85,18 @@ class TensorRtLibrary:
 
     def open_encoder(self, windows: int, context: int) -> PlanContext:
         encoder = self._open.encoder
-        return PlanContext(encoder, fitting(encoder, "audio", windows, context * FRAME_BYTES), self._encoding)
+        profile = fitting(encoder, "audio", windows, context * FRAME_BYTES)
+        return PlanContext(self._runtime, encoder, profile, self._encoding)
 
     def open_prefill(self) -> PlanContext:
-        return PlanContext(self._open.decoder, PROMPTS, self._decoding)
+        return PlanContext(self._runtime, self._open.decoder, PROMPTS, self._decoding)
 
     def open_draft(self) -> PlanContext:
-        return PlanContext(self._open.decoder, DRAFTS, self._decoding)
+        return PlanContext(self._runtime, self._open.decoder, DRAFTS, self._decoding)
 
     def open_step(self, rows: int) -> PlanContext:
         step = self._open.step
-        return PlanContext(step, fitting(step, "ids", rows, 1), self._decoding)
+        return PlanContext(self._runtime, step, fitting(step, "ids", rows, 1), self._decoding)
 
     def capture(self, step: GraphPass, after: Callable[[], None]) -> Launch:
         """It runs once before: TensorRT prepares new shapes then, which cannot be captured."""
@@ -114,9 +106,11 @@ class TensorRtLibrary:
         if not self.captured:
             return direct
         try:
+            assert isinstance(step, PlanContext)
+            step.check_capturable()
             return CudaGraph(self._memory, direct.launch)
         except EngineError as error:
-            log.warning("TensorRT's step cannot be captured as a CUDA graph: %s", error)
+            log.warning("%s's step cannot be captured as a CUDA graph: %s", self._runtime.name, error)
             self.captured = False
             return direct
 
@@ -138,47 +132,33 @@ class Workplace:
     stream: int = 0
 
 
-class ErrorLog(trt.ILogger):  # type: ignore[misc]
-    """Passes TensorRT's messages on, and keeps its last errors for those that are raised here."""
-
-    def __init__(self) -> None:
-        trt.ILogger.__init__(self)
-        self._errors: list[str] = []
-
-    def log(self, severity: Any, msg: str) -> None:
-        if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-            self._errors = [*self._errors, msg][-ERRORS_KEPT:]
-            log.error("TensorRT: %s", msg)
-        elif severity == trt.ILogger.Severity.WARNING:
-            log.warning("TensorRT: %s", msg)
-
-    def said(self) -> str:
-        """What it last complained about, as the end of a sentence."""
-        return f": {'; '.join(self._errors)}" if self._errors else ""
-
-
 class PlanContext:
     """An execution context for one profile of a plan."""
 
-    def __init__(self, plan: Any, profile: int, place: Workplace) -> None:
+    def __init__(self, runtime: PlanRuntime, plan: Any, profile: int, place: Workplace) -> None:
+        self._runtime = runtime
         self._stream = place.stream
-        self._context = plan.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
-        _check(self._context is not None, "create_execution_context")
-        _check(self._context.set_optimization_profile_async(profile, self._stream), "set_optimization_profile_async")
+        self._context = runtime.open_context(plan)
+        self._check(self._context is not None, "create_execution_context")
+        selected = self._context.set_optimization_profile_async(profile, self._stream)
+        self._check(selected, "set_optimization_profile_async")
         self._context.set_device_memory(place.scratch, place.size)
 
     def bind_input(self, name: str, shape: tuple[int, ...], address: int) -> None:
-        _check(self._context.set_input_shape(name, shape), f"set_input_shape of {name} to {shape}")
-        _check(self._context.set_tensor_address(name, address), f"set_tensor_address of {name}")
+        self._check(self._context.set_input_shape(name, shape), f"set_input_shape of {name} to {shape}")
+        self._check(self._context.set_tensor_address(name, address), f"set_tensor_address of {name}")
 
     def bind_output(self, name: str, shape: tuple[int, ...], address: int) -> None:
-        _check(self._context.set_tensor_address(name, address), f"set_tensor_address of {name}")
+        self._check(self._context.set_tensor_address(name, address), f"set_tensor_address of {name}")
+
+    def check_capturable(self) -> None:
+        """Raises EngineError where a capture need not be tried."""
+        self._check(self._runtime.capturable(self._context, self._stream), "is_stream_capturable")
 
     def enqueue(self) -> None:
         """Enqueues the pass on the stream."""
-        _check(self._context.execute_async_v3(self._stream), "execute_async_v3")
+        self._check(self._context.execute_async_v3(self._stream), "execute_async_v3")
 
-
-def _check(succeeded: bool, what: str) -> None:
-    if not succeeded:
-        raise EngineError(f"TensorRT: {what} failed; see its log")
+    def _check(self, succeeded: bool, what: str) -> None:
+        if not succeeded:
+            raise EngineError(f"{self._runtime.name}: {what} failed{self._runtime.said()}")

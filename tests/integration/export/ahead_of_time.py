@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[3]
 SECONDS = 240  # a build takes a few; a machine may be busy
 
 
-def build(graph: Path, card: str = "SM80") -> dict[str, Any]:
-    """Layers by kind, bytes and profiles of the plan. card: SM80 is an A100, SM89 an L40."""
+def build(graph: Path, card: str = "8.0") -> dict[str, Any]:
+    """Layers by kind, bytes and profiles of the plan. card: its compute capability; 8.0 is an A100, 8.9 an L40."""
     command = [sys.executable, str(SCRIPT), str(graph), card]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, f"{done.returncode}: {(done.stdout + done.stderr)[-2000:]}"

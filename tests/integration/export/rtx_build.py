@@ -1,6 +1,6 @@
-"""Builds a graph ahead of time for an A100, as export.tensorrt does it, with TensorRT-RTX: no GPU is needed.
+"""Builds a graph ahead of time for an A100, as `--target tensorrt-rtx` does it: no GPU is needed.
 
-    python rtx_build.py encoder.onnx|decoder.onnx|step.onnx [SM80|SM89 …]
+    python rtx_build.py encoder.onnx|decoder.onnx|step.onnx [8.0|8.9 …]
 
 prints the network's layers by kind, the plan's size and its profiles, as JSON. A process of its own, because
 what TensorRT cannot compile may end it.
@@ -17,7 +17,8 @@ from typing import Any
 
 import tensorrt_rtx_bindings as trt
 
-from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, Compiler, progress_monitor
+from export.rtx import RtxCompiler
+from export.tensorrt import DECODER_PROFILES, ENCODER_PROFILES, STEP_PROFILES, Compiler
 
 MEMORY = 6 << 30  # bytes
 PROFILES = {"encoder": ENCODER_PROFILES, "decoder": DECODER_PROFILES, "step": STEP_PROFILES}
@@ -45,10 +46,7 @@ def main(path: Path, card: str) -> None:
     network = compiler.network
     layers = Counter(network.get_layer(index).type.name for index in range(network.num_layers))
     attention = attention_inputs(network)
-    config = compiler.configure(PROFILES[path.stem])
-    config.progress_monitor = progress_monitor(trt)
-    config.num_compute_capabilities = 1  # RTX alone: TensorRT itself builds for the card at hand
-    config.set_compute_capability(getattr(trt.ComputeCapability, card), 0)
+    config = RtxCompiler(card).configure(compiler, PROFILES[path.stem])
     plan = compiler.build(config)
     said = {"layers": layers, "bytes": plan.nbytes, "profiles": config.num_optimization_profiles}
     said |= attention

@@ -39,7 +39,7 @@ def test_large_graphs_compile_for_an_a100_with_caches_in_place_and_fused_attenti
     ahead_of_time.check_decoder(decoder, sizes)
 
 
-@pytest.mark.parametrize(("precision", "card"), [("int8", "SM80"), ("float8", "SM89")])
+@pytest.mark.parametrize(("precision", "card"), [("int8", "8.0"), ("float8", "8.9")])
 def test_an_8_bit_encoder_compiles(precision: str, card: str, tmp_path: Path) -> None:
     weights = random_weights(dimensions(128, (1, 1)))
     peaks = calibrate(weights, [np.zeros(16_000, np.float32)])

@@ -66,7 +66,13 @@ def ours() -> set[str]:
 
 
 def tensorrt_modules() -> list[Path]:
-    return [path for path in MODULES if uses(path, "tensorrt")]
+    """And what is given TensorRT's objects by them."""
+    return [path for path in MODULES if uses(path, "tensorrt") or path.stem == "tensorrt_library"]
+
+
+def rtx_modules() -> list[Path]:
+    """What TensorRT for RTX alone has."""
+    return [path for path in MODULES if "import tensorrt_rtx_bindings" in path.read_text(encoding="utf-8")]
 
 
 def cuda_modules() -> list[Path]:
@@ -111,6 +117,20 @@ def test_what_is_asked_of_tensorrt_s_objects_exists_there(path: Path, extension:
         assert bound(extension, name), f"{name} in {path.name}"
 
 
+@pytest.mark.parametrize("path", rtx_modules(), ids=lambda path: path.stem)
+def test_what_is_asked_of_tensorrt_for_rtx_exists_there(path: Path) -> None:
+    import tensorrt_rtx_bindings as rtx
+
+    for chain in chains(path, {"rtx", "self._rtx"}):
+        target: Any = rtx
+        for name in chain:
+            assert hasattr(target, name), f"rtx.{'.'.join(chain)}"
+            target = getattr(target, name)
+    members = {name for kind in vars(rtx).values() if isinstance(kind, type) for name in dir(kind)}
+    for name in attributes(path) - PYTHON - ours() - other_libraries(path) - BUILDERS_OWN:
+        assert name in members or hasattr(rtx, name), f"{name} in {path.name}"
+
+
 def other_libraries(path: Path) -> set[str]:
     """What is asked of modules that can be imported here."""
     names = {
@@ -143,5 +163,6 @@ def test_what_is_asked_of_cuda_exists_there(path: Path) -> None:
 
 
 def test_the_modules_that_speak_with_a_gpu_are_among_those_looked_at() -> None:
-    assert {"tensorrt_library", "tensorrt"} <= {path.stem for path in tensorrt_modules()}
+    assert {"tensorrt_library", "plan_runtime", "tensorrt"} <= {path.stem for path in tensorrt_modules()}
+    assert {path.stem for path in rtx_modules()} == {"rtx_runtime", "rtx"}
     assert "cuda" in {path.stem for path in cuda_modules()}

@@ -16,7 +16,8 @@ from export.parity import relative_error
 from export.quantization import FORMATS, ActivationPeaks, QuantizedDialect, calibrate
 from export.random_weights import random_weights
 from export.recordings import InvalidRecordings, read_windows
-from export.targets import tensorrt_target
+from export.targets import plans_target
+from export.tensorrt import CardCompiler
 from speech.audio import to_pcm
 from speech.whisper.log_mel import MAX_SAMPLES
 from tests.unit.export.small_whispers import dimensions
@@ -70,7 +71,7 @@ def test_recordings_of_any_kind_become_windows(tmp_path: Path) -> None:
 
 def test_without_recordings_nothing_is_quantised(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecordings, match="--precision int8 needs --recordings"):
-        tensorrt_target("int8", None, tmp_path)
+        plans_target("tensorrt", "int8", None, lambda: CardCompiler(tmp_path))
     with pytest.raises(InvalidRecordings, match="no recordings"):
         list(read_windows(tmp_path))
     (tmp_path / "notes.txt").write_text("no sound")

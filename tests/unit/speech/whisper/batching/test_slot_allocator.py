@@ -10,7 +10,7 @@ import numpy as np
 from speech.tensors import Priority
 from speech.whisper.batching.rules import Attempt
 from speech.whisper.batching.sequence import Request, Sequence
-from speech.whisper.batching.slot_allocator import AdmissionPolicy, SlotAllocator
+from speech.whisper.batching.slot_allocator import GPU_WORKERS, AdmissionPolicy, SlotAllocator
 
 
 def waiting(priority: Priority) -> Sequence:
@@ -33,3 +33,8 @@ def test_on_a_gpu_files_go_on_in_batches_while_people_speak() -> None:
 
     assert rounds == [1, 16, 16, 8]
     assert sorted(taken) == list(range(41))  # the lowest free slots: steps stay small
+
+
+def test_a_gpu_s_words_are_made_by_several_threads() -> None:
+    assert (AdmissionPolicy.for_gpu(64, 16).workers, AdmissionPolicy.for_slots(64).workers) == (GPU_WORKERS, 1)
+    assert GPU_WORKERS > 1

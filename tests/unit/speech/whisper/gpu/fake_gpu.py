@@ -24,6 +24,7 @@ from speech.whisper.gpu.bias_buffer import BIAS_INPUTS, ENTRIES
 from speech.whisper.gpu.runner import CHOSEN
 from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, SHORT, TEXT, languages, next_token
 
+RTX_VERSION, KERNELS = "1.7.1.116", b"kernels of this card"
 VERSION, CAPABILITY, MULTIPROCESSORS = "11.4.0.106", (8, 0), 108
 ENCODE_BATCH, SLOTS, PREFILL_ROWS, DRAFT_ROWS = 4, 8, 3, 5  # the plans' largest passes
 
@@ -92,15 +93,18 @@ class FakeGpu:
         self.failing = ""  # the call that fails
         self.error = Error.cudaErrorIllegalAddress  # and how
         self.scratch_of: dict[int, int] = {}  # stream of the passes that have their activations at an address
+        self.complaint = ""  # of TensorRT's, where it refuses a pass
+        self.rtx_configurations: list[RuntimeConfiguration] = []  # of contexts that TensorRT for RTX opened
         self.passes: list[tuple[str, int]] = []  # plan and rows of each that ran
         self.encoded: list[tuple[int, int]] = []  # windows and frames of each pass of the encoder
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
         bindings, cuda = ModuleType("cuda.bindings"), ModuleType("cuda")
         bindings.runtime = self.runtime()  # type: ignore[attr-defined]
-        for name, module in {"cuda": cuda, "cuda.bindings": bindings, "tensorrt": self.tensorrt()}.items():
+        modules = {"cuda": cuda, "cuda.bindings": bindings, "tensorrt": self.tensorrt()}
+        for name, module in {**modules, "tensorrt_rtx_bindings": FakeRtx(self).module()}.items():
             monkeypatch.setitem(sys.modules, name, module)
-        for name in ("cuda", "tensorrt_library"):
+        for name in ("cuda", "tensorrt_library", "rtx_runtime"):
             monkeypatch.delitem(sys.modules, f"speech.whisper.gpu.{name}", raising=False)
             monkeypatch.delattr(f"speech.whisper.gpu.{name}", raising=False)
         return self
@@ -283,15 +287,97 @@ class FakeGpu:
     def tensorrt(self) -> ModuleType:
         module = ModuleType("tensorrt")
         strategy = SimpleNamespace(USER_MANAGED="user managed")
-        plans = {b"encoder": EncoderPlan(self), b"decoder": DecoderPlan(self), b"step": StepPlan(self)}
-        runtime = SimpleNamespace(deserialize_cuda_engine=plans.get)
-        names = {"ILogger": _Logger, "Runtime": lambda logger: runtime, "ExecutionContextAllocationStrategy": strategy}
+
+        def open_runtime(logger: Any) -> SimpleNamespace:
+            self.logger = logger
+            return SimpleNamespace(deserialize_cuda_engine=self.plans().get)
+
+        names = {"ILogger": _Logger, "Runtime": open_runtime, "ExecutionContextAllocationStrategy": strategy}
         vars(module).update(names | {"__version__": VERSION})
         return module
+
+    def plans(self) -> dict[bytes, Plan]:
+        return {b"encoder": EncoderPlan(self), b"decoder": DecoderPlan(self), b"step": StepPlan(self)}
+
+    def refuse(self) -> bool:
+        if self.complaint:
+            self.logger.log(_Logger.Severity.ERROR, self.complaint)
+        return False
 
 
 class _Logger:
     Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
+
+
+class Validity(enum.IntEnum):
+    VALID = 0
+    SUBOPTIMAL = 1
+    INVALID = 2
+
+
+class Diagnostics(enum.IntFlag):
+    VERSION_MISMATCH = 1
+    UNSUPPORTED_CC = 2
+
+
+class FakeRtx:
+    """TensorRT for RTX: the same plans, whose contexts are configured."""
+
+    def __init__(self, gpu: FakeGpu) -> None:
+        self.gpu = gpu
+
+    def module(self) -> ModuleType:
+        module = ModuleType("tensorrt_rtx_bindings")
+        runtime = SimpleNamespace(deserialize_cuda_engine=self.gpu.plans().get, get_engine_validity=self.validity)
+        vars(module).update(
+            __version__=RTX_VERSION,
+            ILogger=_Logger,
+            Runtime=lambda logger: runtime,
+            ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="user managed"),
+            DynamicShapesKernelSpecializationStrategy=SimpleNamespace(EAGER="eager"),
+            CudaGraphStrategy=SimpleNamespace(DISABLED="disabled"),
+            EngineValidity=Validity,
+            EngineInvalidityDiagnostics=Diagnostics,
+        )
+        return module
+
+    def validity(self, plan: bytes) -> tuple[Validity, int]:
+        if plan in self.gpu.plans():
+            return Validity.VALID, 0
+        return Validity.INVALID, int(Diagnostics.UNSUPPORTED_CC)
+
+
+class RuntimeConfiguration:
+    """How TensorRT for RTX opens a context."""
+
+    def __init__(self) -> None:
+        self.dynamic_shapes_kernel_specialization_strategy = "lazy"
+        self.cuda_graph_strategy = ""
+        self.allocation = ""
+        self.cache: KernelCache | None = None
+
+    def set_execution_context_allocation_strategy(self, strategy: str) -> None:
+        self.allocation = strategy
+
+    def create_runtime_cache(self) -> KernelCache:
+        return KernelCache()
+
+    def set_runtime_cache(self, cache: KernelCache) -> bool:
+        self.cache = cache
+        return True
+
+
+class KernelCache:
+    """Knows what was compiled on this card."""
+
+    known = b""
+
+    def serialize(self) -> bytes:
+        return KERNELS + self.known
+
+    def deserialize(self, blob: bytes) -> bool:
+        self.known = blob if blob.startswith(KERNELS) else b""
+        return bool(self.known)
 
 
 Tensors = dict[str, np.ndarray[Any, Any]]
@@ -311,9 +397,15 @@ class Plan:
     def __init__(self, gpu: FakeGpu) -> None:
         self.gpu = gpu
 
-    def create_execution_context(self, strategy: str) -> Context:
-        assert strategy == "user managed"
+    def create_execution_context(self, how: str | RuntimeConfiguration) -> Context:
+        if isinstance(how, RuntimeConfiguration):
+            self.gpu.rtx_configurations.append(how)
+            how = how.allocation
+        assert how == "user managed"
         return Context(self)
+
+    def create_runtime_config(self) -> RuntimeConfiguration:
+        return RuntimeConfiguration()
 
     def get_tensor_profile_shape(self, name: str, profile: int) -> tuple[tuple[int, ...], ...]:
         return (), (), self.profiles[profile][name]
@@ -362,6 +454,10 @@ class Context:
         self.addresses[name] = address
         return address % 256 == 0 and name in {**self.plan.inputs, **self.plan.outputs}
 
+    def is_stream_capturable(self, handle: int) -> bool:
+        assert handle == self.stream
+        return self.plan.gpu.capturable
+
     def execute_async_v3(self, handle: int) -> bool:
         plan, gpu = self.plan, self.plan.gpu
         stream = next(stream for stream in gpu.streams if int(stream) == handle)
@@ -371,7 +467,7 @@ class Context:
             return False
         if stream.captured is not None and not gpu.capturable:
             stream.broken = True
-            return False
+            return gpu.refuse()
         if stream.captured is not None and self.ran_with != self.shapes:
             return False  # new shapes are prepared outside of a capture
         if any(

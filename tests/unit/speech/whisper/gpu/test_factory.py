@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_another_library_than_torch_is_told_which_there_are(folder: Path) -> None:
-    with pytest.raises(EngineError, match="only torch, for `cuda` or `tensorrt`"):
+    with pytest.raises(EngineError, match="only torch, for a GPU's target"):
         open_for_timing(folder, ServingOptions(library="jax"))
 
 
@@ -60,6 +60,23 @@ def test_the_target_tensorrt_is_served_by_its_plans(folder: Path, monkeypatch: p
         (folder / f"{name}.plan").write_bytes(name.encode())
 
     assert open_engine(folder, ServingOptions(slots=5)).slots == 5
+
+
+def test_a_thread_that_is_busy_with_python_gives_way_to_the_engine_s_soon(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeGpu().install(monkeypatch)
+    compiled = Compiled("11.4.0.106", "8.0")
+    write_manifest(replace(manifest(), tensorrt=compiled, precision={"encoder": "float16"}), folder)
+    for name in ("encoder", "decoder", "step"):
+        (folder / f"{name}.plan").write_bytes(name.encode())
+    before = sys.getswitchinterval()
+
+    try:
+        open_tensorrt(folder, EngineLimits())
+        assert sys.getswitchinterval() == pytest.approx(1e-4)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_without_a_gpu_the_error_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,10 +22,12 @@ from speech.whisper.gpu.alignment_buffers import BUFFERS
 from speech.whisper.gpu.engine import GraphEngine
 from speech.whisper.gpu.factory import EngineLimits, model_size, open_tensorrt
 from speech.whisper.gpu.memory_plan import footprint
+from speech.whisper.gpu.pass_buffers import prompt_inputs, prompt_outputs, step_inputs, step_outputs
+from speech.whisper.gpu.transfer_buffer import BufferField
 from speech.whisper.manifest import Compiled, InvalidManifest, read_manifest, write_manifest
 from speech.whisper.tokenizer import Tokenizer
-from tests.unit.speech.whisper.gpu.fake_gpu import BROKEN, CAPABILITY, SLOTS, VERSION, Error, FakeGpu
-from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, SHORT, START, languages, manifest, said
+from tests.unit.speech.whisper.gpu.fake_gpu import BROKEN, CAPABILITY, PREFILL_ROWS, SLOTS, VERSION, Error, FakeGpu
+from tests.unit.speech.whisper.gpu.toy_decoder import HEARD, LANGUAGES, SHORT, START, TEXT, languages, manifest, said
 from tests.unit.speech.whisper.speech_fakes import byte_tokenizer_json
 
 PROMPT = [START, 3, 6]
@@ -205,13 +208,14 @@ def test_every_bucket_and_the_largest_batches_ran_before_the_first_request(engin
 def test_what_cannot_be_captured_runs_without_a_cuda_graph_and_says_so(
     gpu: FakeGpu, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gpu.capturable = False
+    gpu.capturable, gpu.complaint = False, "this TRT engine is not stream capturable"
 
     engine = open_tensorrt(folder, EngineLimits())
     start(engine, [0, 1])
 
     assert not engine.captured
-    assert "execute_async_v3 failed" in caplog.text, "the first error, not that of ending the capture"
+    first = f"execute_async_v3 failed: {gpu.complaint}"
+    assert first in caplog.text, "TensorRT's own words, not the error of ending the capture"
     heard = [engine.step([0, 1], [GREEDY] * 2).result().tokens.tolist() for _ in range(3)]
     assert [list(row) for row in zip(*heard, strict=True)] == [said(0, PROMPT, 3), said(1, PROMPT, 3)]
 
@@ -230,6 +234,40 @@ def test_a_step_and_a_batch_of_windows_cost_few_calls(engine: GraphEngine, gpu: 
     assert (*clears, encoding["cudaMemcpyAsync"], encoding["cudaMemcpy3DAsync"]) == (1, 1, 1, 0)
     assert encoding["cudaStreamSynchronize"] == 0
     assert gpu.calls == {"cudaMemcpyAsync": 2, "cudaGraphLaunch": 1, "cudaEventRecord": 1, "cudaEventSynchronize": 1}
+
+
+def padded(fields: dict[str, BufferField]) -> int:
+    """Bytes that cross the bus together: each array begins at whole 256."""
+    sizes = [np.dtype(field.kind).itemsize * math.prod(field.shape) for field in fields.values()]
+    return sum(-(-size // 256) * 256 for size in sizes)
+
+
+def test_a_window_s_whole_way_is_counted(engine: GraphEngine, gpu: FakeGpu) -> None:
+    """Bytes over the bus and waits of the host: audio, prompt, steps, and what its words are made of."""
+    gpu.calls.clear()
+    gpu.sent = gpu.fetched = 0
+    steps = 5
+
+    engine.encode([1], [np.full(4, 1, np.int16)], [HEARD])
+    engine.prefill([1], [PROMPT])
+    before = gpu.sent, gpu.fetched, gpu.calls["cudaEventSynchronize"]
+    for _ in range(steps):
+        engine.step([1], [GREEDY]).result()
+    stepped = gpu.sent, gpu.fetched, gpu.calls["cudaEventSynchronize"]
+    engine.alignment(1, tokens=3, frames=HEARD)
+
+    prompts = padded(prompt_inputs(PREFILL_ROWS, TEXT)), padded(prompt_outputs(PREFILL_ROWS, len(LANGUAGES)))
+    assert before == (HEARD * 640 + prompts[0], prompts[1], 2), "for the windows before, and for what was asked"
+    a_step = padded(step_inputs(SLOTS)), padded(step_outputs(SLOTS)), 2  # for its buffers, and for what it said
+    assert np.subtract(stepped, before).tolist() == [steps * each for each in a_step]
+    assert gpu.fetched - stepped[1] == 2 * (3 + HEARD) * 64 * 2
+    assert gpu.calls["cudaEventSynchronize"] - stepped[2] == 1
+    assert gpu.calls["cudaStreamSynchronize"] == 0
+
+
+def test_a_step_of_64_rows_is_3_kb() -> None:
+    """As docs/gpu.md says."""
+    assert padded(step_inputs(64)) == 3072
 
 
 def test_a_draft_costs_one_wait_and_follows_key_terms(engine: GraphEngine, gpu: FakeGpu) -> None:
