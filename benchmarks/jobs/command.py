@@ -1,4 +1,4 @@
-"""`python -m benchmarks jobs kills` and `… queue`: a run each, and its report."""
+"""`python -m benchmarks jobs kills`, `… queue` and `… takeover`: a run each, and its report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from benchmarks.environments import PROJECT
 from benchmarks.jobs.kills import KillsPlan, KillsResult, run_kills
 from benchmarks.jobs.queueing import QueuePlan, QueueResult, run_queue
 from benchmarks.jobs.real_recordings import real_recordings
+from benchmarks.jobs.takeover import TakeoverResult, run_takeover
 
 SHOWN = 40  # problems in the report
 
@@ -31,9 +32,13 @@ def main(arguments: Sequence[str]) -> int:
     queue = parts.add_parser("queue", help="what queueing costs, and what a long queue does to others")
     queue.add_argument("--jobs", type=int, default=10_000)
     queue.add_argument("--calls", type=int, default=40, help="of /v1/transcribe that are timed in each state")
+    takeover = parts.add_parser("takeover", help="what a gateway costs that is killed near the end of a long recording")
+    takeover.add_argument("--hours", type=float, default=3.0)
     options = parser.parse_args(arguments)
     if options.part == "queue":
         return _queue(options, arguments)
+    if options.part == "takeover":
+        return _takeover(options, arguments)
     return _kills(options, arguments)
 
 
@@ -114,3 +119,28 @@ def queue_tables(result: QueueResult) -> list[report.Table]:
         ),
         report.Table("With the longest queue", ("what", "value"), list(result.queue_facts.items())),
     ]
+
+
+def _takeover(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    result = asyncio.run(run_takeover(options.hours))
+    written = report.Report("jobs-takeover", report.command("jobs", arguments), [takeover_table(result)])
+    print(report.write(written, options.results).read_text())
+    return 0 if result.charges == 1 else 1
+
+
+def takeover_table(result: TakeoverResult) -> report.Table:
+    columns = (
+        "who goes on", "at", "stood still, s", "its processor seconds meanwhile", "windows kept", "windows asked again",
+    )  # fmt: skip
+    rows = [
+        (each.who, f"{each.progress:.0%}", round(each.stood_still, 1), round(each.processor, 1), each.kept,
+         each.asked_again)
+        for each in result.takeovers
+    ]  # fmt: skip
+    note = (
+        f"One job of {result.hours:g} h of English speech, Whisper base, two gateways and PostgreSQL on one machine. "
+        f"Completed after {result.seconds:.0f} s ({result.processor:.0f} s of processor time, all parts together), "
+        f"begun {result.attempts} times, charged {result.charges} time{'s' * (result.charges != 1)}, "
+        f"{result.words} words."
+    )
+    return report.Table("A gateway killed (kill -9)", columns, rows, note)
