@@ -14,8 +14,8 @@ from gateway.summaries.grounding import is_borne_out, keeps_enough, words_of
 from gateway.summaries.items import Item, is_new
 from gateway.summaries.retelling import item, sentence
 from gateway.summaries.salience import Candidate
+from gateway.summaries.spoken_task import SpokenTask
 from gateway.summaries.styles import Style
-from gateway.summaries.task_clauses import SpokenTask
 from gateway.summaries.transcript_reading import TranscriptReading
 from gateway.summaries.vocabulary import vocabulary_of
 from gateway.summaries.wording import points_request, read_model_tasks, read_points, shown, tasks_request

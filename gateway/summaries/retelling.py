@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.summaries.items import Item
-from gateway.summaries.task_clauses import SpokenTask
+from gateway.summaries.spoken_task import SpokenTask
 from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import LanguageWords
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.summaries.grounding import shared, words_of
-from gateway.summaries.task_clauses import SpokenTask
+from gateway.summaries.spoken_task import SpokenTask
 from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import LanguageWords, vocabulary_of
 

@@ -24,7 +24,7 @@ _CHINESE_DUE = (
     r"(?:[一二三四五六日天])?(?:上午|下午|晚上|早上|中午|底)?(?:之前|以前|前)?"
 )
 _CHINESE_VERB = (
-    "负责|会|要|需要|必须|来|去|将|准备|写|发|联系|打电话|订|预订|买|检查|整理|安排|提交|通知|完成|修复|打印|确认|预约|做|改|"
+    "把|给|負責|负责|会|要|需要|必须|来|去|将|准备|写|发|联系|打电话|订|预订|买|检查|整理|安排|提交|通知|完成|修复|打印|确认|预约|做|改|"
     "負責|會|需要|必須|來|準備|寫|發|聯繫|訂|買|檢查|"
 )
 _CHINESE = re.compile(
@@ -33,7 +33,11 @@ _CHINESE = re.compile(
 )
 _CHINESE_SELF = re.compile(
     rf"(?:^|[，,；;])(?:好的?[，,])?我(?:来|会|去|负责|要)?(?P<due>{_CHINESE_DUE})?(?:会|来|去|负责)?"
-    rf"(?P<task>(?:准备|写|发|联系|打电话|订|预订|买|检查|整理|安排|提交|通知|完成|修复|打印|确认|给)[^，,。；;！？?]+)"
+    rf"(?P<task>(?:准备|写|发|联系|打电话|订|预订|买|检查|整理|安排|提交|通知|完成|修复|打印|确认|给|把)[^，,。；;！？?]+)"
+)
+_CHINESE_REQUEST = re.compile(
+    rf"(?:^|[，,；;])(?:请|麻烦|請|麻煩)(?:你|您|大家|你们)?(?:帮我|帮忙)?(?P<due>{_CHINESE_DUE})?"
+    rf"(?P<task>(?:准备|写|发|联系|打电话|订|预订|买|检查|整理|安排|提交|通知|完成|修复|打印|确认|给|把)[^，,。；;！？?]+)"
 )
 _CHINESE_PAST = re.compile(r"昨天|已经|了$|过了|上周|上个月|去年|没有|不会|不用|不要|每天|每周|总是|一般")
 
@@ -43,14 +47,19 @@ _JAPANESE_DUE = (
 )
 _JAPANESE_NAME = r"[\u3040-\u30ff\u4e00-\u9fff]{1,6}(?:さん|くん|君|様|部長|課長|先生)"
 _JAPANESE = re.compile(
-    rf"(?:^|[、。])?(?:では|じゃあ|それでは|次に|あと)?[、]?(?P<owner>{_JAPANESE_NAME})(?:は|が|に|、|には|も)(?P<task>[^。？?]+?)"
-    r"(?P<end>をお願いします|お願いします|してください|してくれますか|てください|ください|してもらえますか|します|ます|する予定です|する|担当です)[。]?$"
+    rf"(?:^|[、。])?(?:では|じゃあ|それでは|次に|あと)?[、]?(?P<owner>{_JAPANESE_NAME})(?:には|は|が|に|、|も)(?P<task>[^。？?]+?)"
+    r"(?P<end>をお願いします|お願いします|して(?:ください|くれますか|もらえますか|いただけますか|もらいます)|します|する予定です|する|担当です|"
+    r"(?<=[てで])(?:ください|くれますか|もらえますか|いただけますか|もらいます)|ください|ます)[。？?]?$"
+)
+_JAPANESE_REQUEST = re.compile(
+    r"(?:^|[、])(?P<task>[^。？?]+?)(?P<end>をお願いします|して(?:ください|もらえますか|いただけますか)|"
+    r"(?<=[てで])(?:ください|もらえますか|いただけますか))[。？?]?$"
 )
 _JAPANESE_SELF = re.compile(
     r"(?:^|[、])(?:はい、)?(?:私|僕|俺|わたし)(?:が|は)(?P<task>[^。？?]+?)(?P<end>します|ます|しておきます)[。]?$"
 )
 _JAPANESE_PAST = re.compile(
-    r"ました|でした|昨日|先週|先月|ません|ないで|毎日|毎週|いつも|ています|好きです|住んで|思います|います[。]?$|あります[。]?$"
+    r"ました|でした|昨日|先週|先月|ません|ないで|毎日|毎週|いつも|ています|好きです|住んで|思います|(?<!もら)います[。]?$|あります[。]?$"
 )
 
 
@@ -71,7 +80,9 @@ def _japanese(utterance: TranscriptSentence) -> Iterator[tuple[str, str, str, in
     found = _JAPANESE.search(text)
     owner = found["owner"] if found else utterance.speaker
     found = found or _JAPANESE_SELF.search(text)
-    if found is None:
+    if found is None and (found := _JAPANESE_REQUEST.search(text)):
+        owner = ""
+    if found is None or (not owner and not re.search(_JAPANESE_DUE, text)):
         return
     due = re.search(_JAPANESE_DUE, found["task"])
     task = found["task"].replace(due[0], "", 1) if due else found["task"]
@@ -85,11 +96,12 @@ def _japanese(utterance: TranscriptSentence) -> Iterator[tuple[str, str, str, in
 
 def _chinese(utterance: TranscriptSentence) -> Iterator[tuple[str, str, str, int]]:
     text = utterance.text.rstrip("。！!. ")
-    for pattern in (_CHINESE, _CHINESE_SELF):
+    for pattern in (_CHINESE, _CHINESE_SELF, _CHINESE_REQUEST):
         for found in pattern.finditer(text):
             if _CHINESE_PAST.search(found[0]):
                 continue
-            owner = found["owner"] if "owner" in found.groupdict() else utterance.speaker
+            own = utterance.speaker if pattern is _CHINESE_SELF else ""
+            owner = found["owner"] if "owner" in found.groupdict() else own
             task = found["task"]
             due = found["due"] or ""
             if not due and (inside := re.search(_CHINESE_DUE, task)):

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from gateway.summaries import spaceless_tasks
 from gateway.summaries.participants import Participants
-from gateway.summaries.task_clauses import ClauseReader, SpokenTask
+from gateway.summaries.spoken_task import SpokenTask
+from gateway.summaries.task_clauses import ClauseReader
 from gateway.summaries.task_wording import TRIM, clauses_of, refers
 from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import LanguageWords, vocabulary_of
@@ -26,10 +27,19 @@ def read_tasks(utterances: Sequence[TranscriptSentence], language: str | None) -
         return [SpokenTask(*found) for found in spaceless_tasks.read(utterances)]
     whole = vocabulary_of(" ".join(utterance.text for utterance in utterances[:400]), language)
     reader = _TaskReader(utterances, whole, language)
-    tasks = [task for index in range(len(utterances)) for task in reader.read(index)]
+    tasks = _with_owners([task for index in range(len(utterances)) for task in reader.read(index)])
     if not any(task.certain for task in tasks) and not any(whole.matches("decisions", u.text) for u in utterances):
         return []
     return tasks
+
+
+def _with_owners(tasks: list[SpokenTask]) -> list[SpokenTask]:
+    """Without those that somebody takes over in a later sentence."""
+    return [
+        task
+        for place, task in enumerate(tasks)
+        if task.owner or not any(later.owner and later.task == task.task for later in tasks[place + 1 :])
+    ]
 
 
 class _TaskReader:
@@ -51,8 +61,12 @@ class _TaskReader:
     def _clauses(self, index: int, text: str, words: LanguageWords) -> Iterator[SpokenTask]:
         clause = ClauseReader(self._people, index, self._said[index].number, words)
         called = self._people.called(text)
-        for part in clauses_of(text, words):
-            yield from clause.read(part, called, self._said, text)
+        parts = clauses_of(text, words)
+        condition = re.match(rf"(?i:{words.fields['conditions']})\s", words.filler.sub("", parts[0]))
+        for part in parts:
+            for task in clause.read(part, called, self._said, text):
+                under = words.filler.sub("", parts[0]).strip(TRIM) if condition and part is not parts[0] else ""
+                yield replace(task, task=f"{task.task} – {under}") if under else task
 
     def _refuses(self, index: int, words: LanguageWords) -> bool:
         """Whether a sentence is a no to the question before it."""

@@ -13,8 +13,8 @@ from gateway.summaries.orders import without_orders
 from gateway.summaries.participants import Participants
 from gateway.summaries.retelling import item, retold, sentence
 from gateway.summaries.salience import Candidate, Limits, candidates, chosen
+from gateway.summaries.spoken_task import SpokenTask
 from gateway.summaries.styles import Style
-from gateway.summaries.task_clauses import SpokenTask
 from gateway.summaries.task_rules import read_tasks
 from gateway.summaries.utterances import TranscriptSentence
 from gateway.summaries.vocabulary import vocabulary_of

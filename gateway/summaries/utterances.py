@@ -23,7 +23,9 @@ _NUMBERED_SPEAKER = re.compile(
 _HEADINGS = re.compile(
     r"(?:minutes|action items?|actions?|to-?dos?|to do|tasks?|notes?|agenda|decisions?|next steps?|summary|subject|re|"
     r"aufgaben|protokoll|beschl[uü]sse?|notizen|tareas|acuerdos|acta|tâches|décisions?|compte rendu|tugas|"
-    r"keputusan|notulen|taken|compiti|tarefas|ps|p\.s)",
+    r"keputusan|notulen|taken|compiti|tarefas|ps|p\.s|"
+    r"(?:action|task|to-?do|aufgabe|tarea|tâche|tarefa|compito|taak|tugas)(?: item)? "
+    r"(?:for|für|para|pour|per|voor|untuk) .+)",
     re.IGNORECASE,
 )
 _PARAGRAPH = re.compile(

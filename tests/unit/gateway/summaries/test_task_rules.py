@@ -42,6 +42,40 @@ GIVEN = [
      ["Sari: mengirim laporan (besok pagi)", "Doni: pesan ruang rapat (untuk hari Senin)"]),
     ("会議を始めます。田中さんは金曜日までに資料を作成してください。", ["田中さん: 資料を作成する (金曜日まで)"]),
     ("大家好。小王负责周五之前写测试计划。天气很好。", ["小王: 写测试计划 (周五之前)"]),
+    # somebody wants it of somebody
+    ("I want Ben to call the bank today. It would be great if Lena could book the room by Monday.",
+     ["Ben: call the bank (today)", "Lena: book the room (by Monday)"]),
+    ("Let's have Maria draft the contract by Tuesday. I'd like you to review the terms by Friday, Ann.",
+     ["Maria: draft the contract (by Tuesday)", "Ann: review the terms (by Friday)"]),
+    ("Il faut que Sophie envoie le devis avant vendredi. C'est à Julie de préparer la réunion de lundi.",
+     ["Sophie: envoie le devis (avant vendredi)", "Julie: préparer la réunion de lundi"]),
+    ("Necesito que Juan llame al cliente mañana. Hay que comprar leche.",
+     ["Juan: llame al cliente (mañana)", "comprar leche"]),
+    ("Ich möchte, dass Ben heute die Bank anruft. Es wäre gut, wenn Lena bis Montag den Raum bucht.",
+     ["Ben: die Bank anruft (heute)", "Lena: den Raum bucht (bis Montag)"]),
+    ("Bisogna che Sofia mandi il preventivo entro venerdì.", ["Sofia: mandi il preventivo (entro venerdì)"]),
+    ("É preciso que a Sofia envie o orçamento até sexta-feira.", ["Sofia: envie o orçamento (até sexta-feira)"]),
+    ("Ik wil dat Jan morgen de klant belt.", ["Jan: de klant belt (morgen)"]),
+    ("Saya ingin Rina menyiapkan rapat untuk hari Senin.", ["Rina: menyiapkan rapat (untuk hari Senin)"]),
+    # reminders
+    ("Don't forget to lock the door tonight, Sam.", ["Sam: lock the door (tonight)"]),
+    ("Vergiss nicht, morgen die Tür abzuschließen, Sam.", ["Sam: die Tür abzuschließen (morgen)"]),
+    ("Sophie, n'oublie pas d'envoyer le devis avant vendredi.", ["Sophie: envoyer le devis (avant vendredi)"]),
+    ("No te olvides de comprar el pan para la cena, Luis.", ["Luis: comprar el pan para la cena"]),
+    # who it falls to
+    ("Action for Peter: renew the licence before June.", ["Peter: renew the licence (before June)"]),
+    ("The report must be finished by Thursday. Who does it? I'll do it, said Carla.",
+     ["Carla: The report must be finished (by Thursday)"]),
+    ("The flowers need to be watered while I am away, Tom.", ["Tom: The flowers need to be watered"]),
+    # a time that is another one's, a condition
+    ("Please tell Marc that the meeting on Monday is cancelled.",
+     ["tell Marc that the meeting on Monday is cancelled"]),
+    ("If it rains tomorrow, Tom will bring the tent.", ["Tom: bring the tent – If it rains tomorrow"]),
+    ("Ben kümmert sich bis Dienstag um den Vertrag.", ["Ben: kümmert sich um den Vertrag (bis Dienstag)"]),
+    ("Jon, please book the van by Monday.", ["Jon: book the van (by Monday)"]),
+    ("田中さんは金曜日までに資料を送ってください。", ["田中さん: 資料を送って (金曜日まで)"]),
+    ("佐藤さん、明日までに報告書を作成していただけますか。", ["佐藤さん: 報告書を作成する (明日まで)"]),
+    ("请小王明天把合同发给客户。麻烦你整理会议室。", ["小王: 把合同发给客户 (明天)", "整理会议室"]),
 ]  # fmt: skip
 
 NONE = [
@@ -57,6 +91,13 @@ NONE = [
     "Ayer Lucía llamó al cliente. Siempre prepara la comida.",
     "Kemarin Sari mengirim laporan. Kami sudah memesan hotel.",
     "昨日は雨でした。田中さんは資料を作成しました。",
+    "I want Ben to be happy. I expect Mary to arrive at noon.",
+    "Je veux que Paul soit content. Il faut que je parte.",
+    "Ich will, dass Ben glücklich ist.",
+    "Quiero que Ana sea feliz.",
+    "Remember when Tom fell into the river?",
+    "どうぞ座ってください。",
+    "请坐。我把合同发给客户了。",
 ]
 
 
