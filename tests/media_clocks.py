@@ -86,6 +86,10 @@ def _late() -> Iterable[MediaCase]:
     kind = "clock begins at another time"
     far = partial(_film, "offset.ts", f"{PICTURES['ts']} -output_ts_offset 36000", LATE_SENTENCE)
     yield MediaCase(kind, "offset.ts", "H.264, AAC; at 10 h, sound 2 s late", far, 2 + LENGTH, LATE)
+    for ending, codecs in {"mp4": PICTURES["mp4"], "mov": PICTURES["mov"]}.items():
+        name = f"offset.{ending}"
+        far = partial(_film, name, f"{codecs} -output_ts_offset 36000", LATE_SENTENCE)
+        yield MediaCase(kind, name, f"{_codecs(codecs)}; at 10 h, sound 2 s late", far, 2 + LENGTH, LATE)
     around = partial(_sound, "wrap.ts", "-c:a aac -output_ts_offset 95442")
     yield MediaCase(kind, "wrap.ts", "AAC; goes round after 26.5 h in the middle", around, LENGTH, WHOLE)
     later = partial(_sound, "offset.webm", "-c:a libopus -output_ts_offset 1000")

@@ -39,6 +39,20 @@ def find_edits(path: Path, track: int) -> tuple[Edit, ...]:
             return ()
 
 
+def first_picture_or_sound(path: Path) -> float:
+    """Seconds by the movie's clock before which its edit lists show nothing of any track; 0.0 for what is no movie.
+    Never raises for what is in the file."""
+    if path.stat().st_size == 0:
+        return 0.0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[4:8] != b"ftyp":
+            return 0.0
+        try:
+            return _nothing_before(data)
+        except (struct.error, IndexError, StopIteration, ArithmeticError):
+            return 0.0
+
+
 def placed(frames: Iterable[TimedFrames], edits: tuple[Edit, ...]) -> Iterator[TimedFrames]:
     """What the edits show of a track's frames, by the movie's clock. The edits are in order in both."""
     for timed in frames:
@@ -64,13 +78,29 @@ def _edits(data: Data, track: int) -> tuple[Edit, ...]:
     if track >= len(sounds):
         return ()
     each, media = sounds[track]
-    lists = [box for edts in _boxes(data, each, b"edts") for box in _boxes(data, edts, b"elst")]
-    entries = _entries(data, lists[0]) if lists else []
+    entries = _track_entries(data, each)
     shown = [start for _, start in entries if start != EMPTY]
     first = next((at for at, (_, start) in enumerate(entries) if start != EMPTY), len(entries))
     if shown != sorted(set(shown)) or all(start != EMPTY for _, start in entries[first:]):
         return ()
     return _placed_entries(entries, scale, _timescale(data, media, b"mdhd"))
+
+
+def _nothing_before(data: Data) -> float:
+    movie = next(_boxes(data, (0, len(data)), b"moov"))
+    scale = _timescale(data, movie, b"mvhd")
+    empty = []
+    for each in _boxes(data, movie, b"trak"):
+        entries = _track_entries(data, each)
+        first = next((at for at, (_, start) in enumerate(entries) if start != EMPTY), len(entries))
+        empty.append(sum(length for length, _ in entries[:first]))
+    return min(empty, default=0) / scale
+
+
+def _track_entries(data: Data, track: tuple[int, int]) -> list[tuple[int, int]]:
+    """Of its edit list, if it has one."""
+    lists = [box for edts in _boxes(data, track, b"edts") for box in _boxes(data, edts, b"elst")]
+    return _entries(data, lists[0]) if lists else []
 
 
 def _placed_entries(entries: list[tuple[int, int]], scale: int, media_scale: int) -> tuple[Edit, ...]:

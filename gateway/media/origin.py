@@ -2,7 +2,8 @@
 
 ffmpeg takes the first of the streams that it understands for the beginning. A picture whose codec is not allowed here
 has no times for it in Matroska, and one that is not in use does not count in MPEG and Ogg: sound that begins later
-would move to the front.
+would move to the front. A movie of which nothing is shown for more than an hour has a clock that begins elsewhere:
+sound keeps its place beside what is shown first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from gateway.media.clock import LONGEST_PAUSE
+from gateway.media.edits import first_picture_or_sound
 from gateway.media.matroska import CLUSTER_TIME, TIMESTAMP_SCALE, read_elements
 
 _MATROSKA = b"\x1a\x45\xdf\xa3"
@@ -39,7 +42,8 @@ def find_origin(path: Path) -> ClockOrigin:
         if head.startswith(_MATROSKA):
             return ClockOrigin(_first_cluster(file))
         if head[4:8] == b"ftyp" and not _is_fragmented(file):
-            return ClockOrigin(0.0)
+            begin = first_picture_or_sound(path)
+            return ClockOrigin(begin if begin > LONGEST_PAUSE else 0.0)
     return ClockOrigin()
 
 
