@@ -10,6 +10,7 @@ import pytest
 from export.__main__ import main
 from export.rtx import RtxCompiler
 from export.tensorrt import CompileError
+from speech.whisper.engine import EngineError
 from speech.whisper.gpu import cuda
 from speech.whisper.gpu.cuda import CudaCard
 
@@ -18,7 +19,7 @@ def test_a_compute_capability_is_named_where_there_is_no_card(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def no_card() -> CudaCard:
-        raise cuda.EngineError("CUDA finds no GPU")
+        raise EngineError("CUDA finds no GPU")
 
     monkeypatch.setattr(cuda, "find_card", no_card)
 
