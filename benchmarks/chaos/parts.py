@@ -271,7 +271,7 @@ def _gateway(folder: Path, settings: dict[str, str], mutant: str) -> RunningPart
         "STT_TRITON_TIMEOUT_SECONDS": "20",
         "STT_ACCOUNTS_ANONYMOUS": "anonymous",
         "STT_ACCOUNTS_TRUSTED_PROXIES": "127.0.0.1",  # lets a client be many addresses
-        "STT_ACCOUNTS_LEASE_SECONDS": str(LEASE_SECONDS),
+        "STT_ACCOUNTS_LEASE_SECONDS": settings.get("STT_ACCOUNTS_LEASE_SECONDS", str(LEASE_SECONDS)),
         "STT_CAPACITY_FREE_BYTES": "0",
     }
     command = [str(STT), "serve"]

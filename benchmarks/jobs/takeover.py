@@ -29,6 +29,7 @@ from speech.audio import SAMPLE_RATE
 KILLS = (("another gateway", 0.9), ("the same gateway, started again", 0.95))  # who goes on, and the share that is done
 CREDITS = 1_000_000
 NOISE = 8.0  # of 32,768: no window of joined speech is another's
+LEASE_SECONDS = 60.0  # as a service has them by default: a busy machine is not a dead gateway
 PATIENCE = 7200.0  # seconds for all of it
 LOOK_SECONDS = 0.25
 PUBLISHED_SECONDS = 1.5  # within which the model's figures are those of now
@@ -59,7 +60,10 @@ async def run_takeover(hours: float) -> TakeoverResult:
     """raises: RuntimeError if the job does not complete; RecordingsMissing"""
     with tempfile.TemporaryDirectory(prefix="stt-takeover-") as place:
         recording = await asyncio.to_thread(joined_speech, Path(place), hours)
-        settings = {"STT_JOBS_STORAGE": f"file://{place}/recordings"}
+        settings = {
+            "STT_JOBS_STORAGE": f"file://{place}/recordings",
+            "STT_ACCOUNTS_LEASE_SECONDS": str(LEASE_SECONDS),
+        }
         models = PROJECT / "model_repository"
         async with (
             deployed(Path(place), triton_count=1, settings=settings, repository=models) as deployment,
