@@ -9,7 +9,7 @@ from pathlib import Path
 from speech.whisper.manifest import Compiled, read_manifest
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 240  # plans take a few; a machine may be busy
+SECONDS = 500  # plans take a few; a machine may be busy
 SCRIPT = """
 import sys
 from pathlib import Path
