@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.recognition.coverage import SAME_LETTERS, believable
+from gateway.recognition.coverage import REACH, SAME_LETTERS, believable
 from gateway.recognition.inventions import is_known_invention
 from gateway.recognition.windows import WindowTranscript
 from gateway.transcript.sentences import ends_sentence
@@ -24,6 +24,7 @@ from speech.transcript import ATTENTION_STEP, Word
 SMOOTHED = 3  # steps of attention that count together
 LEAST_ATTENTION = 0.2  # of the window's mean on speech: below it nothing was heard there
 SHORTEST_OVERLOOKED = 0.5  # seconds: shorter ones are long vowels and the ends of words
+SURE = 0.5  # probability of a word whose end may pass for speech that was overlooked
 NEW_WORDS = 0.35  # probability that words need on average
 SAID_ELSEWHERE = 0.8  # probability of words that stand beside them, at the beginning or in the prompt already
 KNOWN = 0.6  # probability that a known invention needs where voice activity heard speech, too
@@ -54,7 +55,22 @@ def overlooked(transcript: WindowTranscript, speech: Probabilities) -> list[Regi
     runs = (
         Region(start + ATTENTION_STEP * first, start + ATTENTION_STEP * stop) for first, stop in edges.reshape(-1, 2)
     )
-    return [run for run in runs if run.end - run.start >= SHORTEST_OVERLOOKED - 1e-6]
+    long_enough = [run for run in runs if run.end - run.start >= SHORTEST_OVERLOOKED - 1e-6]
+    return [run for run in long_enough if not _is_tail(run, transcript)]
+
+
+def _is_tail(hole: Region, transcript: WindowTranscript) -> bool:
+    """Whether it is only the end of a word, drawn out as the last one before a pause is: attention looks at its
+    beginning."""
+    before = [word for word in transcript.words if word.start < hole.end]
+    last = before[-1] if before else None
+    return (
+        last is not None
+        and last.start < hole.start
+        and last.probability >= SURE
+        and hole.end <= last.start + believable(last) + REACH
+        and any(abs(region.end - hole.end) <= ATTENTION_STEP for region in transcript.window.regions)
+    )
 
 
 def off_holes(words: Sequence[Word], holes: Sequence[Region]) -> tuple[Word, ...]:

@@ -35,6 +35,7 @@ from speech.windows import Window, plan
 
 GAP_MARGIN = 0.2  # seconds around speech without words that are decoded with it
 GAP_WINDOW = 12.0  # seconds: what yielded nothing as a whole is decoded again in pieces of at most this length
+SHORTEST_ALONE = 1.0  # seconds: of less sound by itself nothing believable is made
 SAME_CUT = 0.5  # seconds: a cut that differs by less from the one before is not worth a look
 
 
@@ -80,6 +81,7 @@ class SecondLook:
                 for each in drafts
                 for gap in each.missing
                 if each.transcript.result.attention  # without it a hole is a guess
+                and gap.end - gap.start >= SHORTEST_ALONE
                 and is_open(gap, each.words)
                 and _differs(gap, around(gap, each.transcript.window))
             ]

@@ -19,7 +19,7 @@ from numba.core.caching import IndexDataCacheFile
 
 # numba checks only a function's own file to see whether its compiled code is stale, but kernels call
 # each other across files and share constants: code is kept under a hash of them all.
-_SOURCES = ("*_kernels.py", "panel_layout.py")
+_SOURCES = ("*_kernels.py", "*_layout.py")
 _PREFIX = "kernels-"
 ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA = 158, 0x1023, 18  # of Linux on x86-64
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from speech.whisper.cpu.decoder_kernels import KvCache
+from speech.whisper.cpu.cache_kernels import TINY, KvCache, quantise_key, quantise_values
 from speech.whisper.cpu.float_kernels import MAX_ROWS as FLOAT_ROWS
 from speech.whisper.cpu.float_kernels import (
     REASSOCIATE,
@@ -42,7 +42,6 @@ Array = NDArray[Any]
 BLOCK = 96  # rows that a thread takes at once; a multiple of MAX_ROWS
 OFFSET = np.int32(128 - ZERO_POINT)  # activations are rounded around 128, where none is negative
 F = np.float32
-TINY = F(1e-12)
 LOG2_E = F(1.4426950408889634)
 LOG2_LARGEST = F(np.log2(254.9))  # the largest softmax weight in 8 bits
 LEAST_POWER = F(-20)
@@ -222,44 +221,11 @@ def _project_qkv(thread, first, rows, layer, layers, workspace, tile, y):
             workspace.query_scales[first + m, head] = _quantise_row(y[m], workspace.queries[first + m, own])
         _dense(rows, x, scales, dense, heads + head, tile, y)
         for m in range(rows):
-            _quantise_key(first + m, y[m], workspace.keys[buffer, head], workspace.key_scales[buffer, head],
-                          workspace.key_sums[buffer, head])  # fmt: skip
+            quantise_key(first + m, y[m], workspace.keys[buffer, head], workspace.key_scales[buffer, head],
+                         workspace.key_sums[buffer, head])  # fmt: skip
         _dense(rows, x, scales, dense, 2 * heads + head, tile, y)
         for m in range(rows):
             workspace.raw_values[first + m, own] = y[m]
-
-
-@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
-def _quantise_key(frame, key, keys, scales, sums):
-    peak = max(largest_magnitude(key, PANEL), TINY)
-    step = F(127) / peak
-    scales[frame] = peak / F(127)
-    block, column = frame // PANEL, frame % PANEL
-    total = np.int32(0)
-    for c in range(PANEL):
-        whole = np.int32(np.rint(key[c] * step))
-        total = np.int32(total + whole)
-        keys[block, c // QUAD, column, c % QUAD] = np.int8(whole)
-    sums[frame] = total
-
-
-@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
-def _quantise_values(head, frames, workspace):
-    """One head's values in 8 bits, a scale per channel over all frames."""
-    peaks = np.full(PANEL, TINY, F)
-    first = head * PANEL
-    for frame in range(frames):
-        for c in range(PANEL):
-            peaks[c] = max(peaks[c], abs(workspace.raw_values[frame, first + c]))
-    steps = F(127) / peaks
-    for c in range(PANEL):
-        workspace.value_scales[head, c] = peaks[c] / F(127)
-    for quad in range((frames + QUAD - 1) // QUAD):
-        for i in range(QUAD):
-            frame = quad * QUAD + i
-            for c in range(PANEL):
-                value = workspace.raw_values[frame, first + c] if frame < frames else F(0)
-                workspace.values[head, quad, c, i] = np.int8(np.rint(value * steps[c]))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -361,38 +327,19 @@ def _final_norm(first, rows, layers, workspace, line):
 
 @njit(nogil=True, error_model="numpy")
 def _project_cross(first, rows, layer, layers, workspace, tile, y, slot, cache):
-    """One decoder layer's keys into the slot, its raw values for `_quantise_cross_values`."""
+    """One decoder layer's keys into the slot, its raw values for `quantise_values`."""
     heads = layers.cross.shape[1] // 2
     dense = (layers.cross[layer], layers.cross_scale[layer], layers.cross_sum[layer], layers.cross_bias[layer])
     x, scales = workspace.normed[first : first + rows], workspace.normed_scales[first : first + rows]
     for head in range(heads):
         _dense(rows, x, scales, dense, head, tile, y)
         keys, key_scales = cache.cross_keys[slot, layer, head], cache.cross_key_scales[slot, layer, head]
+        key_sums = cache.cross_key_sums[slot, layer, head]
         for m in range(rows):
-            peak = max(largest_magnitude(y[m], PANEL), TINY)
-            step, frame = F(127) / peak, first + m
-            key_scales[frame] = peak / F(127)
-            for c in range(PANEL):
-                keys[frame // PANEL, c, frame % PANEL] = np.int8(np.rint(y[m, c] * step))
+            quantise_key(first + m, y[m], keys, key_scales, key_sums)
         _dense(rows, x, scales, dense, heads + head, tile, y)
         for m in range(rows):
             workspace.raw_values[first + m, head * PANEL : (head + 1) * PANEL] = y[m]
-
-
-@njit(nogil=True, error_model="numpy", fastmath=REASSOCIATE)
-def _quantise_cross_values(head, frames, layer, workspace, slot, cache):
-    first = head * PANEL
-    peaks = np.full(PANEL, TINY, F)
-    for frame in range(frames):
-        for c in range(PANEL):
-            peaks[c] = max(peaks[c], abs(workspace.raw_values[frame, first + c]))
-    steps = F(127) / peaks
-    for c in range(PANEL):
-        cache.cross_value_scales[slot, layer, head, c] = peaks[c] / F(127)
-    values = cache.cross_values[slot, layer, head]
-    for frame in range(frames):
-        for c in range(PANEL):
-            values[frame, c] = np.int8(np.rint(workspace.raw_values[frame, first + c] * steps[c]))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -433,7 +380,8 @@ def run_encoder(
                 head = atomic_add(workspace.counters, stage, 1)
                 if head >= heads:
                     break
-                _quantise_values(head, frames, workspace)
+                quantise_values(workspace.raw_values, head * PANEL, frames, workspace.values[head],
+                                workspace.value_scales[head])  # fmt: skip
             stage += 1
             phase += 1
             barrier(workspace.counters, threads, phase)
@@ -450,7 +398,8 @@ def run_encoder(
             head = atomic_add(workspace.counters, stage, 1)
             if head >= heads:
                 break
-            _quantise_cross_values(head, frames, layer, workspace, slot, cache)
+            quantise_values(workspace.raw_values, head * PANEL, frames, cache.cross_values[slot, layer, head],
+                            cache.cross_value_scales[slot, layer, head])  # fmt: skip
         stage += 1
         phase += 1
         barrier(workspace.counters, threads, phase)

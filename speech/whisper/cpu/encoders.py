@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime as ort
 
-from speech.whisper.cpu.decoder_kernels import KvCache, quantise_cross
+from speech.whisper.cpu.cache_kernels import KvCache, quantise_cross
 from speech.whisper.cpu.encoder_kernels import EncoderLayers, new_encoder_workspace, run_encoder
 from speech.whisper.cpu.int8_kernels import HAS_KERNELS
 from speech.whisper.cpu.threads import ThreadTeam

@@ -10,19 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import Pcm, to_samples
-from speech.whisper.cpu.decoder_kernels import (
-    CANDIDATES,
-    MARGIN,
-    DecoderLayers,
-    new_decoder_workspace,
-    new_kv_cache,
-    run_head,
-    run_layers,
-    run_selection,
-)
+from speech.whisper.cpu.cache_kernels import new_kv_cache
+from speech.whisper.cpu.decoder_kernels import new_decoder_workspace, run_head, run_layers
+from speech.whisper.cpu.decoder_layout import decoder_layers
 from speech.whisper.cpu.encoders import open_encoder
 from speech.whisper.cpu.float_kernels import MAX_ROWS
 from speech.whisper.cpu.panel_layout import PANEL
+from speech.whisper.cpu.selection_kernels import CANDIDATES, MARGIN, run_selection
 from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import CompletedAlignment, CompletedStep, EngineError, Prefill, Sampling, Step, TokenBias
 from speech.whisper.log_mel import FRAMES_PER_CONTEXT, Mel, log_mel
@@ -55,7 +49,7 @@ class CpuEngine:
         with np.load(folder / DECODER_FILE) as arrays:
             self._embedding = arrays["embedding"]  # float16 (vocabulary, d)
             self._positions = arrays["positions"]  # float32 (448, d)
-            self._layers = DecoderLayers(*(arrays[name] for name in DecoderLayers._fields))
+            self._layers = decoder_layers(arrays)
         self._cache = new_kv_cache(self.dimensions, slots, self.manifest.alignment_heads)
         self._workspace = new_decoder_workspace(self.dimensions, threads)
         self._logits = np.zeros((MAX_ROWS, len(self._layers.head) * PANEL), np.float32)

@@ -36,7 +36,8 @@ INT32 = ir.IntType(32)
 INT64 = ir.IntType(64)
 
 
-def _data(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+def element(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """A pointer to one element of an array, for code that is built by hand."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
@@ -48,17 +49,22 @@ def _columns_at_once(rows: int) -> int:
     return columns
 
 
-def _panel_product(rows: int) -> Any:
-    """y[m, c] = Σ_k x[m, k] · w[k, c] over one panel, for a fixed number of rows m."""
+def _panel_product(rows: int, floats: bool = False) -> Any:
+    """y[m, c] = Σ_k x[m, k] · w[k, c] over one panel, for a fixed number of rows m. w: int8, or float32 (`floats`)"""
     columns = _columns_at_once(rows)
     vectors = columns // FLOAT_LANES
     wide = ir.VectorType(FLOAT, FLOAT_LANES)
 
+    def weight(builder: Any, start: Any, place: Any) -> Any:
+        kind = wide if floats else ir.VectorType(INT8, FLOAT_LANES)
+        read = builder.load(builder.bitcast(builder.gep(start, [place]), kind.as_pointer()), align=4 if floats else 1)
+        return read if floats else builder.sitofp(builder.sext(read, ir.VectorType(INT32, FLOAT_LANES)), wide)
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, x_at, x_step, w, w_at, depth, y, y_at, y_step = arguments
-        x_from = _data(context, builder, signature.args[0], x, x_at)
-        w_from = _data(context, builder, signature.args[3], w, w_at)
-        y_from = _data(context, builder, signature.args[6], y, y_at)
+        x_from = element(context, builder, signature.args[0], x, x_at)
+        w_from = element(context, builder, signature.args[3], w, w_at)
+        y_from = element(context, builder, signature.args[6], y, y_at)
         fma = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(wide, [wide] * 3), f"llvm.fma.v{FLOAT_LANES}f32"
         )
@@ -73,10 +79,7 @@ def _panel_product(rows: int) -> Any:
                 weights = []
                 for vector in range(vectors):
                     place = builder.add(at, ir.Constant(INT64, first + vector * FLOAT_LANES))
-                    packed = ir.VectorType(INT8, FLOAT_LANES).as_pointer()
-                    small = builder.load(builder.bitcast(builder.gep(w_from, [place]), packed), align=1)
-                    whole = builder.sext(small, ir.VectorType(INT32, FLOAT_LANES))
-                    weights.append(builder.sitofp(whole, wide))
+                    weights.append(weight(builder, w_from, place))
                 for m in range(rows):
                     place = builder.add(builder.mul(x_step, ir.Constant(INT64, m)), loop.index)
                     scalar = builder.load(builder.gep(x_from, [place]))
@@ -106,6 +109,7 @@ def _panel_product(rows: int) -> Any:
 
 
 _ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX, _SEVEN, _EIGHT = (_panel_product(rows) for rows in range(1, MAX_ROWS + 1))
+float_row_product = _panel_product(1, floats=True)  # as `panel_product` of one row
 
 
 @njit(inline="never", nogil=True, cache=True)
@@ -203,7 +207,7 @@ def atomic_add(typing: Any, counters: Any, index: Any, amount: Any) -> Any:
     """Adds to counters[index] as one indivisible operation; returns the value before."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = _data(context, builder, signature.args[0], arguments[0], arguments[1])
+        place = element(context, builder, signature.args[0], arguments[0], arguments[1])
         return builder.atomic_rmw("add", place, arguments[2], "seq_cst")
 
     return types.int64(counters, types.int64, types.int64), generate
@@ -212,7 +216,7 @@ def atomic_add(typing: Any, counters: Any, index: Any, amount: Any) -> Any:
 @intrinsic
 def atomic_load(typing: Any, counters: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = _data(context, builder, signature.args[0], arguments[0], arguments[1])
+        place = element(context, builder, signature.args[0], arguments[0], arguments[1])
         return builder.load_atomic(place, "seq_cst", 8)
 
     return types.int64(counters, types.int64), generate

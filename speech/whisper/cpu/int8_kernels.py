@@ -15,6 +15,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from speech.whisper.cpu.float_kernels import element
 from speech.whisper.cpu.panel_layout import LANES, PANEL, QUAD
 from speech.whisper.numba_cache import cpu_features, keep_compiled, tiles_allowed
 
@@ -23,6 +24,7 @@ keep_compiled()  # at import: numba reads the folder when it first meets a funct
 HAS_VNNI = {"avx512f", "avx512vnni"} <= cpu_features()
 HAS_AMX = HAS_VNNI and {"amx-int8", "amx-tile"} <= cpu_features() and tiles_allowed()
 HAS_KERNELS = HAS_VNNI or {"avx2", "fma"} <= cpu_features()
+HAS_AVX2 = "avx2" in cpu_features()
 ACTIVATION = np.uint8 if HAS_VNNI else np.int16  # what activations are stored in
 ZERO_POINT = np.int32(128 if HAS_VNNI else 0)  # of activations
 
@@ -32,10 +34,6 @@ MAX_ROWS = TILE_ROWS if HAS_AMX else 6  # of one call
 QUADS_AT_ONCE = TILE_QUADS if HAS_AMX else 1  # depths are multiples of so many
 
 VOID, INT8, INT16, INT32, INT64 = ir.VoidType(), *(ir.IntType(bits) for bits in (8, 16, 32, 64))
-
-
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
 def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
@@ -48,7 +46,7 @@ def _load(builder: Any, source: Any, place: Any, kind: Any) -> Any:
     return builder.load(builder.bitcast(builder.gep(source, [place]), kind.as_pointer()), align=1)
 
 
-class _Vnni:
+class Vnni:
     """Four products a lane at once: a register holds the sums of 16 columns."""
 
     SUMS = ir.VectorType(INT32, LANES)
@@ -75,7 +73,7 @@ class _Vnni:
         yield from sums
 
 
-class _Avx2:
+class Avx2:
     """Two products a lane: a register holds two sums of each of 4 columns, which are added at the end."""
 
     SUMS = ir.VectorType(INT32, 8)
@@ -93,49 +91,75 @@ class _Avx2:
 
     @classmethod
     def add(cls, builder: Any, total: Any, activations: Any, weights: Any) -> Any:
-        kind = ir.FunctionType(cls.SUMS, [cls.WORDS] * 2)
-        pairs = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx2.pmadd.wd")
-        return builder.add(total, builder.call(pairs, [activations, weights]))
+        return builder.add(total, cls._pairs(builder, activations, weights))
+
+    @classmethod
+    def _pairs(cls, builder: Any, activations: Any, weights: Any) -> Any:
+        if HAS_AVX2:
+            kind = ir.FunctionType(cls.SUMS, [cls.WORDS] * 2)
+            pairs = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx2.pmadd.wd")
+            return builder.call(pairs, [activations, weights])
+        wide = ir.VectorType(INT32, 16)
+        products = builder.mul(builder.sext(activations, wide), builder.sext(weights, wide))
+        return builder.add(*_even_and_odd(builder, products, products))
 
     @classmethod
     def columns(cls, builder: Any, sums: list[Any]) -> Iterator[Any]:
         """Vectors of the columns' sums, in the columns' order."""
-        kind = ir.VectorType(INT32, 8)
         for low, high in zip(sums[::2], sums[1::2], strict=True):
-            even, odd = (
-                builder.shuffle_vector(low, high, ir.Constant(kind, list(range(first, 16, 2)))) for first in (0, 1)
-            )
-            yield builder.add(even, odd)
+            yield builder.add(*_even_and_odd(builder, low, high))
 
 
-def _panel_dot(rows: int, kind: type[_Vnni] | type[_Avx2]) -> Callable[..., Any]:
-    step = kind.COLUMNS * kind.REGISTERS  # columns at once
+def _even_and_odd(builder: Any, low: Any, high: Any) -> Iterator[Any]:
+    """The even lanes, then the odd ones, of two vectors of 8 that follow each other, or of one of 16."""
+    for first in (0, 1):
+        lanes = ir.Constant(ir.VectorType(INT32, 8), list(range(first, 16, 2)))
+        yield builder.shuffle_vector(low, high, lanes)
+
+
+KIND = Vnni if HAS_VNNI else Avx2
+
+
+def add_up(builder: Any, rows: list[Any], weights_from: Any, quads: Any, first: int, registers: int) -> list[list[Any]]:
+    """Of each row the sums over `quads` of products with a panel's columns from `first` on, in so many registers.
+
+    rows: pointers to activations; weights_from: to the panel
+    """
+    zero = ir.Constant(KIND.SUMS, [0] * KIND.SUMS.count)
+    sums = [[cgutils.alloca_once(builder, KIND.SUMS) for _ in range(registers)] for _ in rows]
+    for cell in (cell for row in sums for cell in row):
+        builder.store(zero, cell)
+    with cgutils.for_range(builder, quads, intp=INT64) as loop:
+        at = builder.mul(loop.index, ir.Constant(INT64, PANEL * QUAD))
+        weights = []
+        for register in range(registers):
+            offset = ir.Constant(INT64, (first + register * KIND.COLUMNS) * QUAD)
+            weights.append(KIND.weights(builder, weights_from, builder.add(at, offset)))
+        place = builder.mul(loop.index, ir.Constant(INT64, QUAD))
+        for row, cells in zip(rows, sums, strict=True):
+            four = KIND.activations(builder, row, place)
+            for cell, weight in zip(cells, weights, strict=True):
+                builder.store(KIND.add(builder, builder.load(cell), four, weight), cell)
+    return [[builder.load(cell) for cell in row] for row in sums]
+
+
+def row_pointers(builder: Any, start: Any, step: Any, rows: int) -> list[Any]:
+    return [builder.gep(start, [builder.mul(step, ir.Constant(INT64, m))]) for m in range(rows)]
+
+
+def _panel_dot(rows: int) -> Callable[..., Any]:
+    step = KIND.COLUMNS * KIND.REGISTERS  # columns at once
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, x_at, x_step, w, w_at, quads, y, y_at = arguments
-        x_from = _pointer(context, builder, signature.args[0], x, x_at)
-        w_from = _pointer(context, builder, signature.args[3], w, w_at)
-        y_from = _pointer(context, builder, signature.args[6], y, y_at)
-        zero = ir.Constant(kind.SUMS, [0] * kind.SUMS.count)
+        x_from = element(context, builder, signature.args[0], x, x_at)
+        w_from = element(context, builder, signature.args[3], w, w_at)
+        y_from = element(context, builder, signature.args[6], y, y_at)
+        starts = row_pointers(builder, x_from, x_step, rows)
         for first in range(0, PANEL, step):
-            sums = [[cgutils.alloca_once(builder, kind.SUMS) for _ in range(kind.REGISTERS)] for _ in range(rows)]
-            for cell in (cell for row in sums for cell in row):
-                builder.store(zero, cell)
-            with cgutils.for_range(builder, quads, intp=INT64) as loop:
-                at = builder.mul(loop.index, ir.Constant(INT64, PANEL * QUAD))
-                weights = []
-                for register in range(kind.REGISTERS):
-                    offset = ir.Constant(INT64, (first + register * kind.COLUMNS) * QUAD)
-                    weights.append(kind.weights(builder, w_from, builder.add(at, offset)))
-                for m in range(rows):
-                    place = builder.mul(x_step, ir.Constant(INT64, m))
-                    place = builder.add(place, builder.mul(loop.index, ir.Constant(INT64, QUAD)))
-                    four = kind.activations(builder, x_from, place)
-                    for cell, weight in zip(sums[m], weights, strict=True):
-                        builder.store(kind.add(builder, builder.load(cell), four, weight), cell)
-            for m in range(rows):
+            for m, sums in enumerate(add_up(builder, starts, w_from, quads, first, KIND.REGISTERS)):
                 offset = m * PANEL + first
-                for vector in kind.columns(builder, [builder.load(cell) for cell in sums[m]]):
+                for vector in KIND.columns(builder, sums):
                     place = builder.gep(y_from, [ir.Constant(INT64, offset)])
                     builder.store(vector, builder.bitcast(place, vector.type.as_pointer()), align=4)
                     offset += vector.type.count
@@ -163,7 +187,7 @@ def _tile_dot(typing: Any, x: Any, x_at: Any, x_step: Any, w: Any, w_at: Any, qu
         x, x_at, x_step, w, w_at, quads, y, y_at = arguments
         kinds = signature.args
         x_from, w_from, y_from = (
-            builder.bitcast(_pointer(context, builder, kind, array, at), INT8.as_pointer())
+            builder.bitcast(element(context, builder, kind, array, at), INT8.as_pointer())
             for kind, array, at in ((kinds[0], x, x_at), (kinds[3], w, w_at), (kinds[6], y, y_at))
         )
         tiles = [ir.Constant(INT8, number) for number in range(8)]
@@ -228,8 +252,7 @@ def end_products():
         _release_tiles()
 
 
-_KIND = _Vnni if HAS_VNNI else _Avx2
-_ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX = (_panel_dot(rows, _KIND) for rows in range(1, 7))
+_ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX = (_panel_dot(rows) for rows in range(1, 7))
 
 
 @njit(inline="never", nogil=True)

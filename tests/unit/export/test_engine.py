@@ -15,10 +15,11 @@ from export.whisper import build
 from speech.audio import Samples, to_pcm
 from speech.whisper.batching.scheduler import Scheduler
 from speech.whisper.batching.sequence import Request
-from speech.whisper.cpu.decoder_kernels import new_kv_cache
+from speech.whisper.cpu.cache_kernels import new_kv_cache
 from speech.whisper.cpu.encoders import Int8Encoder, OnnxEncoder
 from speech.whisper.cpu.engine import CpuEngine
 from speech.whisper.cpu.int8_kernels import HAS_KERNELS
+from speech.whisper.cpu.panel_layout import QUAD
 from speech.whisper.cpu.threads import ThreadTeam
 from speech.whisper.engine import GREEDY, EngineError, Prefill, Sampling, TokenBias
 from speech.whisper.log_mel import log_mel
@@ -142,7 +143,7 @@ def test_both_encoders_hear_the_same(engine: CpuEngine, folder: Path) -> None:
     OnnxEncoder(folder, engine.dimensions, team).encode(0, mel, cache)
     Int8Encoder(folder, engine.dimensions, team).encode(1, mel, cache)
 
-    values = cache.cross_values[:, :, :, :CONTEXT] * cache.cross_value_scales[:, :, :, None]
+    values = cache.cross_values[:, :, :, : CONTEXT // QUAD] * cache.cross_value_scales[:, :, :, None, :, None]
     assert np.abs(values[0] - values[1]).mean() < 0.05 * np.abs(values[0]).mean()
     team.close()
 

@@ -42,6 +42,31 @@ def test_a_pause_and_a_long_vowel_are_not() -> None:
     assert overlooked(window([]), SPEECH) == []
 
 
+LAST_WORD = said("participants.", 4.9, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "ends", "holes"),
+    [
+        ((LAST_WORD,), 6.0, 0),  # drawn out before a pause
+        ((LAST_WORD,), 8.0, 1),  # somebody speaks on
+        ((replace(LAST_WORD, start=4.2),), 6.0, 1),  # longer than the word can be
+        ((replace(LAST_WORD, text="so"),), 6.0, 1),
+        ((replace(LAST_WORD, confidence=0.3),), 6.0, 1),
+        ((LAST_WORD, said("two", 5.7, 6.0)), 6.0, 1),
+        ((), 6.0, 1),
+    ],
+)
+def test_the_end_of_a_last_word_is_not_overlooked(words: tuple[Word, ...], ends: float, holes: int) -> None:
+    heard = window([0.4] * 33 + [0.01] * 7 + [0.4] * 20)
+    spoken = SPEECH.copy()
+    if ends == 6.0:
+        spoken[round(6.0 / CHUNK_SECONDS) : round(7.0 / CHUNK_SECONDS)] = 0.0
+    heard = replace(heard, words=words, window=replace(heard.window, regions=(Region(2.0, ends),)))
+
+    assert len(overlooked(heard, spoken)) == holes
+
+
 def test_a_word_stretched_over_a_hole_stands_beside_it() -> None:
     before, over, inside = off_holes(
         [said("book,", 1.8, 2.4), said("the", 3.0, 4.6), said("of", 3.4, 3.6)], [Region(3.2, 4.0)]
