@@ -40,7 +40,10 @@ class Report:
 
 
 def write(report: Report, folder: Path = RESULTS) -> Path:
-    """Writes <name>.md and <name>.json, and returns the Markdown's path."""
+    """Writes <name>.md and <name>.json, and returns the Markdown's path.
+
+    Each is replaced whole: what is ended while it writes again leaves the report before it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     where = machine()
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -50,14 +53,20 @@ def write(report: Report, folder: Path = RESULTS) -> Path:
         head.append(f"Versions: {', '.join(f'{key} {value}' for key, value in sorted(report.versions.items()))}.")
     text = "\n".join(head) + "\n\n" + "\n\n".join(table.markdown() for table in report.tables) + "\n"
     page = folder / f"{report.name}.md"
-    page.write_text(text)
+    _replace(page, text)
     record = {
         "name": report.name, "command": report.command, "date": when, "commit": commit(),
         "machine": where, "versions": report.versions, "tables": [_plain(table) for table in report.tables],
         "data": report.data,
     }  # fmt: skip
-    (folder / f"{report.name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    _replace(folder / f"{report.name}.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     return page
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def command(name: str, arguments: Sequence[str]) -> str:
