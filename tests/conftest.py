@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -16,6 +17,11 @@ settings.load_profile("shared")
 _caches = tempfile.TemporaryDirectory(prefix="stt-test-caches-", ignore_cleanup_errors=True)
 for name in ("MPLCONFIGDIR", "NODE_COMPILE_CACHE"):
     os.environ[name] = f"{_caches.name}/{name.lower()}"
+
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

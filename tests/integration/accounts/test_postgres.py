@@ -13,6 +13,9 @@ from gateway.accounts.database import CONNECTIONS, LOCK, Database
 from gateway.errors import Unavailable
 from tests.integration.accounts.account_stores import AccountStore
 
+# SQLite has one writer and no connections to run out of.
+pytestmark = pytest.mark.parametrize("empty_store", ["postgresql"], indirect=True)
+
 
 def told(statement: str, connection: Connection) -> Any:
     return connection.execute(text(statement)).scalar()
@@ -20,8 +23,6 @@ def told(statement: str, connection: Connection) -> Any:
 
 @pytest.fixture
 def database(store: AccountStore) -> Database:
-    if not store.url.startswith("postgresql"):
-        pytest.skip("SQLite has one writer and no connections to run out of")
     return Database(store.url)
 
 
