@@ -73,11 +73,6 @@ class AudioInput:
         probabilities: Probabilities = np.frombuffer(bytes(self._speech), np.uint8).astype(np.float32) / 255
         return probabilities
 
-    def spoken(self, start: int, end: int) -> int:
-        """Samples of speech between two samples."""
-        chunks = np.frombuffer(bytes(self._speech[-(-start // CHUNK) : end // CHUNK]), np.uint8)
-        return CHUNK * int(np.count_nonzero(chunks >= 255 * self._policy.endpoint.onset))
-
     def dismiss(self, start: int, end: int) -> None:
         """What voice activity took for speech between two samples was none."""
         chunks = slice(start // CHUNK, min(-(-end // CHUNK), len(self._speech)))

@@ -23,14 +23,13 @@ class StreamPolicy:
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
     turn: TurnPolicy | None = None  # None: the endpoint's silence alone ends turns
     tells_turns: bool = False  # in messages of their own
-    first_update: int = samples(0.16)  # of speech, before its first decoding
+    first_update: int = samples(0.25)  # of speech, before its first decoding
     update: int = samples(0.4)  # of new audio between two decodings, when the machine is not busy
     slowest_update: int = samples(8.0)
     quiet: int = samples(0.3)  # of silence after which a sentence is decoded without waiting for `update`
     unsettled: int = samples(0.3)  # at the end of a window, where words are not committed yet
     padding: int = samples(0.3)  # of audio kept around speech
-    trim: int = samples(7.0)  # window from which committed audio leaves it
-    unwritten: int = samples(1.0)  # of speech behind final text, after which that text leaves the window
+    trim: int = samples(12.0)  # window from which committed audio leaves it
     breath: int = samples(3.0)  # pause after which a new utterance does not go on in the window of the last one
     longest: int = samples(25.0)  # window that is committed though nobody paused
     muted_seconds: float | None = 0.6  # without sound, after which what was said is final; None: never

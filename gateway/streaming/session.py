@@ -184,15 +184,7 @@ class StreamSession:
         if self._policy.turn is not None and self._input.endpoint.silence:
             evidence = self._decoder.evidence(self._window, self._input.endpoint.silence)
             await self._turn.weigh(evidence, self._input.endpoint)
-        if self._is_unwritten(words, end):
-            self._window.leave_final_text()
         self._window.trim(self._input.analysed)
-
-    def _is_unwritten(self, words: Sequence[Word], end: int) -> bool:
-        """The window's text is final, and more was said behind it than it can have overheard."""
-        if not words or self._window.agreement.provisional:
-            return False
-        return self._input.spoken(samples(words[-1].end), end) >= self._policy.unwritten
 
     async def _close(self) -> None:
         """The utterance has ended: all of it is final."""

@@ -66,14 +66,6 @@ class SpeechWindow:
             latest = _middle(*committed[-2:])
             self.move_to(samples(min(self.late_pause(committed, self._policy.trim), latest)))
 
-    def leave_final_text(self) -> None:
-        """The window starts before its last committed word.
-
-        A decoding that ends its text early does so again while its sound begins the same.
-        """
-        if len(self.agreement.committed) > 1:
-            self.move_to(samples(_middle(*self.agreement.committed[-2:])))
-
     def late_pause(self, words: Sequence[Word], length: int) -> float:
         """Seconds: the middle of the widest pause in or before the later half of a window of `length` samples.
 

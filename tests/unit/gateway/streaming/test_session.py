@@ -164,20 +164,6 @@ async def test_what_a_decoding_passes_over_is_decoded_again_by_itself(pauses: li
     assert session.coverage(session.duration).gaps == ()
 
 
-async def test_what_decodings_pass_over_is_shown_while_speech_goes_on() -> None:
-    async def ends_early(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
-        """Whatever is said after three words, where the window begins with a whole one."""
-        heard = written_words(pcm)
-        begins_whole = np.count_nonzero(pcm == pcm[np.flatnonzero(pcm)[0]]) == WORD
-        return replace(heard, words=heard.words[: 3 if begins_whole else None])
-
-    pcm, expected = speech([0.0] * 50)  # 20 s
-    _, sent = await transcribe(pcm, [1600], ends_early)
-
-    assert finals(sent) == expected
-    assert max(len(message["words"]) for message in sent if message["type"] == "transcript") < 10
-
-
 async def test_a_sentence_that_is_said_twice_is_final_twice() -> None:
     async def first_of_them(pcm: Pcm, language: str | None, draft: str = "") -> WindowResult:
         """The same four words again and again; of more than five, only the first four."""
