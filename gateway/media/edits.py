@@ -80,7 +80,7 @@ def _edits(data: Data, track: int) -> tuple[Edit, ...]:
     each, media = sounds[track]
     entries = _track_entries(data, each)
     shown = [start for _, start in entries if start != EMPTY]
-    first = next((at for at, (_, start) in enumerate(entries) if start != EMPTY), len(entries))
+    first = _first_shown(entries)
     if shown != sorted(set(shown)) or all(start != EMPTY for _, start in entries[first:]):
         return ()
     return _placed_entries(entries, scale, _timescale(data, media, b"mdhd"))
@@ -92,7 +92,7 @@ def _nothing_before(data: Data) -> float:
     empty = []
     for each in _boxes(data, movie, b"trak"):
         entries = _track_entries(data, each)
-        first = next((at for at, (_, start) in enumerate(entries) if start != EMPTY), len(entries))
+        first = _first_shown(entries)
         empty.append(sum(length for length, _ in entries[:first]))
     return min(empty, default=0) / scale
 
@@ -101,6 +101,11 @@ def _track_entries(data: Data, track: tuple[int, int]) -> list[tuple[int, int]]:
     """Of its edit list, if it has one."""
     lists = [box for edts in _boxes(data, track, b"edts") for box in _boxes(data, edts, b"elst")]
     return _entries(data, lists[0]) if lists else []
+
+
+def _first_shown(entries: list[tuple[int, int]]) -> int:
+    """Of the first entry that shows something; their number where none does."""
+    return next((at for at, (_, start) in enumerate(entries) if start != EMPTY), len(entries))
 
 
 def _placed_entries(entries: list[tuple[int, int]], scale: int, media_scale: int) -> tuple[Edit, ...]:

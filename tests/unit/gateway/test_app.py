@@ -4,7 +4,7 @@ import asyncio
 import errno
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +41,7 @@ from speech.gpu import Gpu
 from speech.tensors import Task
 from speech.transcript import Segment, Transcript, Word
 from tests.described_api import DescribedApi
+from tests.unit.gateway.noted_threads import NotedThreads
 
 HELLO = Segment((Word("Hello.", 0.0, 0.5, 0.9),), "Hello.")
 FILE = {"file": ("talk.mp3", b"sound")}
@@ -281,22 +282,14 @@ async def test_an_answer_is_written_and_packed_beside_the_loop(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A day's words take seconds of both."""
-    threads = dict[str, threading.Thread]()
-
-    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*given: Any, **named: Any) -> Any:
-            threads[name] = threading.current_thread()
-            return work(*given, **named)
-
-        return run
-
-    monkeypatch.setattr("gateway.routes.transcribe.render", noted("written", render))
-    monkeypatch.setattr("gateway.accounts.admission.packed", noted("packed", packed))
+    beside = NotedThreads()
+    monkeypatch.setattr("gateway.routes.transcribe.render", beside.noted("written", render))
+    monkeypatch.setattr("gateway.accounts.admission.packed", beside.noted("packed", packed))
     answer = await client.post("/v1/transcribe", files=FILE, headers={"Idempotency-Key": "one"})
 
     assert answer.status_code == 200
-    assert sorted(threads) == ["packed", "written"]
-    assert threading.main_thread() not in threads.values()
+    assert sorted(beside.threads) == ["packed", "written"]
+    assert threading.main_thread() not in beside.threads.values()
 
 
 @pytest.mark.parametrize("path", ["/health/", "/v1/models/", "/v1/languages/"])

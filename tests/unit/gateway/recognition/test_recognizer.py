@@ -19,6 +19,7 @@ from speech.audio import Pcm
 from speech.tensors import Task
 from speech.transcript import WindowResult, Word
 from speech.windows import plan
+from tests.unit.gateway.noted_threads import NotedThreads
 
 REQUEST = RecognitionRequest(model="base")
 SECOND = 16_000
@@ -219,15 +220,7 @@ async def test_words_of_next_to_no_probability_are_not_shown() -> None:
 
 
 async def test_what_grows_with_a_recording_is_done_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = dict[str, threading.Thread]()
-
-    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*given: Any, **named: Any) -> Any:
-            threads[name] = threading.current_thread()
-            return work(*given, **named)
-
-        return run
-
+    beside = NotedThreads()
     steps: dict[str, Callable[..., Any]] = {
         "plan": plan,
         "segment": segment,
@@ -235,8 +228,8 @@ async def test_what_grows_with_a_recording_is_done_beside_the_loop(monkeypatch: 
         "spoken_languages": spoken_languages,
     }
     for name, work in steps.items():
-        monkeypatch.setattr(f"gateway.recognition.recognizer.{name}", noted(name, work))
+        monkeypatch.setattr(f"gateway.recognition.recognizer.{name}", beside.noted(name, work))
     await Recognizer(Listener()).transcribe(recording((0, 20), (60, 70), seconds=80), REQUEST)
 
-    assert sorted(threads) == sorted(steps)
-    assert threading.main_thread() not in threads.values()
+    assert sorted(beside.threads) == sorted(steps)
+    assert threading.main_thread() not in beside.threads.values()
